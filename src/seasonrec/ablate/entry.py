@@ -1,0 +1,114 @@
+"""``seasonrec ablate`` and ``seasonrec report``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from seasonrec.ablate.cells import BASELINES, expand
+from seasonrec.ablate.launch import Failure
+from seasonrec.ablate.runner import Options, run_cells
+from seasonrec.ablate.state import is_complete, read_object
+from seasonrec.ablate.study import Study, StudyError, read_study, study_of
+from seasonrec.config import ConfTree
+from seasonrec.record import write_json
+from seasonrec.report.rows import Row, read_row
+from seasonrec.report.selection import Selection
+from seasonrec.report.write import write_report
+
+RECORD = "study.json"
+"""File of the run folder that keeps the study as it was run, for its report."""
+
+BASELINE_ROWS = ("popularity", "recent_7d", "recent_28d", "decayed", "personal", "personal_recent")
+"""Order of the first block; a baseline that is not named here comes after them."""
+
+
+def run(study: Path, settings: Mapping[str, Any], options: Options | None = None) -> None:
+    """Runs the missing cells of a study, then writes and prints its report.
+
+    Args:
+        study: The study file.
+        settings: ``run_dir``, ``launcher``, ``jobs``, ``stale``, see
+            :class:`~seasonrec.config.schema.AblateConfig`, and ``overrides``: Hydra overrides for all cells.
+        options: How to run, where the settings do not say it.
+
+    Raises:
+        StudyError: If the study file is wrong, or its folder holds cells of another configuration.
+        ConfigError: If a cell's configuration is wrong.
+        SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results.
+    """
+    tree = ConfTree.of()
+    content = read_study(study, tree.options("experiment"), tree.options("ablation"))
+    run_dir, overrides = Path(settings["run_dir"]), [str(override) for override in settings.get("overrides", ())]
+    chosen = {key: settings[key] for key in ("launcher", "jobs", "stale") if key in settings}
+    options = replace(options or Options(), **chosen)
+    failures = run_cells(content, run_dir, overrides, options)
+    command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides])
+    write_json(run_dir / RECORD, {"command": command, "overrides": overrides, "study": asdict(content)})
+    _say_failures(failures, options.console)
+    if any(is_complete(cell) for cell in expand(content, run_dir, overrides)):
+        options.console.print(make_report(run_dir), markup=False, highlight=False, soft_wrap=True)
+    if failures:
+        raise SystemExit(1)
+
+
+def report(run_dir: Path) -> None:
+    """Makes a study's report again and prints its table; see :func:`make_report`."""
+    Console().print(make_report(run_dir), markup=False, highlight=False, soft_wrap=True)
+
+
+def make_report(run_dir: Path) -> str:
+    """Writes the tables and figures of a study from its results files; trains nothing.
+
+    Args:
+        run_dir: Folder of the study.
+
+    Returns:
+        The table in Markdown, with the list of files.
+
+    Raises:
+        StudyError: If the folder is not that of a study, or none of its cells is complete.
+        ReportError: If two protocols meet, a file is damaged, or the results do not hold what the study asks for.
+    """
+    record = read_object(run_dir / RECORD)
+    if record is None:
+        raise StudyError(f"{run_dir} holds no {RECORD}: it is not the folder of a study; run seasonrec ablate first.")
+    study = study_of(record["study"])
+    rows, missing = _read_rows(study, run_dir, record["overrides"])
+    if not rows:
+        raise StudyError(f"no cell of the study in {run_dir} is complete; run seasonrec ablate again.")
+    shared = {key: value for key, value in asdict(study).items() if key in Selection.__dataclass_fields__}
+    return write_report(run_dir, rows, Selection(**shared, command=record["command"], missing=tuple(missing)))
+
+
+def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[list[Row], list[str]]:
+    cells = expand(study, run_dir, overrides)
+    complete = [cell for cell in cells if is_complete(cell)]
+    rows = []
+    for name in _baseline_names(run_dir / BASELINES) if any(not cell.trains for cell in complete) else []:
+        rows.append(read_row(name, True, [run_dir / BASELINES / name]))
+    for name in study.rows:
+        folders = [cell.folder for cell in complete if cell.row == name]
+        if folders:
+            rows.append(read_row(name, False, folders))
+    return rows, [cell.label for cell in cells if cell not in complete]
+
+
+def _baseline_names(folder: Path) -> list[str]:
+    found = {path.parent.name for path in folder.glob("*/metrics.json")}
+    return [*(name for name in BASELINE_ROWS if name in found), *sorted(found - set(BASELINE_ROWS))]
+
+
+def _say_failures(failures: Sequence[Failure], console: Console) -> None:
+    if failures:
+        count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
+        lines = "\n".join(str(failure) for failure in failures)
+        console.print(
+            f"{count}; the rest was run. Run the same command again to go on with them.\n{lines}",
+            markup=False, highlight=False, soft_wrap=True, style="red",
+        )  # fmt: skip

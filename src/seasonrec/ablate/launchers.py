@@ -1,0 +1,79 @@
+"""Which commands run the missing cells: one each, or Hydra's multirun over many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from seasonrec.ablate.cells import Cell, quote
+from seasonrec.ablate.launch import Job
+from seasonrec.ablate.study import REFERENCE_ROW, StudyError, override_key
+
+HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
+LAUNCHERS = ("local", *HYDRA_LAUNCHERS)
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+"""Cells side by side get one thread each: more of them than cores would wait for each other at every barrier."""
+
+
+def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
+    """The commands that make the missing cells, in the order in which they run.
+
+    Hydra's multirun makes every combination of what it sweeps, and missing cells are seldom all combinations. So rows
+    that miss the same seeds share one multirun over ``ablation`` and ``seed``. The baselines are one command always.
+
+    Args:
+        cells: Missing cells.
+        launcher: One of ``LAUNCHERS``.
+        jobs: Cells at once, for the Hydra launchers.
+
+    Raises:
+        StudyError: If the launcher is unknown, or ``jobs`` does not fit it.
+    """
+    if launcher not in LAUNCHERS:
+        raise StudyError(f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}.")
+    if jobs < 1 or (jobs > 1 and launcher == "local"):
+        rule = "jobs must be above 0, and 1 with launcher=local, which runs one cell after the other"
+        raise StudyError(f"{rule}; got {jobs}; add launcher=joblib for more.")
+    if launcher == "local":
+        return [_single(cell) for cell in cells]
+    baselines = [_single(cell) for cell in cells if not cell.trains]
+    return baselines + [_multirun(group, launcher, jobs) for group in _groups(cells)]
+
+
+def _single(cell: Cell) -> Job:
+    return Job((cell,), tuple(cell.arguments), cell.log)
+
+
+def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells by the set of seeds that their row misses."""
+    by_row: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.trains:
+            by_row.setdefault(cell.row, []).append(cell)
+    groups: dict[tuple[int, ...], list[Cell]] = {}
+    for row in by_row.values():
+        groups.setdefault(tuple(cell.seed for cell in row), []).extend(row)
+    return list(groups.values())
+
+
+def _multirun(cells: Sequence[Cell], launcher: str, jobs: int) -> Job:
+    study_dir = cells[0].folder.parents[2]
+    swept = {"seed": [str(seed) for seed in dict.fromkeys(cell.seed for cell in cells)]}
+    swept["ablation"] = ["null" if row == REFERENCE_ROW else row for row in dict.fromkeys(cell.row for cell in cells)]
+    shared = [override for override in cells[0].overrides if override_key(override) not in swept]
+    log_dir = study_dir / "multirun"
+    parallel = {"joblib": "n_jobs", "submitit_slurm": "array_parallelism"}.get(launcher)
+    arguments = [
+        "train",
+        "--multirun",
+        f"hydra/launcher={launcher}",
+        *([f"hydra.launcher.{parallel}={jobs}"] if parallel else []),
+        f"hydra.sweep.dir={quote(str(study_dir / 'cells'))}",
+        "hydra.sweep.subdir='${name}/seed_${seed}'",  # in a multirun this becomes the job's run_dir
+        *shared,
+        f"group={quote(cells[0].group)}",
+        *(f"{key}={','.join(values)}" for key, values in swept.items()),
+    ]
+    number = len(list(log_dir.glob("*.txt"))) + 1
+    environment = {name: value for name, value in ONE_THREAD.items() if name not in os.environ}
+    return Job(tuple(cells), tuple(arguments), log_dir / f"{launcher}_{number}.txt", environment)

@@ -1,0 +1,126 @@
+"""Runs the cells of a study that are missing, and leaves the complete ones alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from seasonrec.ablate.cells import Cell, expand
+from seasonrec.ablate.launch import COMMAND, Failure, run_job
+from seasonrec.ablate.launchers import plan
+from seasonrec.ablate.lock import hold
+from seasonrec.ablate.progress import StudyProgress
+from seasonrec.ablate.state import State, differences, stamp, state
+from seasonrec.ablate.study import Study, StudyError
+from seasonrec.config import ConfigError, Mistake, compose
+
+SHOWN_DIFFERENCES = 3
+
+Compose = Callable[[list[str]], dict[str, Any]]
+"""Turns overrides into the complete configuration; raises ConfigError where they are wrong."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a study is run; nothing of it changes a number.
+
+    Args:
+        launcher: ``local`` (one cell after the other) or a Hydra launcher: ``joblib``, ``submitit_local``,
+            ``submitit_slurm``.
+        jobs: Cells at once, for a Hydra launcher.
+        stale: What becomes of cells that were run with another configuration: ``refuse``, or ``rerun`` (deletes them).
+        command: Program that takes a cell's arguments.
+        compose: Gives the configuration that a cell would run with.
+        console: Where progress is shown.
+    """
+
+    launcher: str = "local"
+    jobs: int = 1
+    stale: str = "refuse"
+    command: Sequence[str] = COMMAND
+    compose: Compose = compose
+    console: Console = field(default_factory=Console)
+
+
+def run_cells(study: Study, run_dir: Path, overrides: Sequence[str], options: Options) -> list[Failure]:
+    """Runs what is missing of a study.
+
+    Every cell is composed and checked before the first one starts.
+
+    Args:
+        study: The study.
+        run_dir: Its folder; the same folder again means: go on.
+        overrides: Overrides of this run, shared by all cells, over those of the study.
+        options: How to run.
+
+    Returns:
+        The cells that failed; the others were run all the same.
+
+    Raises:
+        ConfigError: With the mistakes of all cells.
+        StudyError: If stale cells are found and are not to be run again, or an option is wrong.
+    """
+    cells = expand(study, run_dir, overrides)
+    plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
+    configs = configurations(cells, options.compose)
+    failures: list[Failure] = []
+    with hold(run_dir, options.console.print) as lock:
+        states = {cell: state(cell, config) for cell, config in configs.items()}
+        _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
+        missing = [cell for cell in cells if states[cell] is not State.COMPLETE]
+        with StudyProgress(len(cells), len(cells) - len(missing), options.console) as progress:
+            for job in plan(missing, options.launcher, options.jobs):
+                for cell in job.cells:
+                    stamp(cell, configs[cell])
+                progress.begin(job)
+                failed = run_job(job, options.command, (lock,), partial(progress.poll, job))
+                progress.end(job, failed)
+                failures += failed
+    return failures
+
+
+def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[str, Any]]:
+    """The configuration of every cell; a row is composed once, its seeds differ in ``seed`` alone.
+
+    Raises:
+        ConfigError: With the mistakes of all rows at once.
+    """
+    by_row: dict[str, dict[str, Any]] = {}
+    mistakes: list[Mistake] = []
+    for cell in {cell.row: cell for cell in cells}.values():
+        try:
+            by_row[cell.row] = compose(list(cell.overrides))
+        except ConfigError as error:
+            mistakes += error.mistakes
+            continue
+        if cell.trains and by_row[cell.row].get("name") != cell.row:
+            problem = f"a cell of this row would call itself {by_row[cell.row].get('name')!r}"
+            mistakes.append(Mistake(f"conf/ablation/{cell.row}.yaml", problem, f"write name: {cell.row} in it"))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
+
+
+def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], rule: str) -> None:
+    if rule not in ("refuse", "rerun"):
+        raise StudyError(f"stale must be refuse or rerun, got {rule!r}.")
+    if cells and rule == "refuse":
+        found = "\n".join(f"  {cell.folder}: {_few(differences(cell, configs[cell]))}" for cell in cells)
+        count = "1 cell was" if len(cells) == 1 else f"{len(cells)} cells were"
+        raise StudyError(
+            f"{count} run with another configuration than this study asks for now (stored -> wanted):\n{found}\n"
+            "Nothing was run. Give another run_dir, or add stale=rerun to delete them and run them again."
+        )
+    for cell in cells:
+        shutil.rmtree(cell.folder)
+
+
+def _few(found: list[str]) -> str:
+    more = f" and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
+    return ", ".join(found[:SHOWN_DIFFERENCES]) + more

@@ -1,0 +1,111 @@
+"""What earlier runs left of a cell, and whether it still belongs to the study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from seasonrec.ablate.cells import Cell
+from seasonrec.record import write_json
+
+INDEX = "rows.json"
+"""File that lists the baselines of a finished evaluation."""
+
+STAMP = "cell.json"
+"""File beside a cell's results that keeps the configuration it was launched with."""
+
+PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
+"""Top-level keys that say where a run writes, who watches it and what stands beside it; they change no number of it."""
+
+BASELINE_KEYS = ("data", "split", "protocol")
+"""Top-level keys that decide the numbers of a baseline."""
+
+
+class State(Enum):
+    """What an earlier run left of a cell."""
+
+    MISSING = "missing"
+    COMPLETE = "complete"
+    STALE = "stale"
+
+
+def state(cell: Cell, config: dict[str, Any]) -> State:
+    """What to do with a cell.
+
+    A cell whose stamp differs from ``config`` is stale, finished or not: its checkpoint belongs to another model. A
+    cell is complete when every metrics.json that it owes is there and parses. Everything else is missing, and training
+    goes on from the checkpoint if there is one.
+    """
+    if differences(cell, config):
+        return State.STALE
+    return State.COMPLETE if is_complete(cell) else State.MISSING
+
+
+def is_complete(cell: Cell) -> bool:
+    """Whether the cell's results are all there; metrics.json is written last."""
+    if cell.trains:
+        return read_object(cell.folder / "metrics.json") is not None
+    index = read_object(cell.folder / INDEX)
+    return index is not None and all(read_object(cell.folder / row / "metrics.json") for row in index["rows"])
+
+
+def index_baselines(cell: Cell) -> None:
+    """Lists the baselines that a finished command left, so that a killed one is told from a finished one."""
+    write_json(cell.folder / INDEX, {"rows": sorted(path.parent.name for path in cell.folder.glob("*/metrics.json"))})
+
+
+def differences(cell: Cell, config: dict[str, Any]) -> list[str]:
+    """Keys in which the cell's stamp differs from ``config``, as ``key: stored -> wanted``."""
+    path = cell.folder / STAMP
+    kept = read_object(path)
+    if kept is None:
+        unknown = f"{path.name} is missing, so nobody can say which configuration made these results"
+        return [unknown] if is_complete(cell) else []
+    stored, wanted = flatten(kept["config"]), flatten(numbers_of(cell, config))
+    return [
+        f"{key}: {stored.get(key, 'absent')!r} -> {wanted.get(key, 'absent')!r}"
+        for key in sorted(stored.keys() | wanted.keys())
+        if stored.get(key) != wanted.get(key)
+    ]
+
+
+def stamp(cell: Cell, config: dict[str, Any]) -> None:
+    """Writes down the configuration a cell is about to run with."""
+    kept = numbers_of(cell, config)
+    write_json(cell.folder / STAMP, {"digest": digest(kept), "config": kept})
+
+
+def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides the cell's numbers."""
+    if not cell.trains:
+        kept = {key: config[key] for key in BASELINE_KEYS if key in config}
+    else:
+        kept = {key: value for key, value in config.items() if key not in PLACE_KEYS}
+    return dict(json.loads(json.dumps(kept, default=str)))  # dates and tuples as they will be when read back
+
+
+def digest(config: dict[str, Any]) -> str:
+    """Short hash of a configuration, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def flatten(node: object, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``."""
+    if not isinstance(node, dict) or not node:
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """A json file that holds an object, or None where it is absent or half-written."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,209 @@
+"""The console script ``seasonrec``. Nothing heavy is imported before the configuration is accepted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from seasonrec.commands import COMMANDS, Command
+from seasonrec.config import ConfigError, Mistake, conf_dir
+from seasonrec.config.compose import RUN_SCHEMA
+from seasonrec.config.errors import nearest
+from seasonrec.config.tree import read_yaml
+
+REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
+"""Flags of Hydra that would go round the checked configuration."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; returns 0, or 2 with a message on stderr where the user's input is refused."""
+    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if name not in COMMANDS:
+        print(f"seasonrec: unknown command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        print(f"seasonrec {name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _overview() -> str:
+    rows = [f"  {command.name:<10} {command.about}" for command in COMMANDS.values()]
+    title = "seasonrec: sequential recommendation that adapts to the season."
+    return "\n".join([title, "", *rows, "", "seasonrec COMMAND --help tells more."])
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was written for the user: its class is our own."""
+    return type(error).__module__.partition(".")[0] == "seasonrec"
+
+
+def _through_hydra(command: Command, arguments: list[str]) -> int:
+    """Checks every override at once, then lets Hydra run the job or jobs."""
+    flags = get_args_parser().parse_intermixed_args(arguments)
+    extra = Path(flags.config_dir).resolve() if flags.config_dir else None
+    if extra is not None and not extra.is_dir():
+        raise ConfigError([Mistake("--config-dir", "no such folder", "give a folder laid out like conf", str(extra))])
+    if flags.help:
+        print(command.help(extra))
+        return 0
+    composer = command.composer(extra)
+    mistakes = [
+        Mistake(f"--{flag.replace('_', '-')}", "would go round the checked configuration", "take it out")
+        for flag in REFUSED_FLAGS
+        if getattr(flags, flag)
+    ]
+    mistakes += [] if flags.shell_completion else composer.mistakes(flags.overrides, flags.multirun)
+    if mistakes:
+        raise ConfigError(mistakes)
+    own_flags = [argument for argument in arguments if argument not in flags.overrides]
+    settings = [*command.settings, *_sweep_folder(flags.overrides)]
+    _run_hydra(command, [*own_flags, *settings, *composer.for_hydra(flags.overrides)])
+    return 0
+
+
+def _sweep_folder(overrides: list[str]) -> list[str]:
+    """Puts the jobs of a multirun under the run_dir that was given, unless that names a folder for each by itself."""
+    given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
+    return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
+
+
+def _run_hydra(command: Command, arguments: list[str]) -> None:
+    before = sys.argv
+    sys.argv = [f"seasonrec {command.name}", *arguments]
+    under_hydra = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config_name)
+    try:
+        under_hydra(_JOBS[command.name])()
+    finally:
+        sys.argv = before
+
+
+def _job(command: Command, node: DictConfig) -> None:
+    """One job under Hydra. A message for the user reaches them without a traceback."""
+    try:
+        config = command.composer().accept(node)
+        if command.schema == RUN_SCHEMA and _shares_run_dir():
+            config["run_dir"] = HydraConfig.get().runtime.output_dir
+        command.run(config)
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        raise CompactHydraException(str(error)) from None
+
+
+def _shares_run_dir() -> bool:
+    """Whether this is one of many jobs whose run_dir would be the same."""
+    settings = HydraConfig.get()
+    written = OmegaConf.to_yaml(settings.overrides.task, resolve=False).splitlines()
+    own_folder = any("++run_dir=" in line and "${" in line for line in written)
+    return settings.mode == RunMode.MULTIRUN and not own_folder
+
+
+def _prepare(node: DictConfig) -> None:
+    _job(COMMANDS["prepare"], node)
+
+
+def _train(node: DictConfig) -> None:
+    _job(COMMANDS["train"], node)
+
+
+def _baselines(node: DictConfig) -> None:
+    _job(COMMANDS["baselines"], node)
+
+
+def _evaluate(node: DictConfig) -> None:
+    _job(COMMANDS["evaluate"], node)
+
+
+def _recommend(node: DictConfig) -> None:
+    _job(COMMANDS["recommend"], node)
+
+
+_JOBS: dict[str, Callable[[DictConfig], None]] = {
+    "prepare": _prepare,
+    "train": _train,
+    "baselines": _baselines,
+    "evaluate": _evaluate,
+    "recommend": _recommend,
+}
+"""Functions of the module's top level, because a launcher sends them to other processes by name."""
+
+
+def _leading_path(command: Command, arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """The path that comes first, and the rest; None where help is asked for."""
+    if "-h" in arguments or "--help" in arguments:
+        print(command.help())
+        return None, []
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        raise ConfigError([Mistake(flag, f"seasonrec {command.name} takes no flags", "take it out") for flag in flags])
+    if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
+        what = command.usage.partition(" ")[0]
+        raise ConfigError([Mistake(what, "missing", f"write seasonrec {command.name} {command.usage}")])
+    return Path(arguments[0]), arguments[1:]
+
+
+def _report(command: Command, arguments: list[str]) -> int:
+    path, overrides = _leading_path(command, arguments)
+    if path is not None:
+        options = command.composer().compose([f"run_dir={_quoted(str(path))}", *overrides])
+        command.run(Path(options["run_dir"]))
+    return 0
+
+
+def _ablate(command: Command, arguments: list[str]) -> int:
+    """Splits overrides into those of the study's own and those of its runs, and checks every row before the first."""
+    path, overrides = _leading_path(command, arguments)
+    if path is None:
+        return 0
+    overrides = [override.removeprefix("hydra/") for override in overrides]  # hydra/launcher=joblib is ours here
+    own_keys = command.composer().keys()
+    own = [override for override in overrides if override.partition("=")[0] in own_keys]
+    shared = [override for override in overrides if override not in own]
+    mistakes = [*command.composer().mistakes(own), *_study_mistakes(path, shared)]
+    if mistakes:
+        raise ConfigError(mistakes)
+    command.run(path, {**command.composer().compose(own), "overrides": shared})
+    return 0
+
+
+def _study_mistakes(path: Path, shared: list[str]) -> list[Mistake]:
+    """Mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
+    study = read_yaml(path) if path.is_file() else {}
+    rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
+    composer = COMMANDS["train"].composer()
+    experiment = [f"experiment={study['experiment']}"] if "experiment" in study else []
+    again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
+    kept = [override for override in map(str, own) if override.partition("=")[0] not in again]
+    found: list[Mistake] = []
+    for row in rows or ["full"]:
+        ablation = [] if row == "full" else [f"ablation={row}"]
+        found += composer.mistakes([*experiment, *kept, *shared, *ablation])
+    return list(dict.fromkeys(found))
+
+
+def _quoted(value: str) -> str:
+    """A path as Hydra's override grammar takes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_DISPATCH: dict[str, Callable[[Command, list[str]], int]] = {"ablate": _ablate, "report": _report}
+
+
+if __name__ == "__main__":
+    sys.exit(import_module("seasonrec.cli").main())  # under its own name, by which other processes find it

@@ -1,0 +1,8 @@
+"""Configuration: composed by Hydra, checked against signatures before heavy imports, handed on as dicts."""
+
+from seasonrec.config.build import build
+from seasonrec.config.compose import Composer, compose
+from seasonrec.config.errors import ConfigError, Mistake
+from seasonrec.config.tree import ConfTree, conf_dir
+
+__all__ = ["Composer", "ConfTree", "ConfigError", "Mistake", "build", "compose", "conf_dir"]

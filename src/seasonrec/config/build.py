@@ -1,0 +1,44 @@
+"""From a checked node to the class that it names."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from seasonrec.config.annotations import is_part, wants_tuple
+from seasonrec.config.signatures import read_signature
+
+
+def build(node: dict[str, Any]) -> partial[Any]:
+    """Imports the ``_target_`` and binds what yaml says; the caller adds the arguments that code gives.
+
+    Nested parts become partials as well, and lists become tuples where the signature says tuple.
+
+    Args:
+        node: A node of a complete configuration.
+
+    Raises:
+        TargetError: If the target does not exist.
+    """
+    target = node["_target_"]
+    arguments = read_signature(target).arguments
+    module_name, _, name = target.rpartition(".")
+    bound: dict[str, Any] = {}
+    for key, value in node.items():
+        if key != "_target_":
+            argument = arguments.get(key)
+            as_tuple = argument is not None and wants_tuple(argument.annotation, argument.module)
+            bound[key] = _built(value, as_tuple)
+    return partial(getattr(import_module(module_name), name), **bound)
+
+
+def _built(value: Any, as_tuple: bool = False) -> Any:
+    if is_part(value):
+        return build(value)
+    if isinstance(value, dict):
+        return {key: _built(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        entries = [_built(entry, as_tuple) for entry in value]
+        return tuple(entries) if as_tuple else entries
+    return value

@@ -1,0 +1,155 @@
+"""Binds a composed configuration to signatures: unknown, missing and mistyped keys, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seasonrec.config.annotations import described, fits, is_part, wants_part
+from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.signatures import Argument, Signature, TargetError, read_signature
+from seasonrec.config.source import UnreadableError
+from seasonrec.config.tree import ConfTree
+
+
+class Unresolved:
+    """Stands for a value that is missing or cannot be resolved, and has been reported as such."""
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Checks a configuration against signatures.
+
+    Args:
+        tree: Groups and options, to say where a stray key belongs.
+        choices: ``group/option`` chosen for a yaml path, for example ``season.text`` -> ``season/text``.
+    """
+
+    tree: ConfTree
+    choices: dict[str, str]
+
+    def top_level(self, config: dict[str, Any], schema: Signature) -> list[Mistake]:
+        """All mistakes of a command's configuration."""
+        return list(self._bind(config, schema, ""))
+
+    def part(self, node: object, path: str) -> Iterator[Mistake]:
+        """All mistakes of a node that is to be built from a class."""
+        if isinstance(node, Unresolved):
+            return
+        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+            yield self._no_target(node, path)
+            return
+        try:
+            signature = read_signature(node["_target_"])
+        except TargetError as error:
+            yield Mistake(f"{path}._target_", error.problem, error.remedy, node["_target_"])
+            return
+        given = {key: value for key, value in node.items() if key != "_target_"}
+        yield from self._bind(given, signature, f"{path}.")
+
+    def _bind(self, given: dict[str, Any], signature: Signature, prefix: str) -> Iterator[Mistake]:
+        for key, value in given.items():
+            path = f"{prefix}{key}"
+            argument = signature.arguments.get(str(key))
+            if argument is None:
+                yield self._unknown(path, str(key), value, signature)
+            elif argument.at_run_time:
+                yield Mistake(
+                    path, f"{signature.target} is given this by code, never by yaml", "take it out", shown(value)
+                )
+            elif not isinstance(value, Unresolved):
+                yield from self._value(value, argument, path)
+        for name, argument in signature.arguments.items():
+            if argument.is_required and name not in given:
+                wanted = described(argument.annotation, argument.module)
+                remedy = f"write {prefix}{name}=... ({wanted})"
+                yield Mistake(f"{prefix}{name}", f"missing, {signature.target} needs it", remedy)
+        yield from _unreadable_defaults(given, signature, prefix)
+
+    def _value(self, value: object, argument: Argument, path: str) -> Iterator[Mistake]:
+        annotation, module = argument.annotation, argument.module
+        if is_part(value) or (wants_part(annotation, module) and not fits(value, annotation, module)):
+            yield from self.part(value, path)
+        if not fits(value, annotation, module) and not wants_part(annotation, module):
+            wanted = described(annotation, module)
+            yield Mistake(
+                path, f"must be {wanted}, got {type(value).__name__}", _type_remedy(value, wanted), shown(value)
+            )
+
+    def _no_target(self, node: object, path: str) -> Mistake:
+        group = self.choices.get(path, path).partition("/")[0]
+        options = self.tree.options(group)
+        choose = f"choose one of {group}={'|'.join(options)}" if options else "give a _target_"
+        if node is None:
+            problem = "a slot cannot be null, switching off is an option with a _target_"
+        elif node == {}:
+            problem = "an empty part, its option yaml holds nothing"
+        elif isinstance(node, dict):
+            problem = "has no _target_"
+        else:
+            return Mistake(
+                path,
+                "is a slot, not a value",
+                f"set it in a defaults list: override /{path}: ...; {choose}",
+                shown(node),
+            )
+        return Mistake(path, problem, choose, shown(node))
+
+    def _unknown(self, path: str, key: str, value: object, signature: Signature) -> Mistake:
+        group, _, option = self.choices.get(path.rpartition(".")[0], "").partition("/")
+        owners = [
+            f"{group}={other}"
+            for other, target in self.tree.targets(group).items()
+            if option != other and _takes(target, key)
+        ]
+        shown_value = None if isinstance(value, dict) else shown(value)
+        if owners:
+            problem = f"a leftover, {group}={option} does not take it"
+            return Mistake(path, problem, f"take it out, it belongs to {', '.join(owners)}", shown_value)
+        return Mistake(path, f"unknown key of {signature.target}", nearest(key, signature.settable), shown_value)
+
+
+def complete(config: dict[str, Any], schema: Signature) -> dict[str, Any]:
+    """Adds the defaults of every signature, so that a saved configuration holds all that decided the run."""
+    return _filled(config, schema)
+
+
+def _filled(given: dict[str, Any], signature: Signature) -> dict[str, Any]:
+    values = {"_target_": given["_target_"]} if "_target_" in given else {}
+    for name, argument in signature.settable.items():
+        if name in given or argument.default is not None:
+            values[name] = _filled_value(given[name] if name in given else argument.default_value())
+    return values
+
+
+def _filled_value(value: Any) -> Any:
+    if is_part(value):
+        return _filled(value, read_signature(value["_target_"]))
+    if isinstance(value, dict):
+        return {key: _filled_value(entry) for key, entry in value.items()}
+    return [_filled_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _takes(target: str, key: str) -> bool:
+    try:
+        return key in read_signature(target).settable
+    except TargetError:
+        return False
+
+
+def _unreadable_defaults(given: dict[str, Any], signature: Signature, prefix: str) -> Iterator[Mistake]:
+    for name, argument in signature.settable.items():
+        if name in given or argument.default is None:
+            continue
+        try:
+            argument.default_value()
+        except UnreadableError as error:
+            problem = f"the default {error} of {signature.target} cannot be recorded without running code"
+            yield Mistake(f"{prefix}{name}", problem, "make it a literal or a constant of a module")
+
+
+def _type_remedy(value: object, wanted: str) -> str:
+    if "str" in wanted.split() and isinstance(value, int | float | bool):
+        return f"put it in quotes: \"'{value}'\" on a command line"
+    return f"write {wanted}"

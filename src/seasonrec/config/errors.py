@@ -1,0 +1,63 @@
+"""Mistakes in a configuration, gathered and told in one message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with a configuration.
+
+    Args:
+        path: Where: a yaml path such as ``season.momentum.rate``, or a file's path.
+        problem: The rule that is broken, with the names met.
+        remedy: What to do about it.
+        value: The value met, as written in yaml; None where there is none.
+    """
+
+    path: str
+    problem: str
+    remedy: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        place = self.path if self.value is None else f"{self.path} = {self.value}"
+        return f"{place}: {self.problem}; {self.remedy}"
+
+
+class ConfigError(ValueError):
+    """Everything that is wrong with a configuration.
+
+    Args:
+        mistakes: At least one; the message lists each once.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        lines = [f"{count} in the configuration, nothing was run:", *(f"  {mistake}" for mistake in self.mistakes)]
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
+        return ConfigError, (self.mistakes,)
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"valid names: {', '.join(names)}" if names else "it takes none"
+
+
+def shown(value: object) -> str:
+    """A value as yaml would write it, in one line and at most 60 characters."""
+    if value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    else:
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

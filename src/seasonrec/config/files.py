@@ -1,0 +1,95 @@
+"""Rules on the yaml files that a run has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seasonrec.config.errors import Mistake, nearest
+from seasonrec.config.schema import ABLATION_MAY_SET
+from seasonrec.config.tree import GLOBAL_GROUPS, ConfTree, read_yaml
+
+PACKAGE_LINE = "# @package _global_"
+
+
+def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
+    """What is wrong with the file of a chosen option, before Hydra composes it."""
+    path = tree.file(group, option)
+    if path is None:
+        return []
+    name = f"{group}/{option}.yaml"
+    mistakes = list(_defaults_mistakes(tree, path, name))
+    if group not in GLOBAL_GROUPS:
+        return mistakes + list(_slot_option_mistakes(path, name))
+    mistakes += _package_mistakes(path, name)
+    if group == "ablation":
+        mistakes += [_touched(name, key) for key in sorted(_touched_by(path) - ABLATION_MAY_SET)]
+    return mistakes
+
+
+def overridden_groups(path: Path) -> set[str]:
+    """Groups of a file's defaults list, as on a command line: ``season``, ``season@season.text``."""
+    return {key.removeprefix("override ").strip().removeprefix("/") for key in _defaults(path)}
+
+
+def _touched_by(path: Path) -> set[str]:
+    """Top-level keys that a file touches, by its defaults list or its body."""
+    return {group.partition("@")[0] for group in overridden_groups(path)} | (set(read_yaml(path)) - {"defaults"})
+
+
+def _defaults(path: Path) -> dict[str, object]:
+    """Options by group in a file's defaults list, groups as they are written there."""
+    entries = read_yaml(path).get("defaults")
+    mappings = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return {str(group): option for mapping in mappings for group, option in mapping.items()}
+
+
+def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistake]:
+    """Groups and options of the defaults list that do not exist, with the nearest that does."""
+    for key, option in _defaults(path).items():
+        written = key.removeprefix("override ").strip()
+        group = written.removeprefix("/").partition("@")[0]
+        if not written.startswith("/") or group.startswith("hydra/") or option is None:
+            continue
+        if group not in tree.groups():
+            yield Mistake(f"{name}: {group}", "unknown group", nearest(group, tree.groups()), str(option))
+        elif str(option) not in tree.options(group):
+            yield Mistake(f"{name}: {group}", "unknown option", nearest(str(option), tree.options(group)), str(option))
+
+
+def _package_mistakes(path: Path, name: str) -> Iterator[Mistake]:
+    first = path.read_text(encoding="utf-8").partition("\n")[0].strip()
+    if first != PACKAGE_LINE:
+        yield Mistake(
+            name,
+            f"its first line is not {PACKAGE_LINE!r}, so Hydra would put its values elsewhere",
+            "make it the first line",
+            repr(first),
+        )
+
+
+def _touched(name: str, key: str) -> Mistake:
+    return Mistake(
+        f"{name}: {key}",
+        "an ablation must not touch it, or the rows of a table could not be compared",
+        f"take it out; an ablation may set {', '.join(sorted(ABLATION_MAY_SET))}",
+    )
+
+
+def _slot_option_mistakes(path: Path, name: str) -> Iterator[Mistake]:
+    text = path.read_text(encoding="utf-8")
+    if not read_yaml(path) and all(not line.strip() or line.startswith("#") for line in text.splitlines()):
+        yield Mistake(
+            name,
+            "the file is empty, so an empty part would reach the model",
+            "give it a _target_; switching off is an option with one",
+        )
+    if "@package" in text.partition("\n")[0]:
+        yield Mistake(name, "an option of a slot must not set other slots", "take its '@package' line out")
+    for key in _defaults(path):
+        if key.startswith("override "):
+            yield Mistake(
+                f"{name}: {key}",
+                "an option of a slot must not set other slots",
+                "put it into an ablation or experiment file",
+            )

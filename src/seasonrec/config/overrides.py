@@ -1,0 +1,226 @@
+"""Checks a command line's overrides all at once; Hydra itself would stop at the first mistake."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.errors import HydraException
+
+from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.files import choice_mistakes, overridden_groups
+from seasonrec.config.signatures import Signature
+from seasonrec.config.tree import GLOBAL_GROUPS, ConfTree
+
+MAX_CHECKED_JOBS = 256
+"""Jobs of a multirun that are checked before the first starts; each is checked again as it starts."""
+
+
+@dataclass(frozen=True)
+class CheckedOverrides:
+    """Overrides that passed, and what is wrong with the others.
+
+    Args:
+        accepted: Overrides in the form that Hydra needs.
+        mistakes: What is wrong with the rest.
+        unclear: Slots whose option was refused, so that nothing more can be said about their keys.
+    """
+
+    accepted: tuple[Override, ...]
+    mistakes: tuple[Mistake, ...]
+    unclear: frozenset[str]
+
+    def jobs(self, tree: ConfTree) -> list[list[str]]:
+        """The override lists of all jobs, for Hydra: one, or one for each combination of a multirun's choices."""
+        choices = [_variants(override, tree) for override in self.accepted]
+        return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
+
+
+def check_overrides(
+    lines: Sequence[str], schema: Signature, tree: ConfTree, multirun: bool = False
+) -> CheckedOverrides:
+    """Checks each override by itself, then that no two fight over one key.
+
+    Args:
+        lines: As written on the command line.
+        schema: Signature of the command's top level.
+        tree: Groups and options.
+        multirun: Whether one key may take several values.
+    """
+    accepted: list[Override] = []
+    mistakes: list[Mistake] = []
+    unclear: set[str] = set()
+    for line in lines:
+        override, found = _parse(line)
+        if override is not None:
+            found += _override_mistakes(override, schema, tree, multirun)
+        mistakes += found
+        if override is not None and not found:
+            accepted.append(override)
+        elif override is not None:
+            unclear.add(override.key_or_group.partition(".")[0])
+    mistakes += _twice(accepted, tree)
+    kept = [override for override in accepted if override.key_or_group.partition(".")[0] not in unclear]
+    return CheckedOverrides(tuple(kept), tuple(mistakes), frozenset(unclear))
+
+
+def for_hydra(override: Override, tree: ConfTree) -> str:
+    """The override as Hydra must read it.
+
+    A key's default stands in a signature and not in yaml, so Hydra does not know the key and would refuse to change
+    it; ``++`` sets it either way. The preflight, not Hydra, decides which keys exist. Nor does Hydra take
+    ``ablation=null``, only an empty list of options.
+    """
+    values = _values(override) if override.key_or_group in GLOBAL_GROUPS else []
+    if None in values:
+        return f"{override.key_or_group}={','.join('[]' if value is None else str(value) for value in values)}"
+    return f"{_plus(override, tree)}{override.input_line}"
+
+
+def _plus(override: Override, tree: ConfTree) -> str:
+    is_key = override.type == OverrideType.CHANGE and not _is_hydra(override) and not _is_group(override, tree)
+    return "++" if is_key else ""
+
+
+def _is_hydra(override: Override) -> bool:
+    """Whether it is one of Hydra's own settings."""
+    return str(override.key_or_group).startswith(("hydra.", "hydra/"))
+
+
+def _parse(line: str) -> tuple[Override | None, list[Mistake]]:
+    try:
+        return OverridesParser.create().parse_override(line), []
+    except HydraException as error:
+        reason = str(error).partition("\n")[0]
+        return None, [
+            Mistake(
+                line, f"not a Hydra override ({reason})", "write key=value or group=option; quote special characters"
+            )
+        ]
+
+
+def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, multirun: bool) -> list[Mistake]:
+    if _is_hydra(override):
+        return []
+    key, line = str(override.key_or_group), str(override.input_line)
+    mistakes = [*_sign_mistakes(override), *_sweep_mistakes(override, multirun)]
+    if _is_group(override, tree):
+        return mistakes + list(_option_mistakes(override, tree))
+    slots = [group for group in tree.groups() if group in schema.arguments]
+    top = key.partition(".")[0]
+    if "/" in key or override.package is not None:
+        mistakes.append(Mistake(line, f"there is no group {key!r}", nearest(key, tree.groups())))
+    elif top not in schema.arguments:
+        names = {*schema.arguments, *(tree.groups() if slots else [])}
+        mistakes.append(
+            Mistake(top, "unknown key, neither a value nor a group", nearest(top, names), shown_value(override))
+        )
+    elif "." in key and top not in slots:
+        mistakes.append(
+            Mistake(
+                key, f"{top!r} is a single value without keys of its own", f"write {top}=...", shown_value(override)
+            )
+        )
+    return mistakes
+
+
+def _sign_mistakes(override: Override) -> Iterator[Mistake]:
+    key, line = str(override.key_or_group), str(override.input_line)
+    if override.type in (OverrideType.ADD, OverrideType.FORCE_ADD):
+        yield Mistake(line, "'+' adds keys that no signature knows", f"write {line.lstrip('+')}")
+    elif override.type == OverrideType.DEL:
+        yield Mistake(
+            line, "'~' takes a part away", f"choose an option of {key!r} that switches it off, for example {key}=none"
+        )
+
+
+def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
+    if override.is_sweep_override() and override.key_or_group == "run_dir":
+        remedy = "give one; each job gets a folder in it, or write run_dir='DIR/${name}/${seed}'"
+        yield Mistake("run_dir", "cannot take several values", remedy, shown_value(override))
+    elif override.is_sweep_override() and not multirun:
+        key = str(override.key_or_group)
+        yield Mistake(
+            key,
+            "several values need --multirun",
+            f"add --multirun, or quote the value: {key}=\"'...'\"",
+            shown_value(override),
+        )
+
+
+def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
+    group = str(override.key_or_group)
+    options = tree.options(group)
+    if override.type == OverrideType.DEL:
+        return
+    for value in _values(override):
+        if value is None and group in GLOBAL_GROUPS:
+            continue
+        if value is None:
+            yield Mistake(group, "a slot cannot be null", _off(group, options), "null")
+        elif not isinstance(value, str) or value not in options:
+            yield Mistake(group, "unknown option", nearest(str(value), options), str(value))
+        else:
+            yield from choice_mistakes(tree, group, value)
+
+
+def _off(group: str, options: list[str]) -> str:
+    return f"write {group}=none to switch it off" if "none" in options else f"choose one of {', '.join(options)}"
+
+
+def _values(override: Override) -> list[object]:
+    if override.is_sweep_override():
+        if not override.is_discrete_sweep():
+            return []
+        values: Iterable[object] = override.sweep_iterator()
+    else:
+        values = [override.value()]
+    return [value.text if isinstance(value, QuotedString) else value for value in values]
+
+
+def _variants(override: Override, tree: ConfTree) -> list[str]:
+    """One line for each value of a sweep. Of a continuous one, which a sweeper draws from, only the start."""
+    if not override.is_sweep_override():
+        return [for_hydra(override, tree)]
+    if override.key_or_group in GLOBAL_GROUPS:
+        return [f"{override.key_or_group}={'[]' if value is None else value}" for value in _values(override)]
+    key = f"{_plus(override, tree)}{override.get_key_element()}"
+    if override.is_discrete_sweep():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [f"{key}={override.value().start}"]
+
+
+def _twice(overrides: list[Override], tree: ConfTree) -> Iterator[Mistake]:
+    """The same key twice, or a slot that a chosen ablation sets already (the command line would win, silently)."""
+    for key, count in Counter(_full_key(override) for override in overrides).items():
+        if count > 1:
+            values = ", ".join(shown_value(override) for override in overrides if _full_key(override) == key)
+            yield Mistake(key, f"set {count} times", "keep one of them", values)
+    named = {_full_key(override): override for override in overrides}
+    for override in overrides:
+        if override.key_or_group != "ablation":
+            continue
+        for value in _values(override):
+            path = tree.file("ablation", str(value))
+            for key in sorted((overridden_groups(path) if path else set()) & set(named)):
+                problem = f"ablation={value} sets this slot already, and the command line would win over it"
+                yield Mistake(key, problem, "take one of the two out", shown_value(named[key]))
+
+
+def _full_key(override: Override) -> str:
+    package = f"@{override.package}" if override.package is not None else ""
+    return f"{override.key_or_group}{package}"
+
+
+def _is_group(override: Override, tree: ConfTree) -> bool:
+    return str(override.key_or_group) in tree.groups()
+
+
+def shown_value(override: Override) -> str:
+    """The right-hand side as written."""
+    text = str(override.input_line).partition("=")[2]
+    return text if override.is_sweep_override() or isinstance(override.value(), str) else shown(override.value())

@@ -1,0 +1,162 @@
+"""The leak auditor: refuses to train where the future could reach a model.
+
+It asks the code itself: the log is copied, everything after a moment is replaced by other events, and whatever a
+request before that moment is given must not change by a single bit. A new context needs no new check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.data.loader import BatchBuilder
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import DataSpec
+from seasonrec.data.splits import Split
+
+SAMPLE = 64
+"""Requests of each part that are looked at, evenly spread and always with the last."""
+
+
+class LeakError(ValueError):
+    """Something of the future is visible where it must not be."""
+
+
+def audit(
+    log: EventLog, spec: DataSpec, split: Split, facts: Facts, contexts: Mapping[str, Context], horizon_s: int
+) -> list[str]:
+    """Looks for leaks before training.
+
+    Args:
+        log: The prepared log.
+        spec: Facts of the data.
+        split: The cuts.
+        facts: What the model's parts are told when they are built.
+        contexts: What the model's parts read, by name.
+        horizon_s: Seconds before a request at which its history ends.
+
+    Returns:
+        One line for each check that was passed.
+
+    Raises:
+        LeakError: If a training basket lies at or after the validation cut, an item's first-seen time is later than
+            its first event or earlier, a target is visible in its own input, or a statistic or a context reads what
+            comes after its moment.
+    """
+    parts = {
+        "training": split.train_baskets(log),
+        "validation": split.validation_baskets(log),
+        "test": split.test_baskets(log),
+    }
+    _check_parts(log, split, parts)
+    _check_first_seen(log)
+    _check_statistics(log, spec, facts)
+    for name, baskets in parts.items():
+        _check_requests(log, spec, contexts, facts.max_seq_len, _sample(log, baskets, horizon_s), name)
+    return [
+        f"no test or validation event among {len(parts['training']):,} training baskets",
+        f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
+        "statistics do not change when everything from the validation cut on is replaced",
+        f"inputs and contexts {sorted(contexts)} of {SAMPLE} requests a part do not change when their future is replaced",
+    ]
+
+
+def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int64]]) -> None:
+    times = log.basket_times_s[parts["training"]]
+    late = parts["training"][times >= split.validation_from_s]
+    if len(late):
+        raise LeakError(
+            f"a test event in training: basket {int(late[0])} lies at second {int(log.basket_times_s[late[0]])}, the "
+            f"validation cut at {split.validation_from_s}; training baskets must lie before the cut."
+        )
+
+
+def _check_first_seen(log: EventLog) -> None:
+    first = np.full(log.num_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, log.event_items, log.event_times_s)
+    wrong = np.flatnonzero(first != log.item_first_seen_s)
+    if len(wrong):
+        item = int(wrong[0])
+        raise LeakError(
+            f"an item ranked before it existed: item {log.items['item_id'][item]!r} is said to be first seen at second "
+            f"{int(log.item_first_seen_s[item])}, its first event is at {int(first[item])}; prepare the data again."
+        )
+
+
+def _check_statistics(log: EventLog, spec: DataSpec, facts: Facts) -> None:
+    other = replace_future(log, spec.train_until_s)
+    again = Facts.of(other, spec, facts.embedding_dim, facts.max_seq_len, facts.cache_dir)
+    for name in ("item_train_counts", "item_interval_days", "item_categories", "item_first_seen_s"):
+        if not torch.equal(getattr(facts, name), getattr(again, name)):
+            raise LeakError(
+                f"statistics from after the cut: facts.{name} changes when the events from second "
+                f"{spec.train_until_s} on are replaced; compute it from events before the cut."
+            )
+
+
+def _check_requests(
+    log: EventLog, spec: DataSpec, contexts: Mapping[str, Context], max_seq_len: int, requests: Requests, part: str
+) -> None:
+    """Two moments of a part: the sampled requests up to each must not feel what comes after it."""
+    order = np.argsort(requests.known_until_s, kind="stable")
+    for group in np.array_split(order, min(2, len(order))):
+        asked = requests[group]
+        moment = int(asked.known_until_s[-1])
+        before = _inputs(log, spec, contexts, max_seq_len, asked)
+        after = _inputs(replace_future(log, moment), spec, contexts, max_seq_len, asked)
+        for name, value in before.items():
+            if not torch.equal(value, after[name]):
+                raise LeakError(
+                    f"a target visible in its own input: {name} of {part} requests up to second {moment} changes when "
+                    "the events from then on are replaced; read events before known_until_s only."
+                )
+
+
+def replace_future(log: EventLog, moment_s: int) -> EventLog:
+    """The same log with every item at or after a moment moved on by half the catalogue."""
+    items = np.array(log.event_items)
+    late = log.event_times_s >= moment_s
+    items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
+    return replace(log, event_items=items)
+
+
+def _sample(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> Requests:
+    by_time = baskets[np.argsort(log.basket_times_s[baskets], kind="stable")]
+    places = np.unique(np.linspace(0, len(by_time) - 1, min(SAMPLE, len(by_time))).astype(np.int64))
+    return Requests.of_baskets(log, by_time[places], horizon_s)
+
+
+def _inputs(
+    log: EventLog, spec: DataSpec, contexts: Mapping[str, Context], max_seq_len: int, requests: Requests
+) -> dict[str, Tensor]:
+    """Everything that a model is given for requests, by name; the targets left out."""
+    bound = {name: context.bind(log, spec) for name, context in contexts.items()}
+    batch = BatchBuilder(log, bound, max_seq_len)(requests)
+    given = dict(_tensors(batch.context, "context"))
+    return given | {name: getattr(batch, name) for name in _READ}
+
+
+_READ = tuple(
+    field.name for field in fields(SequenceBatch) if field.name not in ("context", "target_items", "target_request")
+)
+
+
+def _tensors(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _tensors(entry, f"{path}.{key}")
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name), f"{path}.{field.name}")

@@ -1,0 +1,155 @@
+"""Content-addressed folders on disk: written whole or not at all, checked on every opening."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+MANIFEST = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+
+
+class CacheError(RuntimeError):
+    """A cached folder that must not be used; the message says what is wrong with it."""
+
+
+def default_cache_dir() -> Path:
+    """The folder of everything that can be made again: ``$SEASONREC_CACHE``, else ``~/.cache/seasonrec``."""
+    chosen = os.environ.get("SEASONREC_CACHE", "")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "seasonrec"
+
+
+def content_key(identity: dict[str, object]) -> str:
+    """A name of 32 hexadecimal digits for whatever ``identity`` (JSON-serialisable) decides."""
+    canonical = json.dumps(identity, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Checks every file of a cached folder against its manifest and gives the manifest's facts.
+
+    Raises:
+        CacheError: If the manifest or a file is missing, or a size or a hash differs.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files, facts = dict(manifest["files"]), dict(manifest["facts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{folder / MANIFEST} cannot be read ({type(error).__name__})") from error
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise CacheError(f"{path} is missing")
+        if path.stat().st_size != expected["bytes"]:
+            raise CacheError(f"{path} has {path.stat().st_size} bytes, its manifest says {expected['bytes']}")
+        if file_sha256(path) != expected["sha256"]:
+            raise CacheError(f"{path} has other content than its manifest says (SHA-256 differs)")
+    return facts
+
+
+def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    """Lets ``write`` fill a temporary folder, adds the manifest, and renames it to ``folder`` in one step.
+
+    A folder that is already there is replaced: whoever has its files open keeps reading the old ones.
+
+    Args:
+        folder: The final place.
+        write: Writes its files flat into the folder that it is given; returns facts for the manifest.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        facts = write(temporary)
+        _write_manifest(temporary, facts)
+        _move_into_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in sorted(folder.iterdir())}
+    for name in files:
+        _flush_to_disk(folder / name)
+    path = folder / MANIFEST
+    path.write_text(json.dumps({"files": files, "facts": facts}, indent=1), encoding="utf-8")
+    _flush_to_disk(path)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _move_into_place(temporary: Path, folder: Path) -> None:
+    """Renames onto ``folder``; a folder found there is moved aside first and removed."""
+    aside = temporary.with_name(temporary.name + "-old")
+    for _ in range(10):  # another process may put its own folder there between the two renames
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            temporary.rename(folder)
+            return
+    raise CacheError(f"{folder} could not be written: other processes keep replacing it; give each its own cache_dir")
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Makes processes that would fill the same folder take turns.
+
+    The kernel frees the lock when its holder dies, so it cannot go stale. The lock only saves double work: where the
+    file system has none, the rename of :func:`write_folder` alone keeps the content right.
+
+    Args:
+        folder: What the lock guards; the lock file lies beside it.
+        waiting: Called once if another process holds the lock.
+
+    Raises:
+        CacheError: If the place cannot be written to.
+    """
+    with _lock_file(folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            yield
+            return
+        _remove_leftovers(folder)
+        yield
+
+
+def _lock_file(folder: Path) -> IO[str]:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return folder.with_name(f".{folder.name}.lock").open("a", encoding="utf-8")
+    except OSError as error:
+        raise CacheError(
+            f"cache_dir must be a folder that can be written to, got {folder.parent} ({error.strerror}); set cache_dir "
+            "or the environment variable SEASONREC_CACHE to another place."
+        ) from error
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Takes away the temporary folders of killed processes; only ever called by the holder of the lock."""
+    for leftover in folder.parent.glob(f".{folder.name}.tmp-*"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,98 @@
+"""What the calendar says of the request's day: its place in the year and the week, and how near each holiday is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import DAYS_PER_YEAR, DataSpec
+
+FAR_DAYS = 60
+"""Holidays further off than this count as this far off."""
+
+
+@dataclass(frozen=True)
+class RequestCalendar:
+    """The calendar of each request; ``N`` requests, ``H`` holidays of the dataset's country by name.
+
+    Args:
+        day: ``(N,)`` int64, local days since 1970-01-01.
+        year_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the day in the year.
+        weekday: ``(N,)`` int64, Monday = 0.
+        unseen_days: ``(N,)`` float, days on the circle of the year from the nearest day that training has seen.
+        holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, at most 60 either way.
+        gap_days: ``(N,)`` float, days since the user's last event; 365 where there is none.
+    """
+
+    day: Tensor
+    year_phase: Tensor
+    weekday: Tensor
+    unseen_days: Tensor
+    holiday_days: Tensor
+    gap_days: Tensor
+
+
+@dataclass(frozen=True)
+class CalendarContext:
+    """Asks for :class:`RequestCalendar`."""
+
+    name: str = "calendar"
+
+    def bind(self, log: EventLog, spec: DataSpec) -> CalendarIndex:
+        return CalendarIndex(log, spec)
+
+
+def holiday_names(spec: DataSpec) -> tuple[str, ...]:
+    """Names of the ``H`` holidays of the dataset's country, in the order of ``RequestCalendar.holiday_days``."""
+    return tuple(_occurrences(spec))
+
+
+def _occurrences(spec: DataSpec) -> dict[str, tuple[int, ...]]:
+    years = [int(str(np.datetime64(time_s, "s"))[:4]) for time_s in (spec.first_time_s, spec.last_time_s)]
+    return holiday_days(spec.country, years[0] - 1, years[1] + 2)
+
+
+class CalendarIndex:
+    """Looks the calendar up for a batch of requests."""
+
+    def __init__(self, log: EventLog, spec: DataSpec) -> None:
+        self.log = log
+        self.occurrences = _occurrences(spec)
+        cut = np.asarray([spec.first_time_s, max(spec.first_time_s, spec.train_until_s - 1)])
+        first, last = local_days(cut, spec.timezone)
+        self.seen_phases = np.unique(np.round(np.arange(first, last + 1) % DAYS_PER_YEAR, 6))
+
+    def __call__(self, requests: Requests) -> RequestCalendar:
+        days = local_days(requests.times_s, self.log.timezone)
+        distances = [signed_distances(days, table) for table in self.occurrences.values()]
+        holiday = np.stack(distances, 1) if distances else np.zeros((len(days), 0))
+        return RequestCalendar(
+            day=torch.from_numpy(days),
+            year_phase=_float(2 * np.pi * (days % DAYS_PER_YEAR) / DAYS_PER_YEAR),
+            weekday=torch.from_numpy(weekdays(days)),
+            unseen_days=_float(self._unseen(days)),
+            holiday_days=_float(np.clip(holiday, -FAR_DAYS, FAR_DAYS)),
+            gap_days=_float(self._gaps(requests)),
+        )
+
+    def _unseen(self, days: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Circular distance, in days, from each day's place in the year to the nearest one in training."""
+        distance = np.abs((days % DAYS_PER_YEAR)[:, None] - self.seen_phases)
+        return np.minimum(distance, DAYS_PER_YEAR - distance).min(1)
+
+    def _gaps(self, requests: Requests) -> NDArray[np.float64]:
+        before = self.log.baskets_before(requests.users, requests.known_until_s)
+        known = before > self.log.user_baskets[requests.users]
+        last_s = self.log.basket_times_s[np.maximum(before - 1, 0)]
+        return np.where(known, (requests.times_s - last_s) / 86_400, 365.0)
+
+
+def _float(values: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))

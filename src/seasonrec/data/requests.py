@@ -1,0 +1,58 @@
+"""A request: who asks, when, and up to when the log may be read for the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.data.log import EventLog
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Queries ``(user, request time)`` with the horizon already taken off.
+
+    Args:
+        users: ``(N,)`` int64 user numbers.
+        times_s: ``(N,)`` int64 request times, seconds since 1970-01-01 UTC.
+        known_until_s: ``(N,)`` int64; only events strictly before this second may be read for the answer.
+        baskets: ``(N,)`` int64 number of the basket that is the truth, or -1 where there is none (``recommend``).
+    """
+
+    users: NDArray[np.int64]
+    times_s: NDArray[np.int64]
+    known_until_s: NDArray[np.int64]
+    baskets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, index: NDArray[np.int64] | slice) -> Requests:
+        return Requests(self.users[index], self.times_s[index], self.known_until_s[index], self.baskets[index])
+
+    @staticmethod
+    def of_baskets(log: EventLog, baskets: NDArray[np.int64], horizon_s: int = 0) -> Requests:
+        """The requests whose truth are the given baskets.
+
+        Args:
+            log: The prepared log.
+            baskets: ``(N,)`` basket numbers.
+            horizon_s: Seconds before the request at which the readable history ends.
+        """
+        times_s = np.asarray(log.basket_times_s[baskets], dtype=np.int64)
+        users = np.asarray(log.basket_users[baskets], dtype=np.int64)
+        return Requests(users, times_s, times_s - horizon_s, np.asarray(baskets, dtype=np.int64))
+
+
+def gather_ranges(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Unrolls the half-open ranges ``starts[i]:stops[i]`` without a Python loop.
+
+    Returns:
+        ``(owner, position)``, both ``(sum of lengths,)``: the number of the range, and the positions in it.
+    """
+    lengths = stops - starts
+    owner = np.repeat(np.arange(len(starts)), lengths)
+    before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return owner, np.arange(len(owner)) - before + starts[owner]

@@ -1,0 +1,91 @@
+"""Evaluates models and baselines, and writes what every table is made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from seasonrec.data.loader import BatchBuilder
+from seasonrec.evaluation.baselines import BASELINES, fit_baselines
+from seasonrec.evaluation.evaluator import Scorer, evaluate
+from seasonrec.evaluation.labels import RequestLabels
+from seasonrec.evaluation.results import RunResults, write_results
+from seasonrec.evaluation.scorers import ModelScorer
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data
+from seasonrec.record import write_json
+from seasonrec.runs import read_config
+from seasonrec.training.weights import load_weights
+
+SHOWN = (("all", "ndcg@10"), ("all", "hr@10"), ("all", "bits"), ("in_season", "bits"), ("novel", "bits"))
+
+
+def run(options: dict[str, Any]) -> None:
+    """Evaluates a finished run again: ``seasonrec evaluate checkpoint=DIR``.
+
+    Args:
+        options: ``checkpoint``, and ``output`` or None for the run's own folder.
+    """
+    checkpoint = Path(options["checkpoint"])
+    output = Path(options["output"] or checkpoint)
+    config = read_config(checkpoint)
+    data = open_data(config)
+    model, _ = build_model(config, data)
+    load_weights(checkpoint / "model.safetensors", model)
+    builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
+    write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output))
+    if config["baselines"]:
+        evaluate_baselines(data, output / "baselines")
+    print_table(output)
+
+
+def run_baselines(config: dict[str, Any]) -> None:
+    """Evaluates the baselines alone, into ``run_dir/baselines``."""
+    folder = Path(config["run_dir"]) / "baselines"
+    evaluate_baselines(open_data(config), folder)
+
+
+def evaluate_model(
+    config: dict[str, Any], data: OpenData, model: SeasonalRecommender, builder: BatchBuilder, folder: Path
+) -> dict[str, Any]:
+    """Ranks the test part with a model and writes ``results.parquet``.
+
+    Returns:
+        The content of ``metrics.json``, which the caller writes when all else is done.
+    """
+    labels = RequestLabels.of(data.log, data.split, data.protocol)
+    return _evaluate(ModelScorer(config["name"], model, builder), data, labels, config["seed"], folder)
+
+
+def evaluate_baselines(data: OpenData, folder: Path) -> None:
+    """Fits and evaluates every baseline, each into a folder of its own with ``metrics.json`` and ``results.parquet``."""
+    labels = RequestLabels.of(data.log, data.split, data.protocol)
+    for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
+        record = _evaluate(baseline, data, labels, 0, folder / baseline.name)
+        write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
+
+
+def _evaluate(scorer: Scorer, data: OpenData, labels: RequestLabels, seed: int, folder: Path) -> dict[str, Any]:
+    frame = evaluate(scorer, data.log, data.split, data.protocol, labels=labels)
+    results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame)
+    write_results(folder / "results.parquet", results)
+    return results.record(data.protocol.top_ks)
+
+
+def print_table(run_dir: Path) -> None:
+    """Prints a run beside its baselines."""
+    folders = [*(run_dir / "baselines" / name for name in BASELINES), run_dir]
+    metrics = [json.loads(path.read_text("utf-8")) for f in folders if (path := f / "metrics.json").exists()]
+    table = Table(title=f"test, fingerprint {metrics[-1]['fingerprint']}, one seed: no intervals")
+    table.add_column("row")
+    for slice_name, metric in SHOWN:
+        table.add_column(f"{metric}\n{slice_name}", justify="right")
+    for record in metrics:
+        values = [record["slices"].get(slice_name, {}).get(metric) for slice_name, metric in SHOWN]
+        table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
+    Console().print(table)
+    print(f"results in {run_dir}", flush=True)

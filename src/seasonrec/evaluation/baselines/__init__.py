@@ -1,0 +1,7 @@
+"""Trend and habit baselines that stand in every table, unasked."""
+
+from __future__ import annotations
+
+from seasonrec.evaluation.baselines.runner import BASELINES, Baseline, fit_baselines
+
+__all__ = ["BASELINES", "Baseline", "fit_baselines"]

@@ -1,0 +1,88 @@
+"""Probabilities that the baselines are made of: what sells lately, and what this user bought before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.data.context.momentum import DailyCounts
+from seasonrec.data.context.own_history import OwnHistoryContext, OwnHistoryIndex
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import DataSpec
+
+
+class PopularityComponents:
+    """Shares of sales by item, over windows and with decay, as known at the start of the request's day.
+
+    Args:
+        log: The prepared log.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self.counts = DailyCounts(log)
+        self._decayed: dict[float, NDArray[np.float32]] = {}
+
+    def window(self, requests: Requests, days: int | None) -> Tensor:
+        """``(N, V)`` share of the last ``days`` days (all earlier with None), every item above 0.
+
+        One pseudo-event is spread over the items by their all-time share, and that by one pseudo-event an item.
+        """
+        known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
+        total = self.counts.window(known, None) + 1.0
+        share = total / total.sum(1, keepdims=True)
+        if days is not None:
+            share = _smoothed(self.counts.window(known, days), share)
+        return torch.from_numpy(share.astype(np.float32)[row])
+
+    def decayed(self, requests: Requests, half_life_days: float) -> Tensor:
+        """``(N, V)`` share of all earlier sales, halved every half-life."""
+        if half_life_days not in self._decayed:
+            self._decayed[half_life_days] = self._decay(half_life_days)
+        known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
+        total = self.counts.window(known, None) + 1.0
+        share = _smoothed(self._decayed[half_life_days][known], total / total.sum(1, keepdims=True))
+        return torch.from_numpy(share.astype(np.float32)[row])
+
+    def _decay(self, half_life_days: float) -> NDArray[np.float32]:
+        before = self.counts.before
+        kept = 0.5 ** (1.0 / half_life_days)
+        decayed = np.zeros(before.shape, dtype=np.float32)
+        for day in range(1, len(before)):
+            decayed[day] = kept * decayed[day - 1] + (before[day] - before[day - 1])
+        return decayed
+
+
+class PersonalComponents:
+    """Shares of a user's own purchases by item: counted, and decayed at several half-lives.
+
+    Args:
+        log: The prepared log.
+        spec: Facts of the data.
+        half_lives_days: Half-lives of the decayed counts.
+    """
+
+    def __init__(self, log: EventLog, spec: DataSpec, half_lives_days: Sequence[float]) -> None:
+        self.half_lives_days = tuple(half_lives_days)
+        self.num_items = log.num_items
+        self.index: OwnHistoryIndex = OwnHistoryContext(self.half_lives_days).bind(log, spec)
+
+    def shares(self, requests: Requests) -> list[Tensor]:
+        """The plain count's share, then one share a half-life; each ``(N, V)``, all 0 for a user without history."""
+        own = self.index(requests)
+        weights = [own.count, *own.decayed.unbind(1)]
+        return [_dense_share(own.request, own.item, weight, len(requests), self.num_items) for weight in weights]
+
+
+def _smoothed(counts: NDArray[np.generic], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (counts + share) / (counts.sum(1, keepdims=True) + 1.0)
+
+
+def _dense_share(request: Tensor, item: Tensor, weight: Tensor, num_requests: int, num_items: int) -> Tensor:
+    dense = torch.zeros(num_requests, num_items)
+    dense[request, item] = weight
+    return dense / dense.sum(1, keepdim=True).clamp(min=1e-12)

@@ -1,0 +1,97 @@
+"""Ranking metrics from counts, with equal scores taken in expectation over their orders.
+
+A target with ``greater`` candidates above it and ``ties`` level with it (itself among them) stands, when ties are
+ordered at random, on each of the ranks ``greater + 1 .. greater + ties`` with equal chance. Every value below is the
+exact mean over those orders. Letters: ``M`` targets, ``Q`` baskets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+Counts = NDArray[np.int32] | NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def hit_rate(greater: Counts, ties: Counts, k: int) -> Floats:
+    """``hr@k`` of each target alone: its chance to stand among the first ``k``; ``(M,)`` in 0..1."""
+    return np.clip(k - greater.astype(np.int64), 0, ties) / ties
+
+
+def ndcg(greater: Counts, ties: Counts, k: int) -> Floats:
+    """``ndcg@k`` of each target alone, ``1 / log2(rank + 1)`` within the first ``k`` and 0 below; ``(M,)`` in 0..1."""
+    gains = np.concatenate([[0.0], np.cumsum(_discounts(k))])
+    first = np.minimum(greater, k)
+    last = np.minimum(greater.astype(np.int64) + ties, k)
+    return (gains[last] - gains[first]) / ties
+
+
+def reciprocal_rank(greater: Counts, ties: Counts) -> Floats:
+    """``mrr`` of each target alone, ``1 / rank`` over the whole list; ``(M,)`` in 0..1."""
+    last = greater.astype(np.int64) + ties
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, int(last.max(initial=0)) + 1))])
+    return (harmonic[last] - harmonic[greater]) / ties
+
+
+def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
+    """``basket_recall@k``: the share of a basket's targets among the first ``k``.
+
+    Args:
+        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.rank_targets`.
+        ties: ``(M,)``.
+        basket: ``(M,)``, the basket of each target in ``0..num_baskets - 1``.
+        num_baskets: ``Q``.
+        k: Length of the list.
+
+    Returns:
+        ``(Q,)`` in 0..1; NaN where a basket has no target.
+    """
+    hits = np.bincount(basket, hit_rate(greater, ties, k), num_baskets)
+    return _divide(hits, np.bincount(basket, minlength=num_baskets))
+
+
+def basket_ndcg(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
+    """``basket_ndcg@k``: discounted gain of a basket's targets over that of the best list; as :func:`basket_recall`."""
+    gain = np.bincount(basket, ndcg(greater, ties, k), num_baskets)
+    sizes = np.bincount(basket, minlength=num_baskets)
+    best = np.concatenate([[0.0], np.cumsum(_discounts(k))])
+    return _divide(gain, best[np.minimum(sizes, k)])
+
+
+def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
+    """``basket_hit@k``: the chance that the first ``k`` hold any target of the basket; as :func:`basket_recall`.
+
+    At most one group of equal scores lies across the end of the list. It fills ``k - greater`` places out of ``ties``
+    items, ``m`` of them targets, so it misses them all with the hypergeometric chance ``C(t - m, s) / C(t, s)``.
+    """
+    sizes = np.bincount(basket, minlength=num_baskets)
+    greater, ties = greater.astype(np.int64), ties.astype(np.int64)
+    sure = np.bincount(basket[greater + ties <= k], minlength=num_baskets) > 0
+    across = (greater < k) & (greater + ties > k)
+    targets = np.bincount(basket[across], minlength=num_baskets)  # m
+    slots, group = np.zeros(num_baskets, np.int64), np.ones(num_baskets, np.int64)
+    slots[basket[across]] = k - greater[across]
+    group[basket[across]] = ties[across]
+    hit = np.where(sure, 1.0, np.clip(1.0 - _all_missed(group, targets, slots), 0.0, 1.0))
+    return np.where(sizes > 0, hit, np.nan)
+
+
+def _all_missed(group: NDArray[np.int64], targets: NDArray[np.int64], slots: NDArray[np.int64]) -> Floats:
+    """``C(group - targets, slots) / C(group, slots)``: no target is drawn into the slots."""
+    others = group - targets
+    possible = others >= slots
+    others = np.where(possible, others, slots)
+    logs = gammaln(others + 1) - gammaln(others - slots + 1) - gammaln(group + 1) + gammaln(group - slots + 1)
+    return np.where(possible, np.exp(logs), 0.0)
+
+
+def _discounts(k: int) -> Floats:
+    return 1.0 / np.log2(np.arange(2, k + 2))
+
+
+def _divide(sums: NDArray[Any], counts: NDArray[Any]) -> Floats:
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)

@@ -1,0 +1,52 @@
+"""A trained recommender as a scorer of the evaluator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.loader import BatchBuilder
+from seasonrec.data.requests import Requests
+from seasonrec.evaluation import metrics
+from seasonrec.evaluation.ranking import rank_targets
+from seasonrec.models.recommender import SeasonalRecommender
+
+
+@dataclass(frozen=True)
+class ModelScorer:
+    """Scores requests with a model, each with a full window of its own.
+
+    Args:
+        name: Row name.
+        model: The recommender; put into evaluation mode.
+        builder: Makes batches of requests, as in training.
+    """
+
+    name: str
+    model: SeasonalRecommender
+    builder: BatchBuilder
+
+    def score(self, requests: Requests) -> Tensor:
+        """``(N, V)`` logits of all items, on the CPU."""
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        with torch.no_grad():
+            return self.model(self.builder(requests).to(device)).float().cpu()
+
+
+def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
+    """Bits and NDCG@10 of every target of a batch, for early stopping.
+
+    Args:
+        scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.
+        batch: Gives the ``M`` targets.
+
+    Returns:
+        ``bits`` and ``ndcg@10``, each ``(M,)``.
+    """
+    greater, ties, bits = rank_targets(scores, batch.target_request, batch.target_items)
+    gains = metrics.ndcg(greater.cpu().numpy(), ties.cpu().numpy(), 10)
+    return {"bits": bits, "ndcg@10": torch.from_numpy(gains).to(bits)}

@@ -1,0 +1,39 @@
+"""Frequency: own counts and decayed counts with learned weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.context.own_history import OwnHistory, OwnHistoryContext
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues
+
+
+class FrequencyHabit(nn.Module):
+    """A linear model of the user's own counts, as a log-linear counter.
+
+    Args:
+        half_lives_days: Half-lives ``H`` of the decayed counts.
+
+    Shape:
+        - scores: ``(N, V)``; output: ``(N, V)``.
+
+    References:
+        Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation (TIFU-KNN), SIGIR
+        2020. Departure: weights are learnt, neighbours are not used.
+    """
+
+    def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
+        super().__init__()
+        self.context = OwnHistoryContext(tuple(half_lives_days))
+        self.reads: tuple[Context, ...] = (self.context,)
+        self.weights = nn.Linear(len(half_lives_days) + 2, 1)
+        nn.init.constant_(self.weights.weight, 0.5)
+
+    def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
+        own: OwnHistory = context[self.context.name]
+        rate = own.count / own.user_baskets[own.request].clamp(min=1)
+        features = torch.cat([torch.log1p(own.count)[:, None], rate[:, None], torch.log1p(own.decayed)], dim=1)
+        return scores.index_put((own.request, own.item), self.weights(features).squeeze(1), accumulate=True)

@@ -1,0 +1,21 @@
+"""No habit: the row that shows what repeat purchases are worth."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues
+
+
+class NoHabit(nn.Module):
+    """Leaves the logits as they are."""
+
+    reads: tuple[Context, ...] = ()
+
+    def __init__(self, *, facts: Facts) -> None:
+        super().__init__()
+
+    def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
+        return scores

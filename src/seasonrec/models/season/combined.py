@@ -1,0 +1,51 @@
+"""Several season parts, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues, Season, SeasonEffect
+
+
+class CombinedSeason(nn.Module):
+    """Momentum, calendar and words together: each conditions the query in turn, their scores add.
+
+    Args:
+        momentum: What sells now.
+        calendar: The place in the year and the nearness of feasts.
+        text: The date in words.
+
+    Shape:
+        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+    """
+
+    def __init__(
+        self,
+        momentum: Callable[..., Season],
+        calendar: Callable[..., Season],
+        text: Callable[..., Season],
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(
+            {
+                "momentum": momentum(facts=facts),
+                "calendar": calendar(facts=facts),
+                "text": text(facts=facts),
+            }
+        )
+        self.reads: tuple[Context, ...] = tuple(c for part in self.parts.values() for c in part.reads)
+
+    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+        total: Tensor | None = None
+        for part in self.parts.values():
+            effect = part(query, items, {c.name: context[c.name] for c in part.reads})
+            query = effect.query
+            if effect.scores is not None:
+                total = effect.scores if total is None else total + effect.scores
+        return SeasonEffect(query, total)

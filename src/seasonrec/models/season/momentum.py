@@ -1,0 +1,42 @@
+"""Momentum: what sells more now than it did over all time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.context.momentum import Momentum, MomentumContext
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues, SeasonEffect
+
+
+class MomentumSeason(nn.Module):
+    """Adds the rolling popularity of items and of their categories, weighed by each user's own gate.
+
+    A season that the log has never seen still shows in last week's sales. The features are log ratios that are 0 where
+    nothing is unusual, so the part changes only what moves.
+
+    Args:
+        windows_days: Window lengths ``W``.
+
+    Shape:
+        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+    """
+
+    def __init__(self, windows_days: tuple[int, ...] = (7, 28), *, facts: Facts) -> None:
+        super().__init__()
+        self.context = MomentumContext(tuple(windows_days))
+        self.reads: tuple[Context, ...] = (self.context,)
+        num_features = 2 * len(windows_days)
+        self.weight = nn.Parameter(torch.full((num_features,), 0.25))
+        self.gate = nn.Linear(facts.embedding_dim, num_features)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+        momentum: Momentum = context[self.context.name]
+        features = torch.cat([momentum.item, momentum.category], dim=-1)  # (Q, V, 2 W)
+        gate = 2 * torch.sigmoid(self.gate(query)) * self.weight  # (N, 2 W)
+        scores = torch.einsum("nf,nvf->nv", gate, features[momentum.row])
+        return SeasonEffect(query, scores)

@@ -1,0 +1,21 @@
+"""No season: the model that does not know what time of year it is."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues, SeasonEffect
+
+
+class NoSeason(nn.Module):
+    """Leaves query and scores as they are."""
+
+    reads: tuple[Context, ...] = ()
+
+    def __init__(self, *, facts: Facts) -> None:
+        super().__init__()
+
+    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+        return SeasonEffect(query, None)

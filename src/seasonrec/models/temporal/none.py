@@ -1,0 +1,22 @@
+"""No temporal module."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+
+
+class NoTemporal(nn.Module):
+    """Passes the backbone's output on.
+
+    Shape:
+        - hidden: ``(B, T + 1, D)``; output: the same.
+    """
+
+    def __init__(self, *, facts: Facts) -> None:
+        super().__init__()
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+        return hidden

@@ -1,0 +1,113 @@
+"""Every row against the reference, with interval, effect size and Holm's correction over all comparisons of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from seasonrec.evaluation.bootstrap import Bootstrap
+from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.significance import Comparison, compare, holm
+from seasonrec.report.rows import ReportError, Row, same_seeds
+
+SIGNIFICANCE = 0.05
+"""Level at which a difference is marked, after Holm."""
+
+REPLICATES_PER_COMPARISON = 60
+"""A p-value is at least 2 / (replicates + 1); with this many it can pass Holm however many comparisons there are."""
+
+SCHEMA = {
+    "row": pl.String, "against": pl.String, "slice": pl.String, "metric": pl.String, "difference": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "effect_size": pl.Float64,
+    "n": pl.Int64, "seeds": pl.Int64, "better": pl.String,
+}  # fmt: skip
+
+
+def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
+    """The reference against every other row, in every column.
+
+    Args:
+        rows: Rows of the table.
+        reference: Name of the row that stands first in every pair.
+        columns: ``(slice, metric)`` pairs.
+
+    Returns:
+        ``row, against, slice, metric, difference`` (row less against, in the metric's own unit), ``low, high`` (95%),
+        ``p, p_holm, effect_size`` (Cohen's d_z over users), ``n`` (targets, or baskets for basket metrics), ``seeds``
+        (that both have), and ``better``: the row that is better where ``p_holm`` is below 0.05, else null.
+
+    Raises:
+        ReportError: If the reference is not among the rows.
+    """
+    first, others = split_reference(rows, reference)
+    bootstrap = enough_replicates(len(others) * len(columns))
+    found = []
+    for slice_name, metric in columns:  # columns outermost: one slice's resamples are drawn once for all rows
+        for other in others:
+            ours, theirs = same_seeds(first, other)
+            result = compare(ours, theirs, slice_name, metric, bootstrap)
+            found.append(_record(first, other, slice_name, metric, result))
+    corrected = holm([record["p"] for record in found]) if found else []
+    for record, p_holm in zip(found, corrected, strict=True):
+        record["p_holm"] = float(p_holm)
+        record["better"] = _better(record)
+    return pl.DataFrame(found, schema=SCHEMA)
+
+
+def split_reference(rows: Sequence[Row], reference: str) -> tuple[Row, list[Row]]:
+    """The reference, and all other rows."""
+    by_name = {row.name: row for row in rows}
+    if reference not in by_name:
+        raise ReportError(f"the reference {reference!r} has no results; rows with results: {', '.join(by_name)}.")
+    return by_name[reference], [row for row in rows if row.name != reference]
+
+
+def enough_replicates(comparisons: int) -> Bootstrap:
+    """A bootstrap fine enough for Holm over that many comparisons."""
+    return Bootstrap(replicates=max(Bootstrap.replicates, REPLICATES_PER_COMPARISON * comparisons))
+
+
+def _record(first: Row, other: Row, slice_name: str, metric: str, result: Comparison) -> dict[str, object]:
+    return {
+        "row": first.name,
+        "against": other.name,
+        "slice": slice_name,
+        "metric": metric,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        "p": result.p_value,
+        "effect_size": result.effect_size,
+        "n": result.entries,
+        "seeds": min(result.seeds) if not other.is_baseline else max(result.seeds),
+    }
+
+
+def _better(record: dict[str, object]) -> object:
+    if float(str(record["p_holm"])) >= SIGNIFICANCE:
+        return None
+    gain = float(str(record["difference"])) * (-1 if record["metric"] in LOWER_IS_BETTER else 1)
+    return record["row"] if gain > 0 else record["against"]
+
+
+def comparisons_markdown(table: pl.DataFrame) -> str:
+    """The comparisons as a Markdown table, one a line."""
+    numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds"]
+    head = ["pair", "slice", "metric", *numbers, "better"]
+    body = [
+        [
+            f"{line['row']} - {line['against']}", line["slice"], line["metric"], f"{line['difference']:+.4f}",
+            f"{line['low']:+.4f} … {line['high']:+.4f}", f"{line['p']:.4f}", f"{line['p_holm']:.4f}",
+            f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]), line["better"] or "",
+        ]
+        for line in table.iter_rows(named=True)
+    ]  # fmt: skip
+    rows = [head, ["---"] * 3 + ["---:"] * 7 + ["---"], *body]
+    text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    lower = ", ".join(LOWER_IS_BETTER)
+    return (
+        f"# Comparisons\n\nDifference of means, first row less second; for {lower} a negative difference is a gain. "
+        f"Paired bootstrap over users, seeds averaged; Holm over all {table.height} lines; effect size is Cohen's d_z "
+        f"over users.\n\n{text}\n"
+    )

@@ -1,0 +1,116 @@
+"""The figure of effects: what each section of the method adds, on several slices, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.report.rows import Row
+from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_grid, save, spoken
+
+ROOM = 0.75
+"""Share of a panel's span that is kept free on its right for the numbers."""
+
+OUTLIER = 2.0
+"""A row that reaches this many times farther than the next is drawn at the edge."""
+
+
+def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """How much better the reference is than each other model row.
+
+    Args:
+        rows: Rows of the report.
+        compared: From :func:`~seasonrec.report.comparisons.comparison_table`.
+        metric: Metric to show.
+
+    Returns:
+        ``against, slice, effect`` (positive where the reference is better)``, low, high, better, n``.
+    """
+    models = [row.name for row in rows if not row.is_baseline]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    shown = compared.filter((pl.col("metric") == metric) & pl.col("against").is_in(models))
+    ends = ("low", "high") if sign > 0 else ("high", "low")
+    return shown.select(
+        "row", "against", "slice", effect=sign * pl.col("difference"), low=sign * pl.col(ends[0]),
+        high=sign * pl.col(ends[1]), better="better", n="n",
+    )  # fmt: skip
+
+
+def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
+    """Draws one panel a slice, one line a row; full marks differ after Holm, hollow ones do not.
+
+    Args:
+        stem: Path without ending.
+        table: From :func:`effect_table`, not empty.
+        metric: Name for the axis.
+
+    Returns:
+        The files written.
+    """
+    names = table["against"].unique(maintain_order=True).to_list()
+    slices = table["slice"].unique(maintain_order=True).to_list()
+    far = farthest(table)
+    lowest, highest = np.clip([np.nanmin([*table["low"], 0.0]), np.nanmax([*table["high"], 0.0])], -far, far)
+    with figure(TEXT_WIDTH_IN, 1.0 + 0.19 * len(names)) as made:
+        panels = made.subplots(1, len(slices), sharex=True, sharey=True, squeeze=False)[0]
+        for panel, slice_name in zip(panels, slices, strict=True):
+            shown = table.filter(pl.col("slice") == slice_name)
+            _panel(panel, shown, names, far)
+            panel.set_title(f"{spoken(slice_name)}\n", pad=3)
+            panel.annotate(
+                f"n = {shown['n'][0]:,}", (0.5, 1), xycoords="axes fraction", xytext=(0, 3.5),
+                textcoords="offset points", ha="center", fontsize=6.2, color=FAINT,
+            )  # fmt: skip
+        panels[0].set_yticks(range(len(names)), [spoken(name) for name in names])
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        ticks = MaxNLocator(nbins=3, min_n_ticks=2).tick_values(lowest, highest)
+        panels[0].set_xticks([tick for tick in ticks if lowest <= tick <= highest])
+        panels[0].set_xlim(lowest - 0.12 * far, highest + ROOM * (highest - lowest))
+        reference = spoken(table["row"][0])
+        unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
+        told = f"right of zero, {reference} is better; hollow: no difference after Holm"
+        made.supxlabel(f"{unit} by {reference} against the row; {told}", fontsize=7)
+        return save(made, stem)
+
+
+def farthest(table: pl.DataFrame) -> float:
+    """How far from zero the panels reach.
+
+    A section without which nothing works would press all others onto the zero line: where one row lies more than
+    ``OUTLIER`` times beyond the next, the panels end with the next, and it is drawn at the edge with its number.
+    """
+    reach = table.with_columns(far=pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs()))
+    by_row = sorted(reach.group_by("against").agg(pl.col("far").max())["far"].drop_nans())
+    if not by_row or by_row[-1] == 0:
+        return 1.0
+    return float(by_row[-2] if len(by_row) > 1 and by_row[-1] > OUTLIER * by_row[-2] > 0 else by_row[-1])
+
+
+def _panel(panel: Axes, table: pl.DataFrame, names: list[str], far: float) -> None:
+    quiet_grid(panel, "x")
+    panel.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
+    panel.tick_params(axis="y", length=0)
+    panel.spines["left"].set_visible(False)
+    for line in table.iter_rows(named=True):
+        _mark(panel, line, names.index(line["against"]), far)
+
+
+def _mark(panel: Axes, line: dict[str, Any], place: int, far: float) -> None:
+    told, effect = line["better"] is not None, line["effect"]
+    colour = FAINT if not told else COLOURS[0] if effect > 0 else COLOURS[1]
+    number = f"{effect:+.3f}".replace("-", "\N{MINUS SIGN}")
+    beside = panel.get_yaxis_transform()  # across the panel, at the row's height
+    panel.text(0.99, place, number, transform=beside, color=colour, fontsize=6.2, ha="right", va="center_baseline")
+    if abs(effect) > far:
+        panel.plot(np.sign(effect) * far, place, marker=">" if effect > 0 else "<", markersize=4.2, color=colour)
+        return
+    panel.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
+    face = colour if told else "white"
+    panel.plot(effect, place, marker="o", markersize=4.0, color=colour, markeredgewidth=1.0, markerfacecolor=face)

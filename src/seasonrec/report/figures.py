@@ -1,0 +1,148 @@
+"""The figure by week: what a metric does over the test period, and who gains when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.dates import date2num
+
+from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.significance import compare, interval
+from seasonrec.report.rows import Row, same_seeds
+from seasonrec.report.selection import Selection
+from seasonrec.report.style import COLUMN_WIDTH_IN, FAINT, figure, looks, quiet_grid, save, spoken
+
+MID_WEEK = timedelta(days=3, hours=12)
+WINDOW_TINTS = ("#FFF1D6", "#E3F1E4", "#ECE7F4")
+WEEK_SCHEMA = {
+    "row": pl.String, "against": pl.String, "week": pl.Date, "value": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "n": pl.Int64,
+}  # fmt: skip
+
+
+def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
+    """A metric by week, and the gain of each row over the base.
+
+    Returns:
+        One line a row and week with ``against`` null: value and its 95% interval. One line a row but the base and
+        week with ``against`` the base: the gain, positive where the row is better, with its interval. ``n`` targets.
+    """
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    found: list[tuple[object, ...]] = []
+    for week in _weeks(base):
+        base_week = _within(base, week)
+        for row in rows:
+            row_week = base_week if row is base else _within(row, week)
+            level = interval(row_week.runs, "all", metric)
+            found.append((row.name, None, week, level.value, level.low, level.high, level.entries))
+            if row is not base:
+                gain = compare(*same_seeds(row_week, base_week), "all", metric)
+                ends = sorted((sign * gain.low, sign * gain.high))
+                found.append((row.name, base.name, week, sign * gain.difference, *ends, gain.entries))
+    return pl.DataFrame(found, schema=WEEK_SCHEMA, orient="row")
+
+
+def week_figure(stem: Path, table: pl.DataFrame, windows: dict[str, tuple[date, date]], metric: str) -> list[Path]:
+    """Draws the metric by week above and the gains below, holiday windows shaded.
+
+    Args:
+        stem: Path without ending.
+        table: From :func:`week_table`.
+        windows: First and last day of each holiday window.
+        metric: Name for the axis.
+
+    Returns:
+        The files written.
+    """
+    levels, gains = table.filter(pl.col("against").is_null()), table.filter(pl.col("against").is_not_null())
+    names = levels["row"].unique(maintain_order=True).to_list()
+    with figure(COLUMN_WIDTH_IN, 3.5 if gains.height else 2.2) as made:
+        panels = made.subplots(2, 1, sharex=True, height_ratios=(1.25, 1)) if gains.height else [made.subplots()]
+        look = looks(names)
+        for panel in panels:
+            _shade(panel, windows)
+            quiet_grid(panel, "y")
+        for name in names:
+            _line(panels[0], levels.filter(pl.col("row") == name), name, look[name], banded=False)
+            if gains.height:
+                _line(panels[1], gains.filter(pl.col("row") == name), name, look[name], banded=True)
+        lower = metric in LOWER_IS_BETTER
+        panels[0].set_ylabel(f"{metric} (lower is better)" if lower else metric)
+        _name_windows(panels[0], windows)
+        if gains.height:
+            panels[1].axhline(0, color=FAINT, linewidth=0.8, zorder=1)
+            panels[1].set_ylabel(f"{metric} {'saved' if lower else 'gained'} over\n{spoken(gains['against'][0])}")
+        weeks = levels["week"].unique().sort().to_list()
+        panels[-1].set_xticks([date2num(week) for week in weeks], _week_labels(weeks))
+        panels[-1].set_xlim(date2num(weeks[0]), date2num(weeks[-1]) + 7)
+        panels[-1].set_xlabel("week from Monday")
+        entries = panels[0].get_legend_handles_labels()
+        made.legend(*entries, loc="outside upper center", ncols=min(3, len(names)), frameon=False)
+        return save(made, stem)
+
+
+def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
+    """The rows of the figure: those asked for, else the reference, the first ablation and the baseline reference."""
+    by_name = {row.name: row for row in rows}
+    ablations = [row.name for row in rows if not row.is_baseline and row.name != selection.reference]
+    default = (selection.reference, *ablations[:1], selection.baseline_reference)
+    return [by_name[name] for name in selection.figure_rows or default if name in by_name]
+
+
+def holiday_windows(row: Row) -> dict[str, tuple[date, date]]:
+    """First and last day of each holiday window that the results touch, in order of time."""
+    days = (
+        row.runs[0]
+        .frame.drop_nulls("window")
+        .group_by("window")
+        .agg(first=pl.col("day").min(), last=pl.col("day").max())
+    )
+    return {line["window"]: (line["first"], line["last"]) for line in days.sort("first").iter_rows(named=True)}
+
+
+def _weeks(row: Row) -> list[date]:
+    return row.runs[0].frame["week"].unique().sort().to_list()
+
+
+def _within(row: Row, week: date) -> Row:
+    runs = tuple(replace(run, frame=run.frame.filter(pl.col("week") == week)) for run in row.runs)
+    return replace(row, runs=runs)
+
+
+def _week_labels(weeks: Sequence[date]) -> list[str]:
+    """Days of the month, with the month's name where it starts."""
+    starts = [True, *(week.month != before.month for before, week in pairwise(weeks))]
+    return [f"{week.day}\n{week:%b}" if new else f"{week.day}\n" for week, new in zip(weeks, starts, strict=True)]
+
+
+def _line(panel: Axes, table: pl.DataFrame, name: str, look: dict[str, object], banded: bool) -> None:
+    if not table.height:
+        return
+    places = [date2num(week) + MID_WEEK.total_seconds() / 86_400 for week in table["week"]]
+    if banded:
+        panel.fill_between(places, table["low"], table["high"], color=str(look["color"]), alpha=0.18, linewidth=0)
+    panel.plot(
+        places, table["value"], label=spoken(name), linewidth=1.3, markersize=3.4, markeredgecolor="white",
+        markeredgewidth=0.5, **look,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _shade(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
+    for number, (first, last) in enumerate(windows.values()):
+        stop = date2num(last + timedelta(days=1))
+        panel.axvspan(date2num(first), stop, color=WINDOW_TINTS[number % len(WINDOW_TINTS)], linewidth=0, zorder=0)
+
+
+def _name_windows(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
+    for name, (first, last) in windows.items():
+        middle = (date2num(first) + date2num(last) + 1) / 2
+        panel.annotate(
+            spoken(name).replace(" ", "\n"), (middle, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
+            textcoords="offset points", ha="center", va="bottom", fontsize=6.5, color=FAINT, linespacing=0.95,
+        )  # fmt: skip

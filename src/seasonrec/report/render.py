@@ -1,0 +1,159 @@
+"""Prints a grid as Markdown and as LaTeX."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+
+from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow
+
+TEX_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"$\pm$", WORSE: r"$\dagger$", BETTER: r"$\ddagger$",
+}  # fmt: skip
+
+MOST_UNSCALED = 6
+"""Columns that fit the width of a page."""
+
+
+def to_markdown(grid: Grid) -> str:
+    """The grid as a Markdown table, under its question and above its notes."""
+    costs = _cost_names(grid)
+    head = [
+        "row",
+        *(f"{_words(slice_name)} {_metric(metric)} {_arrow(metric)}" for slice_name, metric in grid.columns),
+        *costs,
+    ]
+    counts = ["*targets*", *(f"*{count:,}*" for count in grid.counts), *([""] * len(costs))]
+    body = [
+        [row.name, *(_markdown_cell(cell) for cell in row.cells), *(_cost(row, name) for name in costs)]
+        for row in grid.rows
+    ]
+    lines = [head, ["---", *(["---:"] * (len(head) - 1))], counts, *body]
+    table = "\n".join("| " + " | ".join(entry.replace("|", "\\|") for entry in line) + " |" for line in lines)
+    notes = "\n".join(f"- {_code(note)}" for note in grid.notes)
+    return f"# {grid.title}\n\n{grid.question}\n\n{table}\n\n{notes}\n"
+
+
+def to_latex(grid: Grid) -> str:
+    r"""The grid as a ``table*``; it needs ``\usepackage{booktabs,graphicx}``, and a wide one is scaled to fit."""
+    costs = _cost_names(grid)
+    width = len(grid.columns) + len(costs)
+    blocks = [list(rows) for _, rows in groupby(grid.rows, key=lambda row: row.is_baseline)]
+    body = "\n\\midrule\n".join("\n".join(_latex_row(row, costs) for row in block) for block in blocks)
+    notes = " ".join(escape(note) for note in grid.notes)
+    shrink = width > MOST_UNSCALED
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs,graphicx}",
+            r"\begin{table*}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{5pt}",
+            rf"\caption{{{escape(grid.question)}}}",
+            rf"\label{{tab:{''.join(c if c.isalnum() else '-' for c in grid.title)}}}",
+            *([r"\resizebox{\textwidth}{!}{%"] if shrink else []),
+            rf"\begin{{tabular}}{{@{{}}l{'r' * width}@{{}}}}",
+            r"\toprule",
+            *_latex_head(grid, costs),
+            r"\midrule",
+            body,
+            r"\bottomrule",
+            r"\end{tabular}" + ("}" if shrink else ""),
+            rf"\par\smallskip\parbox{{\textwidth}}{{\scriptsize {notes}}}",
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it literally."""
+    return "".join(TEX_SPECIAL.get(letter, letter) for letter in text)
+
+
+def _latex_head(grid: Grid, costs: list[str]) -> list[str]:
+    spans = [(name, len(list(columns))) for name, columns in groupby(grid.columns, key=lambda column: column[0])]
+    names, rules, counts, start = [""], [], [r"\textit{targets}"], 2
+    for name, length in spans:
+        names.append(rf"\multicolumn{{{length}}}{{c}}{{{escape(_words(name))}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{start + length - 1}}}")
+        start += length
+    metrics = [f"{escape(_metric(metric))} {_arrow(metric, tex=True)}" for _, metric in grid.columns]
+    counts += [rf"\textit{{{count:,}}}" for count in grid.counts]
+    padding = [""] * len(costs)
+    return [
+        " & ".join([*names, *padding]) + r" \\",
+        " ".join(rules),
+        " & ".join(["", *metrics, *(escape(name) for name in costs)]) + r" \\",
+        " & ".join([*counts, *padding]) + r" \\",
+    ]
+
+
+def _latex_row(row: GridRow, costs: list[str]) -> str:
+    """A line of values and, close below it, a small line with what they may be off by."""
+    values = [
+        escape(row.name),
+        *(_latex_value(cell) for cell in row.cells),
+        *(escape(_cost(row, name)) for name in costs),
+    ]
+    halves = ["", *(_latex_half(cell) for cell in row.cells), *([""] * len(costs))]
+    return " & ".join(values) + " \\\\[-3pt]\n" + " & ".join(halves) + r" \\"
+
+
+def _latex_value(cell: GridCell) -> str:
+    if math.isnan(cell.value):
+        return "--"
+    value = f"{cell.value:.{cell.digits}f}"
+    mark = rf"\rlap{{\textsuperscript{{{escape(cell.mark)}}}}}" if cell.mark else ""
+    return (rf"\textbf{{{value}}}" if cell.is_best else value) + mark
+
+
+def _latex_half(cell: GridCell) -> str:
+    return "" if math.isnan(cell.half) else rf"{{\tiny$\pm${cell.half:.{cell.digits}f}}}"
+
+
+def _markdown_cell(cell: GridCell) -> str:
+    if math.isnan(cell.value):
+        return "-"
+    value = f"{cell.value:.{cell.digits}f}"
+    half = "" if math.isnan(cell.half) else f" ±{cell.half:.{cell.digits}f}"
+    return (f"**{value}**" if cell.is_best else value) + half + (f" {cell.mark}" if cell.mark else "")
+
+
+def _cost_names(grid: Grid) -> list[str]:
+    """Cost columns that at least one row can fill."""
+    costs = [row.cost for row in grid.rows if row.cost]
+    timed = ["minutes"] if any(cost.seconds for cost in costs) else []
+    return timed + (["weights"] if any(cost.parameters is not None for cost in costs) else [])
+
+
+def _cost(row: GridRow, name: str) -> str:
+    if row.cost is None:
+        return ""
+    if name == "minutes":
+        return f"{sum(row.cost.seconds.values()) / 60:.1f}" if row.cost.seconds else ""
+    return "" if row.cost.parameters is None else _thousands(row.cost.parameters)
+
+
+def _thousands(count: int) -> str:
+    return f"{count / 1e6:.2f}M" if count >= 1_000_000 else f"{count / 1e3:.0f}k"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _metric(metric: str) -> str:
+    kind, _, k = metric.partition("@")
+    return f"{ {'hr': 'HR', 'ndcg': 'NDCG', 'mrr': 'MRR'}.get(kind, _words(kind)) }{'@' + k if k else ''}"
+
+
+def _arrow(metric: str, tex: bool = False) -> str:
+    down = metric in LOWER_IS_BETTER
+    return (r"$\downarrow$" if down else r"$\uparrow$") if tex else ("↓" if down else "↑")
+
+
+def _code(note: str) -> str:
+    head, found, command = note.partition("Made by: ")
+    return f"{head}{found}`{command.rstrip('.')}`" if found else note

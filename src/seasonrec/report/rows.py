@@ -1,0 +1,120 @@
+"""Rows of a report: the results of one model or baseline, over its seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seasonrec.evaluation.results import RunResults, read_results
+from seasonrec.evaluation.significance import require_one_fingerprint
+
+
+class ReportError(ValueError):
+    """Results that cannot stand in one table, or do not hold what was asked for."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a row cost, as far as its runs recorded it; the mean over seeds.
+
+    Args:
+        seconds: Wall time by stage.
+        parameters: Trained weights.
+        peak_mib: Peak memory of the process, MiB.
+    """
+
+    seconds: dict[str, float]
+    parameters: int | None
+    peak_mib: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Args:
+        name: Row name, for example ``no_season``.
+        is_baseline: Whether it stands in the first block.
+        runs: Its results, one a seed, by rising seed.
+        cost: What it cost; None where nothing was recorded.
+    """
+
+    name: str
+    is_baseline: bool
+    runs: tuple[RunResults, ...]
+    cost: Cost | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(run.seed for run in self.runs)
+
+
+def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
+    """Reads a row from its run folders, one a seed.
+
+    Raises:
+        ReportError: If a folder holds no results, or a results file is damaged.
+    """
+    try:
+        found = [read_results(folder / "results.parquet") for folder in folders]
+    except (FileNotFoundError, ValueError) as error:
+        raise ReportError(str(error)) from error
+    light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
+    return Row(name, is_baseline, tuple(sorted(light, key=lambda run: run.seed)), _read_cost(folders))
+
+
+def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:
+    """Refuses rows that mean different things, and slices or metrics that they do not have.
+
+    Raises:
+        ReportError: If there is no row, if two fingerprints meet (both are named), or if a slice or metric is unknown
+            (all of them are named).
+    """
+    if not rows:
+        raise ReportError("there are no results to report; run the study first.")
+    try:
+        require_one_fingerprint([run for row in rows for run in row.runs])
+    except ValueError as error:
+        raise ReportError(str(error)) from error
+    mistakes = []
+    for kind, names in (("slices", slices), ("metrics", metrics)):
+        for name in names:
+            try:
+                rows[0].runs[0].events.values(*(("all", name) if kind == "metrics" else (name, "bits")))
+            except KeyError as error:
+                mistakes.append(f"  {kind}: {error.args[0]}")
+    if mistakes:
+        raise ReportError("the report asks for what the results do not have:\n" + "\n".join(dict.fromkeys(mistakes)))
+
+
+def same_seeds(first: Row, second: Row) -> tuple[tuple[RunResults, ...], tuple[RunResults, ...]]:
+    """The runs by which two rows are compared: on the seeds that both have; a baseline has no seed to share.
+
+    Raises:
+        ReportError: If two models share no seed.
+    """
+    if first.is_baseline or second.is_baseline:
+        return first.runs, second.runs
+    shared = set(first.seeds) & set(second.seeds)
+    if not shared:
+        raise ReportError(
+            f"{first.name} (seeds {list(first.seeds)}) and {second.name} (seeds {list(second.seeds)}) share no seed; "
+            "run one of them again."
+        )
+    ours, theirs = (tuple(run for run in row.runs if run.seed in shared) for row in (first, second))
+    return ours, theirs
+
+
+def _read_cost(folders: Sequence[Path]) -> Cost | None:
+    records = [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
+    if not records:
+        return None
+    stages: dict[str, list[float]] = {}
+    for record in records:
+        for stage, seconds in record.get("stages_s", {}).items():
+            stages.setdefault(stage, []).append(float(seconds))
+    mean = {stage: sum(values) / len(values) for stage, values in stages.items()}
+    memory = [float(record["peak_memory_mib"]) for record in records if record.get("peak_memory_mib") is not None]
+    return Cost(mean, records[0].get("trained_parameters"), sum(memory) / len(memory) if memory else None)

@@ -1,0 +1,46 @@
+"""What a report shows of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Columns, comparisons and words of a report.
+
+    Args:
+        name: Name of the study; the label of its table.
+        question: What the study asks; the head of its table.
+        slices: Slices of the table, in order.
+        metrics: Metrics of each slice, in order.
+        reference: Row that all others are compared with.
+        baseline_reference: Baseline that the figure by week measures gains against.
+        effect_slices: Slices of the figure of effects; empty for those of the table.
+        figure_rows: Rows of the figure by week; empty for the two references and the first other model row.
+        note: Budget of the study, printed on the table.
+        command: Command that made the results, printed on the table.
+        missing: Cells that have no results, printed on the table.
+    """
+
+    name: str
+    question: str
+    slices: tuple[str, ...]
+    metrics: tuple[str, ...]
+    reference: str = "full"
+    baseline_reference: str = "personal_recent"
+    effect_slices: tuple[str, ...] = ()
+    figure_rows: tuple[str, ...] = ()
+    note: str = ""
+    command: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """``(slice, metric)`` of every column."""
+        return [(slice_name, metric) for slice_name in self.slices for metric in self.metrics]
+
+    @property
+    def figure_metric(self) -> str:
+        """The metric that feels the season best: bits where the table has them."""
+        return "bits" if "bits" in self.metrics else self.metrics[0]

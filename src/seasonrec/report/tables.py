@@ -1,0 +1,164 @@
+"""The table of a study: every number with its interval, in long form, and as a grid that renderers print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from seasonrec.evaluation.bootstrap import Bootstrap
+from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.significance import interval
+from seasonrec.report.comparisons import SIGNIFICANCE
+from seasonrec.report.rows import Cost, Row
+from seasonrec.report.selection import Selection
+
+LONG_SCHEMA = {
+    "row": pl.String, "slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "n": pl.Int64, "seeds": pl.Int64, "fingerprint": pl.String,
+}  # fmt: skip
+
+WORSE, BETTER = "†", "‡"
+"""Marks of a row that differs from the reference after Holm."""
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """One number of the grid.
+
+    Args:
+        value: The metric; NaN where the slice holds nothing.
+        half: Half the width of its interval.
+        digits: Decimals to print.
+        is_best: Whether no row has a better value.
+        mark: ``†``, ``‡`` or nothing.
+    """
+
+    value: float
+    half: float
+    digits: int
+    is_best: bool
+    mark: str
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One row of the grid; ``cells`` are in the order of the grid's columns."""
+
+    name: str
+    is_baseline: bool
+    seeds: int
+    cells: tuple[GridCell, ...]
+    cost: Cost | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be printed.
+
+    Args:
+        title: Name of the study.
+        question: What it asks.
+        columns: ``(slice, metric)`` pairs; columns of one slice stand together.
+        counts: Targets (or baskets) behind each column.
+        rows: Baselines first.
+        notes: Sentences for below the table.
+    """
+
+    title: str
+    question: str
+    columns: tuple[tuple[str, str], ...]
+    counts: tuple[int, ...]
+    rows: tuple[GridRow, ...]
+    notes: tuple[str, ...]
+
+
+def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
+    """Every number with its 95% interval, one a line.
+
+    Returns:
+        ``row, slice, metric, value, low, high, n`` (targets, or baskets for basket metrics)``, seeds, fingerprint``,
+        rows in the order given.
+    """
+    bootstrap = Bootstrap()
+    found = {}
+    for slice_name, metric in columns:  # columns outermost: one slice's resamples are drawn once for all rows
+        for row in rows:
+            result = interval(row.runs, slice_name, metric, bootstrap)
+            numbers = (result.value, result.low, result.high, result.entries)
+            found[row.name, slice_name, metric] = (*numbers, len(row.runs), row.runs[0].fingerprint)
+    ordered = [(row.name, *column, *found[row.name, *column]) for row in rows for column in columns]
+    return pl.DataFrame(ordered, schema=LONG_SCHEMA, orient="row")
+
+
+def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared: pl.DataFrame) -> Grid:
+    """Lays the long table out, with the best of each column and the marks of the comparisons.
+
+    Args:
+        rows: Rows, in order.
+        selection: What is shown.
+        long: From :func:`long_table`.
+        compared: From :func:`~seasonrec.report.comparisons.comparison_table`.
+    """
+    numbers = {(line["row"], line["slice"], line["metric"]): line for line in long.iter_rows(named=True)}
+    marks = _marks(compared)
+    best = {
+        column: _best([numbers[row.name, *column]["value"] for row in rows], column[1]) for column in selection.columns
+    }
+
+    def cell(row: Row, column: tuple[str, str]) -> GridCell:
+        line = numbers[row.name, *column]
+        half, value = (line["high"] - line["low"]) / 2, line["value"]
+        return GridCell(value, half, digits(column[1]), value == best[column], marks.get((row.name, *column), ""))
+
+    laid = tuple(
+        GridRow(
+            row.name, row.is_baseline, len(row.runs), tuple(cell(row, column) for column in selection.columns), row.cost
+        )
+        for row in rows
+    )
+    counts = tuple(numbers[rows[0].name, *column]["n"] for column in selection.columns)
+    return Grid(
+        selection.name, selection.question, tuple(selection.columns), counts, laid, notes(rows, selection, compared)
+    )
+
+
+def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
+    """What a reader must know to trust the table and to make it again."""
+    seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
+    users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
+    marked = (
+        f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
+        f"users, after Holm over the {compared.height} comparisons of this table. Best of a column in bold"
+    )
+    lines = [
+        f"Budget: {selection.note}" if selection.note else "",
+        f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
+        users,
+        marked if compared.height else "",
+        f"No results (failed or not yet run): {', '.join(selection.missing)}" if selection.missing else "",
+        f"Made by: {selection.command}" if selection.command else "",
+    ]
+    return tuple(line if line.endswith((".", "!", "?")) else f"{line}." for line in lines if line)
+
+
+def digits(metric: str) -> int:
+    """Decimals that a metric is printed with."""
+    return 3 if metric == "bits" else 4
+
+
+def _marks(compared: pl.DataFrame) -> dict[tuple[str, str, str], str]:
+    told = compared.filter(pl.col("better").is_not_null()).iter_rows(named=True)
+    return {
+        (line["against"], line["slice"], line["metric"]): BETTER if line["better"] == line["against"] else WORSE
+        for line in told
+    }
+
+
+def _best(values: Sequence[float], metric: str) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return math.nan
+    return min(known) if metric in LOWER_IS_BETTER else max(known)

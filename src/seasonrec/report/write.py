@@ -1,0 +1,93 @@
+"""Writes everything that a study's results say: tables, comparisons, costs and figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from seasonrec.report.comparisons import comparison_table, comparisons_markdown
+from seasonrec.report.effects import effect_figure, effect_table
+from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
+from seasonrec.report.render import to_latex, to_markdown
+from seasonrec.report.rows import Row, check_rows
+from seasonrec.report.selection import Selection
+from seasonrec.report.tables import grid, long_table
+
+
+def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str:
+    """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
+
+    Args:
+        folder: Where they go.
+        rows: Baselines first, then the reference and the ablations.
+        selection: What is shown.
+
+    Returns:
+        The Markdown table, and the names of the files.
+
+    Raises:
+        ReportError: If the rows cannot stand in one table, or do not hold what is asked for.
+    """
+    effect_slices = selection.effect_slices or selection.slices
+    check_rows(rows, (*selection.slices, *effect_slices), selection.metrics)
+    metric = selection.figure_metric
+    extra = [(name, metric) for name in effect_slices if name not in selection.slices]
+    long = long_table(rows, selection.columns)
+    compared = comparison_table(rows, selection.reference, [*selection.columns, *extra])
+    laid = grid(rows, selection, long, compared)
+    written = [
+        _write_text(folder / "table.md", to_markdown(laid)),
+        _write_text(folder / "table.tex", to_latex(laid)),
+        _write_csv(folder / "table.csv", long),
+        _write_text(folder / "comparisons.md", comparisons_markdown(compared)),
+        _write_csv(folder / "comparisons.csv", compared),
+        _write_csv(folder / "costs.csv", _costs(rows)),
+        *_figures(folder, rows, selection, compared),
+    ]
+    files = "\n".join(f"  {path}" for path in written)
+    return f"{to_markdown(laid)}\nFiles:\n{files}"
+
+
+def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> list[Path]:
+    metric = selection.figure_metric
+    by_week = chosen_rows(rows, selection)
+    base = next((row for row in by_week if row.name == selection.baseline_reference), by_week[-1])
+    weeks = week_table(by_week, base, metric)
+    written = [_write_csv(folder / "figure_weeks.csv", weeks)]
+    written += week_figure(folder / "figure_weeks", weeks, holiday_windows(base), metric)
+    shown = pl.col("slice").is_in(selection.effect_slices or selection.slices)
+    effects = effect_table(rows, compared.filter(shown), metric)
+    if effects.height:
+        written += effect_figure(folder / "figure_effects", effects, metric)
+    return written
+
+
+def _costs(rows: Sequence[Row]) -> pl.DataFrame:
+    lines = [
+        {
+            "row": row.name,
+            "weights": row.cost.parameters,
+            "peak_mib": row.cost.peak_mib,
+            "stage": stage,
+            "seconds": seconds,
+        }
+        for row in rows
+        if row.cost
+        for stage, seconds in row.cost.seconds.items()
+    ]
+    schema = {"row": pl.String, "weights": pl.Int64, "peak_mib": pl.Float64, "stage": pl.String, "seconds": pl.Float64}
+    return pl.DataFrame(lines, schema=schema)
+
+
+def _write_csv(path: Path, table: pl.DataFrame) -> Path:
+    return _write_text(path, table.write_csv(float_precision=6))
+
+
+def _write_text(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path

@@ -1,0 +1,122 @@
+"""The shipped yaml files: all compose, say what they are, and ablations touch what they name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+
+import seasonrec.config
+from seasonrec.config import Composer, conf_dir
+from seasonrec.config.files import overridden_groups
+from seasonrec.config.schema import ABLATION_MAY_SET
+from seasonrec.config.tree import GLOBAL_GROUPS, read_yaml, summary
+
+FILES = sorted(conf_dir().rglob("*.yaml"))
+OPTIONS = [path for path in FILES if path.parent != conf_dir()]
+ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
+NEEDED = {"table": ["data.events=E.csv"]}
+"""What an option cannot do without."""
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(conf_dir()))
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {key: value for name, child in node.items() for key, value in _flat(child, f"{prefix}.{name}").items()}
+
+
+@pytest.fixture(scope="module")
+def full(composer: Composer) -> dict[str, Any]:
+    return composer.compose(["experiment=first_season"])
+
+
+@pytest.mark.parametrize("path", OPTIONS, ids=_name)
+def test_option_composes(composer: Composer, path: Path) -> None:
+    needed = NEEDED.get(path.stem, [])
+    config = composer.compose([f"{path.parent.name}={path.stem}", *needed])
+    target = read_yaml(path).get("_target_")
+    assert target is None or config[path.parent.name]["_target_"] == target
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_file_is_small_and_says_what_it_is(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first_comment = 1 if path.parent.name in GLOBAL_GROUPS else 0
+    assert lines[first_comment] == f"# {summary(path)}"
+    assert summary(path).endswith(".")
+    assert len(lines) <= 30
+    assert path.parent == conf_dir() or path.parent.name in GLOBAL_GROUPS or "_target_" in read_yaml(path)
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=_name)
+def test_ablation_differs_in_the_named_slots_alone(composer: Composer, full: dict[str, Any], path: Path) -> None:
+    ablated = composer.compose(["experiment=first_season", f"ablation={path.stem}"])
+    assert ablated["name"] == path.stem
+    before, after = _flat(full), _flat(ablated)
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    packages = {group.rpartition("@")[2] for group in overridden_groups(path)}
+    assert packages, "an ablation names what it switches"
+    for package in packages:
+        assert any(key.startswith(f".{package}.") for key in changed), f"{package} is the same as in the full method"
+    named = {f".{package}." for package in packages}
+    strays = {key for key in changed if not any(key.startswith(package) for package in named)}
+    assert strays == {".name", ".run_dir"}, "the row's name, and the folder called after it"
+
+
+def test_the_full_experiment(full: dict[str, Any]) -> None:
+    assert full["name"] == "full"
+    assert full["group"] == "first_season"
+    split = full["split"]
+    cuts = [split[key] for key in ("train_from", "validation_from", "test_from")]
+    assert cuts == ["2017-01-02", "2017-10-02", "2017-11-06"]
+    classes = {"data": "CompleteJourney", "item_encoder": "IdTextItems", "backbone": "SASRec"}
+    classes |= {"season": "CombinedSeason", "habit": "ReplenishmentHabit"}
+    assert {slot: full[slot]["_target_"].rpartition(".")[2] for slot in classes} == classes
+
+
+def test_the_complete_configuration_holds_signature_defaults(composer: Composer) -> None:
+    config = composer.compose(["seed=3"])
+    assert (config["seed"], config["embedding_dim"], config["run_dir"]) == (3, 64, "runs/full")
+    assert config["backbone"]["num_layers"] == 2
+    assert config["season"]["momentum"]["windows_days"] == [7, 28]
+    assert "facts" not in config["backbone"]
+    assert type(config["season"]["momentum"]) is dict, "no DictConfig leaves the configuration"
+
+
+def test_every_slot_and_group_match(composer: Composer) -> None:
+    config = composer.compose([])
+    slots = {key for key, value in config.items() if isinstance(value, dict)}
+    assert slots | set(GLOBAL_GROUPS) == set(composer.tree.groups())
+    assert {"data", "split", "protocol", "loader", "trainer"}.isdisjoint(ABLATION_MAY_SET)
+
+
+def test_a_folder_of_ones_own_is_looked_at_first(tmp_path: Path) -> None:
+    own = tmp_path / "ablation" / "loud.yaml"
+    own.parent.mkdir()
+    own.write_text("# @package _global_\n# Mine.\ndefaults:\n  - override /season: none\nname: loud\n")
+    config = seasonrec.config.compose(["ablation=loud"], extra=tmp_path)
+    assert config["name"] == "loud"
+    assert config["season"]["_target_"].endswith("NoSeason")
+
+
+def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
+    """Lays the files out as the wheel does, away from the repository."""
+    source = Path(seasonrec.config.__file__).parent
+    copytree(source, tmp_path / "seasonrec" / "config")
+    copytree(conf_dir(), tmp_path / "seasonrec" / "conf")
+    (tmp_path / "seasonrec" / "__init__.py").touch()
+    code = "from seasonrec.config import conf_dir; print(conf_dir())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert Path(done.stdout.strip()) == (tmp_path / "seasonrec" / "conf").resolve()

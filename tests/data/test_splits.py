@@ -1,0 +1,139 @@
+"""The split by time: defaults, local midnights, and its refusals."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import pytest
+
+from seasonrec.data.log import EventLog
+from seasonrec.data.splits import TimeSplit, spec_of
+
+DAY = 86_400
+
+
+def make_log(times_s: list[int], timezone: str = "UTC") -> EventLog:
+    """A log of one user with one event at each time."""
+    count = len(times_s)
+    times = np.sort(np.array(times_s, dtype=np.int64))
+    return EventLog(
+        folder=Path("nowhere"),
+        digest="",
+        country=None,
+        timezone=timezone,
+        event_items=np.zeros(count, np.int32),
+        event_times_s=times,
+        event_values=np.full(count, np.nan, np.float32),
+        user_offsets=np.array([0, count]),
+        user_baskets=np.array([0, count]),
+        basket_offsets=np.arange(count + 1),
+        basket_users=np.zeros(count, np.int32),
+        basket_times_s=times,
+        item_first_seen_s=times[:1],
+        item_categories=np.zeros(1, np.int32),
+        items=pl.DataFrame(
+            {"item_id": ["x"], "text": [None], "category": [None]}, schema_overrides={"text": pl.String}
+        ),
+        users=pl.DataFrame({"user_id": ["u"]}),
+        report={},
+    )
+
+
+def local_s(text: str, timezone: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone)).timestamp())
+
+
+def year_2017(timezone: str = "America/New_York") -> EventLog:
+    start = local_s("2017-01-01T07:00", timezone)
+    return make_log([start + hour * 3600 for hour in range(0, 365 * 24, 6)], timezone)
+
+
+def test_defaults_on_the_year_2017_are_mondays_at_local_midnight():
+    split = TimeSplit().resolve(year_2017())
+    assert split.validation_from_s == local_s("2017-10-02T00:00", "America/New_York")
+    assert split.test_from_s == local_s("2017-11-06T00:00", "America/New_York")  # after the clock change
+
+
+def test_a_short_log_is_cut_at_midnights():
+    start = local_s("2020-03-01T00:00", "UTC")
+    log = make_log([start + hour * 3600 for hour in range(20 * 24 + 1)])
+    split = TimeSplit(test_fraction=0.25).resolve(log)
+    assert split.test_from_s == start + 15 * DAY
+    assert split.validation_from_s == start + 13 * DAY
+
+
+def test_dates_are_local_days():
+    log = year_2017("Australia/Sydney")
+    split = TimeSplit(validation_from="2017-10-01", test_from="2017-11-15").resolve(log)
+    assert split.validation_from_s == local_s("2017-10-01T00:00", "Australia/Sydney")
+    assert split.test_from_s == local_s("2017-11-15T00:00", "Australia/Sydney")
+
+
+def test_parts_are_disjoint_and_cover_the_log_from_train_from():
+    log = year_2017()
+    split = TimeSplit(train_from="2017-02-01").resolve(log)
+    parts = [split.train_baskets(log), split.validation_baskets(log), split.test_baskets(log)]
+    together = np.concatenate(parts)
+    assert together.dtype == np.int64
+    assert np.all(np.diff(together) == 1)
+    assert log.basket_times_s[together[0]] >= local_s("2017-02-01T00:00", log.timezone)
+    assert together[-1] == log.num_baskets - 1
+    assert log.basket_times_s[parts[0]].max() < split.validation_from_s <= log.basket_times_s[parts[1]].min()
+
+
+def test_only_a_test_date_moves_validation_along():
+    split = TimeSplit(test_from="2017-06-05").resolve(year_2017())
+    assert split.validation_from_s == local_s("2017-05-01T00:00", "America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"test_from": "2018-06-01"},
+            "split.test_from must lie inside the log.*2017-01-01 to 2018-01-01, got 2018-06-01",
+        ),
+        ({"validation_from": "2016-06-01"}, "split.validation_from must lie inside the log.*got 2016-06-01"),
+        (
+            {"validation_from": "2017-11-01", "test_from": "2017-10-01"},
+            "train_from < validation_from < test_from.*11-01",
+        ),
+        ({"train_from": "2017-10-20"}, "train_from < validation_from < test_from, got 2017-10-20"),
+    ],
+)
+def test_wrong_cuts_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TimeSplit(**options).resolve(year_2017())
+
+
+def test_an_empty_part_is_refused():
+    start = local_s("2020-01-01T12:00", "UTC")
+    log = make_log([start, start + DAY, start + 30 * DAY])
+    with pytest.raises(ValueError, match=r"the validation part holds no basket.*validation from 2020-01-10"):
+        TimeSplit(validation_from="2020-01-10", test_from="2020-01-20").resolve(log)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test_from": "6.11.2017"}, "split.test_from must be a day as YYYY-MM-DD, got '6.11.2017'"),
+        ({"test_fraction": 1.5}, "split.test_fraction must lie between 0 and 1, got 1.5"),
+        ({"test_fraction": 0.6, "validation_fraction": 0.5}, "must leave a part for training, got 0.5 [+] 0.6"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        TimeSplit(**options)
+
+
+def test_spec_of_a_log_of_one_year():
+    log = year_2017()
+    spec = spec_of(log, TimeSplit().resolve(log))
+    assert (spec.num_users, spec.num_items, spec.num_categories, spec.num_baskets) == (1, 1, 1, log.num_baskets)
+    assert spec.train_until_s == local_s("2017-10-02T00:00", "America/New_York")
+    assert (spec.has_text, spec.has_value) == (False, False)
+    assert 0.99 < spec.cycles < 1.0
+    with pytest.raises(ValueError, match="at least 1 yearly cycle"):
+        spec.require_last_year("a test")

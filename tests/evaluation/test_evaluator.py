@@ -1,0 +1,119 @@
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from evaluation_logs import TableScorer
+
+from seasonrec.evaluation.evaluator import evaluate, quick_metrics
+from seasonrec.evaluation.labels import RequestLabels
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.results import summarise
+
+
+def table_of(log, seed: int = 0) -> TableScorer:
+    """Scores by user, coarse enough for ties."""
+    table = torch.randint(0, 6, (log.num_users, log.num_items), generator=torch.Generator().manual_seed(seed)).float()
+    return TableScorer(lambda requests: table[torch.from_numpy(requests.users)])
+
+
+def test_ranks_are_those_of_a_plain_loop(autumn_log, autumn_split):
+    log, scorer = autumn_log, table_of(autumn_log)
+    frame = evaluate(scorer, log, autumn_split, Protocol(), chunk=13, show_progress=False)
+    assert frame.height == len(autumn_split.test_baskets(log))
+    for row in frame.iter_rows(named=True):
+        events = slice(log.basket_offsets[row["basket"]], log.basket_offsets[row["basket"] + 1])
+        assert row["items"] == log.event_items[events].tolist()
+        scores = scorer.score(RequestsOf(row["user"]))[0].double().numpy()
+        scores[log.item_first_seen_s > row["request_time_s"]] = -math.inf
+        own = scores[row["items"]]
+        assert row["greater"] == [(scores > score).sum() for score in own]
+        assert row["ties"] == [(scores == score).sum() for score in own]
+        bits = (np.log(np.exp(scores).sum()) - own) / math.log(2)
+        assert row["bits"] == pytest.approx(bits.tolist(), abs=1e-5)
+        assert scores[row["top_items"]].tolist() == sorted(scores[np.isfinite(scores)], reverse=True)[:50]
+
+
+class RequestsOf:
+    def __init__(self, user: int) -> None:
+        self.users = np.array([user])
+
+
+def test_items_of_the_future_are_ranked_by_no_one_unless_asked(autumn_log, autumn_split):
+    scorer = table_of(autumn_log)
+    seen = evaluate(scorer, autumn_log, autumn_split, Protocol(), show_progress=False)
+    everything = evaluate(scorer, autumn_log, autumn_split, Protocol(candidates="all"), show_progress=False)
+    shown = seen.filter(pl.col("top_items").list.contains(39))
+    assert shown["basket"].to_list() == seen.filter(pl.col("items").list.contains(39))["basket"].to_list()
+    assert everything["top_items"].list.contains(39).all()
+
+
+def test_labels_are_shared_and_scorers_do_not_change_them(autumn_log, autumn_split):
+    protocol = Protocol()
+    labels = RequestLabels.of(autumn_log, autumn_split, protocol, "validation")
+    shared = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, labels=labels, show_progress=False)
+    alone = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, part="validation", show_progress=False)
+    assert shared.equals(alone)
+    assert shared["basket"].to_list() == autumn_split.validation_baskets(autumn_log).tolist()
+
+
+def test_the_horizon_closes_the_history_and_leaves_the_request(autumn_log, autumn_split):
+    met = []
+
+    def note(requests):
+        met.append(requests)
+        return torch.zeros(len(requests), autumn_log.num_items)
+
+    evaluate(TableScorer(note), autumn_log, autumn_split, Protocol(horizon_days=28), show_progress=False)
+    assert all((one.times_s - one.known_until_s == 28 * 86_400).all() for one in met)
+    assert len(met) == math.ceil(len(autumn_split.test_baskets(autumn_log)) / 256)
+
+
+def test_a_constant_scorer_knows_nothing(autumn_log, autumn_split):
+    scorer = TableScorer(lambda requests: torch.zeros(len(requests), autumn_log.num_items))
+    before = autumn_split.test_baskets(autumn_log)
+    means = quick_metrics(scorer, autumn_log, before[before < 14], Protocol())
+    alive = (autumn_log.item_first_seen_s <= autumn_log.basket_times_s[before[0]]).sum()
+    assert means["hr@10"] == pytest.approx(10 / alive, abs=0.01)
+    assert means["bits"] == pytest.approx(math.log2(alive), abs=0.05)
+
+
+def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split):
+    scorer, protocol = table_of(autumn_log), Protocol()
+    frame = evaluate(scorer, autumn_log, autumn_split, protocol, part="validation", show_progress=False)
+    full = summarise(frame, (10,))["all"]
+    quick = quick_metrics(scorer, autumn_log, autumn_split.validation_baskets(autumn_log), protocol, chunk=50)
+    assert quick == pytest.approx({name: full[name] for name in ("hr@10", "ndcg@10", "mrr", "bits")})
+
+
+def test_a_score_that_is_not_finite_names_scorer_user_and_item(autumn_log, autumn_split):
+    def broken(requests):
+        scores = torch.zeros(len(requests), autumn_log.num_items)
+        scores[requests.users == 4, 2] = -math.inf
+        return scores
+
+    with pytest.raises(ValueError, match=r"table.score must be finite for every candidate, got -inf for user user4 at"):
+        evaluate(TableScorer(broken), autumn_log, autumn_split, Protocol(), show_progress=False)
+
+
+def test_an_item_of_the_future_may_get_any_score(autumn_log, autumn_split):
+    def careless(requests):
+        scores = torch.zeros(len(requests), autumn_log.num_items)
+        scores[:, 39] = torch.where(
+            torch.from_numpy(requests.times_s) < autumn_log.item_first_seen_s[39], math.nan, 0.0
+        )
+        return scores
+
+    assert evaluate(TableScorer(careless), autumn_log, autumn_split, Protocol(), show_progress=False).height > 0
+
+
+def test_scores_of_another_shape_are_refused(autumn_log, autumn_split):
+    scorer = TableScorer(lambda requests: torch.zeros(len(requests), 5))
+    with pytest.raises(ValueError, match=r"table.score must give \(requests, items\) = \(9, 40\), got \(9, 5\)"):
+        evaluate(scorer, autumn_log, autumn_split, Protocol(), chunk=9, show_progress=False)
+
+
+def test_the_progress_bar_names_the_scorer(autumn_log, autumn_split, capsys):
+    evaluate(table_of(autumn_log), autumn_log, autumn_split, Protocol(), show_progress=True)
+    assert "evaluate table" in capsys.readouterr().out

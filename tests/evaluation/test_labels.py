@@ -1,0 +1,99 @@
+import time
+
+import numpy as np
+import pytest
+from evaluation_logs import build_log, build_split
+
+from seasonrec.evaluation.labels import RequestLabels
+from seasonrec.evaluation.protocol import Protocol
+
+BASKETS = [
+    (0, "2017-11-01 12:00", [0, 1]),
+    (0, "2017-11-02 12:00", [0, 2]),
+    (0, "2017-11-08 12:00", [0]),
+    (1, "2017-11-08 12:00", [1]),
+    (0, "2017-11-20 12:00", [0, 1, 3]),
+    (0, "2017-11-21 03:00", [3, 2]),
+    (1, "2017-12-01 04:30", [0]),
+]
+
+
+def labels_of(baskets, part="test", timezone="America/New_York", **rules) -> RequestLabels:
+    log = build_log(baskets, timezone=timezone)
+    split = build_split(log, "2017-11-06", "2017-11-15")
+    return RequestLabels.of(log, split, Protocol(**rules), part)
+
+
+def test_every_test_basket_is_there_with_its_local_day():
+    requests = labels_of(BASKETS).requests
+    assert requests["user_id"].to_list() == ["user0", "user0", "user1"]
+    assert requests["basket"].to_list() == [3, 4, 6]
+    # 03:00 UTC is still the evening before in New York, and 04:30 UTC on 1 December is 30 November there
+    assert [str(day) for day in requests["day"]] == ["2017-11-20", "2017-11-20", "2017-11-30"]
+    assert [str(week) for week in requests["week"]] == ["2017-11-20", "2017-11-20", "2017-11-27"]
+    assert requests["month"].to_list() == [11, 11, 11]
+    assert requests["window"].to_list() == ["thanksgiving", "thanksgiving", None]
+
+
+def test_the_validation_part_ends_before_the_test():
+    assert labels_of(BASKETS, part="validation").requests["basket"].to_list() == [2, 5]
+
+
+def test_repeat_is_what_the_user_bought_before_that_second():
+    events = labels_of(BASKETS).events
+    assert events["request"].to_list() == [0, 0, 0, 1, 1, 2]
+    assert events["items"].to_list() == [0, 1, 3, 3, 2, 0]
+    # user 0 bought item 3 in the basket before, user 1 never bought item 0 though user 0 did
+    assert events["repeat"].to_list() == [True, True, False, True, True, False]
+
+
+def test_cold_users_count_baskets_before_the_test():
+    assert labels_of(BASKETS, cold_user_baskets=3).requests["cold_user"].to_list() == [False, False, True]
+    assert labels_of(BASKETS, cold_user_baskets=4).requests["cold_user"].to_list() == [True, True, True]
+
+
+def test_cold_items_and_head_count_events_before_the_validation_cut():
+    events = labels_of(BASKETS, cold_item_events=2).events
+    # before 6 November: item 0 twice, items 1 and 2 once, item 3 never
+    assert events["cold_item"].to_list() == [False, True, True, True, True, False]
+    assert events["head"].to_list() == [True, False, False, False, False, True]
+
+
+def test_items_level_with_the_last_of_the_head_belong_to_it():
+    # the head is 40% of three trained items, that is two; items 1 and 2 share the second place
+    assert labels_of(BASKETS, head_share=0.4).events["head"].to_list() == [True, True, False, False, True, True]
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(1, True), (6, True), (7, False)])
+def test_in_season_is_a_share_above_the_yearly_one_and_enough_events(floor, expected):
+    # item 0: 2 of 10 events a week in eight weeks, and 6 of 10 in the week of 20 November: .60 against 22/90 = .24
+    baskets, monday = [], np.datetime64("2017-09-25")
+    for week in range(9):
+        special = 6 if week == 8 else 2
+        for user in range(10):
+            baskets.append((user, f"{monday + 7 * week + user % 7} 15:00", [0 if user < special else 1 + user % 2]))
+    labels = labels_of(baskets, timezone="UTC", season_min_events=floor)
+    marked = labels.events["in_season"].to_numpy()
+    assert (marked == (expected & (labels.events["items"] == 0).to_numpy())).all()
+
+
+def test_a_ratio_that_is_only_met_is_not_in_season():
+    # item 0 is half of one week's two events and a quarter of all: exactly twice
+    baskets = [(0, "2017-11-01", [1]), (0, "2017-11-07", [1]), (0, "2017-11-20", [0]), (0, "2017-11-21", [1])]
+    rules = {"timezone": "UTC", "season_min_events": 1}
+    assert labels_of(baskets, **rules, season_ratio=2.0).events["in_season"].to_list() == [False, False]
+    assert labels_of(baskets, **rules, season_ratio=1.9).events["in_season"].to_list() == [True, False]
+
+
+def test_labels_of_many_events_take_seconds_at_most():
+    generator = np.random.default_rng(0)
+    baskets = [
+        (user, f"{np.datetime64('2017-10-01') + day} 12:00", generator.choice(500, 10, replace=False).tolist())
+        for user in range(200)
+        for day in range(0, 90, 2)
+    ]
+    log = build_log(baskets)
+    started = time.process_time()
+    labels = RequestLabels.of(log, build_split(log, "2017-11-06", "2017-11-15"), Protocol())
+    assert labels.events.height > 40_000
+    assert time.process_time() - started < 2.0

@@ -1,0 +1,64 @@
+import re
+from dataclasses import replace
+
+import pytest
+from evaluation_logs import build_log, build_split
+
+from seasonrec.evaluation import protocol as protocol_module
+from seasonrec.evaluation.protocol import Protocol, fingerprint
+
+LOG = build_log([(0, "2017-01-02", [0]), (0, "2017-02-02", [1]), (0, "2017-03-02", [0])])
+SPLIT = build_split(LOG, "2017-02-01", "2017-03-01")
+IDENTITY = {"name": "toy", "level": "product_type"}
+BASE = fingerprint(Protocol(), LOG, SPLIT, IDENTITY)
+
+
+def test_the_fingerprint_is_short_hex_and_the_same_every_time():
+    assert re.fullmatch(r"[0-9a-f]{16}", BASE)
+    assert fingerprint(Protocol(), LOG, SPLIT, dict(reversed(IDENTITY.items()))) == BASE
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (Protocol(horizon_days=28), LOG, SPLIT, IDENTITY),
+        (Protocol(candidates="all"), LOG, SPLIT, IDENTITY),
+        (Protocol(season_ratio=3.0), LOG, SPLIT, IDENTITY),
+        (Protocol(holidays=("Easter",)), LOG, SPLIT, IDENTITY),
+        (Protocol(), replace(LOG, digest="e" * 64), SPLIT, IDENTITY),
+        (Protocol(), LOG, replace(SPLIT, test_from_s=SPLIT.test_from_s + 1), IDENTITY),
+        (Protocol(), LOG, replace(SPLIT, train_from_s=SPLIT.train_from_s + 1), IDENTITY),
+        (Protocol(), LOG, SPLIT, {**IDENTITY, "level": "variant"}),
+    ],
+    ids=["horizon", "candidates", "season", "holidays", "data", "test cut", "train cut", "dataset"],
+)
+def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
+    assert fingerprint(*changed) != BASE
+
+
+def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
+    monkeypatch.setattr(protocol_module, "METRIC_VERSION", protocol_module.METRIC_VERSION + 1)
+    assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
+
+
+def test_printing_other_list_lengths_keeps_the_fingerprint():
+    assert fingerprint(Protocol(top_ks=(10,)), LOG, SPLIT, IDENTITY) == BASE
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(ValueError) as caught:
+        Protocol(horizon_days=-1, top_ks=(0, 10), candidates="sampled", head_share=1.5, season_ratio=1.0)
+    message = str(caught.value)
+    assert "protocol.horizon_days must be 0 or above, got -1" in message
+    assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
+    assert "protocol.candidates must be one of seen_before_request, all, got 'sampled'" in message
+    assert "protocol.head_share must lie between 0 and 1, got 1.5" in message
+    assert "protocol.season_ratio must be above 1, got 1.0" in message
+
+
+def test_lists_of_a_yaml_become_tuples_and_days_become_seconds():
+    protocol = Protocol(top_ks=[5, 10], holidays=["Easter"], horizon_days=0.5)
+    assert protocol.top_ks == (5, 10)
+    assert protocol.holidays == ("Easter",)
+    assert protocol.horizon_s == 43_200
+    assert protocol.list_length == 10

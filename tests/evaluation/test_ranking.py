@@ -1,0 +1,62 @@
+import math
+
+import pytest
+import torch
+
+from seasonrec.evaluation import ranking
+from seasonrec.evaluation.ranking import are_candidates, rank_targets, top_items
+
+NEVER = -math.inf
+
+
+def test_counts_and_bits_by_hand():
+    # Request 0: item 2 leads, items 0 and 3 are level, item 1 is last, item 4 is no candidate.
+    # softmax over 0, -1, log 3, 0: the weights are 1, 1/e, 3, 1 and their sum is 5 + 1/e.
+    scores = torch.tensor([[0.0, -1.0, math.log(3.0), 0.0, NEVER], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    greater, ties, bits = rank_targets(scores, torch.tensor([0, 0, 0, 1]), torch.tensor([2, 3, 1, 4]))
+    assert greater.tolist() == [0, 1, 3, 0]
+    assert ties.tolist() == [1, 2, 1, 5]
+    total = 5.0 + math.exp(-1.0)
+    expected = [math.log2(total / 3), math.log2(total), math.log2(total * math.e), math.log2(5)]
+    assert bits.tolist() == pytest.approx(expected, abs=1e-6)
+    assert (greater.dtype, ties.dtype, bits.dtype) == (torch.int32, torch.int32, torch.float32)
+
+
+def test_large_logits_keep_their_bits():
+    _, _, bits = rank_targets(torch.tensor([[1e4, 1e4 - 1.0]]), torch.tensor([0, 0]), torch.tensor([0, 1]))
+    partition = math.log2(1 + math.exp(-1))
+    assert bits.tolist() == pytest.approx([partition, partition + 1 / math.log(2)], abs=1e-3)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 20, (7, 50), generator=generator).float()
+    request, items = torch.arange(7).repeat(9), torch.randint(0, 50, (63,), generator=generator)
+    whole = rank_targets(scores, request, items)
+    monkeypatch.setattr(ranking, "COMPARISONS_PER_CHUNK", 120)
+    assert all(torch.equal(a, b) for a, b in zip(whole, rank_targets(scores, request, items), strict=True))
+
+
+def test_a_target_that_is_no_candidate_is_refused():
+    with pytest.raises(ValueError, match="an item ranked before it existed: target item 1 of request 0"):
+        rank_targets(torch.tensor([[0.0, NEVER]]), torch.tensor([0]), torch.tensor([1]))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_is_refused_by_its_request(value):
+    scores = torch.zeros(3, 4)
+    scores[2, 1] = value
+    with pytest.raises(ValueError, match=f"got {value} for request 2 and item 1"):
+        rank_targets(scores, torch.tensor([0]), torch.tensor([1]))
+
+
+def test_candidates_are_the_items_seen_by_the_request():
+    found = are_candidates("seen_before_request", torch.tensor([5, 6, 7]), torch.tensor([6, 4]))
+    assert found.tolist() == [[True, True, False], [False, False, False]]
+    assert are_candidates("all", torch.tensor([5, 6, 7]), torch.tensor([6, 4])).all()
+
+
+def test_top_items_leave_places_empty_where_candidates_are_few():
+    scores = torch.tensor([[0.0, 2.0, 1.0], [NEVER, 0.0, NEVER]])
+    assert top_items(scores, 2).tolist() == [[1, 2], [1, -1]]
+    assert top_items(scores, 9).shape == (2, 3)

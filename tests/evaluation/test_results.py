@@ -1,0 +1,144 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from seasonrec.evaluation.labels import RequestLabels
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.results import (
+    COLUMNS,
+    RunResults,
+    coverage,
+    read_results,
+    summarise,
+    user_sums,
+    write_results,
+)
+
+
+def results_by_hand(log, split) -> RunResults:
+    """Labels of the autumn log, and ranks that need no scorer."""
+    labels = RequestLabels.of(log, split, Protocol())
+    generator = np.random.default_rng(1)
+    height = labels.events.height
+    lists = (
+        labels.events.with_columns(
+            greater=pl.Series(generator.integers(0, 30, height), dtype=pl.Int32),
+            ties=pl.Series(generator.integers(1, 4, height), dtype=pl.Int32),
+            bits=pl.Series(generator.random(height) * 8, dtype=pl.Float32),
+        )
+        .group_by("request", maintain_order=True)
+        .all()
+        .drop("request")
+    )
+    top = pl.Series("top_items", [[1, 2], [1, 3]] * labels.requests.height, dtype=pl.List(pl.Int32))
+    frame = pl.concat([labels.requests, lists, top.head(labels.requests.height).to_frame()], how="horizontal").select(
+        COLUMNS
+    )
+    return RunResults("full", 7, "0123456789abcdef", log.num_items, frame)
+
+
+@pytest.fixture(scope="module")
+def results(autumn_log, autumn_split) -> RunResults:
+    return results_by_hand(autumn_log, autumn_split)
+
+
+def test_what_is_written_is_read(results, tmp_path):
+    path = tmp_path / "deep" / "results.parquet"
+    write_results(path, results)
+    read = read_results(path)
+    assert (read.name, read.seed, read.fingerprint, read.num_items) == ("full", 7, "0123456789abcdef", 40)
+    assert read.frame.equals(results.frame)
+    assert dict(read.frame.schema) == {
+        **{"user": pl.Int32, "user_id": pl.String, "basket": pl.Int64, "request_time_s": pl.Int64, "day": pl.Date},
+        **{"week": pl.Date, "month": pl.Int8, "window": pl.String, "cold_user": pl.Boolean},
+        **{name: pl.List(pl.Int32) for name in ("items", "greater", "ties", "top_items")},
+        **{name: pl.List(pl.Boolean) for name in ("repeat", "in_season", "cold_item", "head")},
+        "bits": pl.List(pl.Float32),
+    }
+    assert [file.name for file in path.parent.iterdir()] == ["results.parquet"]
+
+
+def test_a_failed_write_leaves_the_old_file(results, tmp_path):
+    path = tmp_path / "results.parquet"
+    write_results(path, results)
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        write_results(path, replace(results, frame=results.frame.drop("bits")))
+    assert read_results(path).frame.equals(results.frame)
+
+
+def test_files_that_are_no_results_are_refused(results, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no results at .*absent\.parquet; run the cell again"):
+        read_results(tmp_path / "absent.parquet")
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"half a file")
+    with pytest.raises(ValueError, match=r"broken\.parquet cannot be read as Parquet"):
+        read_results(broken)
+    foreign = tmp_path / "foreign.parquet"
+    results.frame.drop("bits").write_parquet(foreign)
+    with pytest.raises(ValueError, match="lacks name, seed, fingerprint, num_items, bits; it is not a results file"):
+        read_results(foreign)
+
+
+def test_summary_counts_and_means_are_those_of_the_rows(results):
+    table = summarise(results.frame, (1, 10))
+    rows = results.frame.filter(pl.col("window") == "christmas")
+    greater, ties = rows["greater"].explode().to_numpy(), rows["ties"].explode().to_numpy()
+    assert table["christmas"]["n"] == len(greater)
+    assert table["christmas"]["baskets"] == rows.height
+    assert table["christmas"]["users"] == rows["user"].n_unique()
+    assert table["christmas"]["hr@1"] == pytest.approx(np.where(greater == 0, 1 / ties, 0).mean())
+    assert table["christmas"]["bits"] == pytest.approx(rows["bits"].explode().mean())
+    assert table["novel"]["n"] + table["repeat"]["n"] == table["all"]["n"]
+    assert table["head"]["n"] + table["tail"]["n"] == table["all"]["n"]
+
+
+def test_a_slice_of_targets_restricts_the_basket_to_them(results):
+    table = summarise(results.frame, (10,))
+    novel = results.frame.with_columns(keep=pl.col("repeat").list.eval(~pl.element()))
+    novel = novel.filter(pl.col("keep").list.any())
+    recalls = []
+    for row in novel.iter_rows(named=True):
+        pairs = [(g, t) for g, t, keep in zip(row["greater"], row["ties"], row["keep"], strict=True) if keep]
+        recalls.append(np.mean([np.clip(10 - g, 0, t) / t for g, t in pairs]))
+    assert table["novel"]["baskets"] == len(recalls)
+    assert table["novel"]["basket_recall@10"] == pytest.approx(np.mean(recalls))
+
+
+def test_an_empty_slice_has_counts_alone(results):
+    none = results.frame.with_columns(cold_user=pl.lit(False))
+    assert summarise(none, (10,))["cold_users"] == {"n": 0, "baskets": 0, "users": 0}
+    assert len(user_sums(none, "cold_users", "bits").users) == 0
+
+
+@pytest.mark.parametrize("metric", ["ndcg@10", "bits", "basket_ndcg@10"])
+def test_user_sums_add_up_to_the_summary(results, metric):
+    sums = user_sums(results.events, "thanksgiving", metric)
+    assert (sums.counts > 0).all()
+    assert (np.diff(sums.users) > 0).all()
+    assert sums.sums.sum() / sums.counts.sum() == pytest.approx(summarise(results.frame, (10,))["thanksgiving"][metric])
+
+
+def test_unknown_names_are_refused_with_what_there_is(results):
+    with pytest.raises(KeyError, match="no slice 'easter' in these results; there are all, ordinary"):
+        user_sums(results.frame, "easter", "bits")
+    with pytest.raises(KeyError, match=r"no metric 'auc@10'; there are hr@k, ndcg@k"):
+        user_sums(results.frame, "all", "auc@10")
+
+
+def test_coverage_counts_what_any_list_shows(results):
+    assert coverage(results.frame, (1, 2, 50), 40) == {
+        "coverage@1": 1 / 40,
+        "coverage@2": 3 / 40,
+        "coverage@50": 3 / 40,
+    }
+
+
+def test_the_record_is_what_metrics_json_holds(results):
+    record = results.record((1, 10))
+    assert record["name"] == "full"
+    assert record["fingerprint"] == "0123456789abcdef"
+    assert record["seed"] == 7
+    assert record["slices"]["all"]["n"] == results.frame["items"].list.len().sum()
+    assert set(record["coverage"]) == {"coverage@1", "coverage@10"}

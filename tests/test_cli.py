@@ -1,0 +1,194 @@
+"""The console script, in processes of its own, with entry points that only say what they were given."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seasonrec.commands import COMMANDS
+from seasonrec.config import ConfTree
+
+HEAVY = ("torch", "lightning", "transformers", "peft", "polars", "numpy", "scipy", "wandb", "matplotlib")
+SCRIPT = f"""
+import json, sys, types
+def entry(*arguments):
+    given = [argument if isinstance(argument, dict) else str(argument) for argument in arguments]
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    print("CALLED " + json.dumps({{"given": given, "heavy": heavy}}), flush=True)
+for name in ("prepare", "train", "evaluate", "ablate", "recommend"):
+    module = types.ModuleType("seasonrec." + name)
+    module.run = module.report = module.run_baselines = entry
+    sys.modules[module.__name__] = module
+from seasonrec.cli import main
+code = main()
+print("HEAVY " + json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
+sys.exit(code)
+"""
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0"}
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _calls(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    lines = [line for line in done.stdout.splitlines() if line.startswith("CALLED ")]
+    assert lines, done.stderr
+    return [json.loads(line.removeprefix("CALLED ")) for line in lines]
+
+
+def test_nothing_heavy_is_imported_before_the_configuration_is_accepted(tmp_path: Path) -> None:
+    done = _run(tmp_path, "train", "data=table", "data.events=E.csv", "run_dir=out", "split.test_from=2017-11-06")
+    (call,) = _calls(done)
+    assert call["heavy"] == []
+    (config,) = call["given"]
+    assert config["run_dir"] == "out"
+    assert config["data"]["events"] == "E.csv"
+    assert config["split"]["test_from"] == "2017-11-06"
+    assert config["backbone"]["num_layers"] == 2, "signature defaults are in it"
+
+
+def test_mistakes_end_the_command_without_a_traceback(tmp_path: Path) -> None:
+    done = _run(tmp_path, "train", "seasn=none", "trainer.max_epochs=many", "+x=1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("seasonrec train: 4 mistakes in the configuration, nothing was run:\n")
+    assert "Traceback" not in done.stderr
+    assert "HEAVY []" in done.stdout
+    assert list(tmp_path.iterdir()) == [], "a refused run leaves nothing behind"
+
+
+def test_multirun_gives_every_job_its_folder(tmp_path: Path) -> None:
+    calls = _calls(_run(tmp_path, "train", "--multirun", "seed=0,1", "run_dir=out"))
+    configs = [call["given"][0] for call in calls]
+    assert [(config["seed"], config["run_dir"]) for config in configs] == [
+        (0, str(tmp_path / "out" / "0")),
+        (1, str(tmp_path / "out" / "1")),
+    ]
+
+
+def test_multirun_keeps_folders_that_differ_by_themselves(tmp_path: Path) -> None:
+    swept = ("ablation=null,no_habit", "seed=0,1", "run_dir='out/${name}/${seed}'", "hydra.sweep.dir=log")
+    calls = _calls(_run(tmp_path, "train", "-m", *swept))
+    folders = [call["given"][0]["run_dir"] for call in calls]
+    assert folders == ["out/full/0", "out/full/1", "out/no_habit/0", "out/no_habit/1"]
+
+
+def test_hydra_flags_work_unchanged(tmp_path: Path) -> None:
+    done = _run(tmp_path, "train", "seed=7", "season=text", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    assert "CALLED" not in done.stdout
+    assert "seed: 7" in done.stdout
+    assert "_target_: seasonrec.models.season.text.TextSeason" in done.stdout
+    refused = _run(tmp_path, "train", "--config-name", "other")
+    assert "--config-name: would go round the checked configuration" in refused.stderr
+
+
+def test_a_message_of_our_own_reaches_the_user_without_a_traceback(tmp_path: Path) -> None:
+    script = SCRIPT.replace("from seasonrec.cli import main", "\n".join((
+        "def entry(config):",
+        "    from seasonrec.config import ConfigError, Mistake",
+        "    raise ConfigError([Mistake('data', 'the file is empty', 'bring events')])",
+        "sys.modules['seasonrec.train'].run = entry",
+        "from seasonrec.cli import main",
+    )))  # fmt: skip
+    command = [sys.executable, "-c", script, "train", "run_dir=out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "data: the file is empty; bring events" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
+    done = _run(tmp_path, "train", "--help")
+    tree = ConfTree.of()
+    lines = done.stdout.splitlines()
+    for group in tree.groups():
+        assert f"  {group}" in lines
+        for option in tree.options(group):
+            assert any(line.split()[:1] == [option] or line.split()[:2] == ["*", option] for line in lines)
+    assert any(line.split() == ["seed", "0", "(int)"] for line in lines)
+    assert any(line.split()[:2] == ["run_dir", "runs/${name}"] for line in lines)
+    assert any(line.startswith("  * combined ") for line in lines), "the default option is marked"
+    assert any(line.split()[:2] == ["backbone.num_layers", "2"] for line in lines)
+    assert "HEAVY []" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from seasonrec.cli import main
+
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"seasonrec {name}: ")
+
+
+def test_overview_and_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    from seasonrec.cli import main
+
+    assert main([]) == 0
+    overview = capsys.readouterr().out
+    assert all(f"  {name} " in overview for name in COMMANDS)
+    assert main(["trian"]) == 2
+    assert capsys.readouterr().err == "seasonrec: unknown command 'trian'; did you mean 'train'?\n"
+
+
+def test_recommend(tmp_path: Path) -> None:
+    done = _run(tmp_path, "recommend", "checkpoint=DIR", "users=all", "date=2017-12-20", "output=FILE.csv")
+    (call,) = _calls(done)
+    expected = {"checkpoint": "DIR", "users": "all", "date": "2017-12-20", "output": "FILE.csv", "top_k": 10}
+    assert call == {"given": [{**expected, "events": None}], "heavy": []}
+    refused = _run(tmp_path, "recommend", "checkpont=DIR", "users=7", "top_k=ten")
+    assert refused.returncode == 2
+    for mistake in (
+        "checkpont = DIR: unknown key, neither a value nor a group; did you mean 'checkpoint'?",
+        "checkpoint: missing, seasonrec.config.schema.RecommendConfig needs it; write checkpoint=... (str)",
+        "users = 7: must be str, got int",
+        "top_k = 'ten': must be int, got str",
+        "date: missing",
+        "output: missing",
+    ):
+        assert mistake in refused.stderr
+
+
+def test_prepare_leaves_no_run_folder(tmp_path: Path) -> None:
+    (call,) = _calls(_run(tmp_path, "prepare", "data=synthetic"))
+    assert call["given"][0]["data"]["_target_"].endswith("Synthetic")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ablate_splits_its_own_options_from_those_of_the_runs(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("experiment: first_season\nrows: [full, no_season]\noverrides: [trainer.max_epochs=3]\n")
+    given = ("run_dir=out", "hydra/launcher=joblib", "jobs=2", "trainer.max_epochs=1")
+    (call,) = _calls(_run(tmp_path, "ablate", "study.yaml", *given))
+    options = {"run_dir": "out", "launcher": "joblib", "jobs": 2, "stale": "refuse"}
+    assert call == {"given": ["study.yaml", {**options, "overrides": ["trainer.max_epochs=1"]}], "heavy": []}
+
+
+def test_ablate_checks_every_row_before_the_first(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("experiment: first_season\nrows: [full, no_habit, no_seasn]\n")
+    done = _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "habit.hidden_dim=8", "jobs=two", "stale=keep")
+    assert done.returncode == 2
+    for mistake in (
+        "ablation = no_seasn: unknown option; did you mean 'no_season'?",
+        "habit.hidden_dim = 8: a leftover, habit=none does not take it",
+        "jobs = 'two': must be int, got str",
+        "stale = 'keep': must be one of 'refuse', 'rerun', got str",
+    ):
+        assert mistake in done.stderr
+
+
+def test_report_takes_a_path(tmp_path: Path) -> None:
+    (call,) = _calls(_run(tmp_path, "report", "some dir/it's, here"))
+    assert call == {"given": ["some dir/it's, here"], "heavy": []}
+    missing = _run(tmp_path, "report")
+    assert "RUN_DIR: missing; write seasonrec report RUN_DIR" in missing.stderr
+    flagged = _run(tmp_path, "report", "out", "--multirun")
+    assert "--multirun: seasonrec report takes no flags; take it out" in flagged.stderr
