@@ -100,7 +100,7 @@ def test_a_message_of_our_own_reaches_the_user_without_a_traceback(tmp_path: Pat
     )))  # fmt: skip
     command = [sys.executable, "-c", script, "train", "run_dir=out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "data: the file is empty; bring events" in done.stderr
     assert "Traceback" not in done.stderr
 

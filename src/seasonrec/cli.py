@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dis import opmap
 from importlib import import_module
 from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +22,7 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.tree import read_yaml
 
+HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would go round the checked configuration."""
 
@@ -48,9 +51,22 @@ def _overview() -> str:
     return "\n".join([title, "", *rows, "", "seasonrec COMMAND --help tells more."])
 
 
+class Refused(Exception):
+    """A message of a job for the user. Of our own class and plain text, so that it also comes back from a process."""
+
+
 def _is_ours(error: Exception) -> bool:
-    """Whether an error was written for the user: its class is our own."""
-    return type(error).__module__.partition(".")[0] == "seasonrec"
+    """Whether an error was written for the user: of a class of our own, or a ValueError that our own code raises."""
+    if type(error).__module__.partition(".")[0] == "seasonrec":
+        return True
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if type(error) is not ValueError or innermost is None:
+        return False
+    ours = str(innermost.tb_frame.f_globals.get("__name__")).partition(".")[0] == "seasonrec"
+    operation = innermost.tb_frame.f_code.co_code[innermost.tb_lasti]
+    return ours and operation == opmap["RAISE_VARARGS"]  # not one that a call into C code gave up with
 
 
 def _through_hydra(command: Command, arguments: list[str]) -> int:
@@ -84,13 +100,23 @@ def _sweep_folder(overrides: list[str]) -> list[str]:
 
 
 def _run_hydra(command: Command, arguments: list[str]) -> None:
-    before = sys.argv
-    sys.argv = [f"seasonrec {command.name}", *arguments]
     under_hydra = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config_name)
-    try:
+    with _called_as([f"seasonrec {command.name}", *arguments]):
         under_hydra(_JOBS[command.name])()
+
+
+@contextmanager
+def _called_as(arguments: list[str]) -> Iterator[None]:
+    """Gives Hydra its command line, and has it pass errors on instead of ending the process."""
+    argv, full_error = sys.argv, os.environ.get(HYDRA_FULL_ERROR)
+    sys.argv, os.environ[HYDRA_FULL_ERROR] = arguments, "1"
+    try:
+        yield
     finally:
-        sys.argv = before
+        sys.argv = argv
+        os.environ.pop(HYDRA_FULL_ERROR)
+        if full_error is not None:
+            os.environ[HYDRA_FULL_ERROR] = full_error
 
 
 def _job(command: Command, node: DictConfig) -> None:
@@ -103,7 +129,7 @@ def _job(command: Command, node: DictConfig) -> None:
     except Exception as error:
         if not _is_ours(error):
             raise
-        raise CompactHydraException(str(error)) from None
+        raise Refused(str(error)) from None
 
 
 def _shares_run_dir() -> bool:

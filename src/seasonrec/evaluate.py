@@ -16,10 +16,9 @@ from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.results import RunResults, write_results
 from seasonrec.evaluation.scorers import ModelScorer
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data
+from seasonrec.pipeline import OpenData, batch_builder, open_data
 from seasonrec.record import write_json
-from seasonrec.runs import read_config
-from seasonrec.training.weights import load_weights
+from seasonrec.runs import open_data_of, read_config, trained_model
 
 SHOWN = (("all", "ndcg@10"), ("all", "hr@10"), ("all", "bits"), ("in_season", "bits"), ("novel", "bits"))
 
@@ -33,9 +32,8 @@ def run(options: dict[str, Any]) -> None:
     checkpoint = Path(options["checkpoint"])
     output = Path(options["output"] or checkpoint)
     config = read_config(checkpoint)
-    data = open_data(config)
-    model, _ = build_model(config, data)
-    load_weights(checkpoint / "model.safetensors", model)
+    data = open_data_of(checkpoint, config)
+    model = trained_model(checkpoint, config, data)
     builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
     write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output))
     if config["baselines"]:
@@ -62,7 +60,7 @@ def evaluate_model(
 
 
 def evaluate_baselines(data: OpenData, folder: Path) -> None:
-    """Fits and evaluates every baseline, each into a folder of its own with ``metrics.json`` and ``results.parquet``."""
+    """Fits and evaluates every baseline, each into a folder of its own, laid out like that of a run."""
     labels = RequestLabels.of(data.log, data.split, data.protocol)
     for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
         record = _evaluate(baseline, data, labels, 0, folder / baseline.name)

@@ -1,15 +1,28 @@
-"""Reads what a finished run left in its folder."""
+"""Reads what a finished run left in its folder, and opens the data and the model that it belongs to."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from yaml import YAMLError
+
+from seasonrec.config import build
+from seasonrec.data.cache import MANIFEST, CacheError
+from seasonrec.data.events import open_log
+from seasonrec.data.log import EventLog
+from seasonrec.data.splits import spec_of
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.pipeline import OpenData, build_model, cache_dir_of, open_data
+from seasonrec.training.weights import load_weights
 
 
 class RunFolderError(ValueError):
-    """A folder that is no finished run."""
+    """A folder that is no finished run, or whose data is gone."""
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
@@ -24,6 +37,77 @@ def read_config(run_dir: Path) -> dict[str, Any]:
                 f"checkpoint must be the folder of a finished run, got {run_dir}, which has no {name}; "
                 "train first: seasonrec train run_dir=DIR."
             )
-    config = OmegaConf.to_container(OmegaConf.load(run_dir / "config.yaml"))
-    assert isinstance(config, dict)
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(run_dir / "config.yaml"))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{run_dir / 'config.yaml'} is not the record of a run; train again.") from error
+    if not isinstance(config, dict):
+        raise RunFolderError(f"{run_dir / 'config.yaml'} is not the record of a run; train again.")
     return {str(key): value for key, value in config.items()}
+
+
+def open_data_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
+    """The data of a run, read or prepared from its source again.
+
+    Raises:
+        RunFolderError: If the source gives other data than the run was trained on: its items would have other numbers.
+    """
+    data = open_data(config)
+    digest = _record(run_dir).get("data_digest", data.log.digest)
+    if data.log.digest != digest:
+        raise RunFolderError(
+            f"the data of {run_dir} must be what it was in training (digest {digest[:12]}), got another "
+            f"({data.log.digest[:12]}); bring the files of that time back, or train again."
+        )
+    return data
+
+
+def open_history_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
+    """The data of a run from the cache by its digest, so that the source may have moved on; else from its source.
+
+    Raises:
+        RunFolderError: As :func:`open_data_of`.
+    """
+    record = _record(run_dir)
+    log = _prepared(cache_dir_of(config), record.get("data_digest"))
+    if log is None:
+        return open_data_of(run_dir, config)
+    split, protocol = build(config["split"])().resolve(log), build(config["protocol"])()
+    return OpenData(log, split, spec_of(log, split), protocol, record["fingerprint"], cache_dir_of(config))
+
+
+def trained_model(run_dir: Path, config: dict[str, Any], data: OpenData) -> SeasonalRecommender:
+    """The model of a run with its trained weights.
+
+    Raises:
+        RunFolderError: If the weights are damaged or those of another model.
+    """
+    model, _ = build_model(config, data)
+    path = run_dir / "model.safetensors"
+    try:
+        load_weights(path, model)
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{path} does not hold this run's weights ({reason}); train again.") from error
+    return model
+
+
+def _record(run_dir: Path) -> dict[str, Any]:
+    """The content of ``record.json``; empty where a run has lost it."""
+    path = run_dir / "record.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _prepared(cache_dir: Path, digest: str | None) -> EventLog | None:
+    """A sound prepared log with a digest, or None."""
+    if digest is None:
+        return None
+    for manifest in sorted(cache_dir.expanduser().glob(f"prepared/*/{MANIFEST}")):
+        if digest in manifest.read_text(encoding="utf-8"):
+            try:
+                log = open_log(manifest.parent)
+            except CacheError:
+                continue
+            if log.digest == digest:
+                return log
+    return None

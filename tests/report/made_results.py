@@ -72,3 +72,31 @@ def write_run(folder: Path, run: RunResults, parameters: int | None = None) -> N
         }
         (folder / "record.json").write_text(json.dumps(record))
     (folder / "metrics.json").write_text(json.dumps(run.record((10,))))
+
+
+def hand_run(
+    name: str, seed: int, bits: list[list[float]], greater: list[list[int]], print_: str = PRINT
+) -> RunResults:
+    """A run of one basket a user and two targets a basket, the first of each in season; small enough for paper."""
+    users = len(bits)
+    labels = {"repeat": [True, False], "in_season": [True, False], "cold_item": [False, False], "head": [True, False]}
+    frame = pl.DataFrame(
+        {
+            "user": pl.Series(range(users), dtype=pl.Int32),
+            "user_id": [f"u{number}" for number in range(users)],
+            "basket": pl.Series(range(users), dtype=pl.Int64),
+            "request_time_s": pl.Series([1_509_926_400] * users, dtype=pl.Int64),
+            "day": [FIRST_DAY] * users,
+            "week": [FIRST_DAY] * users,
+            "month": pl.Series([11] * users, dtype=pl.Int8),
+            "window": pl.Series([None] * users, dtype=pl.String),
+            "cold_user": [False] * users,
+            "items": pl.Series([[0, 1]] * users, dtype=pl.List(pl.Int32)),
+            "greater": pl.Series(greater, dtype=pl.List(pl.Int32)),
+            "ties": pl.Series([[1, 1]] * users, dtype=pl.List(pl.Int32)),
+            "bits": pl.Series(bits, dtype=pl.List(pl.Float32)),
+            **{key: [value] * users for key, value in labels.items()},
+            "top_items": pl.Series([[0, 1]] * users, dtype=pl.List(pl.Int32)),
+        }
+    )
+    return RunResults(name, seed, print_, 500, frame.select(COLUMNS))

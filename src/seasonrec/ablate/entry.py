@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of
 from seasonrec.config import ConfTree
 from seasonrec.record import write_json
-from seasonrec.report.rows import Row, read_row
+from seasonrec.report.rows import ReportError, Row, read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.write import write_report
 
@@ -26,6 +27,9 @@ RECORD = "study.json"
 
 BASELINE_ROWS = ("popularity", "recent_7d", "recent_28d", "decayed", "personal", "personal_recent")
 """Order of the first block; a baseline that is not named here comes after them."""
+
+INTERRUPTED = 130
+"""A shell's exit code after Ctrl-C."""
 
 
 def run(study: Path, settings: Mapping[str, Any], options: Options | None = None) -> None:
@@ -40,26 +44,36 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     Raises:
         StudyError: If the study file is wrong, or its folder holds cells of another configuration.
         ConfigError: If a cell's configuration is wrong.
-        SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results.
+        SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results. With 130 after
+            Ctrl-C.
     """
     tree = ConfTree.of()
     content = read_study(study, tree.options("experiment"), tree.options("ablation"))
     run_dir, overrides = Path(settings["run_dir"]), [str(override) for override in settings.get("overrides", ())]
     chosen = {key: settings[key] for key in ("launcher", "jobs", "stale") if key in settings}
     options = replace(options or Options(), **chosen)
-    failures = run_cells(content, run_dir, overrides, options)
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides])
-    write_json(run_dir / RECORD, {"command": command, "overrides": overrides, "study": asdict(content)})
+    record = {"command": command, "overrides": overrides, "study": asdict(content)}
+    begin = partial(write_json, run_dir / RECORD, record)
+    try:
+        failures = run_cells(content, run_dir, overrides, options, begin)
+    except KeyboardInterrupt:
+        options.console.print("\nStopped. Run the same command again to go on.")
+        raise SystemExit(INTERRUPTED) from None
     _say_failures(failures, options.console)
-    if any(is_complete(cell) for cell in expand(content, run_dir, overrides)):
-        options.console.print(make_report(run_dir), markup=False, highlight=False, soft_wrap=True)
+    try:
+        _say(options.console, make_report(run_dir))
+    except (StudyError, ReportError) as error:
+        if not failures:
+            raise
+        _say(options.console, f"No report: {error}")
     if failures:
         raise SystemExit(1)
 
 
 def report(run_dir: Path) -> None:
     """Makes a study's report again and prints its table; see :func:`make_report`."""
-    Console().print(make_report(run_dir), markup=False, highlight=False, soft_wrap=True)
+    _say(Console(), make_report(run_dir))
 
 
 def make_report(run_dir: Path) -> str:
@@ -108,7 +122,10 @@ def _say_failures(failures: Sequence[Failure], console: Console) -> None:
     if failures:
         count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
         lines = "\n".join(str(failure) for failure in failures)
-        console.print(
-            f"{count}; the rest was run. Run the same command again to go on with them.\n{lines}",
-            markup=False, highlight=False, soft_wrap=True, style="red",
-        )  # fmt: skip
+        _say(
+            console, f"{count}; the rest was run. Run the same command again to go on with them.\n{lines}", style="red"
+        )
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,9 @@ COMMAND = (sys.executable, "-m", "seasonrec.cli")
 """What a cell's arguments are given to."""
 
 POLL_S = 0.2
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What moves a terminal's cursor or colours its text."""
+
 TAIL_LINES = 15
 """Last lines of its log that a failure is shown with."""
 
@@ -102,7 +106,8 @@ def tail(path: Path, lines: int) -> list[str]:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 65_536))
         text = file.read().decode("utf-8", errors="replace")
-    drawn = [line.rstrip("\r\n").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    plain = ESCAPES.sub("", text)
+    drawn = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in plain.split("\n")]
     return [line for line in drawn if line.strip()][-lines:]
 
 

@@ -48,7 +48,13 @@ class Options:
     console: Console = field(default_factory=Console)
 
 
-def run_cells(study: Study, run_dir: Path, overrides: Sequence[str], options: Options) -> list[Failure]:
+def run_cells(
+    study: Study,
+    run_dir: Path,
+    overrides: Sequence[str],
+    options: Options,
+    begin: Callable[[], None] = lambda: None,
+) -> list[Failure]:
     """Runs what is missing of a study.
 
     Every cell is composed and checked before the first one starts.
@@ -58,6 +64,7 @@ def run_cells(study: Study, run_dir: Path, overrides: Sequence[str], options: Op
         run_dir: Its folder; the same folder again means: go on.
         overrides: Overrides of this run, shared by all cells, over those of the study.
         options: How to run.
+        begin: Called when everything is checked, before the first cell runs.
 
     Returns:
         The cells that failed; the others were run all the same.
@@ -74,6 +81,7 @@ def run_cells(study: Study, run_dir: Path, overrides: Sequence[str], options: Op
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
         missing = [cell for cell in cells if states[cell] is not State.COMPLETE]
+        begin()
         with StudyProgress(len(cells), len(cells) - len(missing), options.console) as progress:
             for job in plan(missing, options.launcher, options.jobs):
                 for cell in job.cells:

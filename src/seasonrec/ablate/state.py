@@ -49,7 +49,8 @@ def is_complete(cell: Cell) -> bool:
     if cell.trains:
         return read_object(cell.folder / "metrics.json") is not None
     index = read_object(cell.folder / INDEX)
-    return index is not None and all(read_object(cell.folder / row / "metrics.json") for row in index["rows"])
+    owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
+    return all(read_object(path) is not None for path in owed)
 
 
 def index_baselines(cell: Cell) -> None:

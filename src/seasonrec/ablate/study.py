@@ -86,7 +86,8 @@ def read_study(path: Path, experiments: Sequence[str], ablations: Sequence[str])
 
 def study_of(entries: dict[str, Any]) -> Study:
     """A study from plain values that were checked."""
-    return Study(**{key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
+    return Study(**values)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -124,9 +125,9 @@ def _type_mistakes(field: Field[Any], value: Any) -> Iterator[Mistake]:
     if not isinstance(value, list):
         yield Mistake(field.name, "must be a list", f"write [{value}]", shown(value))
         return
-    kind, what = (int, "whole numbers") if "int" in declared else (str, "texts")
+    wanted, what = (int, "whole numbers") if "int" in declared else (str, "texts")
     for place, entry in enumerate(value):
-        if not isinstance(entry, kind) or isinstance(entry, bool):
+        if not isinstance(entry, wanted) or isinstance(entry, bool):
             yield Mistake(f"{field.name}[{place}]", f"must hold {what}", "correct it", shown(entry))
         elif value.index(entry) != place:
             yield Mistake(f"{field.name}[{place}]", "stands twice", "name it once", shown(entry))

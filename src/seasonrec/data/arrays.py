@@ -36,7 +36,7 @@ def build_arrays(tables: SourceTables) -> tuple[EventArrays, pl.DataFrame, pl.Da
         "event_items": item.astype(np.int32),
         "event_times_s": time_s,
         "event_values": value.astype(np.float32),
-        **_offsets(user, time_s, users.height),
+        **offsets(user, time_s, users.height),
         "item_first_seen_s": _first_seen(item, time_s, items.height),
         "item_categories": _category_codes(item_table),
     }
@@ -87,7 +87,8 @@ def _shuffled_ties(user: NDArray[np.int64], time_s: NDArray[np.int64]) -> NDArra
     return np.lexsort((lots, time_s, user))
 
 
-def _offsets(user: NDArray[np.int64], time_s: NDArray[np.int64], num_users: int) -> EventArrays:
+def offsets(user: NDArray[np.int64], time_s: NDArray[np.int64], num_users: int) -> EventArrays:
+    """Where users and baskets begin, for events sorted by (user, time): the offset arrays of ``EventLog`` by name."""
     first = np.flatnonzero(_changes(user, time_s))
     numbers = np.arange(num_users + 1)
     return {

@@ -67,7 +67,7 @@ def audit(
         f"no test or validation event among {len(parts['training']):,} training baskets",
         f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
         "statistics do not change when everything from the validation cut on is replaced",
-        f"inputs and contexts {sorted(contexts)} of {SAMPLE} requests a part do not change when their future is replaced",
+        f"inputs and contexts {sorted(contexts)} of {SAMPLE} requests a part do not feel their future replaced",
     ]
 
 

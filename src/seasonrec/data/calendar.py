@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import lru_cache
 
 import holidays
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+EPOCH = dt.date(1970, 1, 1)
 EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
 
@@ -36,7 +38,7 @@ def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:
 def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[str, tuple[int, ...]]:
     """Day numbers of every public and, where the country has them, unofficial holiday, by name.
 
-    A holiday that is observed on another day ("(observed)") is left out: people shop for the feast, not for the day off.
+    A holiday that is observed on another day is left out: people shop for the feast, not for the day off.
 
     Args:
         country: ISO 3166 code, or None for no holidays.
@@ -57,14 +59,16 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
             f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
             "set data.country, for example to US, or to null for no holidays."
         )
-    categories = tuple(c for c in ("public", "unofficial") if c in holidays.country_holidays(country).supported_categories)
+    categories = tuple(
+        c for c in ("public", "unofficial") if c in holidays.country_holidays(country).supported_categories
+    )
     calendar = holidays.country_holidays(
         country, years=range(first_year, last_year + 1), categories=categories, language="en_US", observed=False
     )
     found: dict[str, list[int]] = {}
     for date in sorted(calendar):
         for name in calendar.get_list(date):
-            found.setdefault(name, []).append(int((np.datetime64(date) - np.datetime64("1970-01-01")).astype(int)))
+            found.setdefault(name, []).append((date - EPOCH).days)
     return {name: tuple(found[name]) for name in sorted(found)}
 
 

@@ -63,6 +63,16 @@ class Facts:
             cache_dir=cache_dir,
         )
 
+    def texts_for(self, reader: str) -> tuple[str, ...]:
+        """The item texts, with a note to the user where item ids stand in for texts that the data lacks.
+
+        Args:
+            reader: The part that reads them, for the note.
+        """
+        if not self.spec.has_text:
+            print(f"note: the items have no text; {reader} reads their ids in its place", flush=True)
+        return self.item_texts
+
 
 def _mean_intervals(log: EventLog, before_cut: NDArray[np.bool_]) -> NDArray[np.float64]:
     """``(V,)`` mean seconds between two purchases of an item by one user, before the cut."""

@@ -21,14 +21,17 @@ class LoaderOptions:
     """How requests are put into batches.
 
     Args:
-        batch_size: Requests in a training batch, about; a window is never split.
+        batch_size: Requests in a training batch at most; where two batches meet, a window may be read in both.
         evaluation_batch_size: Requests in an evaluation batch, each with a window of its own.
+        min_context_share: Share of a full window that every request reads at least, where the user has as many events.
+            Less makes fewer windows and a faster epoch, more gives the first requests of a window a longer history.
         shuffle: Whether windows come in a new order every epoch.
         validation_stride: Validation looks at every so many-th basket of its part.
     """
 
     batch_size: int = 256
     evaluation_batch_size: int = 256
+    min_context_share: float = 0.25
     shuffle: bool = True
     validation_stride: int = 3
 
@@ -107,9 +110,9 @@ class BatchBuilder:
 class TrainingLoader:
     """Batches of windows for one epoch after another; the position in the epoch can be saved and restored.
 
-    Each epoch cuts every user's requests into windows anew: requests whose histories end within the same half window
-    share one, so that each reads at least half a window of events (or all there are). Windows of like length go into
-    one batch; batches come in shuffled order. Everything follows from ``(seed, epoch)``.
+    Each epoch cuts every user's requests into windows anew: requests whose histories end within the same stretch of
+    events share one, so that each reads at least ``min_context_share`` of a window (or all there is). Windows of like
+    length go into one batch; batches come in shuffled order. Everything follows from ``(seed, epoch)``.
 
     Args:
         builder: Makes the batches.
@@ -132,7 +135,7 @@ class TrainingLoader:
         self._plan: tuple[int, list[NDArray[np.int64]], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
-        return len(self._epoch_plan()[0])
+        return -(-len(self.requests) // self.options.batch_size)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
         if self.position >= len(self):  # the epoch before was read to its end, by a reader that knew where that is
@@ -157,24 +160,20 @@ class TrainingLoader:
 
     def _cut(self) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
         random = np.random.default_rng((self.seed, self.epoch))
-        half = max(self.builder.max_seq_len // 2, 1)
+        step = max(1, round(self.builder.max_seq_len * (1.0 - self.options.min_context_share)))
         log = self.builder.log
-        phase = random.integers(0, half, log.num_users)
+        phase = random.integers(0, step, log.num_users)
         users = self.requests.users
-        block = (self.ends - log.user_offsets[users] + phase[users]) // half
+        block = (self.ends - log.user_offsets[users] + phase[users]) // step
         key = users * (int(block.max()) + 1) + block
         _, window = np.unique(key, return_inverse=True)
-        sizes = np.bincount(window)
-        lengths = np.zeros(len(sizes), dtype=np.int64)
+        lengths = np.zeros(int(window.max()) + 1, dtype=np.int64)
         np.maximum.at(lengths, window, np.minimum(self.ends - log.user_offsets[users], self.builder.max_seq_len))
-        order = random.permutation(len(sizes)) if self.options.shuffle else np.arange(len(sizes))
+        order = random.permutation(len(lengths)) if self.options.shuffle else np.arange(len(lengths))
         order = order[np.argsort(lengths[order], kind="stable")]
-        batch = (np.cumsum(sizes[order]) - sizes[order]) // self.options.batch_size
-        batch_of_window = np.empty(len(sizes), dtype=np.int64)
-        batch_of_window[order] = np.unique(batch, return_inverse=True)[1]
-        rows = np.argsort(batch_of_window[window], kind="stable")
-        cuts = np.flatnonzero(np.diff(batch_of_window[window][rows])) + 1
-        batches = np.split(rows, cuts)
+        place = np.empty(len(lengths), dtype=np.int64)
+        place[order] = np.arange(len(lengths))
+        batches = np.array_split(np.argsort(place[window], kind="stable"), len(self))
         if self.options.shuffle:
             batches = [batches[i] for i in random.permutation(len(batches))]
         return batches, window

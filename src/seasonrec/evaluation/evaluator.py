@@ -30,7 +30,8 @@ class Scorer(typing.Protocol):
         name: Row of the table.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def score(self, requests: Requests) -> Tensor:
         """Logits of every item for every request, read from events before ``known_until_s`` alone.

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context, union
 from seasonrec.data.facts import Facts
+from seasonrec.models.context_use import pick
 
 Part = Callable[..., Any]
 """A part with its options bound; called with ``facts=``."""
@@ -57,11 +59,11 @@ class SeasonalRecommender(nn.Module):
     def forward(self, batch: SequenceBatch) -> Tensor:
         items = self.item_encoder()
         query = self._read_sequence(items, batch)
-        effect = self.season(query, items, _pick(batch, self.season))
+        effect = self.season(query, items, pick(batch, self.season))
         scores = self.head(effect.query, items)
         if effect.scores is not None:
             scores = scores + effect.scores
-        return self.habit(scores, items, _pick(batch, self.habit))
+        return self.habit(scores, items, pick(batch, self.habit))
 
     def mask_unborn(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
         """Sets the logits of items first seen after the request to ``-inf``: they are no candidates."""
@@ -69,17 +71,17 @@ class SeasonalRecommender(nn.Module):
         return scores.masked_fill(unborn, float("-inf"))
 
     def _read_sequence(self, items: Tensor, batch: SequenceBatch) -> Tensor:
-        """``(N, D)``: what the events before each request say."""
+        """``(N, D)``: what the events before each request say.
+
+        Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run
+        to run where torch has several CPU threads, and four times slower.
+        """
         padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
-        events = padded[batch.item_ids]  # (B, T, D)
+        events = F.embedding(batch.item_ids, padded)  # (B, T, D)
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
         never = batch.is_padding.new_zeros(len(events), 1)
         hidden = self.backbone(inputs, torch.cat([never, batch.is_padding], dim=1))
         hidden = self.temporal(hidden, batch)
-        return hidden[batch.request_window, batch.request_position]
-
-
-def _pick(batch: SequenceBatch, part: Any) -> dict[str, Any]:
-    """Just the context that a part names."""
-    return {context.name: batch.context[context.name] for context in part.reads}
+        row = batch.request_window * hidden.shape[1] + batch.request_position
+        return F.embedding(row, hidden.flatten(0, 1))

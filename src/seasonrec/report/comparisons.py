@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -48,8 +49,7 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
             ours, theirs = same_seeds(first, other)
             result = compare(ours, theirs, slice_name, metric, bootstrap)
             found.append(_record(first, other, slice_name, metric, result))
-    corrected = holm([record["p"] for record in found]) if found else []
-    for record, p_holm in zip(found, corrected, strict=True):
+    for record, p_holm in zip(found, holm([record["p"] for record in found]), strict=True):
         record["p_holm"] = float(p_holm)
         record["better"] = _better(record)
     return pl.DataFrame(found, schema=SCHEMA)
@@ -68,7 +68,7 @@ def enough_replicates(comparisons: int) -> Bootstrap:
     return Bootstrap(replicates=max(Bootstrap.replicates, REPLICATES_PER_COMPARISON * comparisons))
 
 
-def _record(first: Row, other: Row, slice_name: str, metric: str, result: Comparison) -> dict[str, object]:
+def _record(first: Row, other: Row, slice_name: str, metric: str, result: Comparison) -> dict[str, Any]:
     return {
         "row": first.name,
         "against": other.name,
@@ -84,10 +84,10 @@ def _record(first: Row, other: Row, slice_name: str, metric: str, result: Compar
     }
 
 
-def _better(record: dict[str, object]) -> object:
-    if float(str(record["p_holm"])) >= SIGNIFICANCE:
+def _better(record: dict[str, Any]) -> str | None:
+    if record["p_holm"] >= SIGNIFICANCE:
         return None
-    gain = float(str(record["difference"])) * (-1 if record["metric"] in LOWER_IS_BETTER else 1)
+    gain = record["difference"] * (-1 if record["metric"] in LOWER_IS_BETTER else 1)
     return record["row"] if gain > 0 else record["against"]
 
 

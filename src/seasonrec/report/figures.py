@@ -18,7 +18,7 @@ from seasonrec.report.rows import Row, same_seeds
 from seasonrec.report.selection import Selection
 from seasonrec.report.style import COLUMN_WIDTH_IN, FAINT, figure, looks, quiet_grid, save, spoken
 
-MID_WEEK = timedelta(days=3, hours=12)
+MID_WEEK_DAYS = 3.5
 WINDOW_TINTS = ("#FFF1D6", "#E3F1E4", "#ECE7F4")
 WEEK_SCHEMA = {
     "row": pl.String, "against": pl.String, "week": pl.Date, "value": pl.Float64, "low": pl.Float64,
@@ -79,8 +79,8 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: dict[str, tuple[date, 
             panels[1].axhline(0, color=FAINT, linewidth=0.8, zorder=1)
             panels[1].set_ylabel(f"{metric} {'saved' if lower else 'gained'} over\n{spoken(gains['against'][0])}")
         weeks = levels["week"].unique().sort().to_list()
-        panels[-1].set_xticks([date2num(week) for week in weeks], _week_labels(weeks))
-        panels[-1].set_xlim(date2num(weeks[0]), date2num(weeks[-1]) + 7)
+        panels[-1].set_xticks([_place(week) for week in weeks], _week_labels(weeks))
+        panels[-1].set_xlim(_place(weeks[0]), _place(weeks[-1]) + 7)
         panels[-1].set_xlabel("week from Monday")
         entries = panels[0].get_legend_handles_labels()
         made.legend(*entries, loc="outside upper center", ncols=min(3, len(names)), frameon=False)
@@ -115,6 +115,11 @@ def _within(row: Row, week: date) -> Row:
     return replace(row, runs=runs)
 
 
+def _place(day: date) -> float:
+    """Where a day's first second lies on the time axis."""
+    return float(date2num(day))  # type: ignore[no-untyped-call]
+
+
 def _week_labels(weeks: Sequence[date]) -> list[str]:
     """Days of the month, with the month's name where it starts."""
     starts = [True, *(week.month != before.month for before, week in pairwise(weeks))]
@@ -124,7 +129,7 @@ def _week_labels(weeks: Sequence[date]) -> list[str]:
 def _line(panel: Axes, table: pl.DataFrame, name: str, look: dict[str, object], banded: bool) -> None:
     if not table.height:
         return
-    places = [date2num(week) + MID_WEEK.total_seconds() / 86_400 for week in table["week"]]
+    places = [_place(week) + MID_WEEK_DAYS for week in table["week"]]
     if banded:
         panel.fill_between(places, table["low"], table["high"], color=str(look["color"]), alpha=0.18, linewidth=0)
     panel.plot(
@@ -135,13 +140,13 @@ def _line(panel: Axes, table: pl.DataFrame, name: str, look: dict[str, object], 
 
 def _shade(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
     for number, (first, last) in enumerate(windows.values()):
-        stop = date2num(last + timedelta(days=1))
-        panel.axvspan(date2num(first), stop, color=WINDOW_TINTS[number % len(WINDOW_TINTS)], linewidth=0, zorder=0)
+        stop = _place(last + timedelta(days=1))
+        panel.axvspan(_place(first), stop, color=WINDOW_TINTS[number % len(WINDOW_TINTS)], linewidth=0, zorder=0)
 
 
 def _name_windows(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
     for name, (first, last) in windows.items():
-        middle = (date2num(first) + date2num(last) + 1) / 2
+        middle = (_place(first) + _place(last) + 1) / 2
         panel.annotate(
             spoken(name).replace(" ", "\n"), (middle, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
             textcoords="offset points", ha="center", va="bottom", fontsize=6.5, color=FAINT, linespacing=0.95,

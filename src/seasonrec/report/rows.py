@@ -69,8 +69,8 @@ def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str
     """Refuses rows that mean different things, and slices or metrics that they do not have.
 
     Raises:
-        ReportError: If there is no row, if two fingerprints meet (both are named), or if a slice or metric is unknown
-            (all of them are named).
+        ReportError: If there is no row, if two fingerprints meet (both are named), if rows hold other targets under one
+            fingerprint, or if slices or metrics are unknown (all of them are named).
     """
     if not rows:
         raise ReportError("there are no results to report; run the study first.")
@@ -78,6 +78,7 @@ def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str
         require_one_fingerprint([run for row in rows for run in row.runs])
     except ValueError as error:
         raise ReportError(str(error)) from error
+    _require_same_targets(rows)
     mistakes = []
     for kind, names in (("slices", slices), ("metrics", metrics)):
         for name in names:
@@ -105,6 +106,18 @@ def same_seeds(first: Row, second: Row) -> tuple[tuple[RunResults, ...], tuple[R
         )
     ours, theirs = (tuple(run for run in row.runs if run.seed in shared) for row in (first, second))
     return ours, theirs
+
+
+def _require_same_targets(rows: Sequence[Row]) -> None:
+    first = rows[0].runs[0]
+    wanted = first.frame.select("user", "basket", "items")
+    for run in (run for row in rows for run in row.runs):
+        if not run.frame.select(wanted.columns).equals(wanted):
+            raise ReportError(
+                f"{run.name} (seed {run.seed}) and {first.name} (seed {first.seed}) hold different targets "
+                f"({run.frame.height} and {wanted.height} baskets) under one fingerprint {run.fingerprint}; one of the "
+                "files is damaged, run its cell again."
+            )
 
 
 def _read_cost(folders: Sequence[Path]) -> Cost | None:

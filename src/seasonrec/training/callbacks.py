@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -21,8 +24,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
         os.close(handle)
-        super().save_checkpoint(checkpoint, temporary, storage_options)
-        Path(temporary).replace(target)
+        try:
+            super().save_checkpoint(checkpoint, temporary, storage_options)
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
 
 class RandomState(L.Callback):
@@ -41,13 +47,82 @@ class RandomState(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._restored = state_dict
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         if self._restored is None:
             return
         torch.set_rng_state(_as_bytes(self._restored["cpu"]))
         if self._restored["cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all([_as_bytes(state) for state in self._restored["cuda"]])
         self._restored = None
+
+
+class LineProgress(L.Callback):
+    """Progress as whole lines, for output that goes to a file: a bar redraws its line, which only a terminal can show.
+
+    Args:
+        every_s: Seconds between two lines within an epoch, at least.
+    """
+
+    def __init__(self, every_s: float = 15.0) -> None:
+        self.every_s = every_s
+        self._told_s = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._told_s = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self._told_s >= self.every_s:
+            self._told_s = time.monotonic()
+            self._tell(trainer, f", batch {batch_idx + 1:,} of {trainer.num_training_batches:,}", "train/")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._tell(trainer, "", "")
+
+    def _tell(self, trainer: L.Trainer, place: str, prefix: str) -> None:
+        values = [f"{k} {v:.4f}" for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(prefix)]
+        print(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{place}: {', '.join(values)}", flush=True)
+
+
+@runtime_checkable
+class ResumableLoader(Protocol):
+    """Batches whose place in the epoch can be saved and restored."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class LoaderPosition(L.Callback):
+    """Keeps the place of the training loader in every checkpoint.
+
+    Lightning 2.6 saves a loader's state but does not restore it where an optimiser asks for
+    ``estimated_stepping_batches`` (the loader is set up before the checkpoint is read) or where an epoch is complete.
+
+    Args:
+        loader: The training batches; a loader without a state starts its epoch again after a kill.
+    """
+
+    def __init__(self, loader: object) -> None:
+        self.loader = loader
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loader.state_dict() if isinstance(self.loader, ResumableLoader) else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if isinstance(self.loader, ResumableLoader):
+            self.loader.load_state_dict(state_dict)
+
+
+class Patience(EarlyStopping):
+    """Early stopping that stays stopped: a run killed after it had stopped trains no further when started again."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            trainer.should_stop = True
 
 
 def _as_bytes(state: Tensor) -> Tensor:

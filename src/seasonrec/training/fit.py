@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
 from seasonrec.data.batch import SequenceBatch
-from seasonrec.training.callbacks import AtomicCheckpointIO, RandomState
+from seasonrec.models.context_use import check_contexts
+from seasonrec.training.callbacks import AtomicCheckpointIO, LineProgress, LoaderPosition, Patience, RandomState
+from seasonrec.training.checkpoints import RunCheckpoints
 from seasonrec.training.module import RecommenderModule
+
+NOISE = (
+    ".*does not have many workers.*",  # batches are built from arrays, without workers
+    ".*LeafSpec.*",  # a deprecation between Lightning and torch
+    ".*smaller than the logging interval.*",
+    ".*GPU available but not used.*",  # trainer=cpu was asked for
+)
+"""Warnings that tell a user nothing they could act on."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class TrainerOptions:
         ValueError: If a number lies outside its range.
     """
 
-    max_epochs: int = 4
+    max_epochs: int = 3
     patience: int = 2
     monitor: Literal["bits", "ndcg@10"] = "bits"
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
@@ -88,7 +99,7 @@ def fit(
     Args:
         module: What to train; holds the best epoch's weights afterwards.
         training: Batches; with ``state_dict`` and ``load_state_dict`` for a resume in mid-epoch.
-        validation: Batches of the validation cut.
+        validation: Batches of the validation cut; its first also checks the parts' contexts.
         options: Length, device, precision.
         run_dir: Checkpoints go under ``checkpoints/``.
         logger: Curves.
@@ -96,47 +107,55 @@ def fit(
     Returns:
         How it went.
     """
-    folder = run_dir / "checkpoints"
-    metric, mode = f"val/{options.monitor}", "min" if options.monitor == "bits" else "max"
-    last = ModelCheckpoint(
-        folder, filename="last", every_n_train_steps=options.checkpoint_every_steps, enable_version_counter=False
-    )
-    best = ModelCheckpoint(folder, filename="best", monitor=metric, mode=mode, enable_version_counter=False)
-    stop = EarlyStopping(metric, mode=mode, patience=options.patience)
+    metric: str = f"val/{options.monitor}"
+    mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
+    kept = RunCheckpoints(run_dir / "checkpoints", metric, mode, options.checkpoint_every_steps)
+    stop = Patience(metric, mode=mode, patience=options.patience)
+    check_contexts(module.model, next(iter(validation)))
     if options.compile:
         module.model.compile()
-    trainer = L.Trainer(
+    with _without_noise():
+        trainer = _trainer(options, [RandomState(), LoaderPosition(training), stop, kept], logger)
+        resume: Any = str(kept.last) if kept.last.exists() else None
+        trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+    return _take_best(module, trainer, kept, options)
+
+
+def _trainer(options: TrainerOptions, callbacks: list[L.Callback], logger: Logger | None) -> L.Trainer:
+    in_terminal = sys.stderr.isatty()
+    return L.Trainer(
         max_epochs=options.max_epochs,
         accelerator=options.accelerator,
         devices=options.devices,
         precision=options.precision,
         gradient_clip_val=options.gradient_clip_norm,
         accumulate_grad_batches=options.accumulate_batches,
-        callbacks=[RandomState(), stop, last, best, TQDMProgressBar(refresh_rate=20)],
+        callbacks=[*callbacks, TQDMProgressBar(refresh_rate=20) if in_terminal else LineProgress()],
         plugins=[AtomicCheckpointIO()],
         logger=logger or False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
+        enable_progress_bar=in_terminal,
         log_every_n_steps=50,
     )
-    checkpoint = folder / "last.ckpt"
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Keeps Lightning's notes on devices it did not use and packages it would like out of the user's output."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
-        resume: Any = str(checkpoint) if checkpoint.exists() else None
-        trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-    return _take_best(module, trainer, best, options)
+        for message in NOISE:
+            warnings.filterwarnings("ignore", message=message)
+        yield
 
 
 def _take_best(
-    module: RecommenderModule, trainer: L.Trainer, best: ModelCheckpoint, options: TrainerOptions
+    module: RecommenderModule, trainer: L.Trainer, kept: RunCheckpoints, options: TrainerOptions
 ) -> FitResult:
-    kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(kept["state_dict"])
-    epoch, epochs = int(kept["epoch"]), int(trainer.current_epoch)
-    if epoch + 1 == options.max_epochs and options.max_epochs > 1:
-        print(f"note: the best epoch is the last one ({epoch + 1}); a larger trainer.max_epochs may give better results")
-    return FitResult(best_epoch=epoch, epochs=epochs, best_value=float(best.best_model_score or float("nan")))
+    kept.load_best(module)
+    if kept.best_epoch + 1 == options.max_epochs and options.max_epochs > 1:
+        print(f"note: the best epoch is the last one ({options.max_epochs}); a larger trainer.max_epochs may do better")
+    return FitResult(best_epoch=kept.best_epoch, epochs=int(trainer.current_epoch), best_value=kept.best_value)

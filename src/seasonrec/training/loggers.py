@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 
@@ -86,9 +88,20 @@ class WandbLog:
             name=f"{run.name}-seed{run.config['seed']}",
             group=run.group,
             save_dir=run.run_dir,
+            id=_run_id(run.run_dir),
             offline=self.mode == "offline",
             config=config,
+            settings=wandb.Settings(quiet=True, console="off"),
         )
+
+
+def _run_id(run_dir: Path) -> str:
+    """The tracker's id of the run in a folder: the same after a kill, so that a cell stays one run."""
+    path = run_dir / "wandb_id"
+    if not path.is_file():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        path.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 def _has_key() -> bool:

@@ -26,8 +26,10 @@ class RequestCalendar:
         day: ``(N,)`` int64, local days since 1970-01-01.
         year_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the day in the year.
         weekday: ``(N,)`` int64, Monday = 0.
-        unseen_days: ``(N,)`` float, days on the circle of the year from the nearest day that training has seen.
+        unseen_days: ``(N,)`` float, days that the log would have to begin earlier to hold the same day of the year
+            before; 0 where it does.
         holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, at most 60 either way.
+        holiday_known: ``(N, H)`` float, 1 where the log holds the occurrence before the nearest one.
         gap_days: ``(N,)`` float, days since the user's last event; 365 where there is none.
     """
 
@@ -36,6 +38,7 @@ class RequestCalendar:
     weekday: Tensor
     unseen_days: Tensor
     holiday_days: Tensor
+    holiday_known: Tensor
     gap_days: Tensor
 
 
@@ -65,27 +68,22 @@ class CalendarIndex:
     def __init__(self, log: EventLog, spec: DataSpec) -> None:
         self.log = log
         self.occurrences = _occurrences(spec)
-        cut = np.asarray([spec.first_time_s, max(spec.first_time_s, spec.train_until_s - 1)])
-        first, last = local_days(cut, spec.timezone)
-        self.seen_phases = np.unique(np.round(np.arange(first, last + 1) % DAYS_PER_YEAR, 6))
+        self.first_day = int(local_days(np.asarray([spec.first_time_s]), spec.timezone)[0])
 
     def __call__(self, requests: Requests) -> RequestCalendar:
         days = local_days(requests.times_s, self.log.timezone)
         distances = [signed_distances(days, table) for table in self.occurrences.values()]
         holiday = np.stack(distances, 1) if distances else np.zeros((len(days), 0))
+        occurrence_before = days[:, None] - holiday - DAYS_PER_YEAR
         return RequestCalendar(
             day=torch.from_numpy(days),
             year_phase=_float(2 * np.pi * (days % DAYS_PER_YEAR) / DAYS_PER_YEAR),
             weekday=torch.from_numpy(weekdays(days)),
-            unseen_days=_float(self._unseen(days)),
+            unseen_days=_float(np.maximum(0.0, self.first_day + DAYS_PER_YEAR - days)),
             holiday_days=_float(np.clip(holiday, -FAR_DAYS, FAR_DAYS)),
+            holiday_known=_float(occurrence_before >= self.first_day),
             gap_days=_float(self._gaps(requests)),
         )
-
-    def _unseen(self, days: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Circular distance, in days, from each day's place in the year to the nearest one in training."""
-        distance = np.abs((days % DAYS_PER_YEAR)[:, None] - self.seen_phases)
-        return np.minimum(distance, DAYS_PER_YEAR - distance).min(1)
 
     def _gaps(self, requests: Requests) -> NDArray[np.float64]:
         before = self.log.baskets_before(requests.users, requests.known_until_s)

@@ -1,4 +1,4 @@
-"""What sells now: rolling popularity of items and categories, known at the request. Season parts and baselines read it."""
+"""What sells now: rolling popularity of items and categories, known at the request."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class DailyCounts:
         return np.clip(days, 0, len(self.before) - 1)
 
     def window(self, days: NDArray[np.int64], length: int | None) -> NDArray[np.int32]:
-        """``(len(days), V)`` events of the last ``length`` days before day ``days`` of the log; all earlier with None."""
+        """``(len(days), V)`` events of the ``length`` days before each day of the log; all earlier ones with None."""
         if length is None:
             return self.before[days]
         return self.before[days] - self.before[np.maximum(days - length, 0)]
@@ -120,4 +120,5 @@ class MomentumIndex:
         return np.log((window + prior) / (share * window.sum() + prior))
 
     def _by_category(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(self.categories, weights=values, minlength=self.num_categories)
+        weights = np.asarray(values, dtype=np.float64)
+        return np.bincount(self.categories, weights=weights, minlength=self.num_categories).astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -91,6 +91,15 @@ class Table:
         items = self._items(events, item_type, report, notes)
         users = self._users(events, report)
         return SourceTables(events, items, users, tuple(report.rules), tuple(notes))
+
+    def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
+        """The events alone, cleaned but for ``min_item_events``: they go with a log and need not be one by themselves.
+
+        Args:
+            report: Receives the cleaning rules.
+            notes: Receives what a user should know.
+        """
+        return replace(self, min_item_events=1)._events(report, notes)[0]
 
     def _path(self, key: str) -> Path | None:
         name = getattr(self, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ class PersonalComponents:
         return [_dense_share(own.request, own.item, weight, len(requests), self.num_items) for weight in weights]
 
 
-def _smoothed(counts: NDArray[np.generic], share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(counts: NDArray[Any], share: NDArray[np.float64]) -> NDArray[np.float64]:
     return (counts + share) / (counts.sum(1, keepdims=True) + 1.0)
 
 

@@ -56,5 +56,5 @@ class PretrainedBackbone(nn.Module):
 
 def _drop_word_vectors(model: nn.Module) -> None:
     """Frees the word embeddings, which nothing reads when the inputs are vectors."""
-    embedding = model.get_input_embeddings()
+    embedding = model.get_input_embeddings()  # type: ignore[operator]  # a method of every transformers model
     embedding.weight = nn.Parameter(embedding.weight[:1].detach().clone(), requires_grad=False)

@@ -32,7 +32,7 @@ class SASRec(nn.Module):
         attention weights.
     """
 
-    def __init__(self, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.2, *, facts: Facts) -> None:
+    def __init__(self, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.3, *, facts: Facts) -> None:
         super().__init__()
         width = facts.embedding_dim
         if width % num_heads:

@@ -58,7 +58,14 @@ class ReplenishmentHabit(nn.Module):
     def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
         own: OwnHistory = context[self.context.name]
         so_far = scores[own.request, own.item]
-        features = torch.cat([_features(own, self.item_interval_days[own.item]), (so_far[:, None] + 7.0) / 3.0, self.item_vectors(own.item)], dim=1)
+        features = torch.cat(
+            [
+                _features(own, self.item_interval_days[own.item]),
+                (so_far[:, None] + 7.0) / 3.0,
+                self.item_vectors(own.item),
+            ],
+            dim=1,
+        )
         return scores.index_put((own.request, own.item), self.network(features).squeeze(1), accumulate=True)
 
 

@@ -20,7 +20,7 @@ class NextItemHead(nn.Module):
         - query: ``(N, D)``; items: ``(V, D)``; output: ``(N, V)``.
     """
 
-    def __init__(self, dropout: float = 0.2, *, facts: Facts) -> None:
+    def __init__(self, dropout: float = 0.5, *, facts: Facts) -> None:
         super().__init__()
         counts = facts.item_train_counts + 1.0
         self.bias = nn.Parameter(torch.log(counts / counts.sum()))

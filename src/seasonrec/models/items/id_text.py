@@ -18,9 +18,6 @@ class IdTextItems(nn.Module):
 
     Shape:
         - output: ``(V, D)``.
-
-    Raises:
-        ValueError: If the dataset has no text.
     """
 
     def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:

@@ -11,35 +11,63 @@ from seasonrec.data.context.calendar import CalendarContext, RequestCalendar, ho
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
 
+MAJOR = (
+    "Thanksgiving Day",
+    "Christmas Day",
+    "New Year's Day",
+    "Easter Sunday",
+    "Halloween",
+    "Independence Day",
+    "Valentine's Day",
+    "Memorial Day",
+    "Labor Day",
+    "Mother's Day",
+)
+"""Holidays for which people shop."""
+
 
 class CalendarSeason(nn.Module):
     """Conditions the query on the request's calendar and gives every item a seasonal affinity.
 
-    Two safeguards against what a calendar learnt on part of a year does to the rest of it: the yearly harmonics shrink
-    with the distance to the nearest day of the year that training has seen, and each holiday's own ramp is learnt as a
-    deviation, zero at the start, from one ramp that all holidays share, so that a feast never met falls back on what is
-    common to feasts.
+    What a calendar learns on a part of one year it cannot have checked: the harmonics of a spring extrapolate into an
+    autumn as they please, and while they explain the training weeks nothing else learns to. So each feature speaks only
+    where the log, as it stood at the request, had been before: the yearly harmonics fade with the days by which the log
+    falls short of a full cycle, and a holiday's own ramp needs an earlier occurrence of that holiday. The rule is the
+    same in training and at test. What transfers within a first year is the weekday, the gap since the last event, and
+    one ramp that the major holidays share.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
-        coverage_days: Scale in days over which the yearly harmonics fade outside the days that training has seen.
+        coverage_days: Days short of a full cycle at which the yearly harmonics have faded to exactly zero. Exactly,
+            because Adam turns even a gradient of 1e-6 into full steps.
         affinity_dim: Rank of the items' seasonal affinity.
+        major: Holidays that share a ramp; one that the country does not keep is passed over.
 
     Shape:
         - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
     """
 
+    is_major: Tensor
+
     def __init__(
-        self, num_harmonics: int = 2, coverage_days: float = 7.0, affinity_dim: int = 16, *, facts: Facts
+        self,
+        num_harmonics: int = 2,
+        coverage_days: float = 7.0,
+        affinity_dim: int = 16,
+        major: tuple[str, ...] = MAJOR,
+        *,
+        facts: Facts,
     ) -> None:
         super().__init__()
         self.context = CalendarContext()
         self.reads: tuple[Context, ...] = (self.context,)
         self.num_harmonics = num_harmonics
         self.coverage_days = coverage_days
-        num_holidays = len(holiday_names(facts.spec))
-        self.ramps = HolidayRamps(num_holidays)
-        num_features = 2 * num_harmonics + 7 + 2 + 2 * num_holidays + 1
+        names = holiday_names(facts.spec)
+        is_major = torch.tensor([name in major for name in names], dtype=torch.bool)
+        self.register_buffer("is_major", is_major, persistent=False)
+        self.ramps = HolidayRamps(len(names))
+        num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 1
         self.condition = nn.Linear(num_features, facts.embedding_dim, bias=False)
         self.phase = nn.Linear(num_features, affinity_dim, bias=False)
         self.affinity = nn.Linear(facts.embedding_dim, affinity_dim, bias=False)
@@ -55,21 +83,28 @@ class CalendarSeason(nn.Module):
         """``(N, F)``: every column is 0 where it has nothing to say."""
         order = torch.arange(1, self.num_harmonics + 1, device=calendar.year_phase.device)
         angle = calendar.year_phase[:, None] * order
-        coverage = torch.exp(-calendar.unseen_days / self.coverage_days)[:, None]
+        coverage = (1 - calendar.unseen_days / self.coverage_days).clamp(min=0)[:, None]
         year = torch.cat([angle.sin(), angle.cos()], dim=1) * coverage
         week = F.one_hot(calendar.weekday, 7).float()
         gap = torch.log1p(calendar.gap_days)[:, None] / 6.0
-        return torch.cat([year, week, self.ramps(calendar.holiday_days), gap], dim=1)
+        return torch.cat([year, week, *self._holidays(calendar), gap], dim=1)
+
+    def _holidays(self, calendar: RequestCalendar) -> tuple[Tensor, Tensor]:
+        """``(N, 2)`` the shared ramp up and down, and ``(N, 2 H)`` the holidays' own."""
+        each = self.ramps(calendar.holiday_days)  # (N, H, 2)
+        major = each[:, self.is_major]
+        shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
+        return shared, (each * calendar.holiday_known[..., None]).flatten(1)
 
 
 class HolidayRamps(nn.Module):
-    """Ramp up before and decay after each holiday, with learned scales, and the nearest of all holidays.
+    """Ramp up before and decay after each holiday, with learned scales.
 
     Args:
         num_holidays: ``H``.
 
     Shape:
-        - holiday_days: ``(N, H)`` signed days since the holiday; output: ``(N, 2 + 2 H)`` in ``[0, 1]``.
+        - holiday_days: ``(N, H)`` signed days since the holiday; output: ``(N, H, 2)`` in ``[0, 1]``: up, down.
     """
 
     def __init__(self, num_holidays: int) -> None:
@@ -82,7 +117,4 @@ class HolidayRamps(nn.Module):
         after = holiday_days.clamp(min=0) / self.log_down_days.exp()
         up = torch.exp(-before) * (holiday_days <= 0)
         down = torch.exp(-after) * (holiday_days > 0)
-        each = torch.stack([up, down], dim=-1)  # (N, H, 2)
-        if each.shape[1] == 0:
-            return each.new_zeros(len(each), 2)
-        return torch.cat([each.amax(dim=1), each.flatten(1)], dim=1)
+        return torch.stack([up, down], dim=-1)

@@ -32,18 +32,17 @@ class CombinedSeason(nn.Module):
         facts: Facts,
     ) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict(
-            {
-                "momentum": momentum(facts=facts),
-                "calendar": calendar(facts=facts),
-                "text": text(facts=facts),
-            }
-        )
-        self.reads: tuple[Context, ...] = tuple(c for part in self.parts.values() for c in part.reads)
+        self.momentum = momentum(facts=facts)
+        self.calendar = calendar(facts=facts)
+        self.text = text(facts=facts)
+        self.reads: tuple[Context, ...] = tuple(context for part in self._parts() for context in part.reads)
+
+    def _parts(self) -> tuple[Season, Season, Season]:
+        return self.momentum, self.calendar, self.text
 
     def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
         total: Tensor | None = None
-        for part in self.parts.values():
+        for part in self._parts():
             effect = part(query, items, {c.name: context[c.name] for c in part.reads})
             query = effect.query
             if effect.scores is not None:

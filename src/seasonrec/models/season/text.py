@@ -6,6 +6,7 @@ import datetime as dt
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.data.calendar import holiday_days, local_days
@@ -33,9 +34,6 @@ class TextSeason(nn.Module):
 
     Shape:
         - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
-
-    Raises:
-        ValueError: If the dataset has no text.
     """
 
     day_vectors: Tensor
@@ -44,11 +42,6 @@ class TextSeason(nn.Module):
 
     def __init__(self, reader: str = "minilm", days_before: int = 14, *, facts: Facts) -> None:
         super().__init__()
-        if not facts.spec.has_text:
-            raise ValueError(
-                "season=text reads item texts, got a dataset without any; give data.items a text column, "
-                "or choose season=momentum or season=calendar."
-            )
         self.context = CalendarContext()
         self.reads: tuple[Context, ...] = (self.context,)
         ends = local_days(np.asarray([facts.spec.first_time_s, facts.spec.last_time_s]), facts.spec.timezone)
@@ -56,7 +49,7 @@ class TextSeason(nn.Module):
         days = range(self.first_day, self.last_day + 1)
         read = TextReader(reader, facts.cache_dir)
         day_vectors = read([date_in_words(day, facts.spec.country, days_before) for day in days])
-        text_vectors = read(facts.item_texts)
+        text_vectors = read(facts.texts_for("season=text"))
         self.register_buffer("day_vectors", day_vectors - day_vectors[:366].mean(0), persistent=False)
         self.register_buffer("text_vectors", text_vectors - text_vectors.mean(0), persistent=False)
         self.register_buffer("scale", (self.day_vectors @ self.text_vectors.T).std(), persistent=False)
@@ -70,7 +63,7 @@ class TextSeason(nn.Module):
         days, row = torch.unique(calendar.day, return_inverse=True)
         nearness = self.day_vectors[self._index(days)] @ self.text_vectors.T / self.scale  # (Q, V)
         bent = torch.stack([nearness, torch.relu(nearness - 1.5), torch.relu(nearness - 3.0)], dim=-1) @ self.slopes
-        return SeasonEffect(query, 2 * torch.sigmoid(self.gate(query)) * bent[row])
+        return SeasonEffect(query, 2 * torch.sigmoid(self.gate(query)) * F.embedding(row, bent))
 
     def _index(self, days: Tensor) -> Tensor:
         outside = (days < self.first_day) | (days > self.last_day)

@@ -1,0 +1,105 @@
+"""A prepared log with users and newer events added in memory, for requests that come after its preparation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.data.arrays import TIE_SEED, EventArrays, offsets
+from seasonrec.data.events import content_digest
+from seasonrec.data.log import EventLog
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the events that were to be added.
+
+    Args:
+        new: Events that the log did not hold and now does.
+        known: Events that it held already, with those that the new ones repeat among themselves.
+        strangers: Events of items that are not in the catalogue; they are left out.
+        new_users: Users that the log did not hold.
+    """
+
+    new: int
+    known: int
+    strangers: int
+    new_users: int
+
+
+def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
+    """The log with users who have no event, behind its own; ids that it knows are passed over."""
+    known = set(log.users["user_id"])
+    new = [user for user in dict.fromkeys(user_ids) if user not in known]
+    users = pl.concat([log.users, pl.DataFrame({"user_id": new}, {"user_id": pl.String})], how="diagonal")
+    return replace(
+        log,
+        users=users,
+        user_offsets=np.append(log.user_offsets, np.full(len(new), log.num_events)).astype(np.int64),
+        user_baskets=np.append(log.user_baskets, np.full(len(new), log.num_baskets)).astype(np.int64),
+    )
+
+
+def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
+    """The log with more events of items of its catalogue.
+
+    Users and items keep their numbers, and the events of the log their order, so that nothing changes for a user
+    without a new event but the popularity of items.
+
+    Args:
+        log: The prepared log.
+        events: ``user_id, item_id, timestamp_s`` and where known ``value``, as in
+            :class:`~seasonrec.data.tables.SourceTables`. Rows that repeat a (user, item, second) of the log are
+            dropped; rows that repeat each other become one, with the values added.
+
+    Returns:
+        The longer log, with users new to it behind its own in id order, and the count of what was done.
+    """
+    items = log.items.select("item_id").with_row_index("item")
+    sold = events.join(items, on="item_id")
+    longer = with_users(log, sold["user_id"].unique().sort().to_list())
+    users = longer.users.select("user_id").with_row_index("user")
+    fresh = _fresh(log, sold.join(users, on="user_id"))
+    added = Added(len(fresh), len(sold) - len(fresh), len(events) - len(sold), longer.num_users - log.num_users)
+    return _merged(longer, fresh), added
+
+
+def _fresh(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
+    """``user, item, timestamp_s, value`` of the events that the log does not hold, once each, in a shuffled order."""
+    key = ["user", "item", "timestamp_s"]
+    value = pl.col("value").cast(pl.Float64) if "value" in rows.columns else pl.lit(None, pl.Float64).alias("value")
+    total = pl.when(pl.col("value").count() > 0).then(pl.col("value").sum()).otherwise(None).alias("value")
+    rows = rows.select(pl.col(key).cast(pl.Int64), value).group_by(key).agg(total)
+    held = pl.DataFrame(dict(zip(key, (_users(log), log.event_items, log.event_times_s), strict=True)))
+    rows = rows.join(held.cast(pl.Int64), on=key, how="anti").sort(key)
+    return rows[np.random.default_rng(TIE_SEED).permutation(len(rows))]
+
+
+def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
+    user = np.append(_users(log), fresh["user"].to_numpy())
+    time_s = np.append(log.event_times_s, fresh["timestamp_s"].to_numpy())
+    item = np.append(log.event_items, fresh["item"].to_numpy()).astype(np.int32)
+    value = np.append(log.event_values, fresh["value"].fill_null(np.nan).to_numpy()).astype(np.float32)
+    order = np.lexsort((time_s, user))  # stable: within a basket the log's own events stay first and in their order
+    first_seen_s = np.array(log.item_first_seen_s)
+    np.minimum.at(first_seen_s, item, time_s)
+    arrays: EventArrays = {
+        "event_items": item[order],
+        "event_times_s": time_s[order],
+        "event_values": value[order],
+        "item_first_seen_s": first_seen_s,
+        "item_categories": log.item_categories,
+        **offsets(user[order], time_s[order], log.num_users),
+    }
+    changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users)}
+    return replace(log, **changed)
+
+
+def _users(log: EventLog) -> NDArray[np.int64]:
+    """``(E,)`` int64, the user of every event."""
+    return np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))

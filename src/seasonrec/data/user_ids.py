@@ -1,0 +1,47 @@
+"""Reads the users that are asked for: one id a line, or the column ``user_id`` of a CSV or TSV file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from seasonrec.data.reading import read_columns, read_ids
+from seasonrec.data.tables import DataError
+
+COLUMN = "user_id"
+
+
+def read_user_ids(path: Path) -> list[str]:
+    """The ids of a file in its order, each once. Blank lines and a first line ``user_id`` are no users.
+
+    Raises:
+        DataError: If the file is missing, not text, without an id, or a table without the column.
+    """
+    lines = _lines(path)
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    if path.suffix.lower() in (".csv", ".tsv") and separator in lines[0]:
+        if COLUMN not in lines[0].split(separator):
+            raise DataError(f"{path}: users need a column {COLUMN}, got the header {lines[0]!r}; rename the column.")
+        ids = read_ids(read_columns(path, [COLUMN]), COLUMN, path)
+    else:
+        ids = pl.Series(lines[lines[0] == COLUMN :], dtype=pl.String)
+    if ids.is_empty():
+        raise DataError(f"users must name a file with at least one user id, got {path} with none; write users=all.")
+    return ids.unique(maintain_order=True).to_list()
+
+
+def _lines(path: Path) -> list[str]:
+    """The stripped lines that are not blank, at least one."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} must be text in UTF-8, got other bytes at {error.start:,}; convert it.") from error
+    except OSError as error:
+        raise DataError(
+            f"users must be all or a file with one user id a line, got {path} ({error.strerror}); check the path."
+        ) from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"users must name a file with at least one user id, got {path} with none; write users=all.")
+    return lines

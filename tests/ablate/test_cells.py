@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+from seasonrec.ablate.cells import expand, merged
+from seasonrec.ablate.state import State, differences, index_baselines, is_complete, stamp, state
+from seasonrec.ablate.study import Study
+
+STUDY = Study("small", "autumn", "?", ("full", "no_season"), (0, 1), overrides=("trainer.max_epochs=3",))
+CONFIG = {"name": "full", "seed": 0, "trainer": {"max_epochs": 3}, "run_dir": "here", "data": {"level": "a"}}
+
+
+def finish(cell) -> None:
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    (cell.folder / "metrics.json").write_text("{}")
+
+
+def test_a_study_expands_to_baselines_and_rows_by_seeds():
+    cells = expand(STUDY, Path("runs"), ["trainer.max_epochs=1", "data.households=9"])
+    assert [cell.label for cell in cells] == [
+        "baselines",
+        "full seed 0",
+        "no_season seed 0",
+        "full seed 1",
+        "no_season seed 1",
+    ]
+    assert cells[2].folder == Path("runs/cells/no_season/seed_0")
+    assert cells[2].arguments == [
+        "train", "experiment=autumn", "trainer.max_epochs=1", "data.households=9", "ablation=no_season", "seed=0",
+        "baselines=false", "group='small'", "run_dir='runs/cells/no_season/seed_0'",
+    ]  # fmt: skip
+    assert cells[0].arguments[0] == "baselines"
+    assert cells[0].arguments[-1] == "run_dir='runs'"
+
+
+def test_the_second_list_of_overrides_wins():
+    assert merged(["a=1", "b=2"], ["b=3", "c=4"]) == ["a=1", "b=3", "c=4"]
+
+
+def test_a_cell_is_complete_with_its_own_configuration_alone(tmp_path):
+    cell = expand(STUDY, tmp_path, [])[1]
+    assert state(cell, CONFIG) is State.MISSING
+    stamp(cell, CONFIG)
+    assert state(cell, CONFIG) is State.MISSING
+    finish(cell)
+    assert state(cell, CONFIG) is State.COMPLETE
+    assert state(cell, {**CONFIG, "run_dir": "elsewhere"}) is State.COMPLETE
+    changed = {**CONFIG, "trainer": {"max_epochs": 9}}
+    assert state(cell, changed) is State.STALE
+    assert differences(cell, changed) == ["trainer.max_epochs: 3 -> 9"]
+
+
+def test_an_unfinished_cell_of_another_configuration_is_stale(tmp_path):
+    cell = expand(STUDY, tmp_path, [])[1]
+    stamp(cell, CONFIG)
+    assert state(cell, {**CONFIG, "trainer": {"max_epochs": 9}}) is State.STALE
+
+
+def test_half_written_metrics_do_not_count(tmp_path):
+    cell = expand(STUDY, tmp_path, [])[1]
+    stamp(cell, CONFIG)
+    finish(cell)
+    (cell.folder / "metrics.json").write_text('{"name": "fu')
+    assert state(cell, CONFIG) is State.MISSING
+
+
+def test_results_that_nobody_stamped_are_not_taken(tmp_path):
+    cell = expand(STUDY, tmp_path, [])[1]
+    finish(cell)
+    assert state(cell, CONFIG) is State.STALE
+    assert "cell.json is missing" in differences(cell, CONFIG)[0]
+
+
+def test_baselines_depend_on_data_split_and_protocol_alone(tmp_path):
+    cell = expand(STUDY, tmp_path, [])[0]
+    stamp(cell, CONFIG)
+    for name in ("popularity", "personal"):
+        (cell.folder / name).mkdir()
+        (cell.folder / name / "metrics.json").write_text("{}")
+    assert not is_complete(cell)  # the command has not ended: there may be more to come
+    index_baselines(cell)
+    assert json.loads((cell.folder / "rows.json").read_text()) == {"rows": ["personal", "popularity"]}
+    assert state(cell, {**CONFIG, "trainer": {"max_epochs": 9}}) is State.COMPLETE
+    assert state(cell, {**CONFIG, "data": {"level": "b"}}) is State.STALE
+    (cell.folder / "personal" / "metrics.json").unlink()
+    assert not is_complete(cell)

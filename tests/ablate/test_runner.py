@@ -1,0 +1,133 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from seasonrec.ablate.runner import Options, run_cells
+from seasonrec.ablate.study import Study, StudyError
+from seasonrec.config import ConfigError, Mistake
+
+STUB = Path(__file__).with_name("stub_cell.py")
+STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1))
+
+
+def compose(overrides: list[str]) -> dict[str, object]:
+    given = dict(override.split("=", 1) for override in overrides)
+    return {"name": given.get("ablation", "full"), "trainer": {"max_epochs": given.get("trainer.max_epochs", 1)}}
+
+
+def run(run_dir: Path, *stub: str, study: Study = STUDY, overrides: tuple[str, ...] = (), **options):
+    console = Console(file=io.StringIO(), width=200)
+    settings = {"command": (sys.executable, str(STUB), *stub), "compose": compose, "console": console, **options}
+    failures = run_cells(study, run_dir, overrides, Options(**settings))
+    return failures, console.file.getvalue()
+
+
+def calls(run_dir: Path) -> dict[str, int]:
+    return {str(path.parent.relative_to(run_dir)): len(path.read_text()) for path in run_dir.rglob("calls")}
+
+
+def test_every_cell_runs_once_and_a_second_run_does_nothing(tmp_path):
+    failures, shown = run(tmp_path)
+    assert failures == []
+    assert "cell 1 of 7, baselines" in shown
+    assert "cell 7 of 7, no_habit seed 1: done" in shown
+    assert "nothing left" in shown
+    before = calls(tmp_path)
+    assert set(before.values()) == {1}
+    assert len(before) == 8  # six models and two baselines
+    _, shown = run(tmp_path)
+    assert calls(tmp_path) == before
+    assert "7 of 7 cells complete already" in shown
+
+
+def test_only_what_is_missing_runs(tmp_path):
+    run(tmp_path)
+    (tmp_path / "cells/no_season/seed_1/metrics.json").unlink()
+    run(tmp_path)
+    again = [cell for cell, times in calls(tmp_path).items() if times == 2]
+    assert again == ["cells/no_season/seed_1"]
+
+
+def test_a_failed_cell_is_survived_and_told_with_its_last_lines(tmp_path):
+    failures, shown = run(tmp_path, "--fail", "no_season:0")
+    assert [failure.cell.label for failure in failures] == ["no_season seed 0"]
+    assert failures[0].reason == "exit code 3"
+    assert "the loss is not finite" in str(failures[0])
+    assert "\x1b" not in str(failures[0])
+    assert "epoch 2 of no_season" in str(failures[0])
+    assert "epoch 1 of" not in str(failures[0])  # it was drawn over
+    assert "no_season seed 0: 1 cell failed (exit code 3)" in shown
+    assert (tmp_path / "cells/no_habit/seed_1/metrics.json").is_file()
+    log = (tmp_path / "cells/no_season/seed_0/log.txt").read_text()
+    assert log.startswith("$ seasonrec train experiment=autumn ablation=no_season seed=0")
+    failures, _ = run(tmp_path)
+    assert failures == []
+
+
+def test_cells_of_another_configuration_are_refused_by_name(tmp_path):
+    run(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        run(tmp_path, overrides=("trainer.max_epochs=9",))
+    told = str(caught.value)
+    assert "6 cells were run with another configuration" in told
+    assert "cells/full/seed_0: trainer.max_epochs: 1 -> '9'" in told
+    assert "stale=rerun" in told
+    before = calls(tmp_path)
+    run(tmp_path, overrides=("trainer.max_epochs=9",), stale="rerun")
+    assert calls(tmp_path) == before  # deleted, then run once
+    assert run(tmp_path, overrides=("trainer.max_epochs=9",))[0] == []
+
+
+def test_mistakes_of_all_rows_are_told_before_anything_runs(tmp_path):
+    def refuse(overrides: list[str]) -> dict[str, object]:
+        row = compose(overrides)["name"]
+        raise ConfigError([Mistake(f"slot_of_{row}", "unknown", "look again")])
+
+    with pytest.raises(ConfigError) as caught:
+        run(tmp_path, compose=refuse)
+    assert all(f"slot_of_{row}" in str(caught.value) for row in STUDY.rows)
+    assert not list(tmp_path.rglob("log.txt"))
+
+
+def test_a_row_must_call_itself_by_its_name(tmp_path):
+    with pytest.raises(ConfigError, match="write name: no_season in it"):
+        run(tmp_path, compose=lambda overrides: {"name": "full"})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"launcher": "ray"}, "launcher must be one of local, joblib"),
+        ({"jobs": 2}, "got 2; add launcher=joblib"),
+        ({"stale": "keep"}, "stale must be refuse or rerun, got 'keep'"),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, options, told):
+    with pytest.raises(StudyError, match=told):
+        run(tmp_path, **options)
+
+
+def test_a_killed_study_goes_on_and_waits_for_the_cell_it_left_behind(tmp_path):
+    small = Study("small", "autumn", "?", ("full",), (0,), baselines=False)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_runner as t; from pathlib import Path\n"
+        "study = t.Study('small', 'autumn', '?', ('full',), (0,), baselines=False)\n"
+        "t.run(Path(sys.argv[2]), '--sleep', '2', study=study)"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", script, str(STUB.parent), str(tmp_path)])
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.rglob("log.txt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    failures, shown = run(tmp_path, study=small)
+    assert failures == []
+    assert "waiting for it to end" in shown.replace("\n", " ")
+    assert calls(tmp_path) == {"cells/full/seed_0": 1}  # the orphan's work was kept, not done twice

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from seasonrec.ablate.study import StudyError, read_study
+from seasonrec.config import ConfTree
+
+GOOD = """
+name: small
+experiment: autumn
+question: Does it know the season?
+rows: [full, no_season]
+seeds: [0, 1]
+"""
+
+
+def read(tmp_path: Path, text: str):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    return read_study(path, ["autumn", "spring"], ["no_season", "no_habit"])
+
+
+def message(tmp_path: Path, text: str) -> str:
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, text)
+    return str(caught.value)
+
+
+def test_a_study_has_defaults_for_what_it_does_not_state(tmp_path):
+    study = read(tmp_path, GOOD)
+    assert study.rows == ("full", "no_season")
+    assert study.seeds == (0, 1)
+    assert (study.reference, study.baseline_reference) == ("full", "personal_recent")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    told = message(
+        tmp_path,
+        "name: small\nexperiment: autum\nquestion: ''\nrows: [full, no_seson]\nseeds: [0, -1]\n"
+        "overrides: [seed=3]\nmetrics: [ndgc@10]\nreference: fulll\n",
+    )
+    assert told.startswith("6 mistakes in the study")
+    assert "rows[1] = 'no_seson': no such ablation in conf/ablation; did you mean 'no_season'?" in told
+    assert "experiment = 'autum': no such file in conf/experiment; did you mean 'autumn'?" in told
+    assert "seeds[1] = -1: a seed is at least 0" in told
+    assert "overrides[0] = 'seed=3': the study sets this key itself" in told
+    assert "metrics[0] = 'ndgc@10': no such metric; did you mean 'ndcg@10'?" in told
+    assert "reference = 'fulll': is not among the rows; did you mean 'full'?" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (GOOD + "sedes: [1]\n", "sedes = [1]: unknown key; did you mean 'seeds'?"),
+        (GOOD.replace("question: Does it know the season?\n", ""), "question: missing; every study states it"),
+        (GOOD.replace("[0, 1]", "[]"), "seeds = []: must not be empty"),
+        (GOOD.replace("[0, 1]", "0"), "seeds = 0: must be a list; write [0]"),
+        (GOOD.replace("[0, 1]", "[0, one]"), "seeds[1] = 'one': must hold whole numbers"),
+        (GOOD.replace("[0, 1]", "[0, true]"), "seeds[1] = true: must hold whole numbers"),
+        (GOOD.replace("[0, 1]", "[1, 1]"), "seeds[1] = 1: stands twice"),
+        (GOOD + "baselines: maybe\n", "baselines = 'maybe': must be true or false"),
+        (GOOD + "note: 3\n", "note = 3: must be a text"),
+        (GOOD + "name: twice\n", "not readable as yaml"),
+        ("- a\n- b\n", "a study is a mapping of keys to values"),
+        ("", "a study is a mapping of keys to values"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(tmp_path, text, told):
+    assert told in message(tmp_path, text)
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: no such study file"):
+        read_study(tmp_path / "nowhere.yaml", [], [])
+
+
+STUDIES = sorted(Path(__file__).parents[2].glob("experiments/*/*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_shipped_study_reads(path):
+    tree = ConfTree.of()
+    assert read_study(path, tree.options("experiment"), tree.options("ablation")).rows

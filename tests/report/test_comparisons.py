@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from made_results import hand_run, make_run
+
+from seasonrec.report.comparisons import comparison_table, comparisons_markdown, enough_replicates
+from seasonrec.report.rows import ReportError, Row, check_rows, read_row, same_seeds
+
+
+def row_of(name: str, *runs, baseline: bool = False) -> Row:
+    return Row(name, baseline, runs)
+
+
+def test_the_difference_is_the_reference_less_the_row():
+    full = row_of("full", hand_run("full", 0, [[1, 3], [2, 6]], [[0, 0], [0, 0]]))
+    other = row_of("no_season", hand_run("no_season", 0, [[2, 5], [3, 8]], [[0, 0], [0, 0]]))
+    line = comparison_table([full, other], "full", [("all", "bits")]).row(0, named=True)
+    assert (line["row"], line["against"]) == ("full", "no_season")
+    assert line["difference"] == pytest.approx(-1.5)  # (-1 - 2 - 1 - 2) / 4
+    assert (line["n"], line["seeds"]) == (4, 1)
+
+
+def test_a_clear_difference_survives_holm_and_noise_does_not(rows):
+    table = comparison_table(rows, "full", [("all", "bits"), ("in_season", "bits"), ("in_season", "ndcg@10")])
+    assert table.height == 9
+    told = {(line["against"], line["slice"], line["metric"]): line for line in table.iter_rows(named=True)}
+    season = told["no_season", "in_season", "bits"]
+    assert season["better"] == "full"
+    assert season["low"] < season["difference"] < season["high"] < 0
+    assert season["difference"] == pytest.approx(-0.65, abs=0.05)
+    assert season["effect_size"] < -1
+    assert told["no_season", "in_season", "ndcg@10"]["difference"] > 0
+    assert all(told["no_text", *column]["better"] is None for column in [("all", "bits"), ("in_season", "bits")])
+
+
+def test_holm_is_over_the_whole_table(rows):
+    table = comparison_table(rows, "full", [("all", "bits"), ("all", "ndcg@10")])
+    smallest = table.sort("p").row(0, named=True)
+    assert smallest["p_holm"] == pytest.approx(min(1.0, smallest["p"] * table.height))
+    assert (table["p_holm"].to_numpy() >= table["p"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("comparisons", [1, 40, 300])
+def test_the_smallest_p_value_can_pass_holm(comparisons):
+    assert comparisons * 2 / (enough_replicates(comparisons).replicates + 1) < 0.05
+
+
+def test_two_fingerprints_are_refused_and_named():
+    ours = row_of("full", hand_run("full", 0, [[1, 3]], [[0, 0]]))
+    theirs = row_of(
+        "popularity", hand_run("popularity", 0, [[1, 3]], [[0, 0]], print_="fedcba9876543210"), baseline=True
+    )
+    with pytest.raises(ReportError, match="0123456789abcdef") as caught:
+        check_rows([ours, theirs], ["all"], ["bits"])
+    assert "fedcba9876543210" in str(caught.value)
+
+
+def test_unknown_slices_and_metrics_are_told_at_once(rows):
+    with pytest.raises(ReportError) as caught:
+        check_rows(rows, ["all", "eastern", "halloween"], ["bits", "auc"])
+    assert all(name in str(caught.value) for name in ("'eastern'", "'halloween'", "'auc'", "thanksgiving", "mrr"))
+
+
+def test_other_targets_under_one_fingerprint_are_refused():
+    ours = row_of("full", hand_run("full", 0, [[1, 3]], [[0, 0]]))
+    theirs = row_of("no_season", hand_run("no_season", 0, [[1, 3], [1, 3]], [[0, 0], [0, 0]]))
+    with pytest.raises(ReportError, match=r"no_season \(seed 0\) and full \(seed 0\) hold different targets \(2 and 1"):
+        check_rows([ours, theirs], ["all"], ["bits"])
+
+
+def test_models_are_compared_on_the_seeds_that_both_have(targets):
+    full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
+    other = row_of("no_text", *(make_run(targets, "no_text", seed) for seed in (1, 2, 3)))
+    assert [[run.seed for run in runs] for runs in same_seeds(full, other)] == [[1, 2], [1, 2]]
+    baseline = row_of("personal", make_run(targets, "personal", 0), baseline=True)
+    assert [len(runs) for runs in same_seeds(full, baseline)] == [3, 1]
+    with pytest.raises(ReportError, match="share no seed"):
+        same_seeds(row_of("full", full.runs[0]), row_of("no_text", other.runs[2]))
+
+
+def test_an_absent_reference_is_named(rows):
+    with pytest.raises(ReportError, match="reference 'whole' has no results; rows with results: personal_recent, full"):
+        comparison_table(rows, "whole", [("all", "bits")])
+
+
+def test_absent_results_are_named(tmp_path):
+    with pytest.raises(ReportError, match=r"results\.parquet; run the cell again"):
+        read_row("full", False, [tmp_path])
+
+
+def test_markdown_has_a_line_a_comparison(rows):
+    table = comparison_table(rows, "full", [("all", "bits")])
+    lines = [line for line in comparisons_markdown(table).splitlines() if line.startswith("| full - ")]
+    assert len(lines) == table.height == 3
+    assert np.unique([line.count("|") for line in lines]).size == 1

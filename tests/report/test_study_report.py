@@ -1,0 +1,120 @@
+"""A study from its file to its tables and figures, with a stand-in for training."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from made_results import make_run, write_run
+from rich.console import Console
+
+from seasonrec.ablate import report, run
+from seasonrec.ablate.runner import Options
+from seasonrec.ablate.study import StudyError
+from seasonrec.report.rows import ReportError
+
+STUDY = """
+name: small
+experiment: first_season
+question: Does it know the season?
+rows: [full, no_season, no_habit]
+seeds: [0, 1]
+slices: [all, in_season]
+note: a stand-in, not trained
+"""
+FILES = {
+    "table.md", "table.tex", "table.csv", "comparisons.md", "comparisons.csv", "costs.csv", "figure_weeks.csv",
+    "figure_weeks.png", "figure_weeks.pdf", "figure_effects.png", "figure_effects.pdf",
+}  # fmt: skip
+
+
+def compose(overrides: list[str]) -> dict[str, object]:
+    return {"name": dict(override.split("=", 1) for override in overrides).get("ablation", "full")}
+
+
+def run_study(folder: Path, text: str = STUDY, fail: str = "none") -> None:
+    (folder / "study.yaml").write_text(text)
+    console = Console(file=io.StringIO(), width=80)
+    stub = (sys.executable, str(Path(__file__).with_name("stub_results.py")), "--fail", fail)
+    settings = {"run_dir": str(folder / "runs"), "launcher": "local", "jobs": 1, "stale": "refuse", "overrides": []}
+    try:
+        run(folder / "study.yaml", settings, Options(command=stub, compose=compose, console=console))
+    finally:
+        (folder / "shown.txt").write_text(console.file.getvalue())
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    run_study(folder)
+    return folder
+
+
+def test_a_study_ends_in_tables_and_figures(done):
+    assert {path.name for path in (done / "runs").iterdir()} >= FILES
+    assert all((done / "runs" / name).stat().st_size > 100 for name in FILES)
+    shown = (done / "shown.txt").read_text()
+    assert "| row | all NDCG@10 ↑ |" in shown
+    assert str(done / "runs" / "table.tex") in shown
+
+
+def test_the_table_has_baselines_first_then_full_then_ablations(done):
+    table = pl.read_csv(done / "runs" / "table.csv")
+    order = table["row"].unique(maintain_order=True).to_list()
+    assert order == ["popularity", "recent_7d", "personal_recent", "full", "no_season", "no_habit"]
+    assert table.columns == ["row", "slice", "metric", "value", "low", "high", "n", "seeds", "fingerprint"]
+    seeds = dict(table.select("row", "seeds").unique().iter_rows())
+    assert (seeds["full"], seeds["popularity"]) == (2, 1)
+    text = (done / "runs" / "table.md").read_text()
+    assert "Budget: a stand-in, not trained." in text
+    assert f"Made by: `seasonrec ablate {done / 'study.yaml'} run_dir={done / 'runs'}`" in text
+
+
+def test_table_values_are_those_of_metrics_json(done):
+    table = pl.read_csv(done / "runs" / "table.csv").filter(
+        pl.col("row") == "no_season", pl.col("slice") == "in_season"
+    )
+    told = {line["metric"]: line["value"] for line in table.iter_rows(named=True)}
+    folders = [done / "runs" / "cells" / "no_season" / f"seed_{seed}" for seed in (0, 1)]
+    slices = [json.loads((folder / "metrics.json").read_text())["slices"]["in_season"] for folder in folders]
+    for metric in ("bits", "ndcg@10"):
+        assert told[metric] == pytest.approx(sum(one[metric] for one in slices) / 2, abs=1e-5)
+
+
+def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
+    before = (done / "runs" / "table.csv").read_bytes()
+    (done / "runs" / "table.csv").unlink()
+    report(done / "runs")
+    assert (done / "runs" / "table.csv").read_bytes() == before
+    assert "| no_season |" in capsys.readouterr().out
+
+
+def test_a_failed_row_ends_in_code_1_and_a_table_of_the_others(tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        run_study(tmp_path, STUDY.replace("[0, 1]", "[0]"), fail="no_habit")
+    assert caught.value.code == 1
+    shown = (tmp_path / "shown.txt").read_text()
+    assert "1 cell failed" in shown
+    assert "out of memory" in shown
+    assert "No results (failed or not yet run): no_habit seed 0." in shown
+    rows = pl.read_csv(tmp_path / "runs" / "table.csv")["row"].unique().to_list()
+    assert "no_season" in rows
+    assert "no_habit" not in rows
+
+
+def test_another_fingerprint_is_refused_with_both_named(done, tmp_path, targets):
+    shutil.copytree(done / "runs", tmp_path / "runs")
+    changed = make_run(targets, "no_habit", 1)
+    write_run(
+        tmp_path / "runs" / "cells" / "no_habit" / "seed_1", type(changed)("no_habit", 1, "f" * 16, 500, changed.frame)
+    )
+    with pytest.raises(ReportError, match=f"0123456789abcdef .* and {'f' * 16} "):
+        report(tmp_path / "runs")
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path):
+    with pytest.raises(StudyError, match=r"holds no study\.json"):
+        report(tmp_path)

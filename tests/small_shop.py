@@ -1,0 +1,43 @@
+"""A small generated shop, prepared, split and described: what every test of models and training starts from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.datasets.synthetic import Synthetic
+from seasonrec.data.events import prepare
+from seasonrec.data.facts import Facts
+from seasonrec.data.loader import BatchBuilder
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import DataSpec
+from seasonrec.data.splits import Split, TimeSplit, spec_of
+
+MAX_SEQ_LEN = 12
+DATASET = {"num_users": 24, "num_items": 30, "num_days": 240, "visits_per_week": 1.0, "first_date": "2017-05-01"}
+
+
+@dataclass(frozen=True)
+class Shop:
+    log: EventLog
+    split: Split
+    spec: DataSpec
+    cache_dir: Path
+
+    def facts(self, embedding_dim: int = 16, max_seq_len: int = MAX_SEQ_LEN) -> Facts:
+        return Facts.of(self.log, self.spec, embedding_dim, max_seq_len, self.cache_dir)
+
+    def builder(self, contexts: dict[str, Context], max_seq_len: int = MAX_SEQ_LEN) -> BatchBuilder:
+        bound = {name: context.bind(self.log, self.spec) for name, context in contexts.items()}
+        return BatchBuilder(self.log, bound, max_seq_len)
+
+    def some_requests(self, count: int, horizon_s: int = 0) -> Requests:
+        """Validation requests, evenly spread."""
+        baskets = self.split.validation_baskets(self.log)
+        return Requests.of_baskets(self.log, baskets[:: max(1, len(baskets) // count)][:count], horizon_s)
+
+
+def open_shop(cache_dir: Path) -> Shop:
+    log = prepare(Synthetic(**DATASET), cache_dir, progress=lambda line: None)
+    split = TimeSplit().resolve(log)
+    return Shop(log, split, spec_of(log, split), cache_dir)

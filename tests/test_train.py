@@ -1,0 +1,199 @@
+"""Whole runs through the console script, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from omegaconf import OmegaConf
+from small_log import SMALL, of_table, write_log
+
+from seasonrec.cli import main
+from seasonrec.config import ConfTree
+from seasonrec.evaluation.baselines import BASELINES
+
+Run = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("log")
+    write_log(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(files: Path) -> Run:
+    """The full method with every baseline."""
+    folder = files / "run"
+    arguments = of_table(files, folder, "item_encoder=id_text", "season=combined", "baselines=true", "data.country=US")
+    assert main(arguments) == 0
+    return folder, _metrics(folder)
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_metrics_are_where_scripts_look_for_them(run: Run) -> None:
+    folder, metrics = run
+    assert metrics["name"] == "full"
+    assert metrics["seed"] == 0
+    assert len(metrics["fingerprint"]) == 16
+    everything = metrics["slices"]["all"]
+    assert everything["n"] == 2 * everything["baskets"], "two items a basket"
+    assert 0 < everything["ndcg@10"] < 1
+    assert 0 < everything["bits"] < 12
+    assert metrics["slices"]["novel"]["n"] + metrics["slices"]["repeat"]["n"] == everything["n"]
+    assert metrics["slices"]["christmas"]["n"] > 0
+    for name in BASELINES:
+        baseline = _metrics(folder / "baselines" / name)
+        assert (baseline["name"], baseline["fingerprint"]) == (name, metrics["fingerprint"])
+        assert baseline["slices"]["all"]["n"] == everything["n"]
+
+
+def test_results_hold_one_row_a_target_basket(run: Run, files: Path) -> None:
+    folder, metrics = run
+    results = pl.read_parquet(folder / "results.parquet")
+    events = pl.read_csv(files / "E.csv", try_parse_dates=True)
+    test_from = results["day"].min()
+    tested = events.filter(pl.col("timestamp").dt.date() >= test_from)
+    assert len(results) == metrics["slices"]["all"]["baskets"] == tested.n_unique(["user_id", "timestamp"])
+    assert set(results["user_id"]) == set(tested["user_id"])
+    bits = np.concatenate(results["bits"].to_list())
+    assert bits.mean() == pytest.approx(metrics["slices"]["all"]["bits"], rel=1e-6)
+
+
+def test_the_config_is_complete_and_the_record_tells_how_it_came_about(run: Run) -> None:
+    folder, metrics = run
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    assert isinstance(config, dict)
+    assert config["season"]["text"]["_target_"].endswith("TextSeason")
+    assert config["optimizer"]["weight_decay"] == 0.01, "defaults of signatures are in it"
+    record = json.loads((folder / "record.json").read_text())
+    assert record["config"] == config
+    assert record["fingerprint"] == metrics["fingerprint"]
+    assert record["packages"]["torch"]
+    assert record["packages"]["seasonrec"]
+    assert record["machine"]["cores"] >= 1
+    assert "commit" in record
+    assert set(record["stages_s"]) == {"prepare", "build", "audit", "train", "evaluate", "baselines"}
+    assert all(seconds > 0 for seconds in record["stages_s"].values())
+    assert record["peak_memory_mib"] > 100
+    assert record["epochs"] == record["best_epoch"] == 1
+
+
+def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:
+    folder, metrics = run
+    assert main(["evaluate", f"checkpoint={folder}", f"output={tmp_path}"]) == 0
+    assert _metrics(tmp_path) == metrics
+    assert pl.read_parquet(tmp_path / "results.parquet").equals(pl.read_parquet(folder / "results.parquet"))
+    for name in BASELINES:
+        assert _metrics(tmp_path / "baselines" / name) == _metrics(folder / "baselines" / name)
+
+
+def test_evaluate_refuses_data_that_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events, _ = write_log(tmp_path)
+    assert main(of_table(tmp_path, tmp_path / "run")) == 0
+    events.write_text(events.read_text() + "u0,i00,2017-12-30T12:00:00\n")
+    assert main(["evaluate", f"checkpoint={tmp_path / 'run'}"]) == 2
+    assert "must be what it was in training" in capsys.readouterr().err
+
+
+def test_the_seed_decides(files: Path, tmp_path: Path) -> None:
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert main(of_table(files, tmp_path / folder, f"seed={seed}")) == 0
+    first, same, other = (_metrics(tmp_path / folder) for folder in "abc")
+    assert first == same
+    assert other["fingerprint"] == first["fingerprint"]
+    assert other["seed"] == 1
+    assert other["slices"]["all"]["bits"] != first["slices"]["all"]["bits"]
+
+
+def test_the_cuts_are_the_dates_given(files: Path, tmp_path: Path) -> None:
+    arguments = of_table(files, tmp_path / "run", "split.validation_from=2017-10-02", "split.test_from=2017-11-13")
+    assert main(arguments) == 0
+    days = pl.read_parquet(tmp_path / "run" / "results.parquet")["day"]
+    assert str(days.min()) == "2017-11-13"
+    assert set(_metrics(tmp_path / "run")["slices"]) >= {"month_11", "month_12"}
+
+
+def test_without_items_the_ids_stand_in_for_texts(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = of_table(files, tmp_path / "run", "item_encoder=id_text", items=False)
+    assert main(arguments) == 0
+    assert "note: the items have no text" in capsys.readouterr().out
+    assert main(of_table(files, tmp_path / "ids", items=False)) == 0
+    assert "no text" not in capsys.readouterr().out, "a model that reads no text needs no note"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.events=nowhere.csv", "data.events must name a file that exists, got "),
+        ("data.user_column=customer", "lacks a column that the mapping names: data.user_column=customer"),
+        ("backbone.num_heads=5", "num_heads"),
+        ("split.test_from=2019-01-07", "split.test_from must lie inside the log"),
+        ("optimizer.learning_rate=-1.0", "optimizer.learning_rate must be above 0, got -1.0"),
+        ("data.country=XX", "country must be an ISO 3166 code"),
+        ("trainer.max_epochs=0", "trainer.max_epochs must be at least 1, got 0"),
+    ],
+)
+def test_refused_input_is_one_message(
+    files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], override: str, message: str
+) -> None:
+    assert main(of_table(files, tmp_path / "run", "season=combined", override, items=False)) == 2
+    error = capfd.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "run" / "checkpoints").exists(), "refused before training"
+
+
+def test_a_defect_of_our_own_keeps_its_traceback(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*arguments: object) -> None:
+        int("no number")
+
+    monkeypatch.setattr("seasonrec.train.audit", defect)
+    with pytest.raises(ValueError, match="invalid literal"):
+        main(of_table(files, tmp_path / "run"))
+
+
+def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(of_table(files, tmp_path / "run", "logger=csv")) == 0
+    output = "".join(capfd.readouterr())
+    assert "epoch 1 of 1: " in output
+    assert "val/bits" in output
+    for noise in ("\r", "\x1b", "litlogger", "GPU available", "LeafSpec", "num_workers", "Warning"):
+        assert noise not in output
+
+
+ROWS = [(group, option) for group in ("experiment", "ablation") for option in sorted(ConfTree.of().options(group))]
+TINY = (
+    "data=synthetic",
+    "data.num_users=10",
+    "data.num_items=24",
+    "data.num_days=120",
+    *(f"split.{cut}=null" for cut in ("train_from", "validation_from", "test_from")),
+    *(override for override in SMALL if not override.startswith(("item_encoder", "season"))),
+)
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize(("group", "option"), ROWS)
+def test_every_shipped_row_trains(group: str, option: str, shared_cache: Path, tmp_path: Path) -> None:
+    layers = [] if option == "no_backbone" else ["backbone.num_layers=1"]
+    assert main(["train", f"{group}={option}", *TINY, *layers, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
+    metrics = _metrics(tmp_path)
+    assert metrics["name"] == ("full" if group == "experiment" else option)
+    assert np.isfinite(metrics["slices"]["all"]["bits"])
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["epochs"] == 1

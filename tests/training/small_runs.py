@@ -1,0 +1,139 @@
+"""Small training runs that can be interrupted at any hook; run as a script, one that is killed with -9."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from small_shop import Shop, open_shop
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.loader import LoaderOptions, TrainingLoader, evaluation_batches
+from seasonrec.evaluation.scorers import validation_metrics
+from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.models.habit.replenishment import ReplenishmentHabit
+from seasonrec.models.heads.next_item import NextItemHead
+from seasonrec.models.items.id import IdItems
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.season.momentum import MomentumSeason
+from seasonrec.models.temporal.gru import GRUTemporal
+from seasonrec.training.fit import FitResult, TrainerOptions, fit
+from seasonrec.training.module import RecommenderModule
+from seasonrec.training.optim import AdamWOptions
+
+Event = tuple[str, int, int]
+"""Hook, epoch, and batch within the epoch (or -1)."""
+
+OPTIONS = TrainerOptions(max_epochs=3, patience=2, checkpoint_every_steps=3)
+LOADER = LoaderOptions(batch_size=100, evaluation_batch_size=16, validation_stride=2)
+
+
+class Killed(Exception):
+    """Stands for a kill where the test must live on."""
+
+
+@dataclass
+class Curve:
+    """The validation metrics of every epoch, as the run saw them."""
+
+    values: dict[int, dict[str, float]] = field(default_factory=dict)
+
+
+class WatchedModule(RecommenderModule):
+    """Tells ``watch`` of every hook, last of all who listen to it, and notes the validation metrics."""
+
+    def __init__(self, *args: Any, watch: Callable[[Event], None]) -> None:
+        super().__init__(*args)
+        self.watch = watch
+        self.curve = Curve()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.watch(("batch_start", self.current_epoch, batch_idx))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.watch(("batch_end", self.current_epoch, batch_idx))
+
+    def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self.watch(("validation", self.current_epoch, batch_idx))
+
+    def on_train_epoch_end(self) -> None:
+        metrics = self.trainer.callback_metrics
+        self.curve.values[self.current_epoch] = {k: float(v) for k, v in metrics.items() if k.startswith("val/")}
+        self.watch(("epoch_end", self.current_epoch, -1))
+
+
+class SmallValidation:
+    def __init__(self, shop: Shop, model: SeasonalRecommender) -> None:
+        self.builder = shop.builder(model.contexts())
+        self.requests = shop.some_requests(40)
+
+    def __len__(self) -> int:
+        return -(-len(self.requests) // LOADER.evaluation_batch_size)
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        return (batch for _, batch in evaluation_batches(self.builder, self.requests, LOADER.evaluation_batch_size))
+
+
+def small_model(shop: Shop, **parts: Any) -> SeasonalRecommender:
+    chosen = {
+        "item_encoder": IdItems,
+        "backbone": partial(SASRec, num_layers=1, dropout=0.3),
+        "temporal": GRUTemporal,
+        "season": MomentumSeason,
+        "habit": ReplenishmentHabit,
+        "head": NextItemHead,
+    }
+    return SeasonalRecommender(**(chosen | parts), facts=shop.facts())
+
+
+def small_loader(shop: Shop, model: SeasonalRecommender, seed: int = 7) -> TrainingLoader:
+    return TrainingLoader(shop.builder(model.contexts()), shop.split.train_baskets(shop.log), LOADER, 0, seed)
+
+
+@dataclass
+class SmallRun:
+    """What a run ended with."""
+
+    result: FitResult
+    weights: dict[str, Tensor]
+    curve: dict[int, dict[str, float]]
+    last: dict[str, Any]
+
+
+def small_run(
+    shop: Shop,
+    run_dir: Path,
+    watch: Callable[[Event], None] = lambda event: None,
+    options: TrainerOptions = OPTIONS,
+    curve: Curve | None = None,
+    learning_rate: float = 0.01,
+) -> SmallRun:
+    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it."""
+    L.seed_everything(7, verbose=False)
+    model = small_model(shop)
+    loader = small_loader(shop, model)
+    optimizer = AdamWOptions(learning_rate=learning_rate)
+    module = WatchedModule(model, optimizer, validation_metrics, run_dir, watch=watch)
+    module.curve = curve or Curve()
+    result = fit(module, loader, SmallValidation(shop, model), options, run_dir)
+    last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    return SmallRun(result, module.state_dict(), module.curve.values, last)
+
+
+def _kill_at(event: Event, at: Event) -> None:
+    if event == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    cache_dir, run_dir, at = Path(sys.argv[1]), Path(sys.argv[2]), tuple(json.loads(sys.argv[3]))
+    torch.set_num_threads(1)
+    small_run(open_shop(cache_dir), run_dir, lambda event: _kill_at(event, at))
