@@ -15,6 +15,7 @@ from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader, evaluation_batches
 from seasonrec.data.requests import Requests
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, print_table
+from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data
 from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
@@ -76,8 +77,6 @@ def _train(
     horizon_s = data.protocol.horizon_s
     training = TrainingLoader(builder, data.split.train_baskets(data.log), loader_options, horizon_s, config["seed"])
     validation = ValidationBatches(builder, data, loader_options)
-    from seasonrec.evaluation.scorers import validation_metrics
-
     run_dir = Path(config["run_dir"])
     module = RecommenderModule(model, build(config["optimizer"])(), validation_metrics, run_dir)
     return fit(module, training, validation, options, run_dir, logger)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from seasonrec.evaluation.baselines.runner import BASELINES, Baseline, fit_baselines
+from seasonrec.evaluation.baselines.fitting import BASELINES, Baseline, fit_baselines
 
 __all__ = ["BASELINES", "Baseline", "fit_baselines"]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.data.context.last_year import window_a_year_ago
 from seasonrec.data.context.momentum import DailyCounts
 from seasonrec.data.context.own_history import OwnHistoryContext, OwnHistoryIndex
 from seasonrec.data.log import EventLog
@@ -38,6 +39,13 @@ class PopularityComponents:
         share = total / total.sum(1, keepdims=True)
         if days is not None:
             share = _smoothed(self.counts.window(known, days), share)
+        return torch.from_numpy(share.astype(np.float32)[row])
+
+    def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
+        """``(N, V)`` share of the sales around the same day a year ago; the all-time share where there were none."""
+        known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
+        total = self.counts.window(known, None) + 1.0
+        share = _smoothed(window_a_year_ago(self.counts, known, half_window_days), total / total.sum(1, keepdims=True))
         return torch.from_numpy(share.astype(np.float32)[row])
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:

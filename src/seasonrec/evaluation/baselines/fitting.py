@@ -1,0 +1,126 @@
+"""The baselines, with every weight chosen on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests, gather_ranges
+from seasonrec.data.spec import DataSpec
+from seasonrec.data.splits import Split
+from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
+from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
+from seasonrec.evaluation.protocol import Protocol
+
+BASELINES = ("popularity", "recent_7d", "recent_28d", "decayed", "last_year", "personal", "personal_recent")
+"""Row names, weakest idea first; ``last_year`` only where the training part holds a yearly cycle."""
+
+HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
+VALIDATION_REQUESTS = 6_000
+"""Validation requests that the weights are chosen on, evenly spread."""
+CHUNK = 512
+
+Probabilities = Callable[[Requests], list[Tensor]]
+"""Requests to component probabilities, each ``(N, V)``."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A mixture of counters that scores requests.
+
+    Args:
+        name: Row name.
+        components: Requests to the component probabilities.
+        weights: One weight a component; they sum to 1.
+        chosen: What was chosen on validation, for the record.
+    """
+
+    name: str
+    components: Probabilities
+    weights: Tensor
+    chosen: dict[str, object] = field(default_factory=dict)
+
+    def score(self, requests: Requests) -> Tensor:
+        """``(N, V)`` log probabilities."""
+        return torch.log(mix(self.components(requests), self.weights).clamp(min=1e-20))
+
+
+class BaselineFitter:
+    """Chooses half-lives and mixture weights by the likelihood of validation targets.
+
+    Args:
+        log: The prepared log.
+        split: The cuts; only the validation part is read for weights.
+        protocol: Gives the horizon.
+    """
+
+    def __init__(self, log: EventLog, split: Split, protocol: Protocol) -> None:
+        self.log = log
+        baskets = split.validation_baskets(log)
+        step = max(1, len(baskets) // VALIDATION_REQUESTS)
+        self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon_s)
+
+    def at_targets(self, components: Probabilities) -> Tensor:
+        """``(M, C)``: what each component gave to each validation target."""
+        pieces = []
+        for start in range(0, len(self.requests), CHUNK):
+            requests = self.requests[start : start + CHUNK]
+            offsets = self.log.basket_offsets
+            request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
+            item = self.log.event_items[event].astype(np.int64)
+            pieces.append(torch.stack([part[request, item] for part in components(requests)], dim=1))
+        return torch.cat(pieces)
+
+    def single(self, name: str, component: Callable[[Requests], Tensor], **chosen: object) -> Baseline:
+        """A baseline of one component."""
+        return Baseline(name, lambda requests: [component(requests)], torch.ones(1), chosen)
+
+    def mixed(self, name: str, components: Probabilities, names: list[str]) -> Baseline:
+        """A mixture with the weights of greatest likelihood."""
+        weights = fit_mixture(self.at_targets(components))
+        return Baseline(name, components, weights, dict(zip(names, weights.tolist(), strict=True)))
+
+    def best_half_life(self, popular: PopularityComponents) -> float:
+        """The half-life whose decayed popularity gives the validation targets the greatest likelihood."""
+        decayed = self.at_targets(lambda requests: [popular.decayed(requests, days) for days in HALF_LIVES_DAYS])
+        return HALF_LIVES_DAYS[int(decayed.log().mean(0).argmax())]
+
+
+def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Baseline]:
+    """Builds all baselines, in the order of ``BASELINES``.
+
+    Args:
+        log: The prepared log.
+        spec: Facts of the data.
+        split: The cuts.
+        protocol: Gives the horizon.
+    """
+    fitter = BaselineFitter(log, split, protocol)
+    popular = PopularityComponents(log)
+    personal = PersonalComponents(log, spec, HALF_LIVES_DAYS)
+    half_life = fitter.best_half_life(popular)
+    own = ["count", *(f"half_life_{days:g}d" for days in HALF_LIVES_DAYS)]
+    baselines = [
+        fitter.single("popularity", lambda requests: popular.window(requests, None)),
+        fitter.single("recent_7d", lambda requests: popular.window(requests, 7)),
+        fitter.single("recent_28d", lambda requests: popular.window(requests, 28)),
+        fitter.single("decayed", lambda requests: popular.decayed(requests, half_life), half_life_days=half_life),
+        fitter.mixed(
+            "personal",
+            lambda requests: [*personal.shares(requests), popular.window(requests, None)],
+            [*own, "popularity"],
+        ),
+        fitter.mixed(
+            "personal_recent",
+            lambda requests: [*personal.shares(requests), *(popular.window(requests, days) for days in (7, 28, None))],
+            [*own, "recent_7d", "recent_28d", "popularity"],
+        ),
+    ]
+    if spec.training_cycles >= 1.0:
+        baselines.append(fitter.single("last_year", popular.last_year))
+    return sorted(baselines, key=lambda baseline: BASELINES.index(baseline.name))

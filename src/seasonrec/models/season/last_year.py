@@ -1,0 +1,37 @@
+"""Last year: what sold at this time a year ago."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.context.base import Context
+from seasonrec.data.context.last_year import LastYear, LastYearContext
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import ContextValues, SeasonEffect
+
+
+class LastYearSeason(nn.Module):
+    """Adds last year's lift of items and of their categories, with learned weights.
+
+    Args:
+        half_window_days: Days on either side of the day a year ago.
+
+    Shape:
+        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+
+    Raises:
+        ValueError: If the log holds less than one yearly cycle before the validation cut.
+    """
+
+    def __init__(self, half_window_days: int = 14, *, facts: Facts) -> None:
+        super().__init__()
+        facts.spec.require_last_year("season=last_year")
+        self.context = LastYearContext(half_window_days)
+        self.reads: tuple[Context, ...] = (self.context,)
+        self.weight = nn.Parameter(torch.full((2,), 0.25))
+
+    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+        lift: LastYear = context[self.context.name]
+        scores = self.weight[0] * lift.item + self.weight[1] * lift.category  # (Q, V)
+        return SeasonEffect(query, scores[lift.row])

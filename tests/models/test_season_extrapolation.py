@@ -1,0 +1,84 @@
+"""What a season part says of a time of year that the log has not been to."""
+
+import numpy as np
+import pytest
+import torch
+
+from seasonrec.data.context.calendar import CalendarContext
+from seasonrec.data.datasets.synthetic import Synthetic
+from seasonrec.data.events import prepare
+from seasonrec.data.facts import Facts
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.data.splits import TimeSplit, spec_of
+from seasonrec.models.season.calendar import CalendarSeason
+from seasonrec.models.season.last_year import LastYearSeason
+from seasonrec.models.season.text import date_in_words
+
+
+def _at(log, days_after_start):
+    times_s = int(log.event_times_s.min()) + np.asarray(days_after_start, dtype=np.int64) * SECONDS_PER_DAY
+    return Requests(np.zeros(len(times_s), dtype=np.int64), times_s, times_s, np.full(len(times_s), -1))
+
+
+def _trained_calendar(shop):
+    """Every weight away from zero, as after any training."""
+    torch.manual_seed(0)
+    season = CalendarSeason(facts=shop.facts())
+    torch.nn.init.normal_(season.phase.weight)
+    torch.nn.init.normal_(season.condition.weight)
+    return season
+
+
+def test_yearly_harmonics_are_silent_until_the_log_holds_a_full_cycle(shop):
+    season = _trained_calendar(shop)
+    context = CalendarContext().bind(shop.log, shop.spec)
+    features = season._features(context(_at(shop.log, [0, 100, 239, 355, 364, 380])))
+    year = features[:, : 2 * season.num_harmonics].abs().sum(1)
+    assert year[:4].tolist() == [0.0] * 4  # exactly: Adam makes full steps of the smallest gradient
+    assert 0 < year[4] < year[5]
+
+
+def test_training_on_part_of_a_year_leaves_the_harmonics_untouched(shop):
+    season = _trained_calendar(shop)
+    calendar = CalendarContext().bind(shop.log, shop.spec)(_at(shop.log, range(0, 230, 7)))
+    query, items = torch.randn(len(calendar.day), 16), torch.randn(shop.log.num_items, 16)
+    effect = season(query, items, {"calendar": calendar})
+    (effect.query.square().sum() + effect.scores.square().sum()).backward()
+    columns = slice(0, 2 * season.num_harmonics)
+    assert season.phase.weight.grad[:, columns].abs().max() == 0
+    assert season.condition.weight.grad[:, columns].abs().max() == 0
+    assert season.phase.weight.grad.abs().max() > 0
+
+
+def test_a_holidays_own_ramp_needs_an_earlier_occurrence(tmp_path):
+    log = prepare(Synthetic(num_users=10, num_items=12, num_days=730), tmp_path, progress=lambda line: None)
+    split = TimeSplit().resolve(log)
+    calendar = CalendarContext().bind(log, spec_of(log, split))
+    first, second = calendar(_at(log, [185])), calendar(_at(log, [185 + 365]))  # early July of both years
+    name = list(calendar.occurrences).index("Independence Day")
+    assert first.holiday_known[0, name] == 0
+    assert second.holiday_known[0, name] == 1
+
+
+def test_last_year_is_refused_on_a_log_of_one_year(shop):
+    with pytest.raises(ValueError, match=r"season=last_year reads the same season of last year.*got 0\.\d\d; choose"):
+        LastYearSeason(facts=shop.facts())
+
+
+def test_last_year_sees_what_sold_a_year_ago_and_nothing_of_this_year(tmp_path):
+    log = prepare(Synthetic(num_users=30, num_items=12, num_days=800), tmp_path, progress=lambda line: None)
+    spec = spec_of(log, TimeSplit().resolve(log))
+    season = LastYearSeason(facts=Facts.of(log, spec, 16, 12, tmp_path))
+    lift = season.context.bind(log, spec)(_at(log, [500]))
+    counts = season.context.bind(log, spec).counts.before
+    around = counts[500 - 364 + 15] - counts[500 - 364 - 14]
+    share = (counts[500] + 1) / (counts[500] + 1).sum()
+    expected = np.log((around + 5.0) / (share * around.sum() + 5.0))
+    torch.testing.assert_close(lift.item[0], torch.from_numpy(expected).float())
+
+
+def test_a_date_in_words_names_the_season_and_the_feast():
+    thanksgiving = (np.datetime64("2017-11-23") - np.datetime64("1970-01-01")).astype(int)
+    assert date_in_words(int(thanksgiving) - 3, "US", 14) == "shopping in November, autumn, for Thanksgiving Day"
+    assert date_in_words(int(thanksgiving) - 30, None, 14) == "shopping in October, autumn"
