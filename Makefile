@@ -7,7 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STUDY := experiments/01_first_season
+# One thread a process: more wait for each other at every step, and a busy neighbour makes them wait long.
 THREADS ?= 1
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install test check lint types layers unit demo study format clean
@@ -42,10 +44,10 @@ unit: $(INSTALLED)  ## The tests alone.
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest
 
 demo: $(INSTALLED)  ## A small ablation study on real data, to a finished table in runs/demo.
-	$(BIN)/seasonrec ablate $(STUDY)/demo.yaml run_dir=runs/demo
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/seasonrec ablate $(STUDY)/demo.yaml run_dir=runs/demo
 
 study: $(INSTALLED)  ## The whole first study, in runs/first_season; started again, it goes on where it stopped.
-	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season
+	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season launcher=joblib jobs=$(JOBS)
 
 format: $(INSTALLED)  ## Formats the code and applies the linter's safe corrections.
 	$(BIN)/ruff check --fix .

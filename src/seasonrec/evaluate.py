@@ -16,7 +16,7 @@ from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.results import RunResults, write_results
 from seasonrec.evaluation.scorers import ModelScorer
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.pipeline import OpenData, batch_builder, open_data
+from seasonrec.pipeline import OpenData, batch_builder, device_of, open_data
 from seasonrec.record import write_json
 from seasonrec.runs import open_data_of, read_config, trained_model
 
@@ -56,6 +56,7 @@ def evaluate_model(
         The content of ``metrics.json``, which the caller writes when all else is done.
     """
     labels = RequestLabels.of(data.log, data.split, data.protocol)
+    model.to(device_of(config))
     return _evaluate(ModelScorer(config["name"], model, builder), data, labels, config["seed"], folder)
 
 

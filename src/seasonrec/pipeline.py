@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seasonrec.config import build
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.events import prepare
@@ -69,6 +71,12 @@ def build_model(config: dict[str, Any], data: OpenData) -> tuple[SeasonalRecomme
     facts = Facts.of(data.log, data.spec, config["embedding_dim"], config["max_seq_len"], data.cache_dir)
     parts = {slot: build(config[slot]) for slot in MODEL_SLOTS}
     return SeasonalRecommender(**parts, facts=facts), facts
+
+
+def device_of(config: dict[str, Any]) -> torch.device:
+    """Where a run's model is evaluated: on the GPU where the trainer may use one and there is one."""
+    may = config["trainer"].get("accelerator", "cpu") in ("gpu", "auto")
+    return torch.device("cuda" if may and torch.cuda.is_available() else "cpu")
 
 
 def batch_builder(model: SeasonalRecommender, log: EventLog, spec: DataSpec, max_seq_len: int) -> BatchBuilder:

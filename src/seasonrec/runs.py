@@ -25,6 +25,31 @@ class RunFolderError(ValueError):
     """A folder that is no finished run, or whose data is gone."""
 
 
+PLACES = ("run_dir", "cache_dir", "logger", "group", "baselines")
+"""Top-level keys that say where a run writes and what it adds; they may change when it goes on."""
+
+
+def refuse_another_run(run_dir: Path, config: dict[str, Any]) -> None:
+    """Refuses to go on from the checkpoint of a run that was configured in another way.
+
+    Raises:
+        RunFolderError: If ``run_dir`` holds a checkpoint of another configuration; names every key that differs.
+    """
+    if not (run_dir / "checkpoints" / "last.ckpt").is_file() or not (run_dir / "config.yaml").is_file():
+        return
+    kept, wanted = _flat(_config_of(run_dir)), _flat(json.loads(json.dumps(config, default=str)))
+    changed = [
+        f"{key}: {kept.get(key, 'absent')!r} -> {wanted.get(key, 'absent')!r}"
+        for key in sorted(kept.keys() | wanted.keys())
+        if kept.get(key) != wanted.get(key) and key.partition(".")[0] not in PLACES
+    ]
+    if changed:
+        raise RunFolderError(
+            f"run_dir {run_dir} holds the checkpoint of a run with another configuration ({'; '.join(changed)}); "
+            "choose another run_dir, or delete this one to start anew."
+        )
+
+
 def read_config(run_dir: Path) -> dict[str, Any]:
     """The complete configuration of a run.
 
@@ -37,13 +62,7 @@ def read_config(run_dir: Path) -> dict[str, Any]:
                 f"checkpoint must be the folder of a finished run, got {run_dir}, which has no {name}; "
                 "train first: seasonrec train run_dir=DIR."
             )
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(run_dir / "config.yaml"))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{run_dir / 'config.yaml'} is not the record of a run; train again.") from error
-    if not isinstance(config, dict):
-        raise RunFolderError(f"{run_dir / 'config.yaml'} is not the record of a run; train again.")
-    return {str(key): value for key, value in config.items()}
+    return _config_of(run_dir)
 
 
 def open_data_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
@@ -90,6 +109,28 @@ def trained_model(run_dir: Path, config: dict[str, Any], data: OpenData) -> Seas
         reason = str(error).splitlines()[0]
         raise RunFolderError(f"{path} does not hold this run's weights ({reason}); train again.") from error
     return model
+
+
+def _config_of(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "config.yaml"
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path} is not the record of a run; train again.") from error
+    if not isinstance(config, dict):
+        raise RunFolderError(f"{path} is not the record of a run; train again.")
+    return {str(key): value for key, value in config.items()}
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {
+        key: value
+        for name, entry in node.items()
+        for key, value in _flat(entry, f"{prefix}.{name}" if prefix else name).items()
+    }
 
 
 def _record(run_dir: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data
 from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
+from seasonrec.runs import refuse_another_run
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
 from seasonrec.training.loggers import RunIdentity, log_results
 from seasonrec.training.module import RecommenderModule
@@ -37,6 +38,7 @@ def run(config: dict[str, Any]) -> None:
     options: TrainerOptions = build(config["trainer"])()
     if options.num_threads is not None:
         torch.set_num_threads(options.num_threads)
+    refuse_another_run(run_dir, config)
     write_yaml(run_dir / "config.yaml", config)
     stages = Stages()
     with stages("prepare"):

@@ -14,12 +14,6 @@ import torch
 from small_runs import OPTIONS, Curve, Event, Killed, SmallRun, small_loader, small_model, small_run
 from small_shop import Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.none import NoSeason
-from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.training.callbacks import AtomicCheckpointIO
 from seasonrec.training.checkpoints import RunCheckpoints
 
@@ -185,33 +179,3 @@ def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path) -> None:
         writer.save_checkpoint({"step": 2, "unwritable": lambda: None}, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
-
-
-def test_gradients_do_not_depend_on_the_order_of_threads(shop: Shop) -> None:
-    """A run left alone must equal itself before one that was killed can equal it; plain indexing fails here."""
-    model = small_model(shop, backbone=PassOn, temporal=NoTemporal, season=NoSeason, habit=NoHabit).eval()
-    loader = small_loader(shop, model)
-    batch = loader.builder(loader.requests)
-    assert batch.item_ids.numel() * 16 > 2 * 32_768  # torch works on less than this with one thread
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        gradients = [_item_gradient(model, batch) for _ in range(4)]
-    finally:
-        torch.set_num_threads(threads)
-    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
-
-
-class PassOn(torch.nn.Module):
-    def __init__(self, *, facts: Facts) -> None:
-        super().__init__()
-
-    def forward(self, inputs: torch.Tensor, is_padding: torch.Tensor) -> torch.Tensor:
-        return inputs
-
-
-def _item_gradient(model: SeasonalRecommender, batch: SequenceBatch) -> torch.Tensor:
-    model.zero_grad()
-    events = model._read_sequence(model.item_encoder(), batch)
-    events.square().sum().backward()
-    return model.item_encoder.vectors.weight.grad.clone()

@@ -1,0 +1,99 @@
+"""A part gets just the contexts that it names; what is read and not computed, or declared and not read, is an error."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from small_shop import Shop
+from torch import Tensor, nn
+
+from seasonrec.data.context.calendar import CalendarContext
+from seasonrec.data.context.momentum import MomentumContext
+from seasonrec.data.facts import Facts
+from seasonrec.models.backbones.none import NoBackbone
+from seasonrec.models.context_use import ContextError, check_contexts
+from seasonrec.models.habit.none import NoHabit
+from seasonrec.models.heads.next_item import NextItemHead
+from seasonrec.models.items.id import IdItems
+from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.season.combined import CombinedSeason
+from seasonrec.models.season.momentum import MomentumSeason
+from seasonrec.models.season.none import NoSeason
+from seasonrec.models.temporal.none import NoTemporal
+
+
+class Careless(nn.Module):
+    """Declares one list of contexts and reads another."""
+
+    def __init__(self, declares: tuple[Any, ...], looks_at: tuple[str, ...], *, facts: Facts) -> None:
+        super().__init__()
+        self.reads = declares
+        self.looks_at = looks_at
+
+    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+        for name in self.looks_at:
+            context[name]
+        return SeasonEffect(query, None)
+
+
+def model_with(shop: Shop, season: Any) -> SeasonalRecommender:
+    parts = {"item_encoder": IdItems, "backbone": NoBackbone, "temporal": NoTemporal, "habit": NoHabit}
+    return SeasonalRecommender(**parts, season=season, head=NextItemHead, facts=shop.facts())
+
+
+def test_read_and_not_declared(shop: Shop) -> None:
+    model = model_with(shop, partial(Careless, (CalendarContext(),), ("calendar", "momentum")))
+    batch = shop.builder(model.contexts() | {"momentum": MomentumContext()})(shop.some_requests(3))
+    with pytest.raises(
+        ContextError, match=r"season \(Careless\) reads context 'momentum', but declares \['calendar'\]"
+    ):
+        check_contexts(model, batch)
+
+
+def test_declared_and_never_read(shop: Shop) -> None:
+    model = model_with(shop, partial(Careless, (CalendarContext(), MomentumContext()), ("calendar",)))
+    batch = shop.builder(model.contexts())(shop.some_requests(3))
+    with pytest.raises(ContextError, match=r"season \(Careless\) declares context 'momentum' in reads and never reads"):
+        check_contexts(model, batch)
+
+
+def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
+    nothing = partial(Careless, (CalendarContext(),), ())
+    model = model_with(shop, partial(CombinedSeason, MomentumSeason, nothing, NoSeason))
+    batch = shop.builder(model.contexts())(shop.some_requests(3))
+    with pytest.raises(ContextError, match=r"season\.parts\.calendar \(Careless\) declares context 'calendar'"):
+        check_contexts(model, batch)
+
+
+def test_read_and_not_computed(shop: Shop) -> None:
+    model = model_with(shop, MomentumSeason)
+    batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
+    message = r"MomentumSeason reads context 'momentum', which was not computed; the batch holds \['calendar'\]"
+    with pytest.raises(ContextError, match=message):
+        model(batch)
+
+
+def test_computed_for_nobody(shop: Shop) -> None:
+    model = model_with(shop, NoSeason)
+    batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
+    with pytest.raises(ContextError, match=r"context 'calendar' is computed and read by no part"):
+        check_contexts(model, batch)
+
+
+def test_one_name_with_two_options(shop: Shop) -> None:
+    two = (MomentumContext(), MomentumContext(windows_days=(3,)))
+    with pytest.raises(ValueError, match=r"context 'momentum' is read with two different options"):
+        model_with(shop, partial(Careless, two, ("momentum",))).contexts()
+
+
+def test_hooks_are_gone_after_a_refusal(shop: Shop) -> None:
+    model = model_with(shop, partial(Careless, (CalendarContext(),), ()))
+    batch = shop.builder(model.contexts())(shop.some_requests(3))
+    with pytest.raises(ContextError):
+        check_contexts(model, batch)
+    assert not model.season._forward_pre_hooks
+    assert model.training
+    assert model(batch).shape == (3, shop.log.num_items)
+    assert torch.is_grad_enabled()

@@ -1,0 +1,270 @@
+"""What every part of the model must keep to; a new file under models/ and a new yaml are tested without a word here."""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_shop import MAX_SEQ_LEN, Shop
+from torch import Tensor, nn
+
+import seasonrec.models
+from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.data.audit import replace_future
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.loader import LoaderOptions, TrainingLoader
+from seasonrec.data.requests import Requests
+from seasonrec.models.context_use import check_contexts
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.weights import load_weights, save_weights
+
+FOLDERS = {
+    "item_encoder": "items",
+    "backbone": "backbones",
+    "temporal": "temporal",
+    "season": "season",
+    "habit": "habit",
+    "head": "heads",
+}
+CASES = [(slot, path.stem) for slot in FOLDERS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
+PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "none", "habit": "none"}
+PLAIN |= {"head": "next_item"}
+ROOM = 4
+"""Positions that the models have beyond the batches' windows, for more padding."""
+
+every_part = pytest.mark.parametrize(("slot", "option"), CASES, ids=[f"{slot}={option}" for slot, option in CASES])
+
+
+@cache
+def composer() -> Composer:
+    return Composer(ConfTree.of())
+
+
+def part_of(slot: str, option: str) -> partial[Any]:
+    return build(composer().compose([f"{slot}={option}"])[slot])
+
+
+def modules_of(slot: str) -> list[type[nn.Module]]:
+    """Every class of the slot's folder that is built as a part: it is told the facts."""
+    found = []
+    for path in sorted((Path(seasonrec.models.__file__).parent / FOLDERS[slot]).glob("[!_]*.py")):
+        module = importlib.import_module(f"seasonrec.models.{FOLDERS[slot]}.{path.stem}")
+        classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
+        found += [c for c in classes if issubclass(c, nn.Module) and "facts" in inspect.signature(c).parameters]
+    return found
+
+
+class HashedReader:
+    """Stands for the frozen language model: a vector of each text's bytes."""
+
+    def __init__(self, name: str, cache_dir: Path) -> None:
+        pass
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        rows = [torch.Generator().manual_seed(int(hashlib.md5(text.encode()).hexdigest()[:12], 16)) for text in texts]
+        return nn.functional.normalize(torch.stack([torch.randn(24, generator=row) for row in rows]), dim=-1)
+
+
+@dataclass
+class Case:
+    """A recommender with one part in question, plain parts around it, weights away from their zeros."""
+
+    model: SeasonalRecommender
+    part: nn.Module
+    shop: Shop
+
+    def batch(self, requests: Requests) -> SequenceBatch:
+        return self.shop.builder(self.model.contexts())(requests)
+
+    def training_batch(self) -> SequenceBatch:
+        """Windows that serve several requests each."""
+        builder = self.shop.builder(self.model.contexts())
+        baskets = self.shop.split.train_baskets(self.shop.log)
+        loader = TrainingLoader(builder, baskets, LoaderOptions(batch_size=60), 0, seed=3)
+        return next(iter(loader))
+
+
+def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
+    torch.manual_seed(seed)
+    parts = {name: part_of(name, plain) for name, plain in (PLAIN | {slot: option}).items()}
+    model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    return Case(model, getattr(model, slot), shop)
+
+
+@pytest.fixture(scope="module")
+def cases(shop: Shop) -> Iterator[dict[tuple[str, str], Case]]:
+    with pytest.MonkeyPatch.context() as patch:
+        for user in ("seasonrec.models.items.text", "seasonrec.models.season.text"):
+            patch.setattr(f"{user}.TextReader", HashedReader)
+        yield {(slot, option): make_case(shop, slot, option) for slot, option in CASES}
+
+
+@pytest.fixture
+def case(cases: dict[tuple[str, str], Case], slot: str, option: str) -> Case:
+    return cases[slot, option]
+
+
+@pytest.mark.parametrize("slot", FOLDERS)
+def test_every_module_has_a_yaml(slot: str) -> None:
+    modules = {f"{c.__module__}.{c.__qualname__}" for c in modules_of(slot)}
+    targets = {composer().compose([f"{slot}={option}"])[slot]["_target_"] for s, option in CASES if s == slot}
+    assert modules
+    assert modules == targets
+
+
+@every_part
+def test_shape(case: Case) -> None:
+    batch = case.training_batch()
+    assert batch.num_requests > len(batch.item_ids)  # windows are shared
+    scores = case.model(batch)
+    assert scores.shape == (batch.num_requests, case.shop.log.num_items)
+    assert scores.isfinite().all()
+
+
+@every_part
+def test_events_at_or_after_the_position_change_nothing(case: Case) -> None:
+    batch = case.training_batch()
+    position, window = batch.request_position, batch.request_window
+    request = int((position + 3 <= (~batch.is_padding).sum(1)[window]).nonzero()[0])
+    later = torch.arange(batch.item_ids.shape[1]) >= position[request]
+    row = later & (torch.arange(len(batch.item_ids))[:, None] == window[request]) & ~batch.is_padding  # (B, T)
+    items = torch.where(row, (batch.item_ids + 11) % case.shop.log.num_items, batch.item_ids)
+    other = replace(batch, item_ids=items, timestamps_s=batch.timestamps_s + 86_400 * row)
+    assert not torch.equal(items, batch.item_ids)
+    torch.testing.assert_close(case.model(other)[request], case.model(batch)[request], rtol=0, atol=1e-5)
+
+
+@every_part
+def test_future_of_the_log_changes_nothing(case: Case) -> None:
+    log = case.shop.log
+    requests = case.shop.some_requests(20)
+    moment = int(requests.known_until_s.max())
+    changed = replace(case.shop, log=replace_future(log, moment))
+    before, after = case.model(case.batch(requests)), case.model(Case(case.model, case.part, changed).batch(requests))
+    assert torch.equal(before, after)
+
+
+@every_part
+def test_padding_changes_nothing(case: Case) -> None:
+    batch = case.training_batch()
+    length, vocabulary = len(batch.item_ids), case.shop.log.num_items
+    padded = replace(
+        batch,
+        item_ids=torch.cat([batch.item_ids, torch.full((length, ROOM), vocabulary)], 1),
+        timestamps_s=torch.cat([batch.timestamps_s, torch.zeros(length, ROOM, dtype=torch.int64)], 1),
+        is_padding=torch.cat([batch.is_padding, torch.ones(length, ROOM, dtype=torch.bool)], 1),
+    )
+    rubbish = replace(padded, item_ids=torch.where(padded.is_padding, 5, padded.item_ids))
+    expected = case.model(batch)
+    torch.testing.assert_close(case.model(padded), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(case.model(rubbish), expected, rtol=0, atol=1e-4)
+
+
+@every_part
+def test_request_alone_scores_as_in_a_batch(case: Case) -> None:
+    requests = case.shop.some_requests(9)
+    together = case.model(case.batch(requests))
+    alone = torch.cat([case.model(case.batch(requests[row : row + 1])) for row in range(9)])
+    torch.testing.assert_close(alone, together, rtol=0, atol=1e-4)
+
+
+@every_part
+def test_every_trained_weight_of_the_part_gets_a_gradient(case: Case) -> None:
+    case.model.zero_grad()
+    scores = case.model(case.training_batch())
+    (scores * torch.randn_like(scores)).sum().backward()
+    trained = {name: p for name, p in case.part.named_parameters() if p.requires_grad}
+    assert not [name for name, parameter in trained.items() if parameter.grad is None]
+    assert not trained or any(bool(p.grad.any()) for p in trained.values() if p.grad is not None)
+
+
+@pytest.mark.parametrize("slot", ["backbone", "temporal"])
+def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], Case], slot: str) -> None:
+    for option in [option for s, option in CASES if s == slot]:
+        case = cases[slot, option]
+        batch = case.batch(case.shop.some_requests(6))
+        inputs = torch.randn(6, batch.item_ids.shape[1] + 1, 16, requires_grad=True)
+        starts = torch.zeros(6, 1, dtype=torch.bool)
+        second = batch if slot == "temporal" else torch.cat([starts, batch.is_padding], 1)
+        hidden = case.part(inputs, second)
+        assert hidden.shape == inputs.shape
+        middle = 3
+        (hidden[:, middle] * torch.randn(16)).sum().backward()
+        assert inputs.grad is not None
+        reached = inputs.grad.abs().sum(-1) > 0  # (B, T + 1)
+        assert not reached[:, middle + 1 :].any(), option
+        assert reached[:, 0 if (slot, option) == ("backbone", "none") else middle].all(), option
+        assert reached[:, 1].all() == (option != "none"), option
+
+
+@every_part
+def test_nothing_is_summed_in_an_order_that_threads_choose(case: Case, slot: str) -> None:
+    """The gradient of ``x[index]`` adds up rows in thread order; ``F.embedding`` does not. The habit's pairs are unique."""
+    nodes, names = [case.model(case.training_batch()).grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in names:
+            names.add(node)
+            nodes += [following for following, _ in node.next_functions]
+    indexed = [node.name() for node in names if node.name() == "IndexBackward0"]
+    assert not indexed or slot == "habit"
+
+
+@every_part
+def test_saved_weights_give_the_same_scores(case: Case, slot: str, option: str, tmp_path: Path) -> None:
+    save_weights(tmp_path / "model.safetensors", case.model)
+    other = make_case(case.shop, slot, option, seed=1)
+    batch = case.batch(case.shop.some_requests(5))
+    if any(p.requires_grad for p in case.model.parameters()):
+        assert not torch.equal(other.model(batch), case.model(batch))
+    load_weights(tmp_path / "model.safetensors", other.model)
+    assert torch.equal(other.model(batch), case.model(batch))
+
+
+@every_part
+def test_bf16_autocast(case: Case) -> None:
+    batch = case.training_batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = case.model(batch)
+    assert scores.isfinite().all()
+    torch.testing.assert_close(scores.float(), case.model(batch), rtol=0.05, atol=0.25)
+    with torch.autocast("cpu", torch.bfloat16):
+        case.model(batch).float().square().mean().backward()
+    case.model.zero_grad()
+
+
+@every_part
+def test_contexts_are_read_as_declared(case: Case) -> None:
+    modes = [module.training for module in case.model.modules()]
+    state = torch.get_rng_state()
+    check_contexts(case.model, case.training_batch())
+    assert [module.training for module in case.model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+SEASONS = [option for slot, option in CASES if slot == "season"]
+
+
+@pytest.mark.parametrize("option", SEASONS)
+def test_two_dates_give_two_rankings(cases: dict[tuple[str, str], Case], option: str) -> None:
+    """The same user with the same history, asked for in one gap between two purchases."""
+    case = cases["season", option]
+    log = case.shop.log
+    gaps = (log.basket_times_s[1:] - log.basket_times_s[:-1]) * (log.basket_users[1:] == log.basket_users[:-1])
+    late = log.basket_times_s[1:] > case.shop.split.validation_from_s
+    basket = int((gaps * late).argmax())
+    times = log.basket_times_s[basket] + 3600 + gaps[basket] // 2 * torch.arange(2).numpy()
+    user = log.basket_users[[basket, basket]].astype("int64")
+    requests = Requests(user, times, times, times * 0 - 1)
+    first, second = case.model(case.batch(requests)).argsort(dim=1, descending=True)
+    assert torch.equal(first, second) == (option == "none")
