@@ -34,7 +34,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """The records of an offline run: protobuf in a log of LevelDB's format, whose blocks may cut a record into parts."""
+    """The records of an offline run: protobuf in a log of LevelDB's format, whose blocks may cut a record."""
     content = path.read_bytes()
     position, parts = FILE_HEADER_BYTES, b""
     while position + RECORD_HEADER_BYTES <= len(content):

@@ -76,9 +76,7 @@ class LastYearIndex:
         return np.log((window + prior) / (share * window.sum(1, keepdims=True) + prior))
 
     def _by_category(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed = np.zeros((len(values), self.num_categories))
-        np.add.at(summed, (slice(None), self.categories), values)
-        return summed
+        return np.stack([np.bincount(self.categories, row, self.num_categories) for row in values])
 
 
 def window_a_year_ago(counts: DailyCounts, days: NDArray[np.int64], half_window_days: int) -> NDArray[np.float64]:
