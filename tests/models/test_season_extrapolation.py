@@ -11,7 +11,7 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.splits import TimeSplit, spec_of
-from seasonrec.models.season.calendar import CalendarSeason
+from seasonrec.models.season.calendar import CalendarSeason, HolidayRamps
 from seasonrec.models.season.last_year import LastYearSeason
 from seasonrec.models.season.text import date_in_words
 
@@ -39,16 +39,25 @@ def test_yearly_harmonics_are_silent_until_the_log_holds_a_full_cycle(shop):
     assert 0 < year[4] < year[5]
 
 
-def test_training_on_part_of_a_year_leaves_the_harmonics_untouched(shop):
+def test_training_on_part_of_a_year_leaves_harmonics_and_own_ramps_untouched(shop):
     season = _trained_calendar(shop)
-    calendar = CalendarContext().bind(shop.log, shop.spec)(_at(shop.log, range(0, 230, 7)))
+    calendar = CalendarContext().bind(shop.log, shop.spec)(_at(shop.log, range(0, 230)))
     query, items = torch.randn(len(calendar.day), 16), torch.randn(shop.log.num_items, 16)
     effect = season(query, items, {"calendar": calendar})
     (effect.query.square().sum() + effect.scores.square().sum()).backward()
-    columns = slice(0, 2 * season.num_harmonics)
-    assert season.phase.weight.grad[:, columns].abs().max() == 0
-    assert season.condition.weight.grad[:, columns].abs().max() == 0
-    assert season.phase.weight.grad.abs().max() > 0
+    own_ramps = slice(2 * season.num_harmonics + 7 + 2, -1)
+    for weight in (season.phase.weight, season.condition.weight):
+        assert weight.grad[:, : 2 * season.num_harmonics].abs().max() == 0
+        assert weight.grad[:, own_ramps].abs().max() == 0
+        assert weight.grad.abs().max() > 0
+
+
+def test_a_ramp_ends_instead_of_fading():
+    up, down = HolidayRamps(1)(torch.tensor([[-60.0], [-14.0], [-7.0], [0.0], [1.0], [5.0], [60.0]])).squeeze(1).T
+    torch.testing.assert_close(up, torch.tensor([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(down, torch.tensor([0.0, 0.0, 0.0, 0.0, 0.8, 0.0, 0.0]), atol=1e-6, rtol=0)
+    assert up[0] == 0
+    assert down[-1] == 0
 
 
 def test_a_holidays_own_ramp_needs_an_earlier_occurrence(tmp_path):

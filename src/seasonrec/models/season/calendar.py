@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,23 +100,26 @@ class CalendarSeason(nn.Module):
 
 
 class HolidayRamps(nn.Module):
-    """Ramp up before and decay after each holiday, with learned scales.
+    """A rise before and a fall after each holiday, of learned lengths.
+
+    Straight lines that end, not exponentials: a feature of 1e-6, two months before a feast, would be trained by Adam
+    with full steps and speak with a loud voice when the feast comes near.
 
     Args:
         num_holidays: ``H``.
+        up_days: Length of the rise at the start of training.
+        down_days: Length of the fall at the start of training.
 
     Shape:
         - holiday_days: ``(N, H)`` signed days since the holiday; output: ``(N, H, 2)`` in ``[0, 1]``: up, down.
     """
 
-    def __init__(self, num_holidays: int) -> None:
+    def __init__(self, num_holidays: int, up_days: float = 14.0, down_days: float = 5.0) -> None:
         super().__init__()
-        self.log_up_days = nn.Parameter(torch.full((num_holidays,), 1.6))  # 5 days
-        self.log_down_days = nn.Parameter(torch.full((num_holidays,), 0.7))  # 2 days
+        self.log_up_days = nn.Parameter(torch.full((num_holidays,), math.log(up_days)))
+        self.log_down_days = nn.Parameter(torch.full((num_holidays,), math.log(down_days)))
 
     def forward(self, holiday_days: Tensor) -> Tensor:
-        before = (-holiday_days).clamp(min=0) / self.log_up_days.exp()
-        after = holiday_days.clamp(min=0) / self.log_down_days.exp()
-        up = torch.exp(-before) * (holiday_days <= 0)
-        down = torch.exp(-after) * (holiday_days > 0)
+        up = (1 + holiday_days / self.log_up_days.exp()).clamp(min=0) * (holiday_days <= 0)
+        down = (1 - holiday_days / self.log_down_days.exp()).clamp(min=0) * (holiday_days > 0)
         return torch.stack([up, down], dim=-1)
