@@ -14,7 +14,8 @@ from seasonrec.data.spec import DataSpec
 from seasonrec.data.splits import Split, TimeSplit, spec_of
 
 MAX_SEQ_LEN = 12
-DATASET = {"num_users": 24, "num_items": 30, "num_days": 240, "visits_per_week": 1.0, "first_date": "2017-05-01"}
+DATASET = {"num_users": 24, "num_items": 30, "num_days": 560, "visits_per_week": 0.45, "first_date": "2016-06-01"}
+"""More than a year before the validation cut, so that last year's season can be asked for."""
 
 
 @dataclass(frozen=True)

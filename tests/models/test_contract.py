@@ -209,7 +209,10 @@ def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], 
 
 @every_part
 def test_nothing_is_summed_in_an_order_that_threads_choose(case: Case, slot: str) -> None:
-    """The gradient of ``x[index]`` adds up rows in thread order; ``F.embedding`` does not. The habit's pairs are unique."""
+    """The gradient of ``x[index]`` adds up rows in thread order, that of ``F.embedding`` does not.
+
+    The habit's pairs are unique, so that there is nothing to add up.
+    """
     nodes, names = [case.model(case.training_batch()).grad_fn], set()
     while nodes:
         node = nodes.pop()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_shop import Shop
 
 from seasonrec.data.context.calendar import CalendarContext
 from seasonrec.data.datasets.synthetic import Synthetic
@@ -16,33 +17,43 @@ from seasonrec.models.season.last_year import LastYearSeason
 from seasonrec.models.season.text import date_in_words
 
 
+@pytest.fixture(scope="module")
+def first_year(tmp_path_factory):
+    """A shop whose log begins in May and ends in December of one year."""
+    folder = tmp_path_factory.mktemp("first_year")
+    source = Synthetic(num_users=24, num_items=30, num_days=240, first_date="2017-05-01")
+    log = prepare(source, folder, progress=lambda line: None)
+    split = TimeSplit().resolve(log)
+    return Shop(log, split, spec_of(log, split), folder)
+
+
 def _at(log, days_after_start):
     times_s = int(log.event_times_s.min()) + np.asarray(days_after_start, dtype=np.int64) * SECONDS_PER_DAY
     return Requests(np.zeros(len(times_s), dtype=np.int64), times_s, times_s, np.full(len(times_s), -1))
 
 
-def _trained_calendar(shop):
+def _trained_calendar(first_year):
     """Every weight away from zero, as after any training."""
     torch.manual_seed(0)
-    season = CalendarSeason(facts=shop.facts())
+    season = CalendarSeason(facts=first_year.facts())
     torch.nn.init.normal_(season.phase.weight)
     torch.nn.init.normal_(season.condition.weight)
     return season
 
 
-def test_yearly_harmonics_are_silent_until_the_log_holds_a_full_cycle(shop):
-    season = _trained_calendar(shop)
-    context = CalendarContext().bind(shop.log, shop.spec)
-    features = season._features(context(_at(shop.log, [0, 100, 239, 355, 364, 380])))
+def test_yearly_harmonics_are_silent_until_the_log_holds_a_full_cycle(first_year):
+    season = _trained_calendar(first_year)
+    context = CalendarContext().bind(first_year.log, first_year.spec)
+    features = season._features(context(_at(first_year.log, [0, 100, 239, 355, 364, 380])))
     year = features[:, : 2 * season.num_harmonics].abs().sum(1)
     assert year[:4].tolist() == [0.0] * 4  # exactly: Adam makes full steps of the smallest gradient
     assert 0 < year[4] < year[5]
 
 
-def test_training_on_part_of_a_year_leaves_harmonics_and_own_ramps_untouched(shop):
-    season = _trained_calendar(shop)
-    calendar = CalendarContext().bind(shop.log, shop.spec)(_at(shop.log, range(0, 230)))
-    query, items = torch.randn(len(calendar.day), 16), torch.randn(shop.log.num_items, 16)
+def test_training_on_part_of_a_year_leaves_harmonics_and_own_ramps_untouched(first_year):
+    season = _trained_calendar(first_year)
+    calendar = CalendarContext().bind(first_year.log, first_year.spec)(_at(first_year.log, range(0, 230)))
+    query, items = torch.randn(len(calendar.day), 16), torch.randn(first_year.log.num_items, 16)
     effect = season(query, items, {"calendar": calendar})
     (effect.query.square().sum() + effect.scores.square().sum()).backward()
     own_ramps = slice(2 * season.num_harmonics + 7 + 2, -1)
@@ -70,9 +81,9 @@ def test_a_holidays_own_ramp_needs_an_earlier_occurrence(tmp_path):
     assert second.holiday_known[0, name] == 1
 
 
-def test_last_year_is_refused_on_a_log_of_one_year(shop):
+def test_last_year_is_refused_on_a_log_of_one_year(first_year):
     with pytest.raises(ValueError, match=r"season=last_year reads the same season of last year.*got 0\.\d\d; choose"):
-        LastYearSeason(facts=shop.facts())
+        LastYearSeason(facts=first_year.facts())
 
 
 def test_last_year_sees_what_sold_a_year_ago_and_nothing_of_this_year(tmp_path):

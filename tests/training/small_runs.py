@@ -54,6 +54,7 @@ class WatchedModule(RecommenderModule):
         super().__init__(*args)
         self.watch = watch
         self.curve = Curve()
+        self.keep: dict[int, dict[str, Tensor]] | None = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self.watch(("batch_start", self.current_epoch, batch_idx))
@@ -67,6 +68,8 @@ class WatchedModule(RecommenderModule):
     def on_train_epoch_end(self) -> None:
         metrics = self.trainer.callback_metrics
         self.curve.values[self.current_epoch] = {k: float(v) for k, v in metrics.items() if k.startswith("val/")}
+        if self.keep is not None:
+            self.keep[self.current_epoch] = {name: weight.clone() for name, weight in self.state_dict().items()}
         self.watch(("epoch_end", self.current_epoch, -1))
 
 
@@ -115,6 +118,7 @@ def small_run(
     options: TrainerOptions = OPTIONS,
     curve: Curve | None = None,
     learning_rate: float = 0.01,
+    keep: dict[int, dict[str, Tensor]] | None = None,
 ) -> SmallRun:
     """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it."""
     L.seed_everything(7, verbose=False)
@@ -122,7 +126,7 @@ def small_run(
     loader = small_loader(shop, model)
     optimizer = AdamWOptions(learning_rate=learning_rate)
     module = WatchedModule(model, optimizer, validation_metrics, run_dir, watch=watch)
-    module.curve = curve or Curve()
+    module.curve, module.keep = curve or Curve(), keep
     result = fit(module, loader, SmallValidation(shop, model), options, run_dir)
     last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     return SmallRun(result, module.state_dict(), module.curve.values, last)

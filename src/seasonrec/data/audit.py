@@ -21,11 +21,13 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.loader import BatchBuilder
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
-from seasonrec.data.spec import DataSpec
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.data.splits import Split
 
 SAMPLE = 64
 """Requests of each part that are looked at, evenly spread and always with the last."""
+
+FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
 
 
 class LeakError(ValueError):
@@ -123,11 +125,15 @@ def _check_requests(
 
 
 def replace_future(log: EventLog, moment_s: int) -> EventLog:
-    """The same log with every item at or after a moment moved on by half the catalogue."""
-    items = np.array(log.event_items)
-    late = log.event_times_s >= moment_s
+    """The same log with every item at or after a moment moved on by half the catalogue, and its time by three days."""
+    items, event_times_s, basket_times_s = (
+        np.array(a) for a in (log.event_items, log.event_times_s, log.basket_times_s)
+    )
+    late = event_times_s >= moment_s
     items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
-    return replace(log, event_items=items)
+    event_times_s[late] += FUTURE_SHIFT_S
+    basket_times_s[basket_times_s >= moment_s] += FUTURE_SHIFT_S
+    return replace(log, event_items=items, event_times_s=event_times_s, basket_times_s=basket_times_s)
 
 
 def _sample(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> Requests:

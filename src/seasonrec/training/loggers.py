@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 
@@ -81,6 +80,8 @@ class WandbLog:
                 "logger.mode=online needs a Weights & Biases key, found none; run `wandb login`, set WANDB_API_KEY, "
                 "or choose logger.mode=offline."
             )
+        import wandb  # slow to import, and needed here alone
+
         config = {**run.config, "fingerprint": run.fingerprint, "study": run.group}
         return WandbLogger(
             project=self.project,

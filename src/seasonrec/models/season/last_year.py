@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.data.context.base import Context
@@ -34,4 +35,4 @@ class LastYearSeason(nn.Module):
     def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
         lift: LastYear = context[self.context.name]
         scores = self.weight[0] * lift.item + self.weight[1] * lift.category  # (Q, V)
-        return SeasonEffect(query, scores[lift.row])
+        return SeasonEffect(query, F.embedding(lift.row, scores))

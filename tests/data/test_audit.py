@@ -1,0 +1,142 @@
+"""The leak auditor: passes a sound log, refuses each kind of leak."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from small_shop import Shop
+
+from seasonrec.data.audit import LeakError, audit, replace_future
+from seasonrec.data.context.base import Context
+from seasonrec.data.context.calendar import CalendarContext
+from seasonrec.data.context.last_year import LastYearContext
+from seasonrec.data.context.momentum import MomentumContext
+from seasonrec.data.context.own_history import OwnHistoryContext
+from seasonrec.data.facts import Facts
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import DataSpec
+from seasonrec.data.splits import Split
+
+DAY = 86_400
+CONTEXTS: dict[str, Context] = {
+    "own_history": OwnHistoryContext(),
+    "momentum": MomentumContext(),
+    "calendar": CalendarContext(),
+    "last_year": LastYearContext(),
+}
+
+
+def run(shop: Shop, contexts: dict[str, Context] = CONTEXTS, horizon_s: int = 0, **other: Any) -> list[str]:
+    given = {"log": shop.log, "spec": shop.spec, "split": shop.split, "facts": shop.facts()} | other
+    return audit(given["log"], given["spec"], given["split"], given["facts"], contexts, horizon_s)
+
+
+@pytest.mark.parametrize("horizon_days", [0, 14])
+def test_sound_log_passes(shop: Shop, horizon_days: int) -> None:
+    lines = run(shop, horizon_s=horizon_days * DAY)
+    assert len(lines) == 4
+    assert any("['calendar', 'last_year', 'momentum', 'own_history']" in line for line in lines)
+
+
+@dataclass(frozen=True)
+class Peek:
+    tensor: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PeekingContext:
+    """Hands out whatever ``look`` finds in the log."""
+
+    look: Callable[[EventLog, Requests], NDArray[Any]]
+    name: str = "peek"
+
+    def bind(self, log: EventLog, spec: DataSpec) -> Callable[[Requests], Peek]:
+        return lambda requests: Peek(torch.from_numpy(np.asarray(self.look(log, requests))))
+
+
+def first_target(log: EventLog, requests: Requests) -> NDArray[Any]:
+    return log.event_items[log.basket_offsets[requests.baskets]]
+
+
+def next_visit(log: EventLog, requests: Requests) -> NDArray[Any]:
+    following = log.baskets_before(requests.users, requests.known_until_s + 1)
+    return log.basket_times_s[np.minimum(following, log.num_baskets - 1)]
+
+
+def sales(log: EventLog, chosen: list[NDArray[np.bool_]]) -> NDArray[Any]:
+    return np.stack([np.bincount(log.event_items[events], minlength=log.num_items) for events in chosen])
+
+
+def sales_up_to_the_request(log: EventLog, requests: Requests) -> NDArray[Any]:
+    return sales(log, [log.event_times_s <= time_s for time_s in requests.times_s])
+
+
+def all_sales(log: EventLog, requests: Requests) -> NDArray[Any]:
+    return sales(log, [log.event_times_s > 0 for _ in requests.times_s])
+
+
+@pytest.mark.parametrize("look", [first_target, next_visit, sales_up_to_the_request, all_sales])
+def test_context_that_reads_the_future(shop: Shop, look: Callable[..., Any]) -> None:
+    message = r"a target visible in its own input: context\.peek\.tensor of training requests up to second \d+ changes"
+    with pytest.raises(LeakError, match=message):
+        run(shop, {"peek": PeekingContext(look)})
+
+
+def test_context_that_ignores_the_horizon(shop: Shop) -> None:
+    def sales_before_the_request(log: EventLog, requests: Requests) -> NDArray[Any]:
+        return sales(log, [log.event_times_s < time_s for time_s in requests.times_s])
+
+    peek: dict[str, Context] = {"peek": PeekingContext(sales_before_the_request)}
+    assert run(shop, peek)
+    with pytest.raises(LeakError, match=r"context\.peek\.tensor of training requests"):
+        run(shop, peek, horizon_s=30 * DAY)
+
+
+@pytest.mark.parametrize("name", ["item_train_counts", "item_interval_days"])
+def test_statistic_from_after_the_cut(shop: Shop, name: str) -> None:
+    late = Facts.of(shop.log, replace(shop.spec, train_until_s=shop.spec.last_time_s), 16, 12, shop.cache_dir)
+    facts = replace(shop.facts(), **{name: getattr(late, name)})
+    message = rf"statistics from after the cut: facts\.{name} changes when the events from second \d+ on are replaced"
+    with pytest.raises(LeakError, match=message):
+        run(shop, facts=facts)
+
+
+def test_basket_from_after_the_cut_in_training(shop: Shop) -> None:
+    class Greedy(Split):
+        def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
+            return np.arange(log.num_baskets)
+
+    split = Greedy(**vars(shop.split))
+    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
+        run(shop, split=split)
+
+
+@pytest.mark.parametrize("shift_s", [-1, 1])
+def test_item_first_seen_at_a_wrong_time(shop: Shop, shift_s: int) -> None:
+    first_seen = shop.log.item_first_seen_s + shift_s * (np.arange(shop.log.num_items) == 4)
+    log = replace(shop.log, item_first_seen_s=first_seen)
+    name = shop.log.items["item_id"][4]
+    with pytest.raises(
+        LeakError, match=rf"an item ranked before it existed: item '{name}' is said to be first seen at"
+    ):
+        run(shop, log=log, facts=replace(shop, log=log).facts())
+
+
+def test_replaced_future_leaves_the_past_and_the_order(shop: Shop) -> None:
+    log = shop.log
+    moment = int(log.basket_times_s[50])
+    other = replace_future(log, moment)
+    past = log.event_times_s < moment
+    assert (other.event_items[past] == log.event_items[past]).all()
+    assert (other.event_times_s[past] == log.event_times_s[past]).all()
+    assert (other.event_items[~past] != log.event_items[~past]).all()
+    assert (other.event_times_s[~past] > log.event_times_s[~past]).all()
+    assert (other.basket_times_s == other.event_times_s[other.basket_offsets[:-1]]).all()
+    for user in range(log.num_users):
+        own = other.event_times_s[log.user_offsets[user] : log.user_offsets[user + 1]]
+        assert (np.diff(own) >= 0).all()

@@ -1,0 +1,67 @@
+"""Local days, weekdays and holidays."""
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+
+from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+
+
+def day_number(text: str) -> int:
+    return (date.fromisoformat(text) - date(1970, 1, 1)).days
+
+
+def seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("utc", "local"),
+    [
+        ("2017-03-12T04:59:59", "2017-03-11"),  # the night in which New York's clocks go forward: UTC-5 until 07:00
+        ("2017-03-12T05:00:00", "2017-03-12"),
+        ("2017-03-13T03:59:59", "2017-03-12"),  # UTC-4 from then on: midnight comes an hour earlier
+        ("2017-03-13T04:00:00", "2017-03-13"),
+        ("2017-11-05T03:59:59", "2017-11-04"),  # the night in which they go back
+        ("2017-11-05T04:00:00", "2017-11-05"),
+        ("2017-11-06T04:59:59", "2017-11-05"),
+        ("2017-11-06T05:00:00", "2017-11-06"),
+    ],
+)
+def test_local_day_around_a_change_of_clocks(utc: str, local: str) -> None:
+    assert local_days(np.asarray([seconds(utc)]), "America/New_York").tolist() == [day_number(local)]
+
+
+def test_local_day_east_of_greenwich_and_before_1970() -> None:
+    assert local_days(np.asarray([seconds("2017-05-01T20:00:00")]), "Asia/Tokyo").tolist() == [day_number("2017-05-02")]
+    assert local_days(np.asarray([-1]), "UTC").tolist() == [-1]
+
+
+def test_weekdays_begin_on_monday() -> None:
+    days = np.asarray([day_number("2017-11-20"), day_number("2017-11-26"), -1])
+    assert weekdays(days).tolist() == [0, 6, 2]  # 31 December 1969 was a Wednesday
+
+
+def test_holidays_of_the_united_states() -> None:
+    found = holiday_days("US", 2016, 2017)
+    assert found["Thanksgiving Day"] == (day_number("2016-11-24"), day_number("2017-11-23"))
+    assert found["Christmas Day"] == (day_number("2016-12-25"), day_number("2017-12-25"))
+    assert found["Halloween"] == (day_number("2016-10-31"), day_number("2017-10-31"))
+    assert list(found) == sorted(found)
+    assert not [name for name in found if "observed" in name]
+
+
+def test_no_country_has_no_holidays() -> None:
+    assert holiday_days(None, 2016, 2017) == {}
+
+
+def test_unknown_country() -> None:
+    with pytest.raises(ValueError, match=r"country must be an ISO 3166 code .* got 'Atlantis'; set data\.country"):
+        holiday_days("Atlantis", 2016, 2017)
+
+
+def test_signed_distances() -> None:
+    days = np.asarray([80, 99, 100, 101, 150, 151, 200, 260])
+    assert signed_distances(days, (100, 200)).tolist() == [-20, -1, 0, 1, 50, -49, 0, 60]
+    assert signed_distances(days, (100,)).tolist() == (days - 100).tolist()

@@ -1,0 +1,82 @@
+"""The calendar of requests: days, holidays, what training has not seen, gaps."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+from small_shop import Shop
+
+from seasonrec.data.context.calendar import FAR_DAYS, CalendarContext, RequestCalendar, holiday_names
+from seasonrec.data.requests import Requests
+from seasonrec.data.spec import SECONDS_PER_DAY
+
+
+def seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def calendar_of(shop: Shop, *utc: str, user: int = 0) -> RequestCalendar:
+    times = np.asarray([seconds(text) for text in utc])
+    return CalendarContext().bind(shop.log, shop.spec)(Requests(times * 0 + user, times, times, times * 0 - 1))
+
+
+def test_day_is_that_of_the_log_s_time_zone(shop: Shop) -> None:
+    calendar = calendar_of(shop, "2017-03-12T04:59:59", "2017-03-12T05:00:00", "2017-03-13T03:59:59")
+    sunday = (date(2017, 3, 12) - date(1970, 1, 1)).days
+    assert calendar.day.tolist() == [sunday - 1, sunday, sunday]
+    assert calendar.weekday.tolist() == [5, 6, 6]
+
+
+def test_phase_turns_once_a_year(shop: Shop) -> None:
+    calendar = calendar_of(shop, "2016-12-31T12:00:00", "2017-01-01T12:00:00", "2017-07-02T12:00:00")
+    phase = calendar.year_phase.numpy()
+    assert (phase >= 0).all()
+    assert (phase < 2 * np.pi).all()
+    steps = np.diff(np.unwrap(phase))
+    np.testing.assert_allclose(steps, 2 * np.pi / 365.2425 * np.asarray([1, 182]), atol=1e-5)
+
+
+def test_holiday_distances(shop: Shop) -> None:
+    names = holiday_names(shop.spec)
+    calendar = calendar_of(shop, "2017-11-20T17:00:00", "2017-11-23T17:00:00", "2017-12-27T17:00:00")
+    assert calendar.holiday_days.shape == (3, len(names))
+    assert calendar.holiday_days[:, names.index("Thanksgiving Day")].tolist() == [-3, 0, 34]
+    assert calendar.holiday_days[:, names.index("Christmas Day")].tolist() == [-35, -32, 2]
+    assert calendar.holiday_days[:, names.index("New Year's Day")].tolist() == [-42, -39, -5]
+    assert calendar.holiday_days[:, names.index("Independence Day")].tolist() == [FAR_DAYS] * 3
+
+
+def test_no_country_has_no_holiday_columns(shop: Shop) -> None:
+    spec = replace(shop.spec, country=None)
+    calendar = CalendarContext().bind(shop.log, spec)(shop.some_requests(4))
+    assert calendar.holiday_days.shape == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("utc", "days"),
+    [
+        ("2017-05-10T17:00:00", 0),  # inside
+        ("2018-05-10T17:00:00", 0),  # the same days a year on
+        ("2017-07-04T17:00:00", 3),  # training ends on 1 July
+        ("2017-02-20T17:00:00", 9),  # and began on 1 March
+        ("2018-02-20T17:00:00", 9),
+    ],
+)
+def test_unseen_days(shop: Shop, utc: str, days: int) -> None:
+    spec = replace(
+        shop.spec, first_time_s=seconds("2017-03-01T17:00:00"), train_until_s=seconds("2017-07-02T04:00:00")
+    )  # the cut is New York's midnight, and no part of 2 July is training
+    times = np.asarray([seconds(utc)])
+    calendar = CalendarContext().bind(shop.log, spec)(Requests(times * 0, times, times, times * 0 - 1))
+    assert float(calendar.unseen_days[0]) == pytest.approx(days, abs=0.5)
+
+
+def test_gap_since_the_last_known_event(shop: Shop) -> None:
+    log = shop.log
+    second = log.user_baskets[:1] + 1
+    gap_s = int(log.basket_times_s[1] - log.basket_times_s[0])
+    context = CalendarContext().bind(log, shop.spec)
+    assert float(context(Requests.of_baskets(log, second)).gap_days[0]) == pytest.approx(gap_s / SECONDS_PER_DAY)
+    assert context(Requests.of_baskets(log, second, gap_s)).gap_days.tolist() == [365.0]  # the first is not known yet
+    assert context(Requests.of_baskets(log, second - 1)).gap_days.tolist() == [365.0]
