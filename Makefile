@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 STUDY := experiments/01_first_season
 # One thread a process: more wait for each other at every step, and a busy neighbour makes them wait long.
 THREADS ?= 1
+WORKERS ?= 2
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
@@ -41,7 +42,7 @@ layers: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 unit: $(INSTALLED)  ## The tests alone.
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
 
 demo: $(INSTALLED)  ## A small ablation study on real data, to a finished table in runs/demo.
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/seasonrec ablate $(STUDY)/demo.yaml run_dir=runs/demo

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from small_log import ITEMS, of_table, replaced, write_csv, write_log
+from small_log import ITEMS, SMALL, of_table, write_csv, write_log
 
 from seasonrec.cli import main
 from seasonrec.data.tables import DataError
@@ -137,9 +137,9 @@ def test_events_after_the_request_are_not_read(ask: Ask, tmp_path: Path) -> None
 
 
 def test_events_of_a_dataset_that_is_no_table(tmp_path: Path) -> None:
-    overrides = replaced(of_table(tmp_path, tmp_path / "run")[3:], ["data=synthetic"])
     sizes = ("data.num_users=8", "data.num_items=20", "data.num_days=100")
-    assert main(["train", *overrides, *sizes]) == 0
+    folders = (f"cache_dir={tmp_path / 'cache'}", f"run_dir={tmp_path / 'run'}")
+    assert main(["train", "data=synthetic", *sizes, *folders, *SMALL]) == 0
     path = write_csv(tmp_path / "newer.csv", EVENT_COLUMNS, [("fresh", "item_00003", "2016-04-08")])
     output = tmp_path / "lists.csv"
     arguments = (f"checkpoint={tmp_path / 'run'}", "users=all", "date=2016-04-12", f"events={path}", f"output={output}")

@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
-    except Exception as error:
-        if not _is_ours(error):
+    except (RefusedAlone, Exception) as error:
+        if isinstance(error, Exception) and not _is_ours(error):
             raise
         print(f"seasonrec {name}: {error}", file=sys.stderr)
         return 2
@@ -53,6 +53,10 @@ def _overview() -> str:
 
 class Refused(Exception):
     """A message of a job for the user. Of our own class and plain text, so that it also comes back from a process."""
+
+
+class RefusedAlone(BaseException):
+    """The same of the only job of a command. Not an Exception, which Hydra would announce with a line of its own."""
 
 
 def _is_ours(error: Exception) -> bool:
@@ -129,7 +133,8 @@ def _job(command: Command, node: DictConfig) -> None:
     except Exception as error:
         if not _is_ours(error):
             raise
-        raise Refused(str(error)) from None
+        alone = HydraConfig.get().mode == RunMode.RUN
+        raise (RefusedAlone if alone else Refused)(str(error)) from None
 
 
 def _shares_run_dir() -> bool:

@@ -50,6 +50,16 @@ def cache_dir_of(config: dict[str, Any]) -> Path:
     return Path(config["cache_dir"]) if config["cache_dir"] else default_cache_dir()
 
 
+def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the files of its data and its cache named from the root, for readers in other folders."""
+    data = {
+        key: str(Path(value).absolute()) if isinstance(value, str) and Path(value).is_file() else value
+        for key, value in config["data"].items()
+    }
+    cache_dir = config["cache_dir"] and str(Path(config["cache_dir"]).expanduser().absolute())
+    return {**config, "data": data, "cache_dir": cache_dir}
+
+
 def open_data(config: dict[str, Any], progress: Callable[[str], None] = print) -> OpenData:
     """Prepares the dataset (or finds it prepared) and cuts it.
 

@@ -17,7 +17,7 @@ from seasonrec.data.requests import Requests
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, print_table
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data
+from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
 from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
@@ -34,6 +34,7 @@ def run(config: dict[str, Any]) -> None:
     Args:
         config: The complete configuration, as accepted by the preflight.
     """
+    config = with_absolute_paths(config)
     run_dir = Path(config["run_dir"])
     options: TrainerOptions = build(config["trainer"])()
     if options.num_threads is not None:

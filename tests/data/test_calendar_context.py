@@ -56,20 +56,27 @@ def test_no_country_has_no_holiday_columns(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("utc", "days"),
     [
-        ("2017-05-10T17:00:00", 0),  # inside
-        ("2018-05-10T17:00:00", 0),  # the same days a year on
-        ("2017-07-04T17:00:00", 3),  # training ends on 1 July
-        ("2017-02-20T17:00:00", 9),  # and began on 1 March
-        ("2018-02-20T17:00:00", 9),
+        ("2017-03-01T17:00:00", 365.2425),  # the log's first day
+        ("2017-05-10T17:00:00", 295.2425),
+        ("2018-03-01T04:59:00", 1.2425),  # still 28 February in New York
+        ("2018-03-02T17:00:00", 0.0),
+        ("2019-07-04T17:00:00", 0.0),
     ],
 )
-def test_unseen_days(shop: Shop, utc: str, days: int) -> None:
-    spec = replace(
-        shop.spec, first_time_s=seconds("2017-03-01T17:00:00"), train_until_s=seconds("2017-07-02T04:00:00")
-    )  # the cut is New York's midnight, and no part of 2 July is training
+def test_days_that_the_log_would_have_to_begin_earlier(shop: Shop, utc: str, days: float) -> None:
+    spec = replace(shop.spec, first_time_s=seconds("2017-03-01T17:00:00"))
     times = np.asarray([seconds(utc)])
     calendar = CalendarContext().bind(shop.log, spec)(Requests(times * 0, times, times, times * 0 - 1))
-    assert float(calendar.unseen_days[0]) == pytest.approx(days, abs=0.5)
+    assert float(calendar.unseen_days[0]) == pytest.approx(days, abs=1e-3)
+
+
+def test_a_holiday_is_known_where_the_log_holds_the_one_before(shop: Shop) -> None:
+    spec = replace(shop.spec, first_time_s=seconds("2016-12-01T17:00:00"))
+    times = np.asarray([seconds(text) for text in ("2017-11-20T17:00:00", "2017-12-20T17:00:00")])
+    calendar = CalendarContext().bind(shop.log, spec)(Requests(times * 0, times, times, times * 0 - 1))
+    names = holiday_names(spec)
+    assert calendar.holiday_known[:, names.index("Thanksgiving Day")].tolist() == [0, 0]  # 24 November 2016
+    assert calendar.holiday_known[:, names.index("Christmas Day")].tolist() == [1, 1]
 
 
 def test_gap_since_the_last_known_event(shop: Shop) -> None:

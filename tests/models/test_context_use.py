@@ -63,7 +63,7 @@ def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
     nothing = partial(Careless, (CalendarContext(),), ())
     model = model_with(shop, partial(CombinedSeason, MomentumSeason, nothing, NoSeason))
     batch = shop.builder(model.contexts())(shop.some_requests(3))
-    with pytest.raises(ContextError, match=r"season\.parts\.calendar \(Careless\) declares context 'calendar'"):
+    with pytest.raises(ContextError, match=r"season\.calendar \(Careless\) declares context 'calendar'"):
         check_contexts(model, batch)
 
 

@@ -76,7 +76,7 @@ def test_an_offline_run_of_wandb_holds_config_group_slices_and_table(files: Path
         for metric, value in values.items():
             assert logged[f"test/{name}/{metric}"] == pytest.approx(value)
     assert {"val/bits", "val/ndcg@10"} <= logged.keys()
-    table = json.loads((path.parent / "files" / logged["slices"]["path"]).read_text())
+    table = json.loads((path.parent / "files" / logged["slices.path"]).read_text())
     rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["data"]}
     assert rows.keys() == metrics["slices"].keys()
     assert rows["all"]["ndcg@10"] == pytest.approx(metrics["slices"]["all"]["ndcg@10"])

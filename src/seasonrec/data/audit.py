@@ -126,9 +126,8 @@ def _check_requests(
 
 def replace_future(log: EventLog, moment_s: int) -> EventLog:
     """The same log with every item at or after a moment moved on by half the catalogue, and its time by three days."""
-    items, event_times_s, basket_times_s = (
-        np.array(a) for a in (log.event_items, log.event_times_s, log.basket_times_s)
-    )
+    items = np.array(log.event_items)
+    event_times_s, basket_times_s = np.array(log.event_times_s), np.array(log.basket_times_s)
     late = event_times_s >= moment_s
     items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
     event_times_s[late] += FUTURE_SHIFT_S

@@ -113,11 +113,13 @@ def _has_key() -> bool:
 def log_results(logger: Logger | None, slices: dict[str, dict[str, float]]) -> None:
     """Sends the final metrics to a tracker, by slice, and as one table where the tracker knows tables.
 
+    The CSV file keeps the curves alone: the run's own ``metrics.json`` holds these numbers already.
+
     Args:
         logger: What ``open`` gave.
         slices: Slice to metric to value.
     """
-    if logger is None:
+    if logger is None or isinstance(logger, CSVLogger):
         return
     flat = {f"test/{name}/{metric}": value for name, values in slices.items() for metric, value in values.items()}
     logger.log_metrics(flat)

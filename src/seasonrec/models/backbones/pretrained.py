@@ -39,7 +39,6 @@ class PretrainedBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.model = load_model(name, num_layers, random=weights == "random", causal=True)
-        _drop_word_vectors(self.model)
         width = self.model.config.hidden_size
         self.inward = nn.Linear(facts.embedding_dim, width)
         self.outward = nn.Linear(width, facts.embedding_dim)
@@ -47,6 +46,7 @@ class PretrainedBackbone(nn.Module):
         for parameter_name, parameter in self.model.named_parameters():
             is_norm = "norm" in parameter_name.lower() or "ln_" in parameter_name
             parameter.requires_grad_(tuned == "all" or (tuned == "norms" and is_norm))
+        _drop_unread_weights(self.model)
 
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
         vectors = self.dropout(self.inward(inputs))
@@ -54,7 +54,9 @@ class PretrainedBackbone(nn.Module):
         return self.outward(output.last_hidden_state)
 
 
-def _drop_word_vectors(model: nn.Module) -> None:
-    """Frees the word embeddings, which nothing reads when the inputs are vectors."""
+def _drop_unread_weights(model: nn.Module) -> None:
+    """Frees the word embeddings, which nothing reads when the inputs are vectors, and the pooler of BERT types."""
     embedding = model.get_input_embeddings()  # type: ignore[operator]  # a method of every transformers model
     embedding.weight = nn.Parameter(embedding.weight[:1].detach().clone(), requires_grad=False)
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]

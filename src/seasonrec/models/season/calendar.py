@@ -49,7 +49,7 @@ class CalendarSeason(nn.Module):
         - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
     """
 
-    is_major: Tensor
+    major: Tensor
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class CalendarSeason(nn.Module):
         self.num_harmonics = num_harmonics
         self.coverage_days = coverage_days
         names = holiday_names(facts.spec)
-        is_major = torch.tensor([name in major for name in names], dtype=torch.bool)
-        self.register_buffer("is_major", is_major, persistent=False)
+        places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
+        self.register_buffer("major", places, persistent=False)
         self.ramps = HolidayRamps(len(names))
         num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 1
         self.condition = nn.Linear(num_features, facts.embedding_dim, bias=False)
@@ -94,7 +94,7 @@ class CalendarSeason(nn.Module):
     def _holidays(self, calendar: RequestCalendar) -> tuple[Tensor, Tensor]:
         """``(N, 2)`` the shared ramp up and down, and ``(N, 2 H)`` the holidays' own."""
         each = self.ramps(calendar.holiday_days)  # (N, H, 2)
-        major = each[:, self.is_major]
+        major = each.index_select(1, self.major)
         shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
         return shared, (each * calendar.holiday_known[..., None]).flatten(1)
 
