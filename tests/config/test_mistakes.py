@@ -245,7 +245,7 @@ def test_all_mistakes_in_one_message(composer: Composer) -> None:
     assert message.startswith("8 mistakes in the configuration, nothing was run:\n  ")
     for part in (
         "backbone = sasrek: unknown option; did you mean 'sasrec'?",
-        "season = sommer: unknown option; valid names: calendar, combined, momentum, none, text",
+        "season = sommer: unknown option; valid names: calendar, combined, last_year, momentum",
         "seed = 'one': must be int",
         "loader.batchsize = 3: unknown key of seasonrec.data.loader.LoaderOptions; did you mean 'batch_size'?",
         "+extra=1: '+' adds keys",

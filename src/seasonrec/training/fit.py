@@ -25,6 +25,7 @@ NOISE = (
     ".*does not have many workers.*",  # batches are built from arrays, without workers
     ".*LeafSpec.*",  # a deprecation between Lightning and torch
     ".*smaller than the logging interval.*",
+    ".*in eval mode at the start of training.*",  # a language model's own dropout stays off on purpose
     ".*GPU available but not used.*",  # trainer=cpu was asked for
 )
 """Warnings that tell a user nothing they could act on."""

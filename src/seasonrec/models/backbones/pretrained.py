@@ -14,7 +14,8 @@ class PretrainedBackbone(nn.Module):
     """A pretrained language model reads item vectors in place of word vectors, through ``inputs_embeds``.
 
     Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that one window serves several requests
-    and no request reads what comes after it. Two projections lead from the width ``D`` to the model's and back.
+    and no request reads what comes after it. Two projections lead from the width ``D`` to the model's and back. The
+    model's own dropout stays off, tuned or not; the inputs' dropout stands in for it.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.pretrained.resolve`.
