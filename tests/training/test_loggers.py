@@ -108,6 +108,12 @@ def test_csv_keeps_the_curves(files: Path, tmp_path: Path) -> None:
     assert all(0 < float(row["val/bits"]) < 20 and 0 <= float(row["val/ndcg@10"]) <= 1 for row in validations)
 
 
+def test_csv_of_a_run_that_goes_on_leaves_the_curves_before(files: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert main(of_table(files, tmp_path / "run", "logger=csv")) == 0
+    assert "val/bits" in (tmp_path / "run" / "curves" / "metrics.csv").read_text(encoding="utf-8")
+
+
 def test_tensorboard_keeps_the_curves(files: Path, tmp_path: Path) -> None:
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     assert main(of_table(files, tmp_path / "run", "logger=tensorboard", "trainer.max_epochs=2")) == 0

@@ -40,10 +40,11 @@ class NoLogger:
 
 @dataclass(frozen=True)
 class CsvLogger:
-    """Curves as ``curves/metrics.csv`` in the run's folder."""
+    """Curves as ``curves/metrics.csv`` in the run's folder; a run that goes on after a kill adds ``curves_2``, ..."""
 
     def open(self, run: RunIdentity) -> Logger | None:
-        return CSVLogger(run.run_dir, name="", version="curves")
+        starts = 1 + len(list(run.run_dir.glob("curves*")))
+        return CSVLogger(run.run_dir, name="", version="curves" if starts == 1 else f"curves_{starts}")
 
 
 @dataclass(frozen=True)
