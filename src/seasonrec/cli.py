@@ -130,7 +130,7 @@ def _job(command: Command, node: DictConfig) -> None:
         if command.schema == RUN_SCHEMA and _shares_run_dir():
             config["run_dir"] = HydraConfig.get().runtime.output_dir
         command.run(config)
-    except Exception as error:
+    except Exception as error:  # any may be a message of ours; every other one is raised again
         if not _is_ours(error):
             raise
         alone = HydraConfig.get().mode == RunMode.RUN

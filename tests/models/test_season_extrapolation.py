@@ -1,11 +1,14 @@
 """What a season part says of a time of year that the log has not been to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from small_shop import Shop
 
 from seasonrec.data.context.calendar import CalendarContext
+from seasonrec.data.context.last_year import LastYearContext, request_and_known_days, window_a_year_ago
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.data.facts import Facts
@@ -96,6 +99,18 @@ def test_last_year_sees_what_sold_a_year_ago_and_nothing_of_this_year(tmp_path):
     share = (counts[500] + 1) / (counts[500] + 1).sum()
     expected = np.log((around + 5.0) / (share * around.sum() + 5.0))
     torch.testing.assert_close(lift.item[0], torch.from_numpy(expected).float())
+
+
+def test_last_year_stays_with_the_request_when_the_history_ends_earlier(tmp_path):
+    log = prepare(Synthetic(num_users=30, num_items=12, num_days=800), tmp_path, progress=lambda line: None)
+    index = LastYearContext(half_window_days=3).bind(log, spec_of(log, TimeSplit().resolve(log)))
+    request = _at(log, [500])
+    earlier = replace(request, known_until_s=request.times_s - 56 * SECONDS_PER_DAY)
+    days, _ = request_and_known_days(index.counts, earlier)
+    assert days.tolist() == [[500, 444]]
+    before = index.counts.before
+    assert (window_a_year_ago(index.counts, days, 3) == before[500 - 364 + 4] - before[500 - 364 - 3]).all()
+    assert not (window_a_year_ago(index.counts, days, 3) == before[444 - 364 + 4] - before[444 - 364 - 3]).all()
 
 
 def test_a_date_in_words_names_the_season_and_the_feast():

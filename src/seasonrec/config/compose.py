@@ -160,7 +160,7 @@ def _resolved_child(node: DictConfig | ListConfig, key: Any, path: str, mistakes
     except InterpolationToMissingValueError:
         return Unresolved()  # the missing value is reported where it stands
     except OmegaConfBaseException as error:
-        written = OmegaConf.to_container(node)[key]  # type: ignore[index]
+        written = OmegaConf.to_container(node)[key]  # type: ignore[index]  # a list or a dict, as node is
         problem = f"cannot be resolved ({str(error).splitlines()[0]})"
         mistakes.append(Mistake(path, problem, "name an existing key in ${...}", str(written)))
         return Unresolved()

@@ -25,7 +25,6 @@ class Facts:
     Args:
         spec: What was found in the data.
         item_texts: ``V`` texts, in item order; the item's id where it has no text.
-        item_categories: ``(V,)`` int64.
         item_first_seen_s: ``(V,)`` int64.
         item_train_counts: ``(V,)`` float, events before the validation cut.
         item_interval_days: ``(V,)`` float, mean days between two purchases of the item by one user before the
@@ -37,7 +36,6 @@ class Facts:
 
     spec: DataSpec
     item_texts: tuple[str, ...]
-    item_categories: Tensor
     item_first_seen_s: Tensor
     item_train_counts: Tensor
     item_interval_days: Tensor
@@ -54,7 +52,6 @@ class Facts:
         return Facts(
             spec=spec,
             item_texts=tuple(texts),
-            item_categories=torch.from_numpy(log.item_categories.astype(np.int64)),
             item_first_seen_s=torch.from_numpy(log.item_first_seen_s.astype(np.int64)),
             item_train_counts=torch.from_numpy(counts.astype(np.float32)),
             item_interval_days=torch.from_numpy(_mean_intervals(log, before_cut) / SECONDS_PER_DAY).float(),

@@ -84,7 +84,7 @@ def _from_numbers(column: pl.Series, time_format: str, place: str) -> tuple[pl.S
 
 
 def _recognised_unit(numbers: pl.Series, place: str) -> str:
-    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]  # numbers, never null here
     if low >= _SECONDS_FROM and high < _MILLISECONDS_FROM:
         return "s"
     if low >= _MILLISECONDS_FROM and high < _TOO_LARGE:

@@ -74,7 +74,7 @@ class SeasonalRecommender(nn.Module):
         """``(N, D)``: what the events before each request say.
 
         Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run
-        to run where torch has several CPU threads, and four times slower.
+        to run where torch has several CPU threads.
         """
         padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
         events = F.embedding(batch.item_ids, padded)  # (B, T, D)

@@ -117,7 +117,7 @@ def _within(row: Row, week: date) -> Row:
 
 def _place(day: date) -> float:
     """Where a day's first second lies on the time axis."""
-    return float(date2num(day))  # type: ignore[no-untyped-call]
+    return float(date2num(day))  # type: ignore[no-untyped-call]  # matplotlib's
 
 
 def _week_labels(weeks: Sequence[date]) -> list[str]:
@@ -134,7 +134,7 @@ def _line(panel: Axes, table: pl.DataFrame, name: str, look: dict[str, object], 
         panel.fill_between(places, table["low"], table["high"], color=str(look["color"]), alpha=0.18, linewidth=0)
     panel.plot(
         places, table["value"], label=spoken(name), linewidth=1.3, markersize=3.4, markeredgecolor="white",
-        markeredgewidth=0.5, **look,  # type: ignore[arg-type]
+        markeredgewidth=0.5, **look,  # type: ignore[arg-type]  # colour, marker, dash
     )  # fmt: skip
 
 

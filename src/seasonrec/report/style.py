@@ -71,7 +71,7 @@ def save(made: Figure, stem: Path) -> list[Path]:
 
 def quiet_grid(axes: Axes, along: str) -> None:
     """Thin grid lines behind the data."""
-    axes.grid(axis=along, color="#E6E6E6", linewidth=0.6)  # type: ignore[arg-type]
+    axes.grid(axis=along, color="#E6E6E6", linewidth=0.6)  # type: ignore[arg-type]  # 'x' or 'y'
     axes.set_axisbelow(True)
 
 

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.data.context.momentum import DailyCounts
+from seasonrec.data.calendar import local_days
+from seasonrec.data.context.momentum import DailyCounts, Lift, smoothed_share
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
@@ -55,39 +56,40 @@ class LastYearIndex:
     """Looks :class:`LastYear` up by day."""
 
     def __init__(self, log: EventLog, options: LastYearContext) -> None:
-        self.options = options
+        self.half_window_days = options.half_window_days
         self.counts = DailyCounts(log)
-        self.categories = np.asarray(log.item_categories, dtype=np.int64)
-        self.num_categories = int(self.categories.max()) + 1
+        self.lift = Lift(log, options.prior_events)
 
     def __call__(self, requests: Requests) -> LastYear:
-        days, row = np.unique(self.counts.known_days(requests), return_inverse=True)
-        window = window_a_year_ago(self.counts, days, self.options.half_window_days)
-        share = (self.counts.window(days, None) + 1.0) / (self.counts.window(days, None) + 1.0).sum(1, keepdims=True)
-        grouped = self._log_ratio(self._by_category(window), self._by_category(share))
+        days, row = request_and_known_days(self.counts, requests)
+        window = window_a_year_ago(self.counts, days, self.half_window_days)
+        item, category = self.lift(window, smoothed_share(self.counts.window(days[:, 1], None)))
         return LastYear(
             row=torch.from_numpy(row),
-            item=torch.from_numpy(self._log_ratio(window, share).astype(np.float32)),
-            category=torch.from_numpy(grouped[:, self.categories].astype(np.float32)),
+            item=torch.from_numpy(item.astype(np.float32)),
+            category=torch.from_numpy(category.astype(np.float32)),
         )
 
-    def _log_ratio(self, window: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
-        prior = self.options.prior_events
-        return np.log((window + prior) / (share * window.sum(1, keepdims=True) + prior))
 
-    def _by_category(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([np.bincount(self.categories, row, self.num_categories) for row in values])
+def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct ``(Q, 2)`` pairs of the request's day and the full days known at it, and each request's row ``(N,)``."""
+    asked = local_days(requests.times_s, counts.timezone) - counts.first_day
+    days, row = np.unique(np.stack([asked, counts.known_days(requests)], axis=1), axis=0, return_inverse=True)
+    return days, row.reshape(-1)
 
 
-def window_a_year_ago(counts: DailyCounts, days: NDArray[np.int64], half_window_days: int) -> NDArray[np.float64]:
-    """``(len(days), V)`` events around the day 364 days before each day of the log; 0 before the log begins.
+def window_a_year_ago(counts: DailyCounts, days: NDArray[np.int64], half_window_days: int) -> NDArray[np.int32]:
+    """``(Q, V)`` events around the day 364 days before each request's day; 0 before the log begins.
+
+    The season is that of the request, not of the day at which the readable history ends: a horizon moves only the end
+    of what is read.
 
     Args:
         counts: Daily counts of the log.
-        days: Full days of the log that are known.
-        half_window_days: Days on either side; at most 182, so that nothing of this year is read.
+        days: ``(Q, 2)``, see :func:`request_and_known_days`.
+        half_window_days: Days on either side.
     """
-    centre = days - YEAR_DAYS
-    stop = np.clip(centre + half_window_days + 1, 0, None)
-    start = np.clip(centre - half_window_days, 0, None)
-    return (counts.before[stop] - counts.before[start]).astype(np.float64)
+    asked, known = days.T
+    stop = np.clip(asked - YEAR_DAYS + half_window_days + 1, 0, known)
+    start = np.clip(asked - YEAR_DAYS - half_window_days, 0, stop)
+    return counts.before[stop] - counts.before[start]

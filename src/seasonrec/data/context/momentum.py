@@ -26,13 +26,11 @@ class Momentum:
         row: ``(N,)`` int64, the request's row in the tables.
         item: ``(Q, V, W)`` float, log of the shrunk ratio of the window's sales to those expected from all time.
         category: ``(Q, V, W)`` float, the same for the item's category.
-        log_share: ``(Q, V)`` float, log of the item's smoothed share of all earlier sales.
     """
 
     row: Tensor
     item: Tensor
     category: Tensor
-    log_share: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,7 @@ class MomentumIndex:
     def __init__(self, log: EventLog, options: MomentumContext) -> None:
         self.options = options
         self.counts = DailyCounts(log)
-        self.categories = np.asarray(log.item_categories, dtype=np.int64)
-        self.num_categories = int(self.categories.max()) + 1
+        self.lift = Lift(log, options.prior_events)
         self._known: dict[int, NDArray[np.float32]] = {}
 
     def __call__(self, requests: Requests) -> Momentum:
@@ -95,30 +92,54 @@ class MomentumIndex:
         for day in days.tolist():
             if day not in self._known:
                 self._known[day] = self._compute(day)
-        table = torch.from_numpy(np.stack([self._known[day] for day in days.tolist()]))  # (Q, V, 2 W + 1)
+        table = torch.from_numpy(np.stack([self._known[day] for day in days.tolist()]))  # (Q, V, 2 W)
         num_windows = len(self.options.windows_days)
         return Momentum(
             row=torch.from_numpy(row),
             item=table[..., :num_windows],
-            category=table[..., num_windows : 2 * num_windows],
-            log_share=table[..., -1],
+            category=table[..., num_windows:],
         )
 
     def _compute(self, day: int) -> NDArray[np.float32]:
-        """``(V, 2 W + 1)``: log ratios of items, of their categories, and the log share of all earlier sales."""
+        """``(V, 2 W)``: log ratios of the items, then of their categories."""
         days = np.asarray([day])
-        total = self.counts.window(days, None)[0]
-        share = (total + 1.0) / (total.sum() + len(total))
-        category_share = self._by_category(share)
-        windows = [self.counts.window(days, length)[0] for length in self.options.windows_days]
-        items = [self._log_ratio(window, share) for window in windows]
-        groups = [self._log_ratio(self._by_category(w), category_share)[self.categories] for w in windows]
-        return np.stack([*items, *groups, np.log(share)], axis=-1).astype(np.float32)
+        share = smoothed_share(self.counts.window(days, None))
+        windows = [self.counts.window(days, length) for length in self.options.windows_days]
+        lifts = [self.lift(window, share) for window in windows]
+        return np.stack([item for item, _ in lifts] + [category for _, category in lifts], axis=-1)[0].astype(
+            np.float32
+        )
+
+
+class Lift:
+    """How much more items and their categories sell in a window than their share of all sales says.
+
+    Args:
+        log: Gives each item's category.
+        prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
+    """
+
+    def __init__(self, log: EventLog, prior_events: float) -> None:
+        self.prior_events = prior_events
+        self.categories = np.asarray(log.item_categories, dtype=np.int64)
+        self.num_categories = int(self.categories.max()) + 1
+
+    def __call__(
+        self, window: NDArray[Any], share: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log of the shrunk ratios of items and of their categories, all arrays ``(Q, V)``."""
+        grouped = self._log_ratio(self._by_category(window), self._by_category(share))
+        return self._log_ratio(window, share), grouped[:, self.categories]
 
     def _log_ratio(self, window: NDArray[Any], share: NDArray[np.float64]) -> NDArray[np.float64]:
-        prior = self.options.prior_events
-        return np.log((window + prior) / (share * window.sum() + prior))
+        expected = share * window.sum(1, keepdims=True)
+        return np.log((window + self.prior_events) / (expected + self.prior_events))
 
     def _by_category(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        weights = np.asarray(values, dtype=np.float64)
-        return np.bincount(self.categories, weights=weights, minlength=self.num_categories).astype(np.float64)
+        rows = np.asarray(values, dtype=np.float64)
+        return np.stack([np.bincount(self.categories, row, self.num_categories) for row in rows])
+
+
+def smoothed_share(total: NDArray[Any]) -> NDArray[np.float64]:
+    """``(Q, V)`` shares of all sales, with one pseudo-event an item."""
+    return (total + 1.0) / (total.sum(1, keepdims=True) + total.shape[1])

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.data.context.last_year import window_a_year_ago
-from seasonrec.data.context.momentum import DailyCounts
+from seasonrec.data.context.last_year import request_and_known_days, window_a_year_ago
+from seasonrec.data.context.momentum import DailyCounts, smoothed_share
 from seasonrec.data.context.own_history import OwnHistoryContext, OwnHistoryIndex
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
@@ -43,9 +43,9 @@ class PopularityComponents:
 
     def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
         """``(N, V)`` share of the sales around the same day a year ago; the all-time share where there were none."""
-        known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
-        total = self.counts.window(known, None) + 1.0
-        share = _smoothed(window_a_year_ago(self.counts, known, half_window_days), total / total.sum(1, keepdims=True))
+        days, row = request_and_known_days(self.counts, requests)
+        window = window_a_year_ago(self.counts, days, half_window_days)
+        share = _smoothed(window, smoothed_share(self.counts.window(days[:, 1], None)))
         return torch.from_numpy(share.astype(np.float32)[row])
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:

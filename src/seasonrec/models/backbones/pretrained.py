@@ -60,4 +60,4 @@ def _drop_unread_weights(model: nn.Module) -> None:
     embedding = model.get_input_embeddings()  # type: ignore[operator]  # a method of every transformers model
     embedding.weight = nn.Parameter(embedding.weight[:1].detach().clone(), requires_grad=False)
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None  # type: ignore[assignment]
+        model.pooler = None  # type: ignore[assignment]  # transformers tests it for None
