@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from seasonrec.data.loader import BatchBuilder
+from seasonrec.data.sharding import WHOLE, Shard
 from seasonrec.evaluation.baselines import BASELINES, fit_baselines
 from seasonrec.evaluation.evaluator import Scorer, evaluate
+from seasonrec.evaluation.gathering import gather
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.results import RunResults, write_results
 from seasonrec.evaluation.scorers import ModelScorer
@@ -35,9 +37,10 @@ def run(options: dict[str, Any]) -> None:
     data = open_data_of(checkpoint, config)
     model = trained_model(checkpoint, config, data)
     builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
-    write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output))
+    labels = labels_of(data)
+    write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output, labels))
     if config["baselines"]:
-        evaluate_baselines(data, output / "baselines")
+        evaluate_baselines(data, output / "baselines", labels)
     print_table(output)
 
 
@@ -48,30 +51,63 @@ def run_baselines(config: dict[str, Any]) -> None:
 
 
 def evaluate_model(
-    config: dict[str, Any], data: OpenData, model: SeasonalRecommender, builder: BatchBuilder, folder: Path
+    config: dict[str, Any],
+    data: OpenData,
+    model: SeasonalRecommender,
+    builder: BatchBuilder,
+    folder: Path,
+    labels: RequestLabels | None = None,
 ) -> dict[str, Any]:
     """Ranks the test part with a model and writes ``results.parquet``.
 
+    Where ``torch.distributed`` was started, every process must call it: each ranks its share, and the first writes.
+
+    Args:
+        config: The complete configuration of the run.
+        data: Its data.
+        model: The trained model.
+        builder: Makes its batches.
+        folder: Where the results go.
+        labels: The labelled test baskets, where they are known already.
+
     Returns:
-        The content of ``metrics.json``, which the caller writes when all else is done.
+        The content of ``metrics.json``, which the caller writes when all else is done; the same in every process.
     """
-    labels = RequestLabels.of(data.log, data.split, data.protocol)
     model.to(device_of(config))
-    return _evaluate(ModelScorer(config["name"], model, builder), data, labels, config["seed"], folder)
+    scorer = ModelScorer(config["name"], model, builder)
+    return _evaluate(scorer, data, labels or labels_of(data), config["seed"], folder, Shard.current())
 
 
-def evaluate_baselines(data: OpenData, folder: Path) -> None:
-    """Fits and evaluates every baseline, each into a folder of its own, laid out like that of a run."""
-    labels = RequestLabels.of(data.log, data.split, data.protocol)
+def evaluate_baselines(data: OpenData, folder: Path, labels: RequestLabels | None = None) -> None:
+    """Fits and evaluates every baseline, each into a folder of its own, laid out like that of a run.
+
+    One process does all of it: counting costs little, and a run's other processes need not come here.
+
+    Args:
+        data: The data of a run.
+        folder: Where the folders go.
+        labels: The labelled test baskets, where they are known already.
+    """
+    labels = labels or labels_of(data)
     for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
-        record = _evaluate(baseline, data, labels, 0, folder / baseline.name)
+        record = _evaluate(baseline, data, labels, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
 
 
-def _evaluate(scorer: Scorer, data: OpenData, labels: RequestLabels, seed: int, folder: Path) -> dict[str, Any]:
-    frame = evaluate(scorer, data.log, data.split, data.protocol, labels=labels)
-    results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame)
-    write_results(folder / "results.parquet", results)
+def labels_of(data: OpenData) -> RequestLabels:
+    """The labelled test baskets; the model and all baselines can share them."""
+    return RequestLabels.of(data.log, data.split, data.protocol)
+
+
+def _evaluate(
+    scorer: Scorer, data: OpenData, labels: RequestLabels, seed: int, folder: Path, shard: Shard
+) -> dict[str, Any]:
+    share = evaluate(
+        scorer, data.log, data.split, data.protocol, labels=labels, shard=shard, show_progress=shard.is_first
+    )
+    results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, gather(share, shard))
+    if shard.is_first:
+        write_results(folder / "results.parquet", results)
     return results.record(data.protocol.top_ks)
 
 

@@ -13,23 +13,21 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table as ShownTable
 
 from seasonrec.config import build
 from seasonrec.data.datasets.table import Table
 from seasonrec.data.extend import with_events, with_users
+from seasonrec.data.files.reading import check_file
 from seasonrec.data.log import EventLog
-from seasonrec.data.reading import check_file
-from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.tables import RuleReport
 from seasonrec.data.user_ids import read_user_ids
+from seasonrec.evaluation.lists import TopLists, top_lists
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranking import are_candidates
 from seasonrec.evaluation.scorers import ModelScorer
 from seasonrec.pipeline import batch_builder
 from seasonrec.runs import open_history_of, read_config, trained_model
@@ -69,8 +67,8 @@ def run(options: dict[str, Any]) -> None:
     model = trained_model(checkpoint, config, data)
     scorer = ModelScorer(config["name"], model, batch_builder(model, log, data.spec, config["max_seq_len"]))
     chunk = int(config["loader"]["evaluation_batch_size"])
-    lists = _ranked(scorer, log, data.protocol, users, time_s, options["top_k"], chunk)
-    _write(output, lists, log, options["top_k"])
+    lists = top_lists(scorer, log, data.protocol, users, time_s, options["top_k"], chunk)
+    _write(output, _frames(lists, len(users)), log, options["top_k"])
 
 
 def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
@@ -174,31 +172,20 @@ def _tell_gap(log: EventLog, known_until_s: int) -> None:
         print(f"note: the request is {days:.0f} days after the last event; give newer ones by events=FILE", flush=True)
 
 
-def _ranked(
-    scorer: ModelScorer,
-    log: EventLog,
-    protocol: Protocol,
-    users: NDArray[np.int64],
-    time_s: int,
-    top_k: int,
-    chunk: int,
-) -> Iterator[pl.DataFrame]:
-    """Lists of ``chunk`` users at a time: ``user, rank, item`` and the ``score``, log probability among candidates."""
-    first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
-    for start in track(range(0, len(users), chunk), f"recommend to {len(users):,} users"):
-        asking = users[start : start + chunk]
-        times_s = np.full(len(asking), time_s, dtype=np.int64)
-        requests = Requests(asking, times_s, times_s - protocol.horizon_s, np.full(len(asking), -1))
-        candidates = are_candidates(protocol.candidates, first_seen_s, torch.from_numpy(times_s))
-        scores = scorer.score(requests).masked_fill(~candidates, -math.inf)  # (N, V)
-        values, items = torch.topk(torch.log_softmax(scores, dim=1), top_k)  # (N, K)
-        lists = {
-            "user": np.repeat(asking, top_k),
-            "rank": np.tile(np.arange(1, top_k + 1), len(asking)),
-            "item": items.flatten().numpy(),
-            "score": values.flatten().numpy(),
-        }
-        yield pl.DataFrame(lists).filter(pl.col("score") > -math.inf)
+def _frames(lists: Iterator[TopLists], num_users: int) -> Iterator[pl.DataFrame]:
+    """``user, rank, item`` and the ``score``, log probability among candidates; a row a candidate. Shows a bar."""
+    with Progress() as progress:
+        task = progress.add_task(f"recommend to {num_users:,} users", total=num_users)
+        for part in lists:
+            top_k = part.items.shape[1]
+            rows = {
+                "user": np.repeat(part.users, top_k),
+                "rank": np.tile(np.arange(1, top_k + 1), len(part.users)),
+                "item": part.items.ravel(),
+                "score": part.scores.ravel(),
+            }
+            yield pl.DataFrame(rows).filter(pl.col("score") > -math.inf)
+            progress.advance(task, len(part.users))
 
 
 def _write(output: Path, lists: Iterator[pl.DataFrame], log: EventLog, top_k: int) -> None:

@@ -2,63 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
+from lightning.pytorch.loggers import Logger
 
 from seasonrec.config import build
 from seasonrec.data.audit import audit
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader, evaluation_batches
-from seasonrec.data.requests import Requests
+from seasonrec.data.facts import Facts
+from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.data.pools import Period
+from seasonrec.data.sharding import Shard
+from seasonrec.data.validation import ValidationBatches
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, print_table
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
 from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
+from seasonrec.training.checkpoints import best_weights
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
 from seasonrec.training.loggers import RunIdentity, log_results
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.weights import save_weights
+from seasonrec.training.processes import first_alone, only_first_speaks, run_everywhere, wait_for_all
+from seasonrec.training.weights import load_weights, save_weights
 
 
 def run(config: dict[str, Any]) -> None:
     """One run: data, audit, training, evaluation, record; in ``config["run_dir"]``.
 
-    A run that was killed goes on from its last checkpoint when it is started again in the same folder.
+    A run that was killed goes on from its last checkpoint when it is started again in the same folder. A run on several
+    devices is several processes: each does the following on its share of the batches, and the first writes and speaks.
 
     Args:
         config: The complete configuration, as accepted by the preflight.
     """
     config = with_absolute_paths(config)
-    run_dir = Path(config["run_dir"])
     options: TrainerOptions = build(config["trainer"])()
-    if options.num_threads is not None:
-        torch.set_num_threads(options.num_threads)
-    refuse_another_run(run_dir, config)
-    write_yaml(run_dir / "config.yaml", config)
-    stages = Stages()
-    with stages("prepare"):
-        data = open_data(config)
-    with stages("build"):
-        L.seed_everything(config["seed"], verbose=False)
-        model, facts = build_model(config, data)
-        builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
-    with stages("audit"):
+    options.check_machine()
+    run_everywhere(partial(_run, config), options.devices, options.num_nodes, options.uses_gpu)
+
+
+def _run(config: dict[str, Any], shard: Shard) -> None:
+    with only_first_speaks(shard):
+        run_dir = Path(config["run_dir"])
+        options: TrainerOptions = build(config["trainer"])()
+        options.take_threads()
+        stages = Stages()
+        with first_alone(shard):
+            if shard.is_first:
+                refuse_another_run(run_dir, config)
+                write_yaml(run_dir / "config.yaml", config)
+            with stages("prepare"):
+                data = open_data(config)
+            with stages("build"):
+                L.seed_everything(config["seed"], verbose=False)
+                model, facts = build_model(config, data)
+                builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
+        with stages("audit"):
+            _audit(data, model, facts, shard)
+        logger = _logger(config, data, shard)
+        with stages("train"):
+            result = _train(config, data, model, facts, builder, options, logger, shard)
+            if options.strategy == "fsdp":  # this model's weights lie in shares in all processes
+                model, _ = build_model(config, data)
+                load_weights(best_weights(run_dir / "checkpoints", result.best_epoch), model)
+        if shard.is_first:
+            save_weights(run_dir / "model.safetensors", model)
+        with stages("evaluate"):
+            record = evaluate_model(config, data, model, builder, run_dir)
+        if shard.is_first:
+            _finish(config, data, model, result, record, stages, logger)
+        wait_for_all(shard)
+
+
+def _audit(data: OpenData, model: SeasonalRecommender, facts: Facts, shard: Shard) -> None:
+    """Looks for leaks in the first process: the others would look at the same."""
+    if shard.is_first:
         lines = audit(data.log, data.spec, data.split, facts, model.contexts(), data.protocol.horizon_s)
         print("\n".join(f"  no leak found: {line}" for line in lines), flush=True)
-    logger = build(config["logger"])().open(
-        RunIdentity(config["name"], config["group"], run_dir, config, data.fingerprint)
-    )
-    with stages("train"):
-        result = _train(config, data, model, builder, options, logger)
-    save_weights(run_dir / "model.safetensors", model)
-    with stages("evaluate"):
-        record = evaluate_model(config, data, model, builder, run_dir)
+
+
+def _logger(config: dict[str, Any], data: OpenData, shard: Shard) -> Logger | None:
+    """The tracker, in the first process alone."""
+    if not shard.is_first:
+        return None
+    identity = RunIdentity(config["name"], config["group"], Path(config["run_dir"]), config, data.fingerprint)
+    return build(config["logger"])().open(identity)
+
+
+def _train(
+    config: dict[str, Any],
+    data: OpenData,
+    model: SeasonalRecommender,
+    facts: Facts,
+    builder: BatchBuilder,
+    options: TrainerOptions,
+    logger: Logger | None,
+    shard: Shard,
+) -> FitResult:
+    batches: LoaderOptions = build(config["loader"])()
+    split, horizon_s = data.split, data.protocol.horizon_s
+    loss = build(config["loss"])(facts=facts)
+    past = Period(split.train_from_s, split.validation_from_s)
+    training = TrainingLoader(builder, past, batches, horizon_s, config["seed"], loss.sampler, shard)
+    following = Period(split.validation_from_s, split.test_from_s)
+    validation = ValidationBatches(builder, following, batches, horizon_s, shard)
+    run_dir = Path(config["run_dir"])
+    module = RecommenderModule(model, loss, build(config["optimizer"])(), validation_metrics, run_dir)
+    return fit(module, training, validation, options, run_dir, logger)
+
+
+def _finish(
+    config: dict[str, Any],
+    data: OpenData,
+    model: SeasonalRecommender,
+    result: FitResult,
+    record: dict[str, Any],
+    stages: Stages,
+    logger: Logger | None,
+) -> None:
+    """What the first process does alone: the baselines, the tracker, the record, the table."""
+    run_dir = Path(config["run_dir"])
     if config["baselines"]:
         with stages("baselines"):
             evaluate_baselines(data, run_dir / "baselines")
@@ -66,39 +133,6 @@ def run(config: dict[str, Any]) -> None:
     _write_record(config, data, model, result, stages, run_dir)
     write_json(run_dir / "metrics.json", record)  # last: its presence means that the run is complete
     print_table(run_dir)
-
-
-def _train(
-    config: dict[str, Any],
-    data: OpenData,
-    model: SeasonalRecommender,
-    builder: BatchBuilder,
-    options: TrainerOptions,
-    logger: Any,
-) -> FitResult:
-    loader_options: LoaderOptions = build(config["loader"])()
-    horizon_s = data.protocol.horizon_s
-    training = TrainingLoader(builder, data.split.train_baskets(data.log), loader_options, horizon_s, config["seed"])
-    validation = ValidationBatches(builder, data, loader_options)
-    run_dir = Path(config["run_dir"])
-    module = RecommenderModule(model, build(config["optimizer"])(), validation_metrics, run_dir)
-    return fit(module, training, validation, options, run_dir, logger)
-
-
-class ValidationBatches:
-    """Every ``validation_stride``-th basket of the validation part, in its own order, each with a full window."""
-
-    def __init__(self, builder: BatchBuilder, data: OpenData, options: LoaderOptions) -> None:
-        self.builder = builder
-        self.batch_size = options.evaluation_batch_size
-        baskets = data.split.validation_baskets(data.log)[:: options.validation_stride]
-        self.requests = Requests.of_baskets(data.log, baskets, data.protocol.horizon_s)
-
-    def __len__(self) -> int:
-        return -(-len(self.requests) // self.batch_size)
-
-    def __iter__(self) -> Iterator[SequenceBatch]:
-        return (batch for _, batch in evaluation_batches(self.builder, self.requests, self.batch_size))
 
 
 def _write_record(

@@ -1,7 +1,14 @@
+import json
+import os
+import subprocess
 from pathlib import Path
 
+import pytest
+from small_log import of_table, write_log
+
 from seasonrec.ablate.cells import expand
-from seasonrec.ablate.launchers import plan
+from seasonrec.ablate.launch import COMMAND
+from seasonrec.ablate.launchers import LAUNCHERS, ONE_THREAD, plan
 from seasonrec.ablate.study import Study
 
 STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1), overrides=("trainer.max_epochs=3",))
@@ -29,6 +36,49 @@ def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds():
     assert {"seed=1", "ablation=no_season"} <= set(one.arguments)
 
 
-def test_slurm_has_its_own_word_for_jobs_at_once():
-    jobs = plan(expand(STUDY, Path("runs"), []), "submitit_slurm", 8)
-    assert "hydra.launcher.array_parallelism=8" in jobs[1].arguments
+@pytest.mark.parametrize(
+    ("launcher", "override"),
+    [
+        ("joblib", "hydra.launcher.n_jobs=8"),
+        ("submitit_slurm", "hydra.launcher.array_parallelism=8"),
+        ("ray", "+hydra.launcher.ray.init.num_cpus=8"),
+    ],
+)
+def test_every_launcher_has_its_own_word_for_jobs_at_once(launcher, override):
+    jobs = plan(expand(STUDY, Path("runs"), []), launcher, 8)
+    assert f"hydra/launcher={launcher}" in jobs[1].arguments
+    assert override in jobs[1].arguments
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_no_two_cells_share_a_folder(launcher):
+    """Neither within a multirun nor between the rows and seeds of several."""
+    cells = [cell for cell in expand(STUDY, Path("runs"), []) if cell.label != "no_season seed 0"]
+    jobs = plan(cells, launcher, 1)
+    assert sorted(cell.label for job in jobs for cell in job.cells) == sorted(cell.label for cell in cells)
+    assert len({cell.folder for cell in cells}) == len(cells)
+    for job in jobs:
+        if "--multirun" in job.arguments:
+            swept = dict(a.split("=") for a in job.arguments if a.startswith(("seed=", "ablation=")))
+            rows = ["full" if row == "null" else row for row in swept["ablation"].split(",")]
+            made = {Path("runs/cells") / row / f"seed_{seed}" for row in rows for seed in swept["seed"].split(",")}
+            assert made == {cell.folder for cell in job.cells}
+
+
+def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
+    """The rows of one multirun under joblib, two at once: each cell's folder holds its own row and seed."""
+    write_log(tmp_path)
+    rows = ("season=momentum,none", "seed=0,1")
+    own = [a for a in of_table(tmp_path, tmp_path / "cells") if not a.startswith(("season=", "run_dir="))][1:]
+    sweep = (f"hydra.sweep.dir='{tmp_path / 'cells'}'", "hydra.sweep.subdir='${season._target_}_${seed}'")
+    flags = ("--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *sweep)
+    environment = {**os.environ, **ONE_THREAD}
+    subprocess.run([*COMMAND, "train", *flags, *own, *rows], env=environment, check=True, capture_output=True)
+    folders = sorted((tmp_path / "cells").glob("*_[01]"))
+    assert len(folders) == 4
+    for folder in folders:
+        season, seed = folder.name.rsplit("_", 1)
+        record = json.loads((folder / "record.json").read_text())
+        assert (record["config"]["season"]["_target_"], record["seed"]) == (season, int(seed))
+        assert json.loads((folder / "metrics.json").read_text())["seed"] == int(seed)
+        assert len(list((folder / "checkpoints").iterdir())) == 2

@@ -104,7 +104,7 @@ def test_a_row_must_call_itself_by_its_name(tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"launcher": "ray"}, "launcher must be one of local, joblib"),
+        ({"launcher": "dask"}, "launcher must be one of local, joblib"),
         ({"jobs": 2}, "got 2; add launcher=joblib"),
         ({"stale": "keep"}, "stale must be refuse or rerun, got 'keep'"),
     ],

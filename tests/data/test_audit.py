@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from small_shop import Shop
 
+from seasonrec.data import audit as module
 from seasonrec.data.audit import LeakError, audit, replace_future
 from seasonrec.data.context.base import Context
 from seasonrec.data.context.calendar import CalendarContext
@@ -43,6 +44,72 @@ def test_sound_log_passes(shop: Shop, horizon_days: int) -> None:
     assert any("['calendar', 'last_year', 'momentum', 'own_history']" in line for line in lines)
 
 
+@pytest.fixture
+def long_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop counts as a long log, of which the auditor replaces a part."""
+    monkeypatch.setattr(module, "AUDITED_EVENTS", 200)
+    monkeypatch.setattr(module, "SAMPLED_BASKETS", 20)
+    monkeypatch.setattr(module, "SAMPLE", 4)
+
+
+@pytest.mark.usefixtures("long_log")
+def test_long_log_passes_and_is_audited_in_part(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced: list[int] = []
+
+    def noted(log: EventLog, moment_s: int) -> EventLog:
+        replaced.append(log.num_users)
+        return replace_future(log, moment_s)
+
+    monkeypatch.setattr(module, "replace_future", noted)
+    assert run(shop)
+    assert max(replaced) < shop.log.num_users
+
+
+@pytest.mark.usefixtures("long_log")
+def test_last_request_of_a_long_log_is_looked_at(shop: Shop) -> None:
+    for cut in range(30, 60):
+        baskets = np.arange(cut)
+        asked = module._sample(shop.log, baskets, 0)
+        assert len(asked) == 4
+        assert asked.times_s.max() == shop.log.basket_times_s[baskets].max()
+
+
+@pytest.mark.usefixtures("long_log")
+def test_leaks_of_a_long_log(shop: Shop) -> None:
+    with pytest.raises(LeakError, match=r"context\.peek\.tensor of training requests up to second \d+ changes"):
+        run(shop, {"peek": PeekingContext(sales_up_to_the_request)})
+    late = Facts.of(shop.log, replace(shop.spec, train_until_s=shop.spec.last_time_s), 16, 12, shop.cache_dir)
+    facts = replace(shop.facts(), item_train_counts=late.item_train_counts)
+    with pytest.raises(LeakError, match=r"facts\.item_train_counts is not what the events before second \d+ give"):
+        run(shop, facts=facts)
+
+
+def test_statistic_that_reads_what_comes_after_the_cut(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a long log the excerpt's statistics are tried as well: the given ones could be counted wrongly twice."""
+    of = Facts.of
+
+    def reads_all(log: EventLog, spec: DataSpec, *sizes: Any) -> Facts:
+        return of(log, replace(spec, train_until_s=spec.last_time_s), *sizes)
+
+    facts = reads_all(shop.log, shop.spec, 16, 12, shop.cache_dir)
+    monkeypatch.setattr(Facts, "of", reads_all)
+    monkeypatch.setattr(module, "AUDITED_EVENTS", 200)
+    with pytest.raises(LeakError, match=r"facts\.item_train_counts changes when the events from second \d+ on are"):
+        run(shop, facts=facts)
+
+
+def test_context_that_leaks_for_chosen_items_alone(shop: Shop) -> None:
+    class Sly(PeekingContext):
+        def bind(self, log: EventLog, spec: DataSpec) -> Callable[..., Peek]:
+            def compute(requests: Requests, items: NDArray[np.int64] | None = None) -> Peek:
+                return Peek(torch.zeros(1) if items is None else torch.from_numpy(all_sales(log, requests)[:, items]))
+
+            return compute
+
+    with pytest.raises(LeakError, match=r"context of some items\.peek\.tensor of training requests"):
+        run(shop, {"peek": Sly(first_target)})
+
+
 @dataclass(frozen=True)
 class Peek:
     tensor: torch.Tensor
@@ -55,8 +122,8 @@ class PeekingContext:
     look: Callable[[EventLog, Requests], NDArray[Any]]
     name: str = "peek"
 
-    def bind(self, log: EventLog, spec: DataSpec) -> Callable[[Requests], Peek]:
-        return lambda requests: Peek(torch.from_numpy(np.asarray(self.look(log, requests))))
+    def bind(self, log: EventLog, spec: DataSpec) -> Callable[..., Peek]:
+        return lambda requests, items=None: Peek(torch.from_numpy(np.asarray(self.look(log, requests))))
 
 
 def first_target(log: EventLog, requests: Requests) -> NDArray[Any]:

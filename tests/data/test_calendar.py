@@ -3,8 +3,10 @@
 from datetime import UTC, date, datetime
 
 import numpy as np
+import polars as pl
 import pytest
 
+from seasonrec.data import calendar
 from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
 
 
@@ -36,6 +38,19 @@ def test_local_day_around_a_change_of_clocks(utc: str, local: str) -> None:
 def test_local_day_east_of_greenwich_and_before_1970() -> None:
     assert local_days(np.asarray([seconds("2017-05-01T20:00:00")]), "Asia/Tokyo").tolist() == [day_number("2017-05-02")]
     assert local_days(np.asarray([-1]), "UTC").tolist() == [-1]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu", "UTC"])
+def test_days_equal_those_of_polars(zone: str) -> None:
+    """Clocks that go back over midnight, a day that never was, changes to the second, and years beyond the table."""
+    draw = np.random.default_rng(0)
+    changes, _ = calendar._clock(zone)
+    for first, last in ((0, 4_102_444_800), (-(10**9), 5 * 10**9)):
+        near = (changes[:, None] + np.asarray([-3_601, -1, 0, 1, 59, 3_599])).ravel()
+        times = np.concatenate([draw.integers(first, last, 300), near[near >= 0]])
+        utc = pl.from_epoch(pl.Series(times), time_unit="s").dt.replace_time_zone("UTC")
+        expected = utc.dt.convert_time_zone(zone).dt.date().to_physical().to_numpy()
+        assert (local_days(times, zone) == expected).all()
 
 
 def test_weekdays_begin_on_monday() -> None:

@@ -47,6 +47,18 @@ def test_holiday_distances(shop: Shop) -> None:
     assert calendar.holiday_days[:, names.index("Independence Day")].tolist() == [FAR_DAYS] * 3
 
 
+def test_days_of_the_log_and_days_around_it_have_the_same_holidays(shop: Shop) -> None:
+    """Days of the log are looked up, and days that lie partly outside computed; alone and together they agree."""
+    first, last = shop.spec.first_time_s, shop.spec.last_time_s
+    times = np.linspace(first - 40 * SECONDS_PER_DAY, last + 40 * SECONDS_PER_DAY, 97).astype(np.int64)
+    bound = CalendarContext().bind(shop.log, shop.spec)
+    together = bound(Requests(times * 0, times, times, times * 0 - 1))
+    inside = times[(times >= first) & (times <= last)]
+    alone = bound(Requests(inside * 0, inside, inside, inside * 0 - 1))
+    assert 0 < len(inside) < len(times)
+    assert alone.holiday_days.equal(together.holiday_days[(times >= first) & (times <= last)])
+
+
 def test_no_country_has_no_holiday_columns(shop: Shop) -> None:
     spec = replace(shop.spec, country=None)
     calendar = CalendarContext().bind(shop.log, spec)(shop.some_requests(4))

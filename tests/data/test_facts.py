@@ -8,6 +8,7 @@ from small_shop import Shop
 
 from seasonrec.data.audit import replace_future
 from seasonrec.data.facts import INTERVAL_PRIOR, Facts
+from seasonrec.data.portions import user_portions
 
 DAY = 86_400
 
@@ -35,6 +36,14 @@ def test_intervals_equal_a_slow_mean(shop: Shop) -> None:
     expected = [(sum(own) + INTERVAL_PRIOR * overall) / (len(own) + INTERVAL_PRIOR) / DAY for own in gaps]
     assert min(map(len, gaps)) < max(map(len, gaps))
     np.testing.assert_allclose(shop.facts().item_interval_days, expected, rtol=1e-5)
+
+
+def test_portions_of_users_do_not_show(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = shop.facts()
+    monkeypatch.setattr(user_portions, "__defaults__", (50,))
+    assert len(list(user_portions(shop.log))) > 5
+    assert shop.facts().item_interval_days.equal(whole.item_interval_days)
+    assert shop.facts().item_train_counts.equal(whole.item_train_counts)
 
 
 def test_nothing_after_the_cut_is_counted(shop: Shop) -> None:

@@ -72,7 +72,7 @@ def test_every_epoch_has_as_many_batches_as_the_loader_says(shop: Shop, batch_si
     total = len(shop.split.train_baskets(shop.log))
     for epoch in range(3):
         loader.load_state_dict({"epoch": epoch, "position": 0})
-        sizes = [len(rows) for rows in loader._epoch_plan()[0]]
+        sizes = [batch.num_requests for batch in loader]
         assert len(sizes) == len(loader) == -(-total // batch_size)
         assert sum(sizes) == total
         assert 0 < min(sizes) <= max(sizes) <= batch_size
@@ -185,3 +185,29 @@ def test_batch_moves_whole(shop: Shop) -> None:
     moved = batch.to("meta")
     assert {tensor.device.type for tensor in as_list(moved)} == {"meta"}
     assert moved.num_requests == 3
+
+
+def test_windows_that_do_not_shift_are_cut_alike_in_every_epoch(shop: Shop) -> None:
+    def windows(loader: TrainingLoader) -> list[set[tuple[int, ...]]]:
+        """The baskets of each window, epoch by epoch."""
+        found = []
+        for _ in range(2):
+            baskets = [
+                tuple(batch.basket_ids[batch.request_window == window].tolist())
+                for batch in loader
+                for window in range(len(batch.item_ids))
+            ]
+            found.append(set(baskets))
+        return found
+
+    options = replace(OPTIONS, batch_size=10_000, min_context_share=0.0)
+    first, second = windows(loader_of(shop, replace(options, shift_windows=False)))
+    assert first == second
+    first, second = windows(loader_of(shop, options))
+    assert first != second
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_share_of_context_out_of_range(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"loader.min_context_share must lie in \[0, 1\], got {share}; try 0.25"):
+        LoaderOptions(min_context_share=share)

@@ -9,7 +9,8 @@ import pytest
 from small_shop import Shop
 
 from seasonrec.data.audit import replace_future
-from seasonrec.data.context.momentum import DailyCounts, MomentumContext
+from seasonrec.data.context.daily_counts import DailyCounts
+from seasonrec.data.context.momentum import MomentumContext
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 

@@ -8,8 +8,9 @@ import pytest
 
 from seasonrec.data.datasets.table import Table
 from seasonrec.data.events import prepare
-from seasonrec.data.item_file import MAX_TEXT_CHARACTERS
-from seasonrec.data.times import read_times
+from seasonrec.data.files.item_file import MAX_TEXT_CHARACTERS
+from seasonrec.data.files.time_formats import _from_any_iso, from_iso
+from seasonrec.data.files.times import read_times
 
 ROWS = {
     "user_id": ["u1", "u1", "u2", "u2"],
@@ -94,6 +95,18 @@ def test_times_around_a_clock_change():
     seconds, _ = read_times(written, "auto", "America/New_York", "t")
     assert seconds[0] == int(datetime(2017, 3, 12, 7, 30, tzinfo=UTC).timestamp())
     assert seconds[1] == int(datetime(2017, 11, 5, 5, 30, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize("spelling", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+def test_the_fast_way_to_read_a_plain_spelling_is_the_general_one(spelling, zone):
+    seconds = pl.Series(range(1_488_000_000, 1_520_000_000, 1_000_003))  # over two clock changes
+    written = pl.from_epoch(seconds).dt.strftime(spelling)
+    assert from_iso(written, zone).to_list() == _from_any_iso(written, zone).to_list()
+    odd = pl.Series(["2017-02-30 10:00:00", "2017-1-001 10:00:00", "2017-01-1  10:00:00", "2017-01-01 10:00:60"])
+    for other in odd:
+        both = pl.Series([written[0], other])
+        assert from_iso(both, zone).to_list() == _from_any_iso(both, zone).to_list()
 
 
 def test_the_time_note_is_printed_by_prepare(tmp_path):

@@ -1,4 +1,6 @@
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import polars as pl
@@ -6,7 +8,9 @@ import pytest
 import torch
 from evaluation_logs import TableScorer
 
-from seasonrec.evaluation.evaluator import evaluate, quick_metrics
+from seasonrec.data.sharding import Shard
+from seasonrec.evaluation import evaluator
+from seasonrec.evaluation.evaluator import evaluate, quick_metrics, requests_at_once
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.results import summarise
@@ -117,3 +121,67 @@ def test_scores_of_another_shape_are_refused(autumn_log, autumn_split):
 def test_the_progress_bar_names_the_scorer(autumn_log, autumn_split, capsys):
     evaluate(table_of(autumn_log), autumn_log, autumn_split, Protocol(), show_progress=True)
     assert "evaluate table" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 5, 40])
+def test_shares_of_several_processes_are_the_whole_and_no_basket_twice(autumn_log, autumn_split, world_size):
+    scorer = table_of(autumn_log)
+
+    def share(shard: Shard) -> pl.DataFrame:
+        return evaluate(scorer, autumn_log, autumn_split, Protocol(), chunk=13, shard=shard, show_progress=False)
+
+    whole = share(Shard())
+    parts = [share(Shard(rank, world_size)) for rank in range(world_size)]
+    assert pl.concat(parts).sort("basket").equals(whole)
+    assert max(part.height for part in parts) - min(part.height for part in parts) <= 13
+    assert parts[0].schema == parts[-1].schema
+    assert (parts[-1].height == 0) == (world_size == 40), "some have nothing to do"
+
+
+def test_a_share_is_scored_with_the_neighbours_it_has_in_one_process(autumn_log, autumn_split):
+    met: list[list[int]] = []
+
+    def note(requests):
+        met.append(requests.baskets.tolist())
+        return torch.zeros(len(requests), autumn_log.num_items)
+
+    def chunks(shard: Shard) -> list[list[int]]:
+        met.clear()
+        evaluate(TableScorer(note), autumn_log, autumn_split, Protocol(), chunk=13, shard=shard, show_progress=False)
+        return list(met)
+
+    assert sorted(chunks(Shard(0, 2)) + chunks(Shard(1, 2))) == chunks(Shard())
+
+
+def test_fewer_requests_at_once_where_the_catalogue_is_large(autumn_log, autumn_split, monkeypatch):
+    assert [requests_at_once(items, 256) for items in (1_500, 2**16, 2**20, 2**30)] == [256, 256, 16, 1]
+    monkeypatch.setattr(evaluator, "SCORES_AT_ONCE", 7 * autumn_log.num_items)
+    sizes = []
+
+    def note(requests):
+        sizes.append(len(requests))
+        return torch.zeros(len(requests), autumn_log.num_items)
+
+    evaluate(TableScorer(note), autumn_log, autumn_split, Protocol(), show_progress=False)
+    quick_metrics(TableScorer(note), autumn_log, autumn_split.test_baskets(autumn_log)[:21], Protocol())
+    assert max(sizes) == 7
+    assert sizes[-3:] == [7, 7, 7]
+
+
+def test_a_scorer_prepares_once_for_all_chunks(autumn_log, autumn_split):
+    told: list[str] = []
+
+    class Prepared(TableScorer):
+        @contextmanager
+        def during_pass(self) -> Iterator[None]:
+            told.append("opens")
+            yield
+            told.append("closes")
+
+    def note(requests):
+        told.append("scores")
+        return torch.zeros(len(requests), autumn_log.num_items)
+
+    baskets = autumn_split.test_baskets(autumn_log)[:20]
+    quick_metrics(Prepared(note), autumn_log, baskets, Protocol(), chunk=10)
+    assert told == ["opens", "scores", "scores", "closes"]

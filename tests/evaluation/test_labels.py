@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from evaluation_logs import build_log, build_split
 
@@ -97,3 +98,18 @@ def test_labels_of_many_events_take_seconds_at_most():
     labels = RequestLabels.of(log, build_split(log, "2017-11-06", "2017-11-15"), Protocol())
     assert labels.events.height > 40_000
     assert time.process_time() - started < 2.0
+
+
+def test_labels_of_some_baskets_are_those_rows(autumn_log, autumn_split):
+    labels = RequestLabels.of(autumn_log, autumn_split, Protocol())
+    kept = np.arange(len(labels.baskets)) % 3 == 1
+    some = labels.where(kept)
+    assert some.baskets.tolist() == labels.baskets[kept].tolist()
+    assert some.requests.equals(labels.requests.filter(kept))
+    assert some.events["request"].unique().to_list() == list(range(kept.sum()))
+    rows = labels.requests.with_row_index("request").filter(kept)["request"].cast(pl.Int64)
+    assert some.events.drop("request").equals(
+        labels.events.filter(pl.col("request").is_in(rows.implode())).drop("request")
+    )
+    assert labels.where(np.ones(len(kept), dtype=bool)) is labels
+    assert labels.where(np.zeros(len(kept), dtype=bool)).events.height == 0

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from seasonrec.evaluation import ranking
-from seasonrec.evaluation.ranking import are_candidates, rank_targets, top_items
+from seasonrec.evaluation import counting, ranking
+from seasonrec.evaluation.ranking import best, best_by_blocks, log_partition, rank_targets, top_items
 
 NEVER = -math.inf
 
@@ -33,7 +33,7 @@ def test_chunks_change_nothing(monkeypatch):
     scores = torch.randint(0, 20, (7, 50), generator=generator).float()
     request, items = torch.arange(7).repeat(9), torch.randint(0, 50, (63,), generator=generator)
     whole = rank_targets(scores, request, items)
-    monkeypatch.setattr(ranking, "COMPARISONS_PER_CHUNK", 120)
+    monkeypatch.setattr(counting, "FLAGS_AT_ONCE", 120)
     assert all(torch.equal(a, b) for a, b in zip(whole, rank_targets(scores, request, items), strict=True))
 
 
@@ -50,13 +50,45 @@ def test_a_score_that_is_not_finite_is_refused_by_its_request(value):
         rank_targets(scores, torch.tensor([0]), torch.tensor([1]))
 
 
-def test_candidates_are_the_items_seen_by_the_request():
-    found = are_candidates("seen_before_request", torch.tensor([5, 6, 7]), torch.tensor([6, 4]))
-    assert found.tolist() == [[True, True, False], [False, False, False]]
-    assert are_candidates("all", torch.tensor([5, 6, 7]), torch.tensor([6, 4])).all()
+def test_the_sum_of_a_row_is_the_same_whichever_rows_are_beside_it(monkeypatch):
+    scores = torch.randn(9, 300, generator=torch.Generator().manual_seed(0))
+    whole = log_partition(scores)
+    monkeypatch.setattr(ranking, "EXPONENTS_AT_ONCE", 700)  # two rows at once
+    assert torch.equal(log_partition(scores), whole)
+    assert torch.equal(whole, torch.logsumexp(scores, dim=1))
+
+
+def test_large_scores_whose_sum_alone_overflows_are_ranked():
+    greater, ties, _ = rank_targets(torch.full((1, 4), 3.4e38), torch.tensor([0]), torch.tensor([1]))
+    assert (greater.tolist(), ties.tolist()) == ([0], [4])
 
 
 def test_top_items_leave_places_empty_where_candidates_are_few():
     scores = torch.tensor([[0.0, 2.0, 1.0], [NEVER, 0.0, NEVER]])
     assert top_items(scores, 2).tolist() == [[1, 2], [1, -1]]
     assert top_items(scores, 9).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("num_items", "block"), [(640, 16), (647, 16), (90, 4), (200, 1)])
+@pytest.mark.parametrize("length", [1, 7, 20])
+def test_the_best_by_blocks_are_the_best(num_items, block, length):
+    scores = torch.randn(6, num_items, generator=torch.Generator().manual_seed(num_items))
+    scores[2, 5:] = NEVER  # fewer candidates than places
+    scores[3] = scores[3].round()  # ties
+    scores[4] = torch.arange(num_items)  # the best fill no block
+    values, items = best_by_blocks(scores, length, block)
+    assert torch.equal(values, torch.topk(scores, length, dim=1).values)
+    assert torch.equal(scores.gather(1, items), values)
+    assert all(len(set(row)) == length for row in items.tolist())
+
+
+def test_long_lists_of_items_are_searched_by_blocks(monkeypatch):
+    monkeypatch.setattr(ranking, "BLOCKS_FROM", 100)
+    calls = []
+    monkeypatch.setattr(ranking, "best_by_blocks", lambda scores, length: calls.append(length))
+    best(torch.zeros(2, 3 * 16 * 2), 3)
+    assert not calls, "below the number of items"
+    best(torch.zeros(2, 4 * 16 * 2 - 1), 4)
+    assert not calls, "blocks for a list so long would hold half of the items"
+    best(torch.zeros(2, 4 * 16 * 2), 4)
+    assert calls == [4]

@@ -6,6 +6,7 @@ import pytest
 
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranked import BASKET_AT_K
 from seasonrec.evaluation.results import (
     COLUMNS,
     RunResults,
@@ -142,3 +143,17 @@ def test_the_record_is_what_metrics_json_holds(results):
     assert record["seed"] == 7
     assert record["slices"]["all"]["n"] == results.frame["items"].list.len().sum()
     assert set(record["coverage"]) == {"coverage@1", "coverage@10"}
+
+
+@pytest.mark.parametrize("slice_name", ["all", "thanksgiving", "novel", "head"])
+@pytest.mark.parametrize("kind", BASKET_AT_K)
+def test_values_of_baskets_are_those_of_the_metric_alone(results, slice_name, kind):
+    events = results.events
+    mask = events.masks[slice_name]
+    baskets, number = np.unique(events.basket[mask], return_inverse=True)
+    expected = BASKET_AT_K[kind](events.greater[mask], events.ties[mask], number, len(baskets), 5)
+    users, values = events.values(slice_name, f"{kind}@5")
+    assert values.tolist() == expected.tolist()
+    assert users.tolist() == events.users[baskets].tolist()
+    target_users, _ = events.values(slice_name, "ndcg@5")
+    assert target_users.tolist() == events.users[events.basket[mask]].tolist()

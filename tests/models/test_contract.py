@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_shop import MAX_SEQ_LEN, Shop
@@ -20,6 +21,7 @@ from seasonrec.data.audit import replace_future
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.loader import LoaderOptions, TrainingLoader
 from seasonrec.data.requests import Requests
+from seasonrec.data.sampling import NegativeSampler
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.weights import load_weights, save_weights
@@ -154,6 +156,18 @@ def test_future_of_the_log_changes_nothing(case: Case) -> None:
     changed = replace(case.shop, log=replace_future(log, moment))
     before, after = case.model(case.batch(requests)), case.model(Case(case.model, case.part, changed).batch(requests))
     assert torch.equal(before, after)
+
+
+@every_part
+def test_columns_of_a_sample_are_those_of_the_whole_catalogue(case: Case) -> None:
+    requests = case.shop.some_requests(9)
+    builder = case.shop.builder(case.model.contexts())
+    sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 6, 0.0)
+    batch = builder(requests, sampler=sampler, random=np.random.default_rng(0))
+    assert batch.sample is not None
+    assert len(batch.sample.item_ids) < case.shop.log.num_items
+    whole = case.model(builder(requests))[:, batch.sample.item_ids]
+    torch.testing.assert_close(case.model(batch), whole, rtol=0, atol=1e-5)
 
 
 @every_part

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.loader import LoaderOptions, TrainingLoader, evaluation_batches
+from seasonrec.data.sharding import Shard
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.backbones.sasrec import SASRec
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
@@ -26,6 +27,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
+from seasonrec.training.losses.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
 from seasonrec.training.optim import AdamWOptions
 
@@ -76,7 +78,8 @@ class WatchedModule(RecommenderModule):
 class SmallValidation:
     def __init__(self, shop: Shop, model: SeasonalRecommender) -> None:
         self.builder = shop.builder(model.contexts())
-        self.requests = shop.some_requests(40)
+        requests = shop.some_requests(41)
+        self.requests = requests[Shard.current().part(len(requests))]
 
     def __len__(self) -> int:
         return -(-len(self.requests) // LOADER.evaluation_batch_size)
@@ -98,7 +101,8 @@ def small_model(shop: Shop, **parts: Any) -> SeasonalRecommender:
 
 
 def small_loader(shop: Shop, model: SeasonalRecommender, seed: int = 7) -> TrainingLoader:
-    return TrainingLoader(shop.builder(model.contexts()), shop.split.train_baskets(shop.log), LOADER, 0, seed)
+    baskets = shop.split.train_baskets(shop.log)
+    return TrainingLoader(shop.builder(model.contexts()), baskets, LOADER, 0, seed, shard=Shard.current())
 
 
 @dataclass
@@ -119,13 +123,16 @@ def small_run(
     curve: Curve | None = None,
     learning_rate: float = 0.01,
     keep: dict[int, dict[str, Tensor]] | None = None,
+    make_loader: Callable[[Shop, SeasonalRecommender, int], TrainingLoader] = small_loader,
+    seed: int = 7,
+    **parts: Any,
 ) -> SmallRun:
     """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it."""
-    L.seed_everything(7, verbose=False)
-    model = small_model(shop)
-    loader = small_loader(shop, model)
+    L.seed_everything(seed, verbose=False)
+    model = small_model(shop, **parts)
+    loader = make_loader(shop, model, seed)
     optimizer = AdamWOptions(learning_rate=learning_rate)
-    module = WatchedModule(model, optimizer, validation_metrics, run_dir, watch=watch)
+    module = WatchedModule(model, FullSoftmax(facts=shop.facts()), optimizer, validation_metrics, run_dir, watch=watch)
     module.curve, module.keep = curve or Curve(), keep
     result = fit(module, loader, SmallValidation(shop, model), options, run_dir)
     last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)

@@ -16,13 +16,14 @@ from seasonrec.data.batch import SequenceBatch
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.fit import TrainerOptions, fit
+from seasonrec.training.losses.full_softmax import FullSoftmax
 from seasonrec.training.module import NonFiniteLossError, RecommenderModule
 from seasonrec.training.optim import AdamWOptions
 from seasonrec.training.weights import load_weights, save_weights
 
 
-def module_of(model: SeasonalRecommender, run_dir: Path) -> RecommenderModule:
-    return RecommenderModule(model, AdamWOptions(), validation_metrics, run_dir)
+def module_of(shop: Shop, model: SeasonalRecommender, run_dir: Path) -> RecommenderModule:
+    return RecommenderModule(model, FullSoftmax(facts=shop.facts()), AdamWOptions(), validation_metrics, run_dir)
 
 
 def first_batch(shop: Shop, model: SeasonalRecommender) -> SequenceBatch:
@@ -41,14 +42,14 @@ def test_loss_is_the_mean_log_softmax_over_the_candidates(shop: Shop, tmp_path: 
         total = largest + math.log(sum(math.exp(score - largest) for score in candidates))
         losses.append(total - scores[request][item])
     assert (model.first_seen_s > batch.request_time_s[:, None]).any()  # some items are no candidates yet
-    given = module_of(model, tmp_path).losses(batch)
+    given = module_of(shop, model, tmp_path).losses(batch)
     assert list(given) == ["next_item"]
     assert given["next_item"].item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
 
 def test_losses_are_pure(shop: Shop, tmp_path: Path) -> None:
     model = small_model(shop).eval()
-    module, batch = module_of(model, tmp_path), first_batch(shop, model)
+    module, batch = module_of(shop, model, tmp_path), first_batch(shop, model)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     first, second = module.losses(batch)["next_item"], module.losses(batch)["next_item"]
     assert torch.equal(first, second)
@@ -60,7 +61,7 @@ def test_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(shop: Shop, tm
     model = small_model(shop)
     loader = small_loader(shop, model)
     expected = list(small_loader(shop, model))[2]
-    module = BreaksAtThird(model, AdamWOptions(), validation_metrics, tmp_path)
+    module = BreaksAtThird(model, FullSoftmax(facts=shop.facts()), AdamWOptions(), validation_metrics, tmp_path)
     path = tmp_path / "nonfinite_batch.json"
     message = rf"the loss at epoch 0, step 2 must be finite, got .*nan.*; .* are in {re.escape(str(path))}\. Lower"
     with pytest.raises(NonFiniteLossError, match=message):

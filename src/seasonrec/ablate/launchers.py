@@ -9,8 +9,15 @@ from seasonrec.ablate.cells import Cell, quote
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.study import REFERENCE_ROW, StudyError, override_key
 
-HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
+HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 LAUNCHERS = ("local", *HYDRA_LAUNCHERS)
+JOBS_AT_ONCE = {
+    "joblib": "hydra.launcher.n_jobs",
+    "submitit_slurm": "hydra.launcher.array_parallelism",
+    "ray": "+hydra.launcher.ray.init.num_cpus",  # a job takes one of them
+}
+"""How each launcher is told the number of cells at once; submitit_local starts all."""
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 """Cells side by side get one thread each: more of them than cores would wait for each other at every barrier."""
 
@@ -62,12 +69,12 @@ def _multirun(cells: Sequence[Cell], launcher: str, jobs: int) -> Job:
     swept["ablation"] = ["null" if row == REFERENCE_ROW else row for row in dict.fromkeys(cell.row for cell in cells)]
     shared = [override for override in cells[0].overrides if override_key(override) not in swept]
     log_dir = study_dir / "multirun"
-    parallel = {"joblib": "n_jobs", "submitit_slurm": "array_parallelism"}.get(launcher)
+    parallel = JOBS_AT_ONCE.get(launcher)
     arguments = [
         "train",
         "--multirun",
         f"hydra/launcher={launcher}",
-        *([f"hydra.launcher.{parallel}={jobs}"] if parallel else []),
+        *([f"{parallel}={jobs}"] if parallel else []),
         f"hydra.sweep.dir={quote(str(study_dir / 'cells'))}",
         "hydra.sweep.subdir='${name}/seed_${seed}'",  # in a multirun this becomes the job's run_dir
         *shared,

@@ -27,6 +27,7 @@ class RunConfig:
         season: What the model knows of the request's time of year.
         habit: What this user buys again.
         head: The task.
+        loss: How scores are compared with what was chosen.
         optimizer: How weights are updated.
         trainer: Budget and hardware.
         logger: Where metrics go besides the run's folder.
@@ -50,6 +51,7 @@ class RunConfig:
     season: Part
     habit: Part
     head: Part
+    loss: Part
     optimizer: Part
     trainer: Part
     logger: Part
@@ -133,6 +135,7 @@ ABLATION_MAY_SET = frozenset(
         "season",
         "habit",
         "head",
+        "loss",
         "optimizer",
         "name",
         "embedding_dim",

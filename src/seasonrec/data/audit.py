@@ -6,7 +6,7 @@ request before that moment is given must not change by a single bit. A new conte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -16,16 +16,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.context.base import Context
+from seasonrec.data.context.base import BoundContext, Context
+from seasonrec.data.excerpt import excerpt
 from seasonrec.data.facts import Facts
 from seasonrec.data.loader import BatchBuilder
 from seasonrec.data.log import EventLog
+from seasonrec.data.portions import basket_portions
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.data.splits import Split
 
 SAMPLE = 64
 """Requests of each part that are looked at, evenly spread and always with the last."""
+
+SAMPLED_CELLS = 1 << 23
+"""Requests times items of a part's sample at most: with over 100,000 items fewer requests are looked at."""
+
+AUDITED_EVENTS = 1 << 22
+"""Events of the log whose future is replaced. Of a longer log it is the future of every so many-th user and of all
+users whose requests are looked at: it is the code that is asked, and memory does not grow with the log."""
+
+SAMPLED_BASKETS = 1 << 20
+"""Baskets of a part that are put in order for the choice; of more, every so many-th and the last."""
+
+SOME_ITEMS = 16
+"""Items that the contexts are also asked for alone."""
 
 FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
 
@@ -62,14 +77,22 @@ def audit(
     }
     _check_parts(log, split, parts)
     _check_first_seen(log)
-    _check_statistics(log, spec, facts)
-    for name, baskets in parts.items():
-        _check_requests(log, spec, contexts, facts.max_seq_len, _sample(log, baskets, horizon_s), name)
+    asked = {name: _sample(log, baskets, horizon_s) for name, baskets in parts.items()}
+    small = excerpt(log, np.concatenate([requests.users for requests in asked.values()]), AUDITED_EVENTS)
+    _check_statistics(log, small.log, spec, facts)
+
+    def bind(one: EventLog) -> dict[str, BoundContext]:
+        return {name: context.bind(one, spec) for name, context in contexts.items()}
+
+    bound = bind(small.log)
+    for name, requests in asked.items():
+        _check_requests(small.log, bound, bind, facts.max_seq_len, small.requests(requests), name)
     return [
         f"no test or validation event among {len(parts['training']):,} training baskets",
         f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
         "statistics do not change when everything from the validation cut on is replaced",
-        f"inputs and contexts {sorted(contexts)} of {SAMPLE} requests a part do not feel their future replaced",
+        f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests a part do not feel their future "
+        "replaced",
     ]
 
 
@@ -85,7 +108,8 @@ def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int
 
 def _check_first_seen(log: EventLog) -> None:
     first = np.full(log.num_items, np.iinfo(np.int64).max)
-    np.minimum.at(first, log.event_items, log.event_times_s)
+    for _, events in basket_portions(log):
+        np.minimum.at(first, log.event_items[events], log.event_times_s[events])
     wrong = np.flatnonzero(first != log.item_first_seen_s)
     if len(wrong):
         item = int(wrong[0])
@@ -95,27 +119,46 @@ def _check_first_seen(log: EventLog) -> None:
         )
 
 
-def _check_statistics(log: EventLog, spec: DataSpec, facts: Facts) -> None:
-    other = replace_future(log, spec.train_until_s)
-    again = Facts.of(other, spec, facts.embedding_dim, facts.max_seq_len, facts.cache_dir)
-    for name in ("item_train_counts", "item_interval_days", "item_first_seen_s"):
-        if not torch.equal(getattr(facts, name), getattr(again, name)):
+def _check_statistics(log: EventLog, small: EventLog, spec: DataSpec, facts: Facts) -> None:
+    def facts_of(one: EventLog) -> Facts:
+        return Facts.of(one, spec, facts.embedding_dim, facts.max_seq_len, facts.cache_dir)
+
+    if small is not log:
+        if name := _differing(facts, facts_of(log)):
             raise LeakError(
-                f"statistics from after the cut: facts.{name} changes when the events from second "
-                f"{spec.train_until_s} on are replaced; compute it from events before the cut."
+                f"statistics from after the cut: facts.{name} is not what the events before second "
+                f"{spec.train_until_s} give; compute it from events before the cut."
             )
+        facts = facts_of(small)
+    if name := _differing(facts, facts_of(replace_future(small, spec.train_until_s))):
+        raise LeakError(
+            f"statistics from after the cut: facts.{name} changes when the events from second "
+            f"{spec.train_until_s} on are replaced; compute it from events before the cut."
+        )
+
+
+def _differing(facts: Facts, again: Facts) -> str | None:
+    """The first statistic in which two facts differ."""
+    names = ("item_train_counts", "item_interval_days", "item_first_seen_s")
+    return next((name for name in names if not torch.equal(getattr(facts, name), getattr(again, name))), None)
 
 
 def _check_requests(
-    log: EventLog, spec: DataSpec, contexts: Mapping[str, Context], max_seq_len: int, requests: Requests, part: str
+    log: EventLog,
+    bound: Mapping[str, BoundContext],
+    bind: Callable[[EventLog], Mapping[str, BoundContext]],
+    max_seq_len: int,
+    requests: Requests,
+    part: str,
 ) -> None:
     """Two moments of a part: the sampled requests up to each must not feel what comes after it."""
     order = np.argsort(requests.known_until_s, kind="stable")
     for group in np.array_split(order, min(2, len(order))):
         asked = requests[group]
         moment = int(asked.known_until_s[-1])
-        before = _inputs(log, spec, contexts, max_seq_len, asked)
-        after = _inputs(replace_future(log, moment), spec, contexts, max_seq_len, asked)
+        other = replace_future(log, moment)
+        before = _inputs(log, bound, max_seq_len, asked)
+        after = _inputs(other, bind(other), max_seq_len, asked)
         for name, value in before.items():
             if not torch.equal(value, after[name]):
                 raise LeakError(
@@ -136,24 +179,31 @@ def replace_future(log: EventLog, moment_s: int) -> EventLog:
 
 
 def _sample(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> Requests:
+    if len(baskets) > SAMPLED_BASKETS:
+        latest = baskets[np.argmax(log.basket_times_s[baskets])]
+        baskets = np.append(baskets[:: len(baskets) // SAMPLED_BASKETS + 1], latest)
     by_time = baskets[np.argsort(log.basket_times_s[baskets], kind="stable")]
-    places = np.unique(np.linspace(0, len(by_time) - 1, min(SAMPLE, len(by_time))).astype(np.int64))
+    places = np.unique(np.linspace(0, len(by_time) - 1, min(_sample_size(log), len(by_time))).astype(np.int64))
     return Requests.of_baskets(log, by_time[places], horizon_s)
 
 
+def _sample_size(log: EventLog) -> int:
+    return max(4, min(SAMPLE, SAMPLED_CELLS // log.num_items))
+
+
 def _inputs(
-    log: EventLog, spec: DataSpec, contexts: Mapping[str, Context], max_seq_len: int, requests: Requests
+    log: EventLog, bound: Mapping[str, BoundContext], max_seq_len: int, requests: Requests
 ) -> dict[str, Tensor]:
     """Everything that a model is given for requests, by name; the targets left out."""
-    bound = {name: context.bind(log, spec) for name, context in contexts.items()}
     batch = BatchBuilder(log, bound, max_seq_len)(requests)
-    given = dict(_tensors(batch.context, "context"))
+    items = np.unique(np.linspace(0, log.num_items - 1, SOME_ITEMS).astype(np.int64))
+    of_some = {name: compute(requests, items) for name, compute in bound.items()}
+    given = dict(_tensors(batch.context, "context")) | dict(_tensors(of_some, "context of some items"))
     return given | {name: getattr(batch, name) for name in _READ}
 
 
-_READ = tuple(
-    field.name for field in fields(SequenceBatch) if field.name not in ("context", "target_items", "target_request")
-)
+_TRUTH = ("target_items", "target_request", "sample")
+_READ = tuple(field.name for field in fields(SequenceBatch) if field.name not in ("context", *_TRUTH))
 
 
 def _tensors(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seasonrec.data.sampling import ItemSample
+
 
 @dataclass(frozen=True)
 class SequenceBatch:
@@ -29,7 +31,9 @@ class SequenceBatch:
         basket_ids: ``(N,)`` int64 basket numbers, -1 where there is no truth.
         target_request: ``(M,)`` int64, the request that a target belongs to.
         target_items: ``(M,)`` int64.
-        context: Context by name, just what the model's parts read; each value is a dataclass of tensors.
+        context: Context by name, just what the model's parts read; each value is a dataclass of tensors. Values by item
+            have the columns of ``sample``, where there is one.
+        sample: The items that are scored; None for the whole catalogue.
     """
 
     item_ids: Tensor
@@ -43,10 +47,28 @@ class SequenceBatch:
     target_request: Tensor
     target_items: Tensor
     context: Mapping[str, Any]
+    sample: ItemSample | None = None
 
     @property
     def num_requests(self) -> int:
         return len(self.request_window)
+
+    def rows(self, start: int, stop: int) -> SequenceBatch:
+        """The requests ``start:stop`` alone, numbered from 0; windows and sample stay, targets stay with their request.
+
+        The targets must stand in the order of their requests, as the loader gives them.
+        """
+        ends = torch.tensor([start, stop], device=self.target_request.device)
+        first, last = torch.searchsorted(self.target_request, ends).tolist()
+        by_request = ("request_window", "request_position", "request_time_s", "user_ids", "basket_ids")
+        return replace(
+            self,
+            **{name: getattr(self, name)[start:stop] for name in by_request},
+            target_request=self.target_request[first:last] - start,
+            target_items=self.target_items[first:last],
+            context={name: value.rows(start, stop) for name, value in self.context.items()},
+            sample=None if self.sample is None else self.sample.targets(first, last),
+        )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SequenceBatch:
         """The same batch on another device."""
@@ -54,6 +76,8 @@ class SequenceBatch:
 
 
 def _move(value: Any, device: torch.device, non_blocking: bool) -> Any:
+    if value is None:
+        return None
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=non_blocking)
     if isinstance(value, Mapping):

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from seasonrec.data.preparation.parallel import in_order
+
 MANIFEST = "manifest.json"
-_CHUNK_BYTES = 1 << 20
 
 
 class CacheError(RuntimeError):
@@ -35,15 +36,16 @@ def content_key(identity: dict[str, object]) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, check: bool = True) -> dict[str, Any]:
     """Checks every file of a cached folder against its manifest and gives the manifest's facts.
+
+    Args:
+        folder: The folder.
+        check: Whether to check the files.
 
     Raises:
         CacheError: If the manifest or a file is missing, or a size or a hash differs.
@@ -53,15 +55,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         files, facts = dict(manifest["files"]), dict(manifest["facts"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{folder / MANIFEST} cannot be read ({type(error).__name__})") from error
+    if check:
+        _check_files(folder, files)
+    return facts
+
+
+def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
             raise CacheError(f"{path} is missing")
         if path.stat().st_size != expected["bytes"]:
             raise CacheError(f"{path} has {path.stat().st_size} bytes, its manifest says {expected['bytes']}")
-        if file_sha256(path) != expected["sha256"]:
-            raise CacheError(f"{path} has other content than its manifest says (SHA-256 differs)")
-    return facts
+    for name, sha256 in zip(files, in_order(lambda name: file_sha256(folder / name), files), strict=True):
+        if sha256 != files[name]["sha256"]:
+            raise CacheError(f"{folder / name} has other content than its manifest says (SHA-256 differs)")
 
 
 def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
@@ -85,17 +93,11 @@ def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    files = {p.name: {"bytes": p.stat().st_size, "sha256": file_sha256(p)} for p in sorted(folder.iterdir())}
-    for name in files:
-        _flush_to_disk(folder / name)
-    path = folder / MANIFEST
-    path.write_text(json.dumps({"files": files, "facts": facts}, indent=1), encoding="utf-8")
-    _flush_to_disk(path)
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Nothing is forced to disk: what a crash takes away differs from the manifest, is found and made again."""
+    paths = sorted(folder.iterdir())
+    hashes = zip(paths, in_order(file_sha256, paths), strict=True)
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256} for path, sha256 in hashes}
+    (folder / MANIFEST).write_text(json.dumps({"files": files, "facts": facts}, indent=1), encoding="utf-8")
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.spec import SECONDS_PER_DAY
+
 EPOCH = dt.date(1970, 1, 1)
 EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
@@ -25,8 +27,39 @@ def local_days(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
     Returns:
         ``(N,)`` int64 day numbers; a daylight-saving change moves no event into another day.
     """
-    zoned = pl.from_epoch(pl.Series(np.asarray(times_s, dtype=np.int64)), time_unit="s").dt.replace_time_zone("UTC")
-    return zoned.dt.convert_time_zone(timezone).dt.date().to_physical().to_numpy().astype(np.int64)
+    times_s = np.asarray(times_s, dtype=np.int64)
+    if len(times_s) and not (times_s.min() >= 0 and times_s.max() < _CLOCK_END_S):
+        return (times_s + _offsets_s(times_s, timezone)) // SECONDS_PER_DAY
+    changes_s, offsets_s = _clock(timezone)
+    return (times_s + offsets_s[np.searchsorted(changes_s, times_s, side="right") - 1]) // SECONDS_PER_DAY
+
+
+_CLOCK_END_S = 4_102_444_800
+"""2100-01-01 UTC."""
+
+
+@lru_cache(maxsize=32)
+def _clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The seconds from 1970 to 2100 from which a zone has another distance from UTC, and that distance in seconds.
+
+    A table of some hundred rows in place of a calendar library's call a batch. Zones never change twice in a day.
+    """
+    days_s = np.arange(0, _CLOCK_END_S + SECONDS_PER_DAY, SECONDS_PER_DAY)
+    offsets_s = _offsets_s(days_s, timezone)
+    change = np.flatnonzero(np.diff(offsets_s))
+    low, high, new_s = days_s[change], days_s[change + 1], offsets_s[change + 1]
+    while ((high - low) > 1).any():
+        middle = (low + high) // 2
+        changed = _offsets_s(middle, timezone) == new_s
+        low, high = np.where(changed, low, middle), np.where(changed, middle, high)
+    return np.append(0, high), np.append(offsets_s[0], new_s)
+
+
+def _offsets_s(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
+    """``(N,)`` seconds by which the local clock is ahead of UTC."""
+    utc = pl.from_epoch(pl.Series(times_s), time_unit="s").dt.replace_time_zone("UTC")
+    local = utc.dt.convert_time_zone(timezone).dt.replace_time_zone(None)
+    return local.dt.epoch("s").to_numpy().astype(np.int64) - times_s
 
 
 def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:

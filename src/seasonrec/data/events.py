@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from seasonrec.data.arrays import EventArrays, build_arrays
 from seasonrec.data.cache import CacheError, content_key, folder_lock, read_manifest, write_folder
-from seasonrec.data.checks import check_tables
 from seasonrec.data.log import EventLog
-from seasonrec.data.tables import Dataset, Rule, SourceTables
+from seasonrec.data.preparation.arrays import category_codes, write_arrays
+from seasonrec.data.preparation.checks import check_tables, check_types
+from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
+from seasonrec.data.preparation.digest import folder_digest
+from seasonrec.data.preparation.progress import Seldom
+from seasonrec.data.tables import Dataset, Rule
 
 PREPARATION_VERSION = 1
 """Raised with every change of what the prepared arrays hold, so that no old cache is taken for a new one."""
@@ -43,8 +45,9 @@ def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] =
             log = _open_sound(folder, progress)
             if log is None:
                 progress(f"preparing {type(dataset).__name__} into {folder}")
-                write_folder(folder, lambda to: _write_log(dataset, identity, to))
-                log = open_log(folder)
+                often = Seldom(progress)
+                write_folder(folder, lambda to: _write_log(dataset, identity, to, often))
+                log = open_log(folder, check=False)
     for line in _report_lines(log):
         progress(line)
     return log
@@ -60,47 +63,61 @@ def _open_sound(folder: Path, progress: Callable[[str], None]) -> EventLog | Non
         return None
 
 
-def _write_log(dataset: Dataset, identity: dict[str, object], folder: Path) -> dict[str, Any]:
-    tables = dataset.tables()
-    check_tables(tables, type(dataset).__name__)
-    arrays, items, users, own_rules = build_arrays(tables)
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+def _write_log(
+    dataset: Dataset, identity: dict[str, object], folder: Path, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    tables = _coded_tables(dataset, folder, progress)
+    ids = tables.events.items.alias("item_id").to_frame()
+    items = ids.join(tables.items, on="item_id", how="left", maintain_order="left").select(
+        "item_id", "text", "category"
+    )
+    users = tables.events.users.alias("user_id").to_frame()
+    if tables.users is not None:
+        users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
+    specs, merged = write_arrays(tables.events, folder, progress)
+    specs["item_categories"] = _saved(category_codes(items), folder / "item_categories.npy")
     items.write_parquet(folder / "items.parquet")
     users.write_parquet(folder / "users.parquet")
+    rules = (*tables.rules, Rule("same user, item and second: merged, values added", merged))
     return {
         "identity": identity,
-        "digest": content_digest(arrays, items, users),
+        "digest": folder_digest(folder, specs, items, users),
         "country": dataset.country,
         "timezone": dataset.timezone,
-        "arrays": {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()},
-        "report": _report(tables, own_rules),
+        "arrays": specs,
+        "report": {
+            "rules": [{"rule": rule.name, "rows": rule.rows} for rule in rules],
+            "notes": list(tables.notes),
+        },
     }
 
 
-def _report(tables: SourceTables, own_rules: tuple[Rule, ...]) -> dict[str, object]:
-    rules = [{"rule": rule.name, "rows": rule.rows} for rule in (*tables.rules, *own_rules)]
-    return {"rules": rules, "notes": list(tables.notes)}
+def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None]) -> CodedTables:
+    if isinstance(dataset, StreamedDataset):
+        return dataset.coded_tables(folder, progress)
+    tables, place = dataset.tables(), type(dataset).__name__
+    check_types(tables.events, place)
+    events = coded_events(tables.events)
+    check_tables(tables, events, place)
+    return CodedTables(events, tables.items, tables.users, tables.rules, tables.notes)
 
 
-def content_digest(arrays: EventArrays, items: pl.DataFrame, users: pl.DataFrame) -> str:
-    """SHA-256 over the values of the log, the same whatever the files of the source or of the cache look like."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name}:{arrays[name].dtype.str}:{arrays[name].shape};".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    for frame in (items, users.select("user_id")):
-        digest.update(json.dumps(frame.to_dict(as_series=False), sort_keys=True).encode())
-    return digest.hexdigest()
+def _saved(array: NDArray[Any], path: Path) -> dict[str, Any]:
+    np.save(path, array, allow_pickle=False)
+    return {"dtype": str(array.dtype), "shape": list(array.shape)}
 
 
-def open_log(folder: Path) -> EventLog:
+def open_log(folder: Path, check: bool = True) -> EventLog:
     """Opens a prepared folder memory-mapped, after checking every byte against its manifest.
+
+    Args:
+        folder: The folder.
+        check: Whether to check; not needed for what this process has just written.
 
     Raises:
         CacheError: If the folder is not exactly what was written.
     """
-    facts = read_manifest(folder)
+    facts = read_manifest(folder, check)
     try:
         specs: dict[str, dict[str, Any]] = facts["arrays"]
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in specs}

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.data.arrays import TIE_SEED, EventArrays, offsets
-from seasonrec.data.events import content_digest
 from seasonrec.data.log import EventLog
+from seasonrec.data.preparation.digest import content_digest
+from seasonrec.data.preparation.merging import TIE_SEED
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
     order = np.lexsort((time_s, user))  # stable: within a basket the log's own events stay first and in their order
     first_seen_s = np.array(log.item_first_seen_s)
     np.minimum.at(first_seen_s, item, time_s)
-    arrays: EventArrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "event_items": item[order],
         "event_times_s": time_s[order],
         "event_values": value[order],
         "item_first_seen_s": first_seen_s,
         "item_categories": log.item_categories,
-        **offsets(user[order], time_s[order], log.num_users),
+        **_offsets(user[order], time_s[order], log.num_users),
     }
     changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users)}
     return replace(log, **changed)
@@ -103,3 +103,18 @@ def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
 def _users(log: EventLog) -> NDArray[np.int64]:
     """``(E,)`` int64, the user of every event."""
     return np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))
+
+
+def _offsets(user: NDArray[np.int64], time_s: NDArray[np.int64], num_users: int) -> dict[str, NDArray[Any]]:
+    """Where users and baskets begin, for events sorted by (user, time): the offset arrays of ``EventLog`` by name."""
+    changed = np.ones(len(user), dtype=np.bool_)
+    changed[1:] = (user[1:] != user[:-1]) | (time_s[1:] != time_s[:-1])
+    first = np.flatnonzero(changed)
+    numbers = np.arange(num_users + 1)
+    return {
+        "user_offsets": np.searchsorted(user, numbers).astype(np.int64),
+        "user_baskets": np.searchsorted(user[first], numbers).astype(np.int64),
+        "basket_offsets": np.append(first, len(user)).astype(np.int64),
+        "basket_users": user[first].astype(np.int32),
+        "basket_times_s": time_s[first],
+    }

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.data.context.own_history import by_user_and_item
+from seasonrec.data.context.purchases import purchases
 from seasonrec.data.log import EventLog
+from seasonrec.data.portions import user_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 INTERVAL_PRIOR = 20.0
@@ -45,16 +46,18 @@ class Facts:
 
     @staticmethod
     def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
-        """Gathers the facts from a prepared log; statistics come from before the validation cut."""
-        before_cut = log.event_times_s < spec.train_until_s
-        counts = np.bincount(log.event_items[before_cut], minlength=log.num_items)
+        """Gathers the facts from a prepared log; statistics come from before the validation cut.
+
+        The log is read a portion of users at a time: memory does not grow with it.
+        """
+        counts, intervals_s = _statistics(log, spec.train_until_s)
         texts = log.items["text"].fill_null(log.items["item_id"]).to_list()
         return Facts(
             spec=spec,
             item_texts=tuple(texts),
             item_first_seen_s=torch.from_numpy(log.item_first_seen_s.astype(np.int64)),
             item_train_counts=torch.from_numpy(counts.astype(np.float32)),
-            item_interval_days=torch.from_numpy(_mean_intervals(log, before_cut) / SECONDS_PER_DAY).float(),
+            item_interval_days=torch.from_numpy(intervals_s / SECONDS_PER_DAY).float(),
             embedding_dim=embedding_dim,
             max_seq_len=max_seq_len,
             cache_dir=cache_dir,
@@ -71,15 +74,22 @@ class Facts:
         return self.item_texts
 
 
-def _mean_intervals(log: EventLog, before_cut: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """``(V,)`` mean seconds between two purchases of an item by one user, before the cut."""
-    order, pair = by_user_and_item(log)
-    kept = before_cut[order]
-    order, pair = order[kept], pair[kept]
-    again = np.flatnonzero(pair[1:] == pair[:-1]) + 1
-    times_s = log.event_times_s[order]
-    gaps, items = times_s[again] - times_s[again - 1], log.event_items[order][again]
-    total = np.bincount(items, weights=gaps, minlength=log.num_items)
-    count = np.bincount(items, minlength=log.num_items)
-    overall = total.sum() / count.sum() if count.sum() else float(SECONDS_PER_DAY)
-    return (total + INTERVAL_PRIOR * overall) / (count + INTERVAL_PRIOR)
+def _statistics(log: EventLog, until_s: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of events before a second: ``(V,)`` counts, and ``(V,)`` mean seconds between two purchases by one user.
+
+    Sums of whole seconds are exact, so that the portions do not show in the result.
+    """
+    counts = np.zeros(log.num_items, dtype=np.int64)
+    gaps = np.zeros(log.num_items, dtype=np.int64)
+    total_s = np.zeros(log.num_items, dtype=np.float64)
+    for users in user_portions(log):
+        first = np.asarray(log.user_baskets[users])
+        until = np.full(len(first), until_s)
+        bought = purchases(log, first, log.baskets_before(np.arange(users.start, users.stop), until))
+        again = bought.again
+        items, gaps_s = bought.items[again], bought.times_s[again] - bought.times_s[again - 1]
+        counts += np.bincount(bought.items, minlength=log.num_items)
+        gaps += np.bincount(items, minlength=log.num_items)
+        total_s += np.bincount(items, weights=gaps_s, minlength=log.num_items)
+    overall_s = total_s.sum() / gaps.sum() if gaps.sum() else float(SECONDS_PER_DAY)
+    return counts, (total_s + INTERVAL_PRIOR * overall_s) / (gaps + INTERVAL_PRIOR)

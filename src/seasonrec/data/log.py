@@ -82,10 +82,11 @@ class EventLog:
         Returns:
             ``(N,)`` int64 in ``user_baskets[u]..user_baskets[u + 1]``; the baskets before it are the known ones.
         """
-        low, high = self.user_baskets[users].copy(), self.user_baskets[users + 1].copy()
+        offsets, times_s = np.asarray(self.user_baskets), np.asarray(self.basket_times_s)  # np.memmap indexes slowly
+        low, high = offsets[users], offsets[users + 1]
         while (open_ := low < high).any():
             middle = (low + high) // 2
-            earlier = open_ & (self.basket_times_s[np.minimum(middle, self.num_baskets - 1)] < until_s)
+            earlier = open_ & (times_s[np.minimum(middle, self.num_baskets - 1)] < until_s)
             low = np.where(earlier, middle + 1, low)
             high = np.where(open_ & ~earlier, middle, high)
         return low

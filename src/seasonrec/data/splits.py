@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.data.log import EventLog
+from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
@@ -116,7 +117,7 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         country=log.country,
         timezone=log.timezone,
         has_text=bool((text != "").any()),
-        has_value=bool(np.isfinite(log.event_values).any()),
+        has_value=any(np.isfinite(log.event_values[events]).any() for _, events in basket_portions(log)),
     )
 
 

@@ -87,5 +87,9 @@ class RuleReport:
     def keep(self, frame: pl.DataFrame, condition: pl.Expr, name: str) -> pl.DataFrame:
         """Keeps the rows that satisfy ``condition`` (null counts as no) and counts the rest under ``name``."""
         kept = frame.filter(condition.fill_null(False))
-        self.rules.append(Rule(name, frame.height - kept.height))
+        self.count(name, frame.height - kept.height)
         return kept
+
+    def count(self, name: str, rows: int) -> None:
+        """Notes that the rule ``name`` took ``rows`` rows."""
+        self.rules.append(Rule(name, rows))

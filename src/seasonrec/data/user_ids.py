@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.data.reading import read_columns, read_ids
+from seasonrec.data.files.reading import read_columns, read_ids
 from seasonrec.data.tables import DataError
 
 COLUMN = "user_id"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import typing
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import polars as pl
@@ -15,12 +14,17 @@ from torch import Tensor
 
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests, gather_ranges
+from seasonrec.data.sharding import WHOLE, Shard
 from seasonrec.data.splits import Split
 from seasonrec.evaluation import metrics
+from seasonrec.evaluation.candidates import CandidateFilter
 from seasonrec.evaluation.labels import Part, RequestLabels
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranking import are_candidates, rank_targets, top_items
+from seasonrec.evaluation.ranking import rank_targets, top_items
 from seasonrec.evaluation.results import COLUMNS, TARGET_COLUMNS
+
+SCORES_AT_ONCE = 2**24
+"""Logits held in memory at once, 64 MiB of float32; a copy of them and what the scorer needs come on top."""
 
 
 class Scorer(typing.Protocol):
@@ -40,9 +44,34 @@ class Scorer(typing.Protocol):
         candidates must give the scorer's probabilities: a counter returns the logarithm of its smoothed counts.
 
         Shape:
-            - output: ``(N, V)``, float, on any device; finite for every item that exists at the request.
+            - output: ``(N, V)``, float, on any device; finite for every item that exists at the request. Nothing is
+              written into it.
         """
         ...
+
+
+@typing.runtime_checkable
+class PassScorer(Scorer, typing.Protocol):
+    """A scorer that prepares something for many calls of ``score``, such as the vectors of all items."""
+
+    def during_pass(self) -> AbstractContextManager[None]:
+        """Holds what was prepared while it is open; nothing that ``score`` depends on may change in the meantime."""
+        ...
+
+
+def during_pass(scorer: Scorer) -> AbstractContextManager[None]:
+    """The scorer's own context for a pass over many requests, where it has one."""
+    return scorer.during_pass() if isinstance(scorer, PassScorer) else nullcontext()
+
+
+def requests_at_once(num_items: int, at_most: int) -> int:
+    """How many requests are scored at once: as many as :data:`SCORES_AT_ONCE` allows, so that memory is flat in ``V``.
+
+    Args:
+        num_items: ``V``.
+        at_most: Requests where the catalogue is small.
+    """
+    return max(1, min(at_most, SCORES_AT_ONCE // num_items))
 
 
 class Ranks(typing.NamedTuple):
@@ -63,9 +92,13 @@ def evaluate(
     part: Part = "test",
     labels: RequestLabels | None = None,
     chunk: int = 256,
+    shard: Shard = WHOLE,
     show_progress: bool = True,
 ) -> pl.DataFrame:
     """Full ranking of the candidates for every basket of a part.
+
+    Several processes may share the work. Each takes every so many-th chunk, whole: a chunk is then scored with the same
+    neighbours as in one process, and gives the same bits (on the same device, with as many threads).
 
     Args:
         scorer: What is evaluated.
@@ -74,16 +107,19 @@ def evaluate(
         protocol: Horizon, candidates and labels.
         part: Which part of the split to evaluate.
         labels: The labelled baskets of a part, where several scorers share them; they decide over ``part``.
-        chunk: Requests scored at once.
+        chunk: Requests scored at once at most; fewer where the catalogue is large, see :func:`requests_at_once`.
+        shard: The share of this process; :func:`seasonrec.evaluation.gathering.gather` puts the shares together.
         show_progress: Show a bar.
 
     Returns:
-        A results frame; see :mod:`seasonrec.evaluation.results`.
+        A results frame of the share's baskets, in their order; see :mod:`seasonrec.evaluation.results`.
 
     Raises:
         ValueError: If the part holds no basket, or a candidate's score is not finite.
     """
     labels = labels or RequestLabels.of(log, split, protocol, part)
+    chunk = requests_at_once(log.num_items, chunk)
+    labels = labels.where(np.arange(len(labels.baskets)) // chunk % shard.world_size == shard.rank)
     ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, show_progress)
     lists = (
         labels.events.with_columns(
@@ -110,12 +146,14 @@ def quick_metrics(
         log: The prepared log.
         baskets: ``(Q,)`` basket numbers, at least one.
         protocol: Horizon and candidates.
-        chunk: Requests scored at once.
+        chunk: Requests scored at once at most.
 
     Returns:
         ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets.
     """
-    ranks = _rank_all(scorer, log, protocol, np.asarray(baskets, dtype=np.int64), chunk, show_progress=False)
+    baskets = np.asarray(baskets, dtype=np.int64)
+    chunk = requests_at_once(log.num_items, chunk)
+    ranks = _rank_all(scorer, log, protocol, baskets, chunk, show_progress=False)
     return {
         "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
         "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
@@ -127,49 +165,29 @@ def quick_metrics(
 def _rank_all(
     scorer: Scorer, log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], chunk: int, show_progress: bool
 ) -> Ranks:
-    starts = range(0, len(baskets), chunk)
-    steps: Iterator[int] = iter(track(starts, f"evaluate {scorer.name}", disable=not show_progress))
-    first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
-    parts = []
-    with torch.no_grad():  # not inference_mode: what a scorer caches here may be trained on later
+    steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
+    candidates = CandidateFilter(protocol.candidates, log)
+    parts = [_no_ranks(min(protocol.list_length, log.num_items))]
+    with torch.no_grad(), during_pass(scorer):  # not inference_mode: what a scorer caches may be trained on later
         for start in steps:
-            parts.append(_rank_chunk(scorer, log, protocol, baskets[start : start + chunk], first_seen_s))
+            parts.append(_rank_chunk(scorer, log, protocol, baskets[start : start + chunk], candidates))
     return Ranks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
+def _no_ranks(list_length: int) -> Ranks:
+    """What a process starts from, and what one is left with that has no chunk to rank."""
+    counts = np.empty(0, dtype=np.int32)
+    return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32))
+
+
 def _rank_chunk(
-    scorer: Scorer, log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], first_seen_s: Tensor
+    scorer: Scorer, log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], candidates: CandidateFilter
 ) -> Ranks:
     requests = Requests.of_baskets(log, baskets, protocol.horizon_s)
     owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
     targets = np.asarray(log.event_items[position], dtype=np.int64)
-    scores = scorer.score(requests)  # (N, V)
-    _refuse_shape(scorer, scores, (len(requests), log.num_items))
-    times_s = torch.from_numpy(requests.times_s)
-    candidates = are_candidates(protocol.candidates, first_seen_s, times_s).to(scores.device)  # (N, V)
-    _refuse_non_finite(scorer, log, requests, scores, candidates)
-    scores = scores.masked_fill(~candidates, -math.inf)
-    target_request = torch.from_numpy(owner).to(scores.device)
-    greater, ties, bits = rank_targets(scores, target_request, torch.from_numpy(targets).to(scores.device))
+    scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
+    target_request, target_items = (torch.from_numpy(part).to(scores.device) for part in (owner, targets))
+    greater, ties, bits = rank_targets(scores, target_request, target_items)
     best = top_items(scores, protocol.list_length)
     return Ranks(*(part.cpu().numpy() for part in (greater, ties, bits, best)))
-
-
-def _refuse_shape(scorer: Scorer, scores: Tensor, expected: tuple[int, int]) -> None:
-    if tuple(scores.shape) != expected:
-        raise ValueError(
-            f"{scorer.name}.score must give (requests, items) = {expected}, got {tuple(scores.shape)}; "
-            "score every item of the catalogue, the evaluator masks those that are no candidates."
-        )
-
-
-def _refuse_non_finite(scorer: Scorer, log: EventLog, requests: Requests, scores: Tensor, candidates: Tensor) -> None:
-    broken = candidates & ~torch.isfinite(scores)
-    if bool(broken.any()):
-        row, item = (int(place) for place in broken.nonzero()[0])
-        user = log.users["user_id"][int(requests.users[row])]
-        raise ValueError(
-            f"{scorer.name}.score must be finite for every candidate, got {float(scores[row, item])} for user {user} "
-            f"at second {int(requests.times_s[row])}, item {log.items['item_id'][item]}; look for the logarithm of "
-            "zero, a division by zero or an overflow."
-        )

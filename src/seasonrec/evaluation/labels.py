@@ -62,6 +62,19 @@ class RequestLabels:
         )
         return RequestLabels(baskets, _describe(log, protocol, baskets, since_s), events)
 
+    def where(self, kept: NDArray[np.bool_]) -> RequestLabels:
+        """The labels of some of the baskets.
+
+        Args:
+            kept: ``(Q,)`` bool.
+        """
+        if kept.all():
+            return self
+        number = np.cumsum(kept) - 1
+        request = self.events["request"].to_numpy()
+        events = self.events.filter(kept[request]).with_columns(request=number[request[kept[request]]])
+        return RequestLabels(self.baskets[kept], self.requests.filter(kept), events)
+
 
 def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> NDArray[np.bool_]:
     """Marks targets whose item sells far above its yearly share in the local week of the request.

@@ -50,16 +50,24 @@ def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_
     Returns:
         ``(Q,)`` in 0..1; NaN where a basket has no target.
     """
-    hits = np.bincount(basket, hit_rate(greater, ties, k), num_baskets)
-    return _divide(hits, np.bincount(basket, minlength=num_baskets))
+    return recall_of_hits(hit_rate(greater, ties, k), basket, num_baskets)
+
+
+def recall_of_hits(hits: Floats, basket: NDArray[np.int64], num_baskets: int) -> Floats:
+    """:func:`basket_recall` from the :func:`hit_rate` ``(M,)`` of every target, where that is known already."""
+    return _divide(np.bincount(basket, hits, num_baskets), np.bincount(basket, minlength=num_baskets))
 
 
 def basket_ndcg(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
     """``basket_ndcg@k``: discounted gain of a basket's targets over that of the best list; as :func:`basket_recall`."""
-    gain = np.bincount(basket, ndcg(greater, ties, k), num_baskets)
+    return ndcg_of_gains(ndcg(greater, ties, k), basket, num_baskets, k)
+
+
+def ndcg_of_gains(gains: Floats, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
+    """:func:`basket_ndcg` from the :func:`ndcg` ``(M,)`` of every target, where that is known already."""
     sizes = np.bincount(basket, minlength=num_baskets)
     best = np.concatenate([[0.0], np.cumsum(_discounts(k))])
-    return _divide(gain, best[np.minimum(sizes, k)])
+    return _divide(np.bincount(basket, gains, num_baskets), best[np.minimum(sizes, k)])
 
 
 def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
@@ -76,7 +84,9 @@ def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_bas
     slots, group = np.zeros(num_baskets, np.int64), np.ones(num_baskets, np.int64)
     slots[basket[across]] = k - greater[across]
     group[basket[across]] = ties[across]
-    hit = np.where(sure, 1.0, np.clip(1.0 - _all_missed(group, targets, slots), 0.0, 1.0))
+    hit = sure.astype(np.float64)
+    open_ = np.flatnonzero((targets > 0) & ~sure)  # few: logarithms of factorials are slow
+    hit[open_] = np.clip(1.0 - _all_missed(group[open_], targets[open_], slots[open_]), 0.0, 1.0)
     return np.where(sizes > 0, hit, np.nan)
 
 

@@ -69,15 +69,15 @@ class RankedEvents:
             masks=slice_masks(frame),
         )
 
-    def mask(self, name: str) -> Mask:
-        """The mask of a slice.
+    def slice(self, name: str) -> SliceOfTargets:
+        """The targets of a slice, picked once for all metrics that are asked of it.
 
         Raises:
             KeyError: If there is no such slice, with those that there are.
         """
         if name not in self.masks:
             raise KeyError(f"no slice {name!r} in these results; there are {', '.join(self.masks)}.")
-        return self.masks[name]
+        return SliceOfTargets(self, np.flatnonzero(self.masks[name]))
 
     def values(self, slice_name: str, metric: str) -> tuple[NDArray[np.int64], Floats]:
         """A metric's values in a slice, and whose they are.
@@ -89,15 +89,16 @@ class RankedEvents:
         Raises:
             KeyError: If there is no such slice or metric.
         """
-        mask = self.mask(slice_name)
-        kind, _, k = metric.partition("@")
-        if kind in BASKET_AT_K and k.isdecimal():
-            baskets, renumbered = np.unique(self.basket[mask], return_inverse=True)
-            ranks = self.greater[mask], self.ties[mask]
-            return self.users[baskets], BASKET_AT_K[kind](*ranks, renumbered, len(baskets), int(k))
-        return self.users[self.basket[mask]], self._event_values(metric)[mask]
+        chosen = self.slice(slice_name)
+        values = chosen.values(metric)
+        return chosen.owners(metric), values
 
-    def _event_values(self, metric: str) -> Floats:
+    def event_values(self, metric: str) -> Floats:
+        """``(M,)`` values of a metric of targets, computed once.
+
+        Raises:
+            KeyError: If there is no such metric.
+        """
         if metric not in self._known:
             self._known[metric] = self._compute(metric)
         return self._known[metric]
@@ -117,3 +118,69 @@ class RankedEvents:
     def _known(self) -> dict[str, Floats]:
         """Values of target metrics computed so far; a report asks for each of them in every slice."""
         return {}
+
+
+@dataclass(frozen=True)
+class SliceOfTargets:
+    """Some of the targets, and the baskets that hold them.
+
+    Args:
+        events: All targets.
+        places: ``(m,)`` int64 of the chosen ones, rising.
+    """
+
+    events: RankedEvents
+    places: NDArray[np.int64]
+
+    @cached_property
+    def baskets(self) -> NDArray[np.int64]:
+        """``(q,)`` rows of the frame that hold a chosen target, rising."""
+        return self._basket[self._is_first]
+
+    @cached_property
+    def users(self) -> NDArray[np.int64]:
+        """``(q,)`` user of each of these baskets."""
+        return self.events.users[self.baskets]
+
+    def owners(self, metric: str) -> NDArray[np.int64]:
+        """The user behind each of the :meth:`values` of a metric."""
+        return self.users if _is_of_baskets(metric) else self.users[self._number]
+
+    def values(self, metric: str) -> Floats:
+        """``(m,)`` values of a metric of targets, or ``(q,)`` of one of baskets.
+
+        Raises:
+            KeyError: If there is no such metric.
+        """
+        if not _is_of_baskets(metric):
+            return self.events.event_values(metric)[self.places]
+        kind, _, k = metric.partition("@")
+        number, num_baskets = self._number, len(self.baskets)
+        if kind == "basket_recall":
+            return metrics.recall_of_hits(self.values(f"hr@{k}"), number, num_baskets)
+        if kind == "basket_ndcg":
+            return metrics.ndcg_of_gains(self.values(f"ndcg@{k}"), number, num_baskets, int(k))
+        return BASKET_AT_K[kind](*self._ranks, number, num_baskets, int(k))
+
+    @cached_property
+    def _basket(self) -> NDArray[np.int64]:
+        return self.events.basket[self.places]
+
+    @cached_property
+    def _is_first(self) -> Mask:
+        """``(m,)``: targets lie basket by basket, so that a new basket shows without a sort."""
+        return np.diff(self._basket, prepend=-1) > 0
+
+    @cached_property
+    def _number(self) -> NDArray[np.int64]:
+        """``(m,)``: the place of each target's basket in ``baskets``."""
+        return np.cumsum(self._is_first) - 1
+
+    @cached_property
+    def _ranks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return self.events.greater[self.places], self.events.ties[self.places]
+
+
+def _is_of_baskets(metric: str) -> bool:
+    kind, _, k = metric.partition("@")
+    return kind in BASKET_AT_K and k.isdecimal()

@@ -1,4 +1,4 @@
-"""Where the targets stand among all candidates: counts instead of a sort."""
+"""Where the targets stand among all candidates: counts instead of a sort of the catalogue with its items."""
 
 from __future__ import annotations
 
@@ -7,28 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from seasonrec.evaluation.protocol import Candidates
+from seasonrec.evaluation.counting import count_above_and_level
 
-COMPARISONS_PER_CHUNK = 2**23
-"""Score comparisons held in memory at once, 32 MiB of float32."""
-
-
-def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tensor) -> Tensor:
-    """Which items may be ranked for which request.
-
-    Args:
-        rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
-        first_seen_s: Time of each item's first event, seconds since 1970-01-01 UTC.
-        request_time_s: Time of each request.
-
-    Shape:
-        - first_seen_s: ``(V,)``, int64.
-        - request_time_s: ``(N,)``, int64.
-        - output: ``(N, V)``, bool.
-    """
-    if rule == "all":
-        return torch.ones(len(request_time_s), len(first_seen_s), dtype=torch.bool)
-    return first_seen_s[None, :] <= request_time_s[:, None]  # (N, V)
+EXPONENTS_AT_ONCE = 2**20
+"""Exponentials held in memory at once on a CPU, 4 MiB; the sum of a row is the same whichever rows are beside it."""
+BLOCKS_FROM = 2**15
+"""Items from which a CPU finds the best of a list by blocks; see ``benchmarks/ranking.py``."""
+BLOCK = 16
 
 
 def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,20 +40,26 @@ def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -
         ValueError: If a score is NaN or +inf, or a target is no candidate of its request.
     """
     scores = scores.float()
-    _refuse_non_finite(scores)
+    partition = log_partition(scores)  # (N,)
     own = scores[target_request, target_items]  # (M,)
     _refuse_unborn(own, target_request, target_items)
-    greater = torch.empty(len(own), dtype=torch.int32, device=scores.device)
-    ties = torch.empty_like(greater)
-    step = max(1, COMPARISONS_PER_CHUNK // max(1, scores.shape[1]))
-    for start in range(0, len(own), step):
-        part = slice(start, start + step)
-        rows, level = scores[target_request[part]], own[part, None]  # (m, V), (m, 1)
-        greater[part] = torch.count_nonzero(rows > level, dim=1).int()
-        ties[part] = torch.count_nonzero(rows == level, dim=1).int()
-    log_partition = torch.logsumexp(scores, dim=1)  # (N,)
-    bits = (log_partition[target_request] - own).clamp_min(0.0) / math.log(2.0)
+    greater, ties = count_above_and_level(scores, target_request, own)
+    bits = (partition[target_request] - own).clamp_min(0.0) / math.log(2.0)
     return greater, ties, bits
+
+
+def log_partition(scores: Tensor) -> Tensor:
+    """``(N,)`` natural logarithms of the summed exponentials of ``(N, V)`` float32 logits.
+
+    Raises:
+        ValueError: If a score is NaN or +inf: the sum of its row shows it, so that the scores need no pass of their
+            own to be checked.
+    """
+    step = max(1, EXPONENTS_AT_ONCE // max(1, scores.shape[1])) if scores.device.type == "cpu" else len(scores)
+    partition = torch.cat([torch.logsumexp(rows, dim=1) for rows in torch.split(scores, max(1, step))])
+    if bool((torch.isnan(partition) | (partition == math.inf)).any()):
+        _refuse_non_finite(scores)
+    return partition
 
 
 def top_items(scores: Tensor, length: int) -> Tensor:
@@ -81,8 +72,35 @@ def top_items(scores: Tensor, length: int) -> Tensor:
     Returns:
         ``(N, min(length, V))`` int32 items; -1 where a request has fewer candidates.
     """
-    values, items = torch.topk(scores, min(length, scores.shape[1]), dim=1)
+    values, items = best(scores, length)
     return items.int().masked_fill(values == -math.inf, -1)
+
+
+def best(scores: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """The ``min(length, V)`` greatest of ``(N, V)`` scores and their items, best first."""
+    length = min(length, scores.shape[1])
+    if scores.device.type != "cpu" or scores.shape[1] < max(BLOCKS_FROM, 2 * length * BLOCK):
+        values, items = torch.topk(scores, length, dim=1)
+        return values, items
+    return best_by_blocks(scores, length)
+
+
+def best_by_blocks(scores: Tensor, length: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
+    """As :func:`best`: looks only into the ``length`` blocks of items whose greatest scores are greatest.
+
+    No other block can hold one of the best: each of those ``length`` has an item that is at least as good. Block ``w``
+    holds the items ``w, W + w, 2 W + w ...``, so that the maxima are taken along whole rows of memory; items that fill
+    no block are looked at all.
+    """
+    num_blocks = scores.shape[1] // block  # W
+    whole = block * num_blocks
+    table = scores[:, :whole].reshape(len(scores), block, num_blocks)
+    chosen = torch.topk(table.amax(dim=1), length, dim=1, sorted=False).indices  # (N, K)
+    inside = (chosen[:, None, :] + torch.arange(0, whole, num_blocks, device=scores.device)[:, None]).flatten(1)
+    rest = torch.arange(whole, scores.shape[1], device=scores.device).expand(len(scores), -1)
+    items = torch.cat([inside, rest], dim=1)
+    values, place = torch.topk(scores.gather(1, items), length, dim=1)
+    return values, items.gather(1, place)
 
 
 def _refuse_non_finite(scores: Tensor) -> None:

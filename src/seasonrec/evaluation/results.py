@@ -137,10 +137,11 @@ def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dic
     events, top_ks = _events(source), tuple(top_ks)
     names = [*event_metrics(top_ks), *basket_metrics(top_ks)]
     table: dict[str, dict[str, float]] = {}
-    for slice_name, mask in events.masks.items():
-        baskets = np.unique(events.basket[mask])
-        counts = {"n": int(mask.sum()), "baskets": len(baskets), "users": len(np.unique(events.users[baskets]))}
-        means = {name: float(events.values(slice_name, name)[1].mean()) for name in names} if counts["n"] else {}
+    for slice_name in events.masks:
+        chosen = events.slice(slice_name)
+        users = len(np.unique(chosen.users))
+        counts = {"n": len(chosen.places), "baskets": len(chosen.baskets), "users": users}
+        means = {name: float(chosen.values(name).mean()) for name in names} if counts["n"] else {}
         table[slice_name] = {**counts, **means}
     return table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -30,11 +32,19 @@ class ModelScorer:
     builder: BatchBuilder
 
     def score(self, requests: Requests) -> Tensor:
-        """``(N, V)`` logits of all items, on the CPU."""
+        """``(N, V)`` logits of all items, on the model's device: they are ranked there."""
         self.model.eval()
         device = next(self.model.parameters()).device
         with torch.no_grad():
-            return self.model(self.builder(requests).to(device)).float().cpu()
+            scores: Tensor = self.model(self.builder(requests).to(device))
+        return scores.float()
+
+    @contextmanager
+    def during_pass(self) -> Iterator[None]:
+        """Keeps the vectors of all items from one call of :meth:`score` to the next; the weights must stay the same."""
+        self.model.eval()  # before the items are encoded: their encoder may have dropout
+        with self.model.frozen_items():
+            yield
 
 
 def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:

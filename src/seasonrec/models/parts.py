@@ -1,6 +1,7 @@
 """The slots of a :class:`~seasonrec.models.recommender.SeasonalRecommender` and what each must give.
 
-Letters: ``B`` windows, ``T`` events of a window, ``N`` requests, ``V`` items, ``D`` width, ``P`` (request, item) pairs.
+Letters: ``B`` windows, ``T`` events of a window, ``N`` requests, ``V`` items of the catalogue, ``C`` items that are
+scored (all ``V``, or those of the batch's sample), ``D`` width, ``P`` (request, item) pairs.
 A part is an ``nn.Module``; its constructor takes its options, then ``*, facts: Facts``.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context
+from seasonrec.models.scoring import LinearScores, ScoredItems
 
 ContextValues = Mapping[str, Any]
 """Context by name: just what the part lists in ``reads``."""
@@ -22,8 +24,8 @@ ContextValues = Mapping[str, Any]
 class ItemEncoder(Protocol):
     """Gives every item a vector."""
 
-    def __call__(self) -> Tensor:
-        """``(V, D)`` float."""
+    def __call__(self, item_ids: Tensor | None = None) -> Tensor:
+        """``(V, D)`` float; the rows ``(P, D)`` of ``item_ids`` (``(P,)`` int64) alone where they are given."""
         ...
 
 
@@ -35,8 +37,23 @@ class Backbone(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsAtPosition(Protocol):
+    """A backbone that saves work where one position of each sequence is asked for, as in evaluation."""
+
+    def at(self, inputs: Tensor, position: Tensor) -> Tensor:
+        """``(B, T + 1, D)``, ``(B,)`` int64 to ``(B, D)``: the backbone's output at that position."""
+        ...
+
+
 class TemporalModule(Protocol):
-    """Models how behaviour changes with time, on top of the backbone."""
+    """Models how behaviour changes with time, on top of the backbone.
+
+    Attributes:
+        changes_hidden: False for a module that passes the backbone's output on.
+    """
+
+    changes_hidden: bool
 
     def __call__(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
         """``(B, T + 1, D)`` to ``(B, T + 1, D)``; causal."""
@@ -49,7 +66,7 @@ class SeasonEffect:
 
     Args:
         query: ``(N, D)``, the query conditioned on the request time.
-        scores: ``(N, V)`` added to the logits, or None.
+        scores: ``(N, C)`` added to the logits, or None.
     """
 
     query: Tensor
@@ -57,28 +74,38 @@ class SeasonEffect:
 
 
 class Season(Protocol):
-    """Knows what time of year it is when the user asks."""
+    """Knows what time of year it is when the user asks.
+
+    Attributes:
+        adds_scores: False for a season whose effect never has scores, so that the logits may stay a product of factors.
+    """
 
     reads: tuple[Context, ...]
+    adds_scores: bool
 
-    def __call__(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
-        """Query ``(N, D)`` and items ``(V, D)`` to the season's effect."""
+    def __call__(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
+        """Query ``(N, D)`` and ``C`` items to the season's effect; values of the context by item have ``C`` columns."""
         ...
 
 
 class Habit(Protocol):
-    """Knows what this user buys again."""
+    """Knows what this user buys again.
+
+    Attributes:
+        changes_scores: False for a habit that passes the logits on, so that they may stay a product of factors.
+    """
 
     reads: tuple[Context, ...]
+    changes_scores: bool
 
-    def __call__(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
-        """Logits ``(N, V)`` so far and items ``(V, D)`` to logits ``(N, V)`` with the habit in them."""
+    def __call__(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
+        """Logits ``(N, C)`` so far and the ``C`` items to logits ``(N, C)`` with the habit in them."""
         ...
 
 
 class Head(Protocol):
     """Turns queries and items into logits."""
 
-    def __call__(self, query: Tensor, items: Tensor) -> Tensor:
-        """``(N, D)``, ``(V, D)`` to ``(N, V)``."""
+    def __call__(self, query: Tensor, items: ScoredItems) -> LinearScores:
+        """Queries ``(N, D)`` and ``C`` items to the factors of logits ``(N, C)``."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context, union
 from seasonrec.data.facts import Facts
 from seasonrec.models.context_use import pick
+from seasonrec.models.parts import ReadsAtPosition
+from seasonrec.models.scoring import LinearScores, ScoredItems
 
 Part = Callable[..., Any]
 """A part with its options bound; called with ``facts=``."""
@@ -25,7 +28,7 @@ class SeasonalRecommender(nn.Module):
     last because it must see what the rest says of an item before it decides how far to trust the user's own counts.
 
     Args:
-        item_encoder: Gives ``(V, D)`` item vectors; the same read the sequence and are scored (tied).
+        item_encoder: Gives item vectors; the same read the sequence and are scored (tied).
         backbone: Reads the sequence.
         temporal: Models change over time on top of the backbone.
         season: Conditions the query on the request time and adds seasonal scores.
@@ -34,7 +37,8 @@ class SeasonalRecommender(nn.Module):
         facts: Facts of the data.
 
     Shape:
-        - output: ``(N, V)`` logits of all items; :meth:`mask_unborn` leaves the candidates.
+        - output: ``(N, C)`` logits: of the whole catalogue, ``C = V``, or of the items of the batch's sample.
+          :meth:`mask_unborn` leaves the candidates.
     """
 
     first_seen_s: Tensor
@@ -50,6 +54,7 @@ class SeasonalRecommender(nn.Module):
         self.habit = habit(facts=facts)
         self.head = head(facts=facts)
         self.start = nn.Parameter(torch.randn(facts.embedding_dim) * facts.embedding_dim**-0.5)
+        self._frozen: Tensor | None = None
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
 
     def contexts(self) -> dict[str, Context]:
@@ -57,31 +62,92 @@ class SeasonalRecommender(nn.Module):
         return union([*self.season.reads, *self.habit.reads])
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        items = self.item_encoder()
-        query = self._read_sequence(items, batch)
+        query, items = self.read(batch)
+        return self.score(query, items, batch)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles every part by itself: losses call the stages one by one, and contexts differ from batch to batch."""
+        for part in (self.item_encoder, self.backbone, self.temporal, self.season, self.habit, self.head):
+            part.compile(*args, **kwargs)
+
+    @property
+    def scores_are_linear(self) -> bool:
+        """Whether the logits are the head's product alone, because neither season nor habit adds to them."""
+        return not (self.season.adds_scores or self.habit.changes_scores)
+
+    def read(self, batch: SequenceBatch) -> tuple[Tensor, ScoredItems]:
+        """What the sequences say, ``(N, D)``, and the items that are to be scored."""
+        items, events = self._encode(batch)
+        return self._read_sequence(events, batch), items
+
+    def linear_scores(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> LinearScores:
+        """The factors of the logits ``(N, C)`` of a model whose ``scores_are_linear``."""
+        return self.head(self.season(query, items, pick(batch, self.season)).query, items)
+
+    def score(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
+        """The logits ``(N, C)`` of the batch's requests, given what :meth:`read` says of them."""
         effect = self.season(query, items, pick(batch, self.season))
-        scores = self.head(effect.query, items)
+        scores = self.head(effect.query, items).dense()
         if effect.scores is not None:
             scores = scores + effect.scores
         return self.habit(scores, items, pick(batch, self.habit))
 
     def mask_unborn(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
-        """Sets the logits of items first seen after the request to ``-inf``: they are no candidates."""
-        unborn = self.first_seen_s > batch.request_time_s[:, None]
+        """Sets the logits ``(N, C)`` of items first seen after the request to ``-inf``: they are no candidates."""
+        first_seen_s = self.first_seen_s if batch.sample is None else self.first_seen_s[batch.sample.item_ids]
+        unborn = first_seen_s > batch.request_time_s[:, None]
         return scores.masked_fill(unborn, float("-inf"))
 
-    def _read_sequence(self, items: Tensor, batch: SequenceBatch) -> Tensor:
-        """``(N, D)``: what the events before each request say.
+    @contextmanager
+    def frozen_items(self) -> Iterator[None]:
+        """Within it the vectors of the whole catalogue are computed once, for an evaluation over many batches.
+
+        The weights must not change in the meantime; no gradient reaches the item encoder.
+        """
+        with torch.no_grad():
+            self._frozen = self.item_encoder()
+        try:
+            yield
+        finally:
+            self._frozen = None
+
+    def _encode(self, batch: SequenceBatch) -> tuple[ScoredItems, Tensor]:
+        """The items that are scored, and the vectors ``(B, T, D)`` of the events, zero where there is no event.
 
         Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run
         to run where torch has several CPU threads.
         """
-        padded = torch.cat([items, items.new_zeros(1, items.shape[1])])
-        events = F.embedding(batch.item_ids, padded)  # (B, T, D)
+        num_items = len(self.first_seen_s)
+        if batch.sample is None:
+            vectors = self.item_encoder() if self._frozen is None else self._frozen
+            return ScoredItems(vectors, None, num_items), F.embedding(batch.item_ids, _padded(vectors))
+        ids, place = torch.unique(torch.cat([batch.item_ids.flatten(), batch.sample.item_ids]), return_inverse=True)
+        known = ids[ids < num_items]  # all but the number that stands for no event, which is the last
+        vectors = self.item_encoder(known)
+        events = F.embedding(place[: batch.item_ids.numel()].view_as(batch.item_ids), _padded(vectors))
+        scored = F.embedding(place[batch.item_ids.numel() :], vectors)
+        return ScoredItems(scored, batch.sample.item_ids, num_items), events
+
+    def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> Tensor:
+        """``(N, D)``: what the events ``(B, T, D)`` before each request say."""
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
+        if self._one_position_each(batch):
+            return self.backbone.at(inputs, batch.request_position)
         never = batch.is_padding.new_zeros(len(events), 1)
         hidden = self.backbone(inputs, torch.cat([never, batch.is_padding], dim=1))
         hidden = self.temporal(hidden, batch)
         row = batch.request_window * hidden.shape[1] + batch.request_position
         return F.embedding(row, hidden.flatten(0, 1))
+
+    def _one_position_each(self, batch: SequenceBatch) -> bool:
+        """Whether, outside training, one position of each window is all that is ever read."""
+        if self.training or self.temporal.changes_hidden or not isinstance(self.backbone, ReadsAtPosition):
+            return False
+        windows = torch.arange(len(batch.item_ids), device=batch.request_window.device)
+        return torch.equal(batch.request_window, windows)
+
+
+def _padded(vectors: Tensor) -> Tensor:
+    """``(P + 1, D)``: one row of zeros more, for places without an event."""
+    return torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])

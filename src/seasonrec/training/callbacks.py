@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, distributed
+
+from seasonrec.data.sharding import Shard
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -34,18 +37,30 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class RandomState(L.Callback):
     """Keeps the random state of torch in every checkpoint and restores it before the first step after a resume.
 
-    Lightning restores weights, optimiser and loop counters, but not the generator that dropout draws from.
+    Lightning restores weights, optimiser and loop counters, but not the generator that dropout draws from. Every
+    process of a run has a state of its own, so that they do not all drop the same places; one checkpoint holds all.
     """
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        return {"cpu": torch.get_rng_state(), "cuda": cuda}
+        cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+        return {"ranks": _of_all({"cpu": torch.get_rng_state(), "cuda": cuda})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._restored = state_dict
+        shard, states = Shard.current(), state_dict["ranks"]
+        if len(states) != shard.world_size:
+            raise ValueError(
+                f"a run that goes on needs as many processes as before, {len(states)}, got {shard.world_size}; set "
+                "trainer.devices and trainer.num_nodes as they were."
+            )
+        self._restored = states[shard.rank]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.global_rank:  # not the first: it goes on from the seed of the run, as a run of one process does
+            seeds = np.random.SeedSequence((torch.initial_seed(), trainer.global_rank))
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -54,7 +69,7 @@ class RandomState(L.Callback):
             return
         torch.set_rng_state(_as_bytes(self._restored["cpu"]))
         if self._restored["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([_as_bytes(state) for state in self._restored["cuda"]])
+            torch.cuda.set_rng_state(_as_bytes(self._restored["cuda"][0]))
         self._restored = None
 
 
@@ -123,6 +138,14 @@ class Patience(EarlyStopping):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
             trainer.should_stop = True
+
+
+def _of_all(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states of all processes, by rank; each must call it."""
+    states = [state] * Shard.current().world_size
+    if len(states) > 1:
+        distributed.all_gather_object(states, state)
+    return states
 
 
 def _as_bytes(state: Tensor) -> Tensor:

@@ -10,7 +10,18 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.training.strategies import SharedWeights
+from seasonrec.training.weights import load_weights, save_state, save_weights
+
+
+def best_weights(folder: Path, epoch: int) -> Path:
+    """File of the best epoch's weights.
+
+    Args:
+        folder: The checkpoints of the run.
+        epoch: Number of the epoch, from 0.
+    """
+    return folder / f"best_epoch_{epoch + 1}.safetensors"
 
 
 class RunCheckpoints(Checkpoint):
@@ -57,8 +68,7 @@ class RunCheckpoints(Checkpoint):
         value = float(trainer.callback_metrics[self.metric])
         if math.isnan(self.best_value) or self.sign * value < self.sign * self.best_value:
             self.best_epoch, self.best_value = trainer.current_epoch, value
-            if trainer.is_global_zero:
-                save_weights(self._weights(self.best_epoch), pl_module.model)
+            self._save_weights(trainer, pl_module)
         self._save(trainer)
         if trainer.is_global_zero:
             self._remove_others()  # only now: until last.ckpt names the new best, a kill must leave the old one
@@ -68,7 +78,17 @@ class RunCheckpoints(Checkpoint):
         load_weights(self._weights(self.best_epoch), module.model)
 
     def _weights(self, epoch: int) -> Path:
-        return self.folder / f"best_epoch_{epoch + 1}.safetensors"
+        return best_weights(self.folder, epoch)
+
+    def _save_weights(self, trainer: L.Trainer, module: RecommenderModule) -> None:
+        path = self._weights(self.best_epoch)
+        if isinstance(trainer.strategy, SharedWeights):
+            state = trainer.strategy.lightning_module_state_dict()  # from every process, to the first
+            if trainer.is_global_zero:
+                model = {k.removeprefix("model."): value for k, value in state.items() if k.startswith("model.")}
+                save_state(path, model)
+        elif trainer.is_global_zero:
+            save_weights(path, module.model)
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.last)

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
 from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.sharding import Shard
 from seasonrec.models.context_use import check_contexts
 from seasonrec.training.callbacks import AtomicCheckpointIO, LineProgress, LoaderPosition, Patience, RandomState
 from seasonrec.training.checkpoints import RunCheckpoints
 from seasonrec.training.module import RecommenderModule
+from seasonrec.training.processes import RunProcesses
+from seasonrec.training.strategies import strategy_of
 
 NOISE = (
     ".*does not have many workers.*",  # batches are built from arrays, without workers
@@ -27,6 +31,9 @@ NOISE = (
     ".*smaller than the logging interval.*",
     ".*in eval mode at the start of training.*",  # a language model's own dropout stays off on purpose
     ".*GPU available but not used.*",  # trainer=cpu was asked for
+    ".*recommended to use `self.log.*sync_dist=True.*",  # what is logged is a mean over all processes already
+    ".*ModelParallelStrategy.*experimental.*",
+    ".*`broadcast_buffers` is deprecated.*",  # its successor is younger than the oldest torch that we take
 )
 """Warnings that tell a user nothing they could act on."""
 
@@ -40,16 +47,20 @@ class TrainerOptions:
         patience: Epochs without a better ``monitor`` after which training stops.
         monitor: Validation metric that picks the epoch: ``"bits"`` (lower is better) or ``"ndcg@10"``.
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``.
-        devices: How many of them.
+        devices: How many of them on each machine; there is one process for each, and each reads its share of every
+            epoch, so that a step sees ``devices * num_nodes`` batches.
+        num_nodes: Machines; above 1, ``torchrun`` or ``srun`` starts the processes.
+        strategy: How several processes work together: ``"ddp"`` keeps the whole model in each, ``"fsdp"`` a share of
+            its weights and of the optimiser's state; ``"auto"`` is ddp. Without meaning for one process.
         precision: ``"32-true"`` on a CPU, ``"bf16-mixed"`` on a GPU (a CPU without bf16 units is slower with it).
         gradient_clip_norm: Largest gradient norm of a step.
         accumulate_batches: Batches a step.
         compile: Whether the inner network goes through ``torch.compile``.
-        num_threads: CPU threads of torch; None leaves torch's choice.
+        num_threads: CPU threads of torch in each process; None leaves torch's choice, or shares the cores out.
         checkpoint_every_steps: Steps between two checkpoints within an epoch.
 
     Raises:
-        ValueError: If a number lies outside its range.
+        ValueError: If a number lies outside its range, or options do not go together.
     """
 
     max_epochs: int = 3
@@ -57,6 +68,8 @@ class TrainerOptions:
     monitor: Literal["bits", "ndcg@10"] = "bits"
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
     devices: int = 1
+    num_nodes: int = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     gradient_clip_norm: float = 1.0
     accumulate_batches: int = 1
@@ -65,11 +78,46 @@ class TrainerOptions:
     checkpoint_every_steps: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "patience", "devices", "accumulate_batches", "checkpoint_every_steps"):
+        for name in ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
         if self.num_threads is not None and self.num_threads < 1:
             raise ValueError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
+        if self.strategy == "fsdp" and self.world_size == 1:
+            raise ValueError(
+                "trainer.strategy=fsdp shares the weights out among processes and needs more than one, got "
+                "trainer.devices=1; raise trainer.devices, or leave trainer.strategy=auto."
+            )
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the run."""
+        return self.devices * self.num_nodes
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the run computes on GPUs of this machine."""
+        return self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
+
+    def check_machine(self) -> None:
+        """Refuses a machine with too few GPUs before any work is done.
+
+        Raises:
+            ValueError: If there are fewer than ``devices``.
+        """
+        found = torch.cuda.device_count()
+        if self.uses_gpu and found < self.devices:
+            raise ValueError(
+                f"trainer.accelerator={self.accelerator} with trainer.devices={self.devices} needs as many GPUs on "
+                f"this machine, found {found}; choose trainer=cpu, or trainer=ddp_cpu for several processes."
+            )
+
+    def take_threads(self) -> None:
+        """Sets the CPU threads of this process."""
+        if self.num_threads is not None:
+            torch.set_num_threads(self.num_threads)
+        elif self.devices > 1 and not self.uses_gpu:
+            torch.set_num_threads(max(1, torch.get_num_threads() // self.devices))
 
 
 @dataclass(frozen=True)
@@ -97,8 +145,11 @@ def fit(
 ) -> FitResult:
     """Trains a module, continuing from the last checkpoint of ``run_dir`` where there is one.
 
+    Several processes each call this with their share of the batches. Of a resume, they must be as many as before.
+
     Args:
-        module: What to train; holds the best epoch's weights afterwards.
+        module: What to train; holds the best epoch's weights afterwards, unless its weights were shared out by
+            ``strategy=fsdp``, which leaves them in :func:`~seasonrec.training.checkpoints.best_weights` alone.
         training: Batches; with ``state_dict`` and ``load_state_dict`` for a resume in mid-epoch.
         validation: Batches of the validation cut; its first also checks the parts' contexts.
         options: Length, device, precision.
@@ -123,16 +174,19 @@ def fit(
 
 
 def _trainer(options: TrainerOptions, callbacks: list[L.Callback], logger: Logger | None) -> L.Trainer:
-    in_terminal = sys.stderr.isatty()
+    in_terminal = sys.stderr.isatty() and Shard.current().is_first
+    processes = [RunProcesses(options.devices)] if RunProcesses.detect() else []
     return L.Trainer(
         max_epochs=options.max_epochs,
         accelerator=options.accelerator,
         devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=strategy_of(options.strategy, options.world_size),
         precision=options.precision,
         gradient_clip_val=options.gradient_clip_norm,
         accumulate_grad_batches=options.accumulate_batches,
         callbacks=[*callbacks, TQDMProgressBar(refresh_rate=20) if in_terminal else LineProgress()],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *processes],
         logger=logger or False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -156,7 +210,8 @@ def _without_noise() -> Iterator[None]:
 def _take_best(
     module: RecommenderModule, trainer: L.Trainer, kept: RunCheckpoints, options: TrainerOptions
 ) -> FitResult:
-    kept.load_best(module)
+    if options.strategy != "fsdp":
+        kept.load_best(module)
     if kept.best_epoch + 1 == options.max_epochs and options.max_epochs > 1:
         print(f"note: the best epoch is the last one ({options.max_epochs}); a larger trainer.max_epochs may do better")
     return FitResult(best_epoch=kept.best_epoch, epochs=int(trainer.current_epoch), best_value=kept.best_value)

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.losses.base import Loss
+from seasonrec.training.means import PassMeans
 from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.strategies import share_weights
 
 BatchMetrics = Callable[[Tensor, SequenceBatch], Mapping[str, Tensor]]
 """Logits ``(N, V)`` and their batch to one value a target event, each ``(M,)``."""
@@ -28,30 +31,38 @@ class RecommenderModule(L.LightningModule):
 
     Args:
         model: The recommender.
+        loss: How far its scores are from the next items.
         optimizer: Optimiser and schedule.
         batch_metrics: Per-event metrics that validation averages and logs as ``val/<name>``.
         run_dir: Where the ids of a batch with a non-finite loss are kept.
     """
 
     def __init__(
-        self, model: SeasonalRecommender, optimizer: AdamWOptions, batch_metrics: BatchMetrics, run_dir: Path
+        self,
+        model: SeasonalRecommender,
+        loss: Loss,
+        optimizer: AdamWOptions,
+        batch_metrics: BatchMetrics,
+        run_dir: Path,
     ) -> None:
         super().__init__()
         self.model = model
+        self.loss = loss
         self.optimizer = optimizer
         self.batch_metrics = batch_metrics
         self.run_dir = run_dir
+        self.means = PassMeans()
+
+    def configure_model(self) -> None:
+        share_weights(self, self.trainer.strategy)
 
     def losses(self, batch: SequenceBatch) -> dict[str, Tensor]:
         """Every task's loss, a mean over its own samples; pure.
 
         Returns:
-            ``next_item``: cross-entropy in nats of the full softmax over the candidates, a mean over target events.
+            ``next_item``: the chosen loss over the next items, a mean over target events.
         """
-        scores = self.model.mask_unborn(self.model(batch).float(), batch)
-        log_probabilities = torch.log_softmax(scores, dim=1)
-        chosen = log_probabilities[batch.target_request, batch.target_items]
-        return {"next_item": -chosen.mean()}
+        return {"next_item": self.loss(self.model, batch)}
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         losses = self.losses(batch)
@@ -64,9 +75,12 @@ class RecommenderModule(L.LightningModule):
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         scores = self.model.mask_unborn(self.model(batch).float(), batch)
-        values = self.batch_metrics(scores, batch)
-        for name, value in values.items():
-            self.log(f"val/{name}", value.mean(), batch_size=len(value), on_epoch=True, prog_bar=True)
+        for name, values in self.batch_metrics(scores, batch).items():
+            self.means.add(name, values)
+
+    def on_validation_epoch_end(self) -> None:
+        for name, mean in self.means.take().items():
+            self.log(f"val/{name}", mean, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         return self.optimizer.build(self.model, int(self.trainer.estimated_stepping_batches))

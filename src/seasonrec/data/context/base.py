@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
 
 
+class ContextValue(Protocol):
+    """What a context says of the requests of a batch: a frozen dataclass of tensors."""
+
+    def rows(self, start: int, stop: int) -> ContextValue:
+        """What it says of the requests ``start:stop`` alone, numbered from 0."""
+        ...
+
+
 class BoundContext(Protocol):
     """A context over one log; called for every batch of requests."""
 
-    def __call__(self, requests: Requests) -> Any:
-        """Gives a frozen dataclass of tensors, computed from events before ``requests.known_until_s`` alone."""
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> ContextValue:
+        """Gives a frozen dataclass of tensors, computed from events before ``requests.known_until_s`` alone.
+
+        Args:
+            requests: The ``N`` requests.
+            items: ``(C,)`` rising item numbers, where a batch is scored on them and not on the whole catalogue. A
+                context with a value for every item (``momentum``, ``last_year``) then gives these columns alone, equal
+                to the bit to those of the whole table. The others accept and ignore it: ``calendar`` knows no items,
+                and ``own_history`` names the items of its pairs by their number in the catalogue.
+        """
         ...
 
 

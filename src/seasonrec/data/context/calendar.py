@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class RequestCalendar:
     holiday_known: Tensor
     gap_days: Tensor
 
+    def rows(self, start: int, stop: int) -> RequestCalendar:
+        """That of the requests ``start:stop`` alone."""
+        return RequestCalendar(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
+
 
 @dataclass(frozen=True)
 class CalendarContext:
@@ -68,12 +72,12 @@ class CalendarIndex:
     def __init__(self, log: EventLog, spec: DataSpec) -> None:
         self.log = log
         self.occurrences = _occurrences(spec)
-        self.first_day = int(local_days(np.asarray([spec.first_time_s]), spec.timezone)[0])
+        self.first_day, last_day = local_days(np.asarray([spec.first_time_s, spec.last_time_s]), spec.timezone).tolist()
+        self._distances = self._compute(np.arange(self.first_day, last_day + 1))
 
-    def __call__(self, requests: Requests) -> RequestCalendar:
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> RequestCalendar:
         days = local_days(requests.times_s, self.log.timezone)
-        distances = [signed_distances(days, table) for table in self.occurrences.values()]
-        holiday = np.stack(distances, 1) if distances else np.zeros((len(days), 0))
+        holiday = self._holidays(days)
         occurrence_before = days[:, None] - holiday - DAYS_PER_YEAR
         return RequestCalendar(
             day=torch.from_numpy(days),
@@ -84,6 +88,16 @@ class CalendarIndex:
             holiday_known=_float(occurrence_before >= self.first_day),
             gap_days=_float(self._gaps(requests)),
         )
+
+    def _holidays(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``(N, H)`` days since the nearest occurrence; from a table for days of the log, computed for others."""
+        place = days - self.first_day
+        within = (place >= 0) & (place < len(self._distances))
+        return self._distances.take(place, axis=0) if within.all() else self._compute(days)
+
+    def _compute(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
+        distances = [signed_distances(days, table) for table in self.occurrences.values()]
+        return np.stack(distances, axis=1) if distances else np.zeros((len(days), 0), dtype=np.int64)
 
     def _gaps(self, requests: Requests) -> NDArray[np.float64]:
         before = self.log.baskets_before(requests.users, requests.known_until_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.data.calendar import local_days
-from seasonrec.data.context.momentum import DailyCounts, Lift, smoothed_share
+from seasonrec.data.context.daily_counts import DailyCounts
+from seasonrec.data.context.lift import Lift
+from seasonrec.data.context.rows import RowCache
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
 
 YEAR_DAYS = 364
 """Whole weeks, so that a Saturday is compared with Saturdays."""
+
+KEPT_BYTES = 1 << 28
+"""Memory for the tables of days that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,18 @@ class LastYear:
 
     Args:
         row: ``(N,)`` int64, the request's row in the tables; requests of one day share a row.
-        item: ``(Q, V)`` float, log of the shrunk ratio; 0 where the log does not reach back a year.
-        category: ``(Q, V)`` float, the same for the item's category.
+        item: ``(Q, C)`` float, log of the shrunk ratio; 0 where the log does not reach back a year. ``C`` is the whole
+            catalogue unless other items were asked for.
+        category: ``(Q, C)`` float, the same for the item's category.
     """
 
     row: Tensor
     item: Tensor
     category: Tensor
+
+    def rows(self, start: int, stop: int) -> LastYear:
+        """That of the requests ``start:stop`` alone."""
+        return replace(self, row=self.row[start:stop])
 
 
 @dataclass(frozen=True)
@@ -53,22 +63,28 @@ class LastYearContext:
 
 
 class LastYearIndex:
-    """Looks :class:`LastYear` up by day."""
+    """Looks :class:`LastYear` up by day; keeps the tables of days as the index of ``momentum`` does."""
 
     def __init__(self, log: EventLog, options: LastYearContext) -> None:
         self.half_window_days = options.half_window_days
         self.counts = DailyCounts(log)
-        self.lift = Lift(log, options.prior_events)
+        self.lift = Lift(self.counts, options.prior_events)
+        self._known = RowCache((log.num_items, 2), np.float32, self.counts.num_days + 1, KEPT_BYTES)
 
-    def __call__(self, requests: Requests) -> LastYear:
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> LastYear:
         days, row = request_and_known_days(self.counts, requests)
-        window = window_a_year_ago(self.counts, days, self.half_window_days)
-        item, category = self.lift(window, smoothed_share(self.counts.window(days[:, 1], None)))
-        return LastYear(
-            row=torch.from_numpy(row),
-            item=torch.from_numpy(item.astype(np.float32)),
-            category=torch.from_numpy(category.astype(np.float32)),
-        )
+        if items is None or self._known.holds_all:
+            keys = [tuple(pair) for pair in days.tolist()]
+            table = self._known(keys, lambda places: self._compute(days[places]), items)
+        else:
+            table = self._compute(days, items)
+        values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(table, -1, 0)))  # (2, Q, C)
+        return LastYear(row=torch.from_numpy(row), item=values[0], category=values[1])
+
+    def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """``(Q, C, 2)``: log ratios of the items, then of their categories."""
+        window = window_a_year_ago(days, self.half_window_days)
+        return np.concatenate(self.lift(days[:, 1], [window], items), axis=-1, dtype=np.float32, casting="same_kind")
 
 
 def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -78,18 +94,20 @@ def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDA
     return days, row.reshape(-1)
 
 
-def window_a_year_ago(counts: DailyCounts, days: NDArray[np.int64], half_window_days: int) -> NDArray[np.int32]:
-    """``(Q, V)`` events around the day 364 days before each request's day; 0 before the log begins.
+def window_a_year_ago(days: NDArray[np.int64], half_window_days: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First day, and the day after the last, of the window around the day 364 days before each request's day.
 
     The season is that of the request, not of the day at which the readable history ends: a horizon moves only the end
-    of what is read.
+    of what is read. Before the log begins the window is empty.
 
     Args:
-        counts: Daily counts of the log.
         days: ``(Q, 2)``, see :func:`request_and_known_days`.
         half_window_days: Days on either side.
+
+    Returns:
+        Two ``(Q,)`` arrays of days of the log.
     """
     asked, known = days.T
     stop = np.clip(asked - YEAR_DAYS + half_window_days + 1, 0, known)
     start = np.clip(asked - YEAR_DAYS - half_window_days, 0, stop)
-    return counts.before[stop] - counts.before[start]
+    return start, stop

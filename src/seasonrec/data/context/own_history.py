@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.data.context.purchases import Purchases, purchases, running_decay
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests, gather_ranges
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
@@ -41,6 +42,15 @@ class OwnHistory:
     in_last_baskets: Tensor
     user_baskets: Tensor
 
+    def rows(self, start: int, stop: int) -> OwnHistory:
+        """That of the requests ``start:stop`` alone."""
+        ends = torch.tensor([start, stop], device=self.request.device)
+        first, last = torch.searchsorted(self.request, ends).tolist()
+        pairs = {field.name: getattr(self, field.name)[first:last] for field in fields(self)}
+        return OwnHistory(
+            **{**pairs, "request": pairs["request"] - start, "user_baskets": self.user_baskets[start:stop]}
+        )
+
 
 @dataclass(frozen=True)
 class OwnHistoryContext:
@@ -58,114 +68,93 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Purchases sorted by (user, item, time) with running counts, so that a request is one binary search a pair.
+    """Computes :class:`OwnHistory` from the log for the users of a batch; holds nothing.
 
-    Memory: 24 + 4 ``H`` bytes an event. A look-up costs ``O(pairs of the user * log events)`` without a Python loop.
+    A user's events lie together in the log, so that a batch reads those of its users, up to the last that any of their
+    requests may read, and sorts them. What depends on a purchase alone is computed once a purchase, what depends on a
+    request and a basket once for both, and only the rest once a pair.
     """
 
     def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
         self.log = log
-        order, key = by_user_and_item(log)
-        times = log.event_times_s[order]
-        baskets = np.repeat(np.arange(log.num_baskets), np.diff(log.basket_offsets))[order]
-        first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
-        self.starts = np.r_[first, len(key)]
-        self.items = (key[first] % log.num_items).astype(np.int64)
-        self.user_pairs = np.searchsorted(key[first] // log.num_items, np.arange(log.num_users + 1))
-        self.times_s = times
-        self.baskets = baskets
-        self.origin_s = int(times.min())
-        self.span_s = int(times.max()) - self.origin_s + 2
-        pairs = np.repeat(np.arange(len(first)), np.diff(self.starts))
-        self.search_key = pairs * self.span_s + (times - self.origin_s)
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
-        self.decayed = running_decay(times, self.starts, self.decays)
 
-    def __call__(self, requests: Requests) -> OwnHistory:
-        owner, pair = gather_ranges(self.user_pairs[requests.users], self.user_pairs[requests.users + 1])
-        known_s = requests.known_until_s[owner]
-        seen = self.times_s[self.starts[pair]] < known_s
-        owner, pair, known_s = owner[seen], pair[seen], known_s[seen]
-        until = np.minimum(known_s - self.origin_s, self.span_s - 1)
-        last = np.searchsorted(self.search_key, pair * self.span_s + until) - 1
-        return self._value(requests, owner, pair, known_s, last)
-
-    def _value(
-        self,
-        requests: Requests,
-        owner: NDArray[np.int64],
-        pair: NDArray[np.int64],
-        known_s: NDArray[np.int64],
-        last: NDArray[np.int64],
-    ) -> OwnHistory:
-        start = self.starts[pair]
-        count = last - start + 1
-        since_s = requests.times_s[owner] - self.times_s[last]
-        interval_s = (self.times_s[last] - self.times_s[start]) / np.maximum(count - 1, 1)
-        decayed = self.decayed[last] * np.exp(-since_s[:, None] * self.decays)
-        baskets_before = self._baskets_before(requests)
-        present = self._presence(start, last, baskets_before[owner] - 1)
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
+        before = self.log.baskets_before(requests.users, requests.known_until_s)
+        users, user_of = np.unique(requests.users, return_inverse=True)
+        first = np.asarray(self.log.user_baskets)[users]
+        stop = first.copy()
+        np.maximum.at(stop, user_of, before)
+        bought = purchases(self.log, first, stop)
+        request, last = _pairs(bought, user_of, before)
+        visits = _Visits.of(self.log, requests, first[user_of], before)
+        cell = visits.offsets[request] + bought.baskets[last]
+        count = bought.numbers + 1
+        interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
+        decayed = running_decay(bought, self.decays).take(last, axis=0)
+        decayed *= np.exp(-visits.since_s[:, None] * self.decays).take(cell, axis=0)
         return OwnHistory(
-            request=torch.from_numpy(owner),
-            item=torch.from_numpy(self.items[pair]),
-            count=_float(count),
-            decayed=_float(decayed),
-            since_days=_float(since_s / SECONDS_PER_DAY),
-            own_interval_days=_float(interval_s / SECONDS_PER_DAY),
-            in_last_baskets=_float(present),
-            user_baskets=_float(baskets_before - self.log.user_baskets[requests.users]),
+            request=torch.from_numpy(request),
+            item=torch.from_numpy(bought.items[last]),
+            count=_float(count, last),
+            decayed=torch.from_numpy(decayed),
+            since_days=_float(visits.since_s / SECONDS_PER_DAY, cell),
+            own_interval_days=_float(interval_s / SECONDS_PER_DAY, last),
+            in_last_baskets=torch.from_numpy(_presence(bought, last, before[request] - 1)),
+            user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 
-    def _baskets_before(self, requests: Requests) -> NDArray[np.int64]:
-        """Number of the first basket of each user that is not known, counted over the whole log."""
-        return self.log.baskets_before(requests.users, requests.known_until_s)
 
-    def _presence(
-        self, start: NDArray[np.int64], last: NDArray[np.int64], newest: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """``(P, 3)``: whether the newest, second and third newest known basket hold the item."""
-        present = np.zeros((len(last), LAST_BASKETS), dtype=bool)
-        for back in range(LAST_BASKETS):
-            event = last - back
-            age = newest - self.baskets[event]
-            hit = (event >= start) & (age < LAST_BASKETS)
-            present[np.flatnonzero(hit), age[hit]] = True
-        return present
+@dataclass(frozen=True)
+class _Visits:
+    """Every (request, basket known to it); ``offsets[n] + b`` is the row of request ``n`` and basket ``b``."""
+
+    since_s: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    @staticmethod
+    def of(log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]) -> _Visits:
+        request, basket = gather_ranges(first, before)
+        since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
+        return _Visits(since_s, np.cumsum(before - first) - before)
 
 
-def by_user_and_item(log: EventLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The events sorted by (user, item, time), and the number of the (user, item) pair of each."""
-    users = np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))
-    key = users * log.num_items + log.event_items
-    order = np.argsort(key, kind="stable")
-    return order, key[order]
+def _pairs(
+    bought: Purchases, user_of: NDArray[np.int64], before: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each request with the last known row of each pair of its user, by rising request and row.
 
-
-def running_decay(
-    times_s: NDArray[np.int64], starts: NDArray[np.int64], decays: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Decayed counts after each event of each segment: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
-
-    All segments advance together, one event at a time, so that the loop is as long as the longest segment.
+    A row is a pair's last for just those requests that know it and not the pair's next row. In order of (user, known
+    baskets) these follow each other, so that the work is that of the answer.
 
     Args:
-        times_s: ``(E,)`` rising within each segment.
-        starts: ``(S + 1,)`` offsets of the segments.
-        decays: ``(H,)`` rates per second.
-
-    Returns:
-        ``(E, H)`` float32.
+        bought: Purchases of the users.
+        user_of: ``(N,)`` user of each request.
+        before: ``(N,)`` number of the first basket that is not known to each request.
     """
-    result = np.ones((len(times_s), len(decays)), dtype=np.float32)
-    lengths = np.diff(starts)
-    longest_first = np.argsort(-lengths, kind="stable")
-    heads, lengths = starts[:-1][longest_first], lengths[longest_first]
-    for step in range(1, int(lengths.max(initial=0))):
-        active = heads[: np.searchsorted(-lengths, -step)] + step
-        gap = (times_s[active] - times_s[active - 1])[:, None]
-        result[active] += result[active - 1] * np.exp(-gap * decays)
-    return result
+    key = before + user_of  # rises with (user, basket), also where one user's last basket meets the next one's first
+    order = np.argsort(key, kind="stable")
+    knows = np.searchsorted(key[order], bought.baskets + bought.users, side="right")  # first request that knows a row
+    end = np.searchsorted(user_of[order], bought.users, side="right")
+    again = bought.again
+    end[again - 1] = knows[again]
+    row, place = gather_ranges(knows, end)
+    request = order[place]
+    by_request = np.argsort(request.astype(np.min_scalar_type(len(order))), kind="stable")
+    return request[by_request], row[by_request]
 
 
-def _float(values: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
+def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:
+    """``(P, 3)``: 1 where the newest, second and third newest known basket holds the item."""
+    present = np.zeros((len(last), LAST_BASKETS), dtype=np.float32)
+    lately = np.flatnonzero(newest - bought.baskets[last] < LAST_BASKETS)
+    for back in range(LAST_BASKETS):
+        row = last[lately] - back
+        age = newest[lately] - bought.baskets[np.maximum(row, 0)]
+        hit = (row >= bought.starts[last[lately]]) & (age < LAST_BASKETS)
+        present[lately[hit], age[hit]] = 1.0
+    return present
+
+
+def _float(values: NDArray[np.generic], places: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32).take(places))

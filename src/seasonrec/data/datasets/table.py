@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.checks import check_events
-from seasonrec.data.item_file import items_with_events, read_items, require_overlap
-from seasonrec.data.reading import (
-    check_file,
-    column_names,
-    is_typed,
-    read_columns,
-    read_ids,
-    read_numbers,
-    require_columns,
-    require_filled,
-)
+from seasonrec.data.files.event_file import EventColumns, EventFile
+from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
+from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
+from seasonrec.data.files.times import TimeReader, check_time_options
+from seasonrec.data.preparation.checks import check_variety
+from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
-from seasonrec.data.times import check_time_options, read_times
 
 
 @dataclass
@@ -84,13 +77,24 @@ class Table:
         return {"dataset": "table", "rules": 1, **asdict(self), **hashes}
 
     def tables(self) -> SourceTables:
+        """All in memory; a large file is better read by :meth:`coded_tables`."""
+        coded = self.coded_tables(None)
+        return SourceTables(coded.events.frame(), coded.items, coded.users, coded.rules, coded.notes)
+
+    def coded_tables(self, folder: Path | None, progress: Callable[[str], None] = lambda line: None) -> CodedTables:
+        """The same with the events as numbers, read part by part.
+
+        Args:
+            folder: Where events lie that are too many for the memory; None keeps all in memory.
+            progress: Receives a line for every part.
+        """
         report = RuleReport()
         notes: list[str] = []
-        events, item_type = self._events(report, notes)
-        check_events(events, str(self._path("events")))
-        items = self._items(events, item_type, report, notes)
-        users = self._users(events, report)
-        return SourceTables(events, items, users, tuple(report.rules), tuple(notes))
+        events, item_type = self._events(report, notes, folder, progress)
+        check_variety(events, str(self._path("events")))
+        items = self._items(events.items, item_type, report, notes)
+        users = self._users(events.users, report)
+        return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
 
     def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
         """The events alone, cleaned but for ``min_item_events``: they go with a log and need not be one by themselves.
@@ -99,7 +103,7 @@ class Table:
             report: Receives the cleaning rules.
             notes: Receives what a user should know.
         """
-        return replace(self, min_item_events=1)._events(report, notes)[0]
+        return replace(self, min_item_events=1)._events(report, notes)[0].frame()
 
     def _path(self, key: str) -> Path | None:
         name = getattr(self, key)
@@ -109,47 +113,33 @@ class Table:
         check_file(path, f"data.{key}")
         return path
 
-    def _events(self, report: RuleReport, notes: list[str]) -> tuple[pl.DataFrame, pl.DataType | None]:
+    def _events(
+        self,
+        report: RuleReport,
+        notes: list[str],
+        folder: Path | None = None,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> tuple[CodedEvents, pl.DataType | None]:
         """The cleaned events, and the type in which their file holds item ids (None in a file of text)."""
         path = self._path("events")
         assert path is not None  # events is not optional
         keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column")
-        mapped = [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None]
-        require_columns(path, mapped)
-        raw = read_columns(path, [column for _, column in mapped])
-        times_s, note = self._times(raw, path)
-        notes.append(note)
-        columns = {
-            "user_id": read_ids(raw, self.user_column, path),
-            "item_id": read_ids(raw, self.item_column, path),
-            "timestamp_s": times_s,
-        }
-        notes.extend(_mixed_ids(columns))
-        if self.value_column is not None:
-            columns["value"] = read_numbers(raw, self.value_column, path).cast(pl.Float32)
+        require_columns(path, [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None])
+        columns = EventColumns(*(getattr(self, key) for key in keys))
+        times = TimeReader(self.time_format, self.timezone, f"{path}: column {self.time_column}")
+        file, coder = EventFile(path, columns, times), EventCoder(folder)
+        notes.extend(file.read(coder, progress))
         if self.quantity_column is not None:
-            columns["quantity"] = read_numbers(raw, self.quantity_column, path)
-        item_type = raw[self.item_column].dtype if is_typed(path) else None
-        return self._kept(pl.DataFrame(columns), report), item_type
-
-    def _times(self, raw: pl.DataFrame, path: Path) -> tuple[pl.Series, str]:
-        place = f"{path}: column {self.time_column}"
-        require_filled(raw[self.time_column], place)
-        return read_times(raw[self.time_column], self.time_format, self.timezone, place)
-
-    def _kept(self, events: pl.DataFrame, report: RuleReport) -> pl.DataFrame:
-        if "quantity" in events.columns:
-            events = report.keep(events, pl.col("quantity") > 0, "quantity not above zero, or not known")
-            events = events.drop("quantity")
-        if self.min_item_events == 1:
-            return events
-        enough = pl.len().over("item_id") >= self.min_item_events
-        return report.keep(events, enough, f"item with fewer than {self.min_item_events} event rows")
+            report.count("quantity not above zero, or not known", file.without_quantity)
+        events, rare = coder.finish(self.min_item_events)
+        if self.min_item_events > 1:
+            report.count(f"item with fewer than {self.min_item_events} event rows", rare)
+        return events, file.item_type
 
     def _items(
-        self, events: pl.DataFrame, item_type: pl.DataType | None, report: RuleReport, notes: list[str]
+        self, ids: pl.Series, item_type: pl.DataType | None, report: RuleReport, notes: list[str]
     ) -> pl.DataFrame:
-        known = events["item_id"].unique().sort()
+        known = ids.alias("item_id")
         path = self._path("items")
         if path is None:
             empty = pl.lit(None, pl.String)
@@ -160,7 +150,7 @@ class Table:
         require_overlap(known, items["item_id"], path, "item")
         return items_with_events(known, items, notes)
 
-    def _users(self, events: pl.DataFrame, report: RuleReport) -> pl.DataFrame | None:
+    def _users(self, known: pl.Series, report: RuleReport) -> pl.DataFrame | None:
         path = self._path("users")
         if path is None:
             return None
@@ -168,16 +158,5 @@ class Table:
         raw = read_columns(path, column_names(path))
         ids = read_ids(raw, self.user_column, path).alias("user_id")
         users = raw.drop({self.user_column, "user_id"} & set(raw.columns)).insert_column(0, ids)
-        require_overlap(events["user_id"].unique().sort(), users["user_id"], path, "user")
+        require_overlap(known, users["user_id"], path, "user")
         return report.keep(users, pl.col("user_id").is_first_distinct(), "further row of a user in the users' file")
-
-
-def _mixed_ids(columns: Mapping[str, pl.Series]) -> list[str]:
-    notes = []
-    for key in ("user_id", "item_id"):
-        numbers = int(columns[key].str.contains(r"^\d+$").sum())
-        if 0 < numbers < len(columns[key]):
-            notes.append(
-                f"{key}: {numbers:,} of {len(columns[key]):,} rows have a number, the others text; all are text"
-            )
-    return notes

@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.data.context.daily_counts import DailyCounts
 from seasonrec.data.context.last_year import request_and_known_days, window_a_year_ago
-from seasonrec.data.context.momentum import DailyCounts, smoothed_share
+from seasonrec.data.context.lift import smoothed_share
 from seasonrec.data.context.own_history import OwnHistoryContext, OwnHistoryIndex
+from seasonrec.data.context.rows import RowCache
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
+
+DECAYED_BYTES = 1 << 27
+"""Memory for decayed counts by day, for each half-life."""
+
+SWEPT_CELLS = 1 << 22
+"""Daily counts that are decayed at a time."""
 
 
 class PopularityComponents:
@@ -27,7 +35,7 @@ class PopularityComponents:
 
     def __init__(self, log: EventLog) -> None:
         self.counts = DailyCounts(log)
-        self._decayed: dict[float, NDArray[np.float32]] = {}
+        self._decayed: dict[float, DecayedCounts] = {}
 
     def window(self, requests: Requests, days: int | None) -> Tensor:
         """``(N, V)`` share of the last ``days`` days (all earlier with None), every item above 0.
@@ -44,26 +52,57 @@ class PopularityComponents:
     def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
         """``(N, V)`` share of the sales around the same day a year ago; the all-time share where there were none."""
         days, row = request_and_known_days(self.counts, requests)
-        window = window_a_year_ago(self.counts, days, half_window_days)
-        share = _smoothed(window, smoothed_share(self.counts.window(days[:, 1], None)))
+        start, stop = window_a_year_ago(days, half_window_days)
+        window = self.counts.before(stop) - self.counts.before(start)
+        known = days[:, 1]
+        total = self.counts.before(known)
+        share = _smoothed(window, smoothed_share(total, self.counts.total_before[known], self.counts.num_items))
         return torch.from_numpy(share.astype(np.float32)[row])
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:
         """``(N, V)`` share of all earlier sales, halved every half-life."""
-        if half_life_days not in self._decayed:
-            self._decayed[half_life_days] = self._decay(half_life_days)
+        decayed = self._decayed.setdefault(half_life_days, DecayedCounts(self.counts, half_life_days))
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
         total = self.counts.window(known, None) + 1.0
-        share = _smoothed(self._decayed[half_life_days][known], total / total.sum(1, keepdims=True))
+        share = _smoothed(decayed.before(known), total / total.sum(1, keepdims=True))
         return torch.from_numpy(share.astype(np.float32)[row])
 
-    def _decay(self, half_life_days: float) -> NDArray[np.float32]:
-        before = self.counts.before
-        kept = 0.5 ** (1.0 / half_life_days)
-        decayed = np.zeros(before.shape, dtype=np.float32)
-        for day in range(1, len(before)):
-            decayed[day] = kept * decayed[day - 1] + (before[day] - before[day - 1])
-        return decayed
+
+class DecayedCounts:
+    """Events of each item before a day, halved every half-life.
+
+    Every day follows from the one before, so that a day that is not kept costs a walk over all days up to it; where
+    ``DECAYED_BYTES`` hold the table of every day, there is one walk.
+
+    Args:
+        counts: Daily counts of the log.
+        half_life_days: Half-life.
+    """
+
+    def __init__(self, counts: DailyCounts, half_life_days: float) -> None:
+        self.counts = counts
+        self.kept = 0.5 ** (1.0 / half_life_days)
+        self._rows = RowCache((counts.num_items,), np.float32, counts.num_days + 1, DECAYED_BYTES)
+
+    def before(self, days: NDArray[np.int64]) -> NDArray[np.float32]:
+        """``(Q, V)`` decayed counts; the days are distinct and rising."""
+        if self._rows.holds_all and not len(self._rows):
+            self._rows(range(self.counts.num_days + 1), self._walk)
+        return self._rows(days.tolist(), lambda places: self._walk(days[places].tolist()))
+
+    def _walk(self, wanted: list[int]) -> NDArray[np.float32]:
+        """``(len(wanted), V)`` rows of rising days."""
+        rows = np.empty((len(wanted), self.counts.num_items), dtype=np.float32)
+        days = np.arange(wanted[-1] + 1)
+        step = max(1, SWEPT_CELLS // len(days))
+        for first in range(0, self.counts.num_items, step):
+            items = np.arange(first, min(first + step, self.counts.num_items))
+            before = self.counts.before(days, items)
+            table = np.zeros(before.shape, dtype=np.float32)
+            for day in range(1, len(table)):
+                table[day] = self.kept * table[day - 1] + (before[day] - before[day - 1])
+            rows[:, items] = table[wanted]
+        return rows
 
 
 class PersonalComponents:

@@ -24,6 +24,9 @@ HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
 VALIDATION_REQUESTS = 6_000
 """Validation requests that the weights are chosen on, evenly spread."""
 CHUNK = 512
+"""Requests that are scored at a time where the weights are chosen, fewer where the catalogue is large."""
+CHUNK_CELLS = 1 << 26
+"""Requests times items of a chunk at most."""
 
 Probabilities = Callable[[Requests], list[Tensor]]
 """Requests to component probabilities, each ``(N, V)``."""
@@ -68,8 +71,9 @@ class BaselineFitter:
     def at_targets(self, components: Probabilities) -> Tensor:
         """``(M, C)``: what each component gave to each validation target."""
         pieces = []
-        for start in range(0, len(self.requests), CHUNK):
-            requests = self.requests[start : start + CHUNK]
+        chunk = max(1, min(CHUNK, CHUNK_CELLS // self.log.num_items))
+        for start in range(0, len(self.requests), chunk):
+            requests = self.requests[start : start + chunk]
             offsets = self.log.basket_offsets
             request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
             item = self.log.event_items[event].astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.dropout import Dropout
 from seasonrec.models.pretrained import load_model
 
 
@@ -43,7 +44,7 @@ class PretrainedBackbone(nn.Module):
         width = self.model.config.hidden_size
         self.inward = nn.Linear(facts.embedding_dim, width)
         self.outward = nn.Linear(width, facts.embedding_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for parameter_name, parameter in self.model.named_parameters():
             is_norm = "norm" in parameter_name.lower() or "ln_" in parameter_name
             parameter.requires_grad_(tuned == "all" or (tuned == "norms" and is_norm))

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.dropout import Dropout
+from seasonrec.models.packing import Packing, causal_attention, packed_attention
+
+PACK_FROM_PADDING = 0.25
+"""Share of padding in a batch from which packing pays, by ``benchmarks/packing.py``."""
+PACK_FROM_ROWS = 1024
+"""Padded positions from which packing is thought of: a run would not feel what a smaller batch can gain."""
+BUCKETS = 4
+"""Attention calls of a packed batch at most, by ``benchmarks/packing.py``."""
+
+Attention = Callable[[Tensor, int], Tensor]
+"""Queries, keys and values side by side ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
 
 
 class SASRec(nn.Module):
     """Self-attentive sequential recommendation with pre-normalised blocks.
 
     Events stand from position 0 on and padding behind them, so that the causal mask alone keeps padding out and the
-    fast kernels of ``scaled_dot_product_attention`` apply.
+    fast kernels of ``scaled_dot_product_attention`` apply. A batch with much padding is packed: its sequences are laid
+    end to end, and nothing but attention still sees a padded tensor.
 
     Args:
         num_layers: Transformer blocks.
@@ -25,7 +42,7 @@ class SASRec(nn.Module):
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
 
     Raises:
-        ValueError: If ``num_heads`` does not divide the width.
+        ValueError: If ``num_heads`` does not divide the width, or there is no layer.
 
     References:
         Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. Departures: no dropout on the
@@ -41,15 +58,61 @@ class SASRec(nn.Module):
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
             )
         self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
+        if num_layers < 1:
+            raise ValueError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
         self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
+        if pays(is_padding):
+            return self.packed(inputs, Packing.of(is_padding, BUCKETS))
+        return self.padded(inputs)
+
+    def at(self, inputs: Tensor, position: Tensor) -> Tensor:
+        """The output at one position of each sequence, for which the last block need not compute the others.
+
+        Args:
+            inputs: ``(B, T + 1, D)``.
+            position: ``(B,)`` int64 in ``0..T``.
+
+        Returns:
+            ``(B, D)``, equal to that of the whole sequence but for rounding.
+        """
         hidden = self.dropout(inputs + self.positions[: inputs.shape[1]])
+        for block in self.blocks[:-1]:
+            hidden = block(hidden, causal_attention)
+        last = cast(Block, self.blocks[-1])
+        return self.norm(last.at(hidden, position))
+
+    def padded(self, inputs: Tensor) -> Tensor:
+        """``(B, T + 1, D)`` to the same, padding computed like everything else."""
+        return self._read(inputs + self.positions[: inputs.shape[1]], causal_attention)
+
+    def packed(self, inputs: Tensor, packing: Packing, attend: Attention | None = None) -> Tensor:
+        """What a padded batch gives, and zero at padding.
+
+        Args:
+            inputs: ``(B, T + 1, D)``.
+            packing: Where its tokens go.
+            attend: Causal attention within each of the packed sequences; None takes the fastest that we know.
+        """
+        tokens = packing.pack(inputs) + F.embedding(packing.positions, self.positions)
+        hidden = self._read(tokens, attend or partial(packed_attention, packing))
+        return packing.unpack(hidden, len(inputs))
+
+    def _read(self, hidden: Tensor, attend: Attention) -> Tensor:
+        hidden = self.dropout(hidden)
         for block in self.blocks:
-            hidden = block(hidden)
+            hidden = block(hidden, attend)
         return self.norm(hidden)
+
+
+def pays(is_padding: Tensor) -> bool:
+    """Whether a batch ``(B, T + 1)`` has so much padding that packing it is faster; never while it is compiled."""
+    if torch.compiler.is_compiling():
+        return False
+    return int(is_padding.sum()) >= max(PACK_FROM_ROWS, PACK_FROM_PADDING * is_padding.numel())
 
 
 class Block(nn.Module):
@@ -64,15 +127,27 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        hidden = hidden + self.drop(self._attend(self.attention_norm(hidden)))
+    def forward(self, hidden: Tensor, attend: Attention) -> Tensor:
+        mixed = attend(self.query_key_value(self.attention_norm(hidden)), self.num_heads)
+        return self._after(hidden, mixed)
+
+    def at(self, hidden: Tensor, position: Tensor) -> Tensor:
+        """``(B, T + 1, D)`` to the outputs ``(B, D)`` at one position of each sequence."""
+        count, length, width = hidden.shape
+        row = torch.arange(count, device=hidden.device) * length + position
+        normed = self.attention_norm(hidden)
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = F.linear(F.embedding(row, normed.flatten(0, 1)), weight[:width], bias[:width])  # (B, D)
+        key_value = F.linear(normed, weight[width:], bias[width:])
+        key, value = key_value.view(count, length, 2 * self.num_heads, -1).transpose(1, 2).chunk(2, dim=1)
+        past = torch.arange(length, device=hidden.device) <= position[:, None]  # (B, T + 1)
+        one = query.view(count, self.num_heads, 1, -1)  # (B, heads, 1, D / heads)
+        mixed = F.scaled_dot_product_attention(one, key, value, attn_mask=past[:, None, None, :])
+        return self._after(F.embedding(row, hidden.flatten(0, 1)), mixed.flatten(1))
+
+    def _after(self, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """What follows the attention, position by position."""
+        hidden = hidden + self.drop(self.out(mixed))
         return hidden + self.drop(self.feed_forward(hidden))
-
-    def _attend(self, hidden: Tensor) -> Tensor:
-        batch, length, width = hidden.shape
-        split = self.query_key_value(hidden).view(batch, length, 3, self.num_heads, width // self.num_heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, heads, T + 1, D / heads)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))

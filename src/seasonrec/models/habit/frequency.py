@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.data.context.base import Context
-from seasonrec.data.context.own_history import OwnHistory, OwnHistoryContext
+from seasonrec.data.context.own_history import OwnHistoryContext
 from seasonrec.data.facts import Facts
+from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.scoring import ScoredItems
 
 
 class FrequencyHabit(nn.Module):
@@ -18,12 +20,14 @@ class FrequencyHabit(nn.Module):
         half_lives_days: Half-lives ``H`` of the decayed counts.
 
     Shape:
-        - scores: ``(N, V)``; output: ``(N, V)``.
+        - scores: ``(N, C)``; output: ``(N, C)``.
 
     References:
         Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation (TIFU-KNN), SIGIR
         2020. Departure: weights are learnt, neighbours are not used.
     """
+
+    changes_scores = True
 
     def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
         super().__init__()
@@ -32,8 +36,8 @@ class FrequencyHabit(nn.Module):
         self.weights = nn.Linear(len(half_lives_days) + 2, 1)
         nn.init.constant_(self.weights.weight, 0.5)
 
-    def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
-        own: OwnHistory = context[self.context.name]
+    def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
+        own = scored_pairs(context[self.context.name], items)
         rate = own.count / own.user_baskets[own.request].clamp(min=1)
         features = torch.cat([torch.log1p(own.count)[:, None], rate[:, None], torch.log1p(own.decayed)], dim=1)
-        return scores.index_put((own.request, own.item), self.weights(features).squeeze(1), accumulate=True)
+        return scores.index_put((own.request, own.column), self.weights(features).squeeze(1), accumulate=True)

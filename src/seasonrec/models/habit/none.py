@@ -7,15 +7,17 @@ from torch import Tensor, nn
 from seasonrec.data.context.base import Context
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.scoring import ScoredItems
 
 
 class NoHabit(nn.Module):
     """Leaves the logits as they are."""
 
     reads: tuple[Context, ...] = ()
+    changes_scores = False
 
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
+    def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
         return scores

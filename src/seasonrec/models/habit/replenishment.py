@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from seasonrec.data.context.base import Context
 from seasonrec.data.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
 from seasonrec.data.facts import Facts
+from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.scoring import ScoredItems
 
 
 class ReplenishmentHabit(nn.Module):
@@ -23,13 +25,14 @@ class ReplenishmentHabit(nn.Module):
         item_dim: Width of the item vector of its own that the network reads.
 
     Shape:
-        - scores: ``(N, V)``; output: ``(N, V)``.
+        - scores: ``(N, C)``; output: ``(N, C)``.
 
     References:
         Ariannezhad et al., ReCANet: A Repeat Consumption-Aware Neural Network for Next Basket Recommendation in Grocery
         Shopping, SIGIR 2022. Departure: counts, decays and intervals in place of its recurrent reader.
     """
 
+    changes_scores = True
     item_interval_days: Tensor
 
     def __init__(
@@ -55,9 +58,9 @@ class ReplenishmentHabit(nn.Module):
             nn.Linear(hidden_dim // 2, 1),
         )
 
-    def forward(self, scores: Tensor, items: Tensor, context: ContextValues) -> Tensor:
-        own: OwnHistory = context[self.context.name]
-        so_far = scores[own.request, own.item]
+    def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
+        own = scored_pairs(context[self.context.name], items)
+        so_far = scores[own.request, own.column]
         features = torch.cat(
             [
                 _features(own, self.item_interval_days[own.item]),
@@ -66,7 +69,7 @@ class ReplenishmentHabit(nn.Module):
             ],
             dim=1,
         )
-        return scores.index_put((own.request, own.item), self.network(features).squeeze(1), accumulate=True)
+        return scores.index_put((own.request, own.column), self.network(features).squeeze(1), accumulate=True)
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ class IdItems(nn.Module):
     """One free vector an item.
 
     Shape:
-        - output: ``(V, D)``.
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
     def __init__(self, *, facts: Facts) -> None:
@@ -19,5 +19,5 @@ class IdItems(nn.Module):
         self.vectors = nn.Embedding(facts.spec.num_items, facts.embedding_dim)
         nn.init.normal_(self.vectors.weight, std=0.02)
 
-    def forward(self) -> Tensor:
-        return self.vectors.weight
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        return self.vectors.weight if item_ids is None else self.vectors(item_ids)

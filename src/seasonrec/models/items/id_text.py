@@ -17,7 +17,7 @@ class IdTextItems(nn.Module):
         hidden_dim: Width of the text projection's hidden layer.
 
     Shape:
-        - output: ``(V, D)``.
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
     def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
@@ -25,5 +25,5 @@ class IdTextItems(nn.Module):
         self.id = IdItems(facts=facts)
         self.text = TextItems(reader, hidden_dim, facts=facts)
 
-    def forward(self) -> Tensor:
-        return self.id() + self.text()
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        return self.id(item_ids) + self.text(item_ids)

@@ -19,7 +19,7 @@ class TextItems(nn.Module):
         hidden_dim: Width of the projection's hidden layer.
 
     Shape:
-        - output: ``(V, D)``.
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
     text_vectors: Tensor
@@ -34,5 +34,5 @@ class TextItems(nn.Module):
         nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
         self.project = nn.Sequential(nn.Linear(vectors.shape[1], hidden_dim), nn.GELU(), out)
 
-    def forward(self) -> Tensor:
-        return self.project(self.text_vectors)
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        return self.project(self.text_vectors if item_ids is None else self.text_vectors[item_ids])

@@ -12,6 +12,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.calendar import CalendarContext, RequestCalendar, holiday_names
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 
 MAJOR = (
     "Thanksgiving Day",
@@ -46,9 +47,10 @@ class CalendarSeason(nn.Module):
         major: Holidays that share a ramp; one that the country does not keep is passed over.
 
     Shape:
-        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+        - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
     """
 
+    adds_scores = True
     major: Tensor
 
     def __init__(
@@ -76,9 +78,9 @@ class CalendarSeason(nn.Module):
         nn.init.zeros_(self.condition.weight)
         nn.init.zeros_(self.phase.weight)
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         features = self._features(context[self.context.name])
-        scores = self.phase(features) @ self.affinity(items).T
+        scores = self.phase(features) @ self.affinity(items.vectors).T
         return SeasonEffect(query + self.condition(features), scores)
 
     def _features(self, calendar: RequestCalendar) -> Tensor:

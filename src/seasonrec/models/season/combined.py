@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seasonrec.data.context.base import Context
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, Season, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 
 
 class CombinedSeason(nn.Module):
@@ -20,8 +21,10 @@ class CombinedSeason(nn.Module):
         text: The date in words.
 
     Shape:
-        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+        - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
     """
+
+    adds_scores = True
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class CombinedSeason(nn.Module):
     def _parts(self) -> tuple[Season, Season, Season]:
         return self.momentum, self.calendar, self.text
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         total: Tensor | None = None
         for part in self._parts():
             effect = part(query, items, {c.name: context[c.name] for c in part.reads})

@@ -10,6 +10,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.last_year import LastYear, LastYearContext
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 
 
 class LastYearSeason(nn.Module):
@@ -19,11 +20,13 @@ class LastYearSeason(nn.Module):
         half_window_days: Days on either side of the day a year ago.
 
     Shape:
-        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+        - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
 
     Raises:
         ValueError: If the log holds less than one yearly cycle before the validation cut.
     """
+
+    adds_scores = True
 
     def __init__(self, half_window_days: int = 14, *, facts: Facts) -> None:
         super().__init__()
@@ -32,7 +35,7 @@ class LastYearSeason(nn.Module):
         self.reads: tuple[Context, ...] = (self.context,)
         self.weight = nn.Parameter(torch.full((2,), 0.25))
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         lift: LastYear = context[self.context.name]
-        scores = self.weight[0] * lift.item + self.weight[1] * lift.category  # (Q, V)
+        scores = self.weight[0] * lift.item + self.weight[1] * lift.category  # (Q, C)
         return SeasonEffect(query, F.embedding(lift.row, scores))

@@ -9,6 +9,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.momentum import Momentum, MomentumContext
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 
 
 class MomentumSeason(nn.Module):
@@ -21,8 +22,10 @@ class MomentumSeason(nn.Module):
         windows_days: Window lengths ``W``.
 
     Shape:
-        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+        - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
     """
+
+    adds_scores = True
 
     def __init__(self, windows_days: tuple[int, ...] = (7, 28), *, facts: Facts) -> None:
         super().__init__()
@@ -34,9 +37,9 @@ class MomentumSeason(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         momentum: Momentum = context[self.context.name]
-        features = torch.cat([momentum.item, momentum.category], dim=-1)  # (Q, V, 2 W)
+        features = torch.cat([momentum.item, momentum.category], dim=-1)  # (Q, C, 2 W)
         gate = 2 * torch.sigmoid(self.gate(query)) * self.weight  # (N, 2 W)
         scores = torch.einsum("nf,nvf->nv", gate, features[momentum.row])
         return SeasonEffect(query, scores)

@@ -7,15 +7,17 @@ from torch import Tensor, nn
 from seasonrec.data.context.base import Context
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 
 
 class NoSeason(nn.Module):
     """Leaves query and scores as they are."""
 
     reads: tuple[Context, ...] = ()
+    adds_scores = False
 
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         return SeasonEffect(query, None)

@@ -14,6 +14,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.text import TextReader
 
 NORTHERN_SEASONS = ("winter", "spring", "summer", "autumn")
@@ -33,9 +34,10 @@ class TextSeason(nn.Module):
         days_before: A holiday is named from this many days before it.
 
     Shape:
-        - query: ``(N, D)``; items: ``(V, D)``; scores: ``(N, V)``.
+        - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
     """
 
+    adds_scores = True
     day_vectors: Tensor
     text_vectors: Tensor
     scale: Tensor
@@ -58,10 +60,10 @@ class TextSeason(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, query: Tensor, items: Tensor, context: ContextValues) -> SeasonEffect:
+    def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         calendar: RequestCalendar = context[self.context.name]
         days, row = torch.unique(calendar.day, return_inverse=True)
-        nearness = self.day_vectors[self._index(days)] @ self.text_vectors.T / self.scale  # (Q, V)
+        nearness = self.day_vectors[self._index(days)] @ items.of(self.text_vectors).T / self.scale  # (Q, C)
         bent = torch.stack([nearness, torch.relu(nearness - 1.5), torch.relu(nearness - 3.0)], dim=-1) @ self.slopes
         return SeasonEffect(query, 2 * torch.sigmoid(self.gate(query)) * F.embedding(row, bent))
 

@@ -28,6 +28,8 @@ class GRUTemporal(nn.Module):
         refines a backbone instead of reading item embeddings.
     """
 
+    changes_hidden = True
+
     def __init__(self, num_layers: int = 1, *, facts: Facts) -> None:
         super().__init__()
         width = facts.embedding_dim

@@ -15,6 +15,8 @@ class NoTemporal(nn.Module):
         - hidden: ``(B, T + 1, D)``; output: the same.
     """
 
+    changes_hidden = False
+
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
+from seasonrec.data.files.row_faults import BlankFault, RowFault
 from seasonrec.data.tables import DataError
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SUFFIXES = (*_SEPARATORS, ".parquet")
+
+BATCH_ROWS = 1 << 20
+"""Rows of a large file that are read at once."""
+
+WHOLE_BYTES = 1 << 27
+"""Size up to which a file is read at once."""
 
 
 def check_file(path: Path, key: str) -> None:
@@ -76,8 +83,45 @@ def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(path, error) from error
     if frame.is_empty():
-        raise DataError(f"{path} is empty: it has a header and no rows; give at least two rows.")
+        raise _without_rows(path)
     return frame.select(wanted)
+
+
+def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
+    """The given columns as in :func:`read_columns`, in parts of some rows that follow each other.
+
+    A file that is small enough is one part, which is faster; a larger one is never in memory as a whole.
+
+    Raises:
+        DataError: If the file cannot be read or has no rows.
+    """
+    wanted = list(dict.fromkeys(columns))
+    if path.stat().st_size <= WHOLE_BYTES and _num_rows(path) <= BATCH_ROWS * 4:
+        yield read_columns(path, wanted)
+        return
+    rows = 0
+    try:
+        for batch in _scan(path).select(wanted).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True, lazy=True):
+            rows += batch.height
+            if batch.height:
+                yield batch
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if not rows:
+        raise _without_rows(path)
+
+
+def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
+    """Checks that a key column holds what can be an id.
+
+    Raises:
+        DataError: If it is neither text nor whole numbers.
+    """
+    if not (dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)):
+        raise DataError(
+            f"{path}: column {column} must hold text or whole numbers, got {dtype}; cast it in the file, "
+            "so that the two files write an id alike."
+        )
 
 
 def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
@@ -86,49 +130,21 @@ def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
     Raises:
         DataError: If a value is null or blank, or the column is of another type.
     """
-    ids = frame[column]
-    if not (ids.dtype.is_integer() or isinstance(ids.dtype, pl.String | pl.Categorical | pl.Enum)):
-        raise DataError(
-            f"{path}: column {column} must hold text or whole numbers, got {ids.dtype}; cast it in the file, "
-            "so that the two files write an id alike."
-        )
-    ids = ids.cast(pl.String)
-    require_filled(ids, f"{path}: column {column}")
+    check_ids(frame.schema[column], column, path)
+    ids = frame[column].cast(pl.String)
+    fault = BlankFault()
+    fault.look(ids, 0)
+    if fault.count:
+        raise DataError(fault.message(f"{path}: column {column}"))
     return ids
 
 
-def require_filled(values: pl.Series, place: str) -> None:
-    """Refuses nulls and blank text in a key.
-
-    Raises:
-        DataError: With the count and the first row.
-    """
-    blank = values.is_null()
-    if values.dtype == pl.String:
-        blank = blank | (values.str.strip_chars() == "")
-    if blank.any():
-        raise DataError(
-            f"{place} is a key and must not be null, got {int(blank.sum()):,} null or blank values, the first in row "
-            f"{int(blank.arg_true()[0]) + 1:,} (header not counted); fill or remove these rows."
-        )
-
-
-def read_numbers(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """A column as Float64, null where nothing or NaN is written.
-
-    Raises:
-        DataError: If something that is written is not a number.
-    """
-    written = frame[column]
-    numbers = written.cast(pl.Float64, strict=False)
-    bad = (numbers.is_null() & written.is_not_null()).arg_true()
-    if len(bad):
-        row = int(bad[0])
-        raise DataError(
-            f"{path}: column {column} must hold numbers, got {written[row]!r} in row {row + 1:,} (header not counted) "
-            f"and {len(bad):,} such rows in all; write them as 12.5, without signs of currency or thousands."
-        )
-    return numbers.fill_nan(None)
+def number_fault(path: Path, column: str, fault: RowFault) -> DataError:
+    """What is said of a column in which something that is written is not a number."""
+    return DataError(
+        f"{path}: column {column} must hold numbers, got {fault.value!r} in row {fault.row:,} (header not counted) "
+        f"and {fault.count:,} such rows in all; write them as 12.5, without signs of currency or thousands."
+    )
 
 
 def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
@@ -147,6 +163,24 @@ def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
 def is_typed(path: Path) -> bool:
     """Whether the file says the types of its columns; files of text do not."""
     return path.suffix.lower() == ".parquet"
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    if is_typed(path):
+        return pl.scan_parquet(path, glob=False)
+    return pl.scan_csv(path, separator=_separator(path), infer_schema=False, glob=False)
+
+
+def _num_rows(path: Path) -> int:
+    """Rows of a Parquet file; 0 for a file of text, whose size tells enough."""
+    try:
+        return int(_scan(path).select(pl.len()).collect().item()) if is_typed(path) else 0
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _without_rows(path: Path) -> DataError:
+    return DataError(f"{path} is empty: it has a header and no rows; give at least two rows.")
 
 
 def _separator(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.data.reading import column_names, is_typed, read_columns, read_ids, read_text, require_columns
+from seasonrec.data.files.reading import column_names, is_typed, read_columns, read_ids, read_text, require_columns
 from seasonrec.data.tables import DataError
 
 MAX_TEXT_CHARACTERS = 10_000

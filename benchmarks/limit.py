@@ -1,0 +1,204 @@
+"""How near a training step and an evaluation pass come to what the machine can do.
+
+Run:  python -m benchmarks.limit
+
+The limit is the arithmetic that the mathematics needs (``benchmarks/needed_work.py``) at the rate of a large matrix
+product that takes turns with the work, in the same process with as many threads. A training step is held against its
+matrix products alone; an evaluation pass against its products and one writing and reading of all scores, at the rate
+of a large copy. Writes ``benchmarks/results/limit.json``: a row a work, with ``share_of_limit`` (median over the
+rounds, and quartiles) and the operators that the time went to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.needed_work import (
+    Sizes,
+    evaluation_bytes,
+    evaluation_flops,
+    next_event_batch,
+    training_bytes,
+    training_flops,
+)
+from benchmarks.timing import RateProbe, in_turns, save
+from seasonrec.config import build
+from seasonrec.config.compose import compose
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.data.requests import Requests
+from seasonrec.evaluation.evaluator import quick_metrics
+from seasonrec.evaluation.scorers import ModelScorer, validation_metrics
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.pipeline import OpenData, build_model, open_data
+from seasonrec.training.module import RecommenderModule
+
+LAYERS = 2
+SEQUENCES = 128
+"""Windows of a batch where every event is a target."""
+TOP_OPERATORS = 8
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to be held against its limit.
+
+    Args:
+        name: As the results call it.
+        run: Does it once.
+        flops: Operations that it needs.
+        traffic: Bytes that it needs to move beside its products.
+        counts_traffic: Whether the traffic is a part of the limit.
+        facts: Sizes, for the record.
+    """
+
+    name: str
+    run: Callable[[], object]
+    flops: int
+    traffic: int
+    counts_traffic: bool
+    facts: dict[str, Any]
+
+
+def main() -> None:
+    """Measures every work and writes the rows."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    rows = []
+    for level in options.levels:
+        for width in options.widths:
+            for work in _works(level, width, options):
+                rows.append(_measure(work, options.rounds))
+    print(f"written to {save(options.output, rows)}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--levels", nargs="+", default=["product_id", "product_type"], help="items of Complete Journey")
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--length", type=int, default=50)
+    parser.add_argument("--evaluated", type=int, default=1024, help="requests of the evaluation pass")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--output", default="limit.json", help="file under benchmarks/results")
+    return parser.parse_args()
+
+
+def _works(level: str, width: int, options: argparse.Namespace) -> Iterator[Work]:
+    parts = ["item_encoder=id", "temporal=none", "season=none", "habit=none", f"backbone.num_layers={LAYERS}"]
+    config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={options.length}", *parts])
+    data = open_data(config, progress=lambda line: None)
+    builder = BatchBuilder(data.log, {}, options.length)
+    name = f"{level} ({data.log.num_items} items), width {width}"
+    yield _training(f"train, {name}, a request a basket", config, data, _basket_batch(data, builder))
+    yield _training(f"train, {name}, every event a target", config, data, _event_batch(data, builder))
+    yield _evaluation(f"evaluate, {name}", config, data, builder, options.evaluated)
+
+
+def _basket_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
+    """A middling batch of the default loader."""
+    baskets = data.split.train_baskets(data.log)
+    loader = TrainingLoader(builder, baskets, LoaderOptions(), data.protocol.horizon_s, seed=0)
+    batches = sorted(loader, key=lambda batch: int((~batch.is_padding).sum()))
+    return batches[len(batches) // 2]
+
+
+def _event_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
+    """The last window of some users before the validation cut, every event of it a target."""
+    users = np.arange(data.log.num_users)[:: data.log.num_users // SEQUENCES][:SEQUENCES]
+    times_s = np.full(len(users), data.split.validation_from_s)
+    return next_event_batch(builder(Requests(users, times_s, times_s, np.full(len(users), -1))))
+
+
+def _training(name: str, config: dict[str, Any], data: OpenData, batch: SequenceBatch) -> Work:
+    torch.manual_seed(0)
+    model, facts = build_model(config, data)
+    module = RecommenderModule(
+        model, build(config["loss"])(facts=facts), build(config["optimizer"])(), validation_metrics, Path()
+    )
+    built = module.optimizer.build(model, total_steps=10_000)
+    optimizer, norm = built["optimizer"], float(config["trainer"].get("gradient_clip_norm", 1.0))
+    model.train()
+
+    def step() -> None:
+        torch.stack(list(module.losses(batch).values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), norm)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    sizes = _sizes(batch, data, config, model)
+    return Work(name, step, training_flops(sizes), training_bytes(sizes), False, asdict(sizes))
+
+
+def _evaluation(name: str, config: dict[str, Any], data: OpenData, builder: BatchBuilder, count: int) -> Work:
+    torch.manual_seed(0)
+    model, _ = build_model(config, data)
+    scorer = ModelScorer("sasrec", model, builder)
+    baskets = data.split.validation_baskets(data.log)
+    baskets = baskets[:: max(1, len(baskets) // count)][:count]
+    sizes = _sizes(builder(Requests.of_baskets(data.log, baskets, data.protocol.horizon_s)), data, config, model)
+
+    def run() -> None:
+        quick_metrics(scorer, data.log, baskets, data.protocol)
+
+    return Work(name, run, evaluation_flops(sizes), evaluation_bytes(sizes), True, asdict(sizes))
+
+
+def _sizes(batch: SequenceBatch, data: OpenData, config: dict[str, Any], model: SeasonalRecommender) -> Sizes:
+    parameters = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    return Sizes.of(batch, data.log.num_items, config["embedding_dim"], LAYERS, parameters)
+
+
+def _measure(work: Work, rounds: int) -> dict[str, Any]:
+    probe = RateProbe()
+    seconds = in_turns({**probe.jobs(), "work": work.run}, rounds)
+    rates = [probe.rates({name: [values[turn]] for name, values in seconds.items()}) for turn in range(rounds)]
+    matmul_s = [work.flops / rate.flops for rate in rates]
+    copy_s = [work.traffic / rate.bytes for rate in rates]
+    needed_s = [a + b if work.counts_traffic else a for a, b in zip(matmul_s, copy_s, strict=True)]
+    shares = [needed / taken for needed, taken in zip(needed_s, seconds["work"], strict=True)]
+    low, share, high = statistics.quantiles(shares, n=4, method="inclusive")
+    row = {
+        "work": work.name,
+        "share_of_limit": round(share, 3),
+        "share_low": round(low, 3),
+        "share_high": round(high, 3),
+        "limit": "products and traffic" if work.counts_traffic else "products",
+        "milliseconds": _median_ms(seconds["work"]),
+        "needed_products_ms": _median_ms(matmul_s),
+        "needed_traffic_ms": _median_ms(copy_s),
+        "needed_gflop": round(work.flops / 1e9, 3),
+        "needed_mib": round(work.traffic / 2**20, 2),
+        "matmul_gflop_per_s": round(statistics.median(rate.flops for rate in rates) / 1e9, 1),
+        "copy_gib_per_s": round(statistics.median(rate.bytes for rate in rates) / 2**30, 2),
+        "sizes": work.facts,
+        "time_by_operator": _profile(work.run),
+    }
+    print(f"{row['work']:72} {share:6.1%} of its limit, {row['milliseconds']:.1f} ms", flush=True)
+    return row
+
+
+def _median_ms(seconds: list[float]) -> float:
+    return round(1000 * statistics.median(seconds), 3)
+
+
+def _profile(run: Callable[[], object]) -> dict[str, float]:
+    """Share of the time by operator, the largest ones."""
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        run()
+    found = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in found)
+    return {event.key: round(event.self_cpu_time_total / total, 3) for event in found[:TOP_OPERATORS]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""From the rounds of every competitor to rows, ratios and Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.score import Truth, interval, ndcg
+
+OURS = "seasonrec"
+MEASURES = ("prepare_events_per_s", "train_positions_per_s", "infer_users_per_s", "peak_mib")
+LOWER_IS_BETTER = frozenset({"peak_mib"})
+NDCG = "ndcg@10"
+
+Record = dict[str, Any]
+Rounds = dict[str, list[float | None]]
+
+
+def rounds_of(prepared: Sequence[Record], trained: Sequence[Record]) -> Rounds:
+    """Every measure by round, from what the processes of one competitor answered; None for a round that failed.
+
+    The peak is that of the process that trains and infers; preparing the whole log has a peak of its own.
+    """
+    return {
+        "prepare_events_per_s": [_rate(record, "events", "prepare_s") for record in prepared],
+        "train_positions_per_s": [record.get("positions_per_s") for record in trained],
+        "infer_users_per_s": [_rate(record, "users", "infer_s") for record in trained],
+        "peak_mib": [None if "error" in record else record["peak_mib"] for record in trained],
+        "train_positions_per_cpu_s": [record.get("positions_per_cpu_s") for record in trained],
+        "prepare_peak_mib": [None if "error" in record else record["peak_mib"] for record in prepared],
+    }
+
+
+def row_of(work: str, competitor: str, rounds: Rounds, facts: Record) -> Record:
+    """A row of the results file: medians over the rounds, and the rounds themselves."""
+    medians = {name: statistics.median(_known(values)) if _known(values) else None for name, values in rounds.items()}
+    return {"work": work, "competitor": competitor, **medians, "rounds": rounds, **facts, "machine": machine()}
+
+
+def quality(rows: list[Record], lists: dict[str, list[Path]], truth: Truth) -> None:
+    """Adds NDCG@10 to the rows and, to each peer's, the interval of our difference to it.
+
+    Args:
+        rows: Rows of one work.
+        lists: List files by competitor, one a seed.
+        truth: What is right.
+    """
+    scores = {name: np.stack([ndcg(path, truth) for path in paths]) for name, paths in lists.items() if paths}
+    for row in rows:
+        own = scores.get(row["competitor"])
+        row[NDCG] = None if own is None else float(own.mean())
+        if own is None:
+            continue
+        row["rounds"][NDCG] = [float(seed.mean()) for seed in own]
+        if OURS in scores and row["competitor"] != OURS:
+            difference = scores[OURS].mean(axis=0) - own.mean(axis=0)
+            row["seasonrec_minus_this"] = {"mean": float(difference.mean()), "interval": interval(difference)}
+
+
+def ratios(rows: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Ours against the best peer by measure: the median of the rounds' ratios, the least and the greatest.
+
+    For memory the ratio is ours to the lowest, so that below 1 is good; for speeds ours to the fastest, above 1.
+    """
+    ours = next((row for row in rows if row["competitor"] == OURS), None)
+    found: dict[str, dict[str, Any]] = {}
+    for measure in MEASURES:
+        peers = [row for row in rows if row["competitor"] != OURS and row.get(measure)]
+        if ours is None or not ours.get(measure) or not peers:
+            continue
+        sign = 1.0 if measure in LOWER_IS_BETTER else -1.0
+        best = sorted(peers, key=lambda row: sign * row[measure])[0]
+        pairs = zip(ours["rounds"][measure], best["rounds"][measure], strict=True)
+        values = [mine / theirs for mine, theirs in pairs if mine and theirs]
+        if not values:
+            continue
+        spread = {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
+        found[measure] = {"against": best["competitor"], **spread}
+    return found
+
+
+def markdown(rows: Sequence[Record]) -> str:
+    """A table by work, with the ratios under it."""
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    return "\n\n".join(_section(work, [row for row in rows if row["work"] == work]) for work in works)
+
+
+def merge(path: Path, rows: Sequence[Record]) -> list[Record]:
+    """Writes rows into the results file in the place of those of the same work, and gives all."""
+    works = {row["work"] for row in rows}
+    before = json.loads(path.read_text("utf-8")) if path.exists() else []
+    merged = [row for row in before if row["work"] not in works] + list(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return merged
+
+
+def machine() -> Record:
+    """Cores and processor; no names of hosts."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"cores": os.cpu_count(), "processor": models[0] if models else None}
+
+
+def _section(work: str, rows: Sequence[Record]) -> str:
+    head = ("", "prepare events/s", "train positions/s", "infer users/s", "peak MiB", "NDCG@10", "ours minus this, 95%")
+    lines = [f"**{work}**", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for row in rows:
+        cells = [_cell(_known(row["rounds"][measure])) for measure in MEASURES]
+        score = "-" if row.get(NDCG) is None else f"{row[NDCG]:.4f} ({row['train_steps']:,} steps)"
+        lines.append(f"| {row['competitor']} | {' | '.join(cells)} | {score} | {_difference(row)} |")
+    lines.append("")
+    for measure, ratio in ratios(rows).items():
+        best = "lowest" if measure in LOWER_IS_BETTER else "fastest"
+        spread = f"rounds {ratio['least']:.2f} to {ratio['greatest']:.2f}"
+        lines.append(f"- {measure}: {ratio['median']:.2f} times the {best} peer ({ratio['against']}), {spread}")
+    lines += [f"- {row['competitor']} failed: {row['error']}" for row in rows if row.get("error")]
+    return "\n".join(lines)
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    middle = f"{statistics.median(values):,.0f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):,.0f}-{max(values):,.0f})"
+
+
+def _difference(row: Record) -> str:
+    found = row.get("seasonrec_minus_this")
+    return f"{found['mean']:+.4f} [{found['interval'][0]:+.4f}, {found['interval'][1]:+.4f}]" if found else ""
+
+
+def _rate(record: Record, amount: str, seconds: str) -> float | None:
+    return record[amount] / record[seconds] if seconds in record else None
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

@@ -1,0 +1,64 @@
+"""One scorer for everyone: NDCG@10 by user from a list file, and paired intervals over users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the users did next.
+
+    Args:
+        pairs: Distinct ``user_id, item_id``.
+        users: ``(U,)`` ids of the users with truth, rising; scores come in this order.
+        counts: ``(U,)`` how many items each has.
+    """
+
+    pairs: pl.DataFrame
+    users: pl.Series
+    counts: NDArray[np.int64]
+
+    @staticmethod
+    def read(path: Path) -> Truth:
+        pairs = pl.read_csv(path, schema={"user_id": pl.Int64, "item_id": pl.Int64}).unique()
+        counts = pairs.group_by("user_id").len().sort("user_id")
+        return Truth(pairs, counts["user_id"], counts["len"].to_numpy().astype(np.int64))
+
+
+def ndcg(lists: Path, truth: Truth, top_k: int = 10) -> Floats:
+    """``(U,)``: every user's NDCG@k; 0 for a user without a list.
+
+    Args:
+        lists: CSV file ``user_id,item_id,rank``, ranks from 1.
+        truth: What is right.
+        top_k: Ranks that count.
+
+    Raises:
+        ValueError: If a user has an item or a rank twice: a repeated hit would count twice.
+    """
+    frame = pl.read_csv(lists, schema={"user_id": pl.Int64, "item_id": pl.Int64, "rank": pl.Int64})
+    for column in ("item_id", "rank"):
+        if frame.select(pl.struct("user_id", column).is_duplicated().any()).item():
+            raise ValueError(f"{lists}: each {column} must occur once a user, and one occurs twice.")
+    hits = frame.filter(pl.col("rank") <= top_k).join(truth.pairs, on=["user_id", "item_id"], how="semi")
+    place = truth.users.search_sorted(hits["user_id"]).to_numpy()
+    gains = np.bincount(place, 1.0 / np.log2(hits["rank"].to_numpy() + 1.0), len(truth.users))
+    best = np.cumsum(1.0 / np.log2(np.arange(top_k) + 2.0))
+    scores: Floats = gains / best[np.minimum(truth.counts, top_k) - 1]
+    return scores
+
+
+def interval(differences: Floats, replicates: int = 2_000, seed: int = 0) -> tuple[float, float]:
+    """95% percentile interval of the mean of paired differences over resampled users."""
+    random = np.random.default_rng(seed)
+    means = [differences[random.integers(0, len(differences), len(differences))].mean() for _ in range(replicates)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

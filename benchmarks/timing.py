@@ -1,0 +1,100 @@
+"""Timings of the same work in several forms, taken in turns, and what the machine could do at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SQUARE = 1024
+"""Side of the matrices whose product stands for what the machine can do."""
+COPIED = 2**24
+"""Floats of a copy, 64 MiB: more than a cache holds."""
+
+
+def in_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every job in every round.
+
+    Jobs take turns, so that whatever else the machine does falls on all of them; each runs once before the clock
+    starts.
+    """
+    for job in jobs.values():
+        job()
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            begun_s = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - begun_s)
+    return seconds
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the machine can do, by its best round.
+
+    Args:
+        flops: Float32 operations a second in a product of square matrices.
+        bytes: Bytes a second, read and written, in a copy.
+    """
+
+    flops: float
+    bytes: float
+
+
+class RateProbe:
+    """The two jobs that :class:`Rates` come from, to run in turns with the work they are held against."""
+
+    def __init__(self) -> None:
+        self._factor, self._product = torch.randn(SQUARE, SQUARE), torch.empty(SQUARE, SQUARE)
+        self._from, self._to = torch.randn(COPIED), torch.empty(COPIED)
+
+    def jobs(self) -> dict[str, Callable[[], object]]:
+        return {
+            "matmul": lambda: torch.mm(self._factor, self._factor, out=self._product),
+            "copy": lambda: self._to.copy_(self._from),
+        }
+
+    @staticmethod
+    def rates(seconds: Mapping[str, Sequence[float]]) -> Rates:
+        """From what :func:`in_turns` gave for :meth:`jobs`."""
+        return Rates(2 * SQUARE**3 / min(seconds["matmul"]), 2 * 4 * COPIED / min(seconds["copy"]))
+
+
+def ratio(slower: Sequence[float], faster: Sequence[float]) -> dict[str, float]:
+    """How many times faster, round by round: the median and the quartiles."""
+    ratios = [a / b for a, b in zip(slower, faster, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {"ratio": round(middle, 3), "ratio_low": round(low, 3), "ratio_high": round(high, 3)}
+
+
+def machine() -> dict[str, Any]:
+    """What the timings were taken on."""
+    return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, **_processor()}
+
+
+def save(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes rows to ``benchmarks/results/<name>``, each with the machine that it was measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / name
+    written = path.with_suffix(".tmp")
+    written.write_text(json.dumps([{**row, "machine": machine()} for row in rows], indent=1) + "\n", encoding="utf-8")
+    written.replace(path)
+    return path
+
+
+def _processor() -> dict[str, str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"processor": names[0]} if names else {}

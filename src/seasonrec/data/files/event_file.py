@@ -1,0 +1,153 @@
+"""The events of a user's own file, read part by part, checked, cleaned and numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.data.files.reading import batches, check_ids, is_typed, number_fault
+from seasonrec.data.files.row_faults import BlankFault, RowFault
+from seasonrec.data.files.times import TimeReader
+from seasonrec.data.preparation.coded import EventCoder
+from seasonrec.data.tables import DataError
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Which columns of the file hold what.
+
+    Args:
+        user: Column of the user.
+        item: Column of the item.
+        time: Column of the time.
+        value: Column of the value; None where there is none.
+        quantity: Column of the quantity; None where there is none.
+    """
+
+    user: str
+    item: str
+    time: str
+    value: str | None = None
+    quantity: str | None = None
+
+    def named(self) -> list[str]:
+        """All of them."""
+        return [name for name in (self.user, self.item, self.time, self.value, self.quantity) if name is not None]
+
+
+class EventFile:
+    """Reads the file once. Faults are collected and told when all is read, so that a message can count them.
+
+    Args:
+        path: The file.
+        columns: Its columns.
+        times: Reads the times.
+
+    Attributes:
+        rows: Rows read so far.
+        without_quantity: Of these, rows whose quantity is not above zero, or not known.
+        item_type: Type in which the file holds item ids; None in a file of text.
+    """
+
+    def __init__(self, path: Path, columns: EventColumns, times: TimeReader) -> None:
+        self.rows = 0
+        self.without_quantity = 0
+        self.item_type: pl.DataType | None = None
+        self._path, self._columns, self._times = path, columns, times
+        self._null_ids = False
+        self._no_number = {name: RowFault() for name in (columns.value, columns.quantity) if name is not None}
+
+    def read(self, coder: EventCoder, progress: Callable[[str], None]) -> list[str]:
+        """Hands all events to ``coder``; gives what a user should know of them.
+
+        Raises:
+            DataError: On the first rule that is broken: of the times, then of users, items, values, quantities.
+        """
+        for batch in batches(self._path, self._columns.named()):
+            self._take(batch, coder)
+            progress(f"read {self.rows:,} rows of {self._path.name}")
+        users, items = coder.users.ids(), coder.items.ids()
+        notes = [self._finish(users, items)]
+        return [*notes, *_mixed("user_id", users, coder.users.counts), *_mixed("item_id", items, coder.items.counts)]
+
+    def _take(self, batch: pl.DataFrame, coder: EventCoder) -> None:
+        columns = self._columns
+        with ThreadPoolExecutor(1) as other:
+            amounts = [
+                None if name is None else other.submit(self._numbers, batch[name])
+                for name in (columns.value, columns.quantity)
+            ]
+            times_s = self._times.read(batch[columns.time])
+        users, items = self._ids(batch[columns.user]), self._ids(batch[columns.item])
+        values, quantity = (None if amount is None else amount.result() for amount in amounts)
+        kept = None if quantity is None else (quantity.fill_nan(None) > 0).fill_null(False).to_numpy()
+        self.rows += batch.height
+        self.without_quantity += 0 if kept is None else int((~kept).sum())
+        if not (users.null_count() or items.null_count() or times_s.null_count()):
+            coder.add(users, items, times_s.to_numpy(), None if values is None else _filled(values), kept)
+
+    def _ids(self, ids: pl.Series) -> pl.Series:
+        if not self.rows:
+            self._check_type(ids)
+        self._null_ids |= ids.null_count() > 0
+        return ids
+
+    def _check_type(self, ids: pl.Series) -> None:
+        try:
+            check_ids(ids.dtype, ids.name, self._path)
+        except DataError:
+            self._times.finish()  # a fault of the times is told first
+            raise
+        if ids.name == self._columns.item and is_typed(self._path):
+            self.item_type = ids.dtype
+
+    def _numbers(self, written: pl.Series) -> pl.Series:
+        """A column as Float64, null where nothing or no number is written."""
+        numbers = written.cast(pl.Float64, strict=False)
+        if numbers.null_count() > written.null_count():
+            self._no_number[written.name].add(numbers.is_null() & written.is_not_null(), written, self.rows)
+        return numbers
+
+    def _finish(self, users: pl.Series, items: pl.Series) -> str:
+        """The note of the times, unless there is a fault."""
+        note = self._times.finish()
+        if self._null_ids or _has_blank(users) or _has_blank(items):
+            for name in (self._columns.user, self._columns.item):
+                self._refuse_blank(name)
+        for name, fault in self._no_number.items():
+            if fault.count:
+                raise number_fault(self._path, name, fault)
+        return note
+
+    def _refuse_blank(self, column: str) -> None:
+        """Reads the column again to tell where it is blank; sound files are spared the search."""
+        fault, rows = BlankFault(), 0
+        for batch in batches(self._path, [column]):
+            fault.look(batch[column], rows)
+            rows += batch.height
+        if fault.count:
+            raise DataError(fault.message(f"{self._path}: column {column}"))
+
+
+def _has_blank(ids: pl.Series) -> bool:
+    return bool((ids.str.strip_chars() == "").any())
+
+
+def _filled(values: pl.Series) -> NDArray[np.float32]:
+    exact = values.cast(pl.Float32)
+    return (exact.fill_null(np.nan) if exact.null_count() else exact).to_numpy()
+
+
+def _mixed(key: str, ids: pl.Series, counts: NDArray[np.int64]) -> list[str]:
+    """A note where some of the ids are numbers and the others are not."""
+    rows = int(counts.sum())
+    numbers = int(counts[ids.str.contains(r"^\d+$").to_numpy()].sum())
+    if not 0 < numbers < rows:
+        return []
+    return [f"{key}: {numbers:,} of {rows:,} rows have a number, the others text; all are text"]

@@ -1,0 +1,55 @@
+"""Collects what is wrong with the rows of a file that is read in parts, so that one message can tell all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+
+@dataclass
+class RowFault:
+    """The rows of a whole file that break one rule.
+
+    Args:
+        count: Rows that break it.
+        row: The first of them, counted from 1 without the header.
+        value: What stands there.
+    """
+
+    count: int = 0
+    row: int = 0
+    value: Any = None
+
+    def add(self, bad: pl.Series, values: pl.Series, rows_before: int) -> None:
+        """Takes in one part of the file.
+
+        Args:
+            bad: ``(E,)`` bool without null.
+            values: ``(E,)``, the column as it is written.
+            rows_before: Rows of the file before this part.
+        """
+        count = int(bad.sum())
+        if count and not self.count:
+            first = int(bad.arg_true()[0])
+            self.row, self.value = rows_before + first + 1, values[first]
+        self.count += count
+
+
+@dataclass
+class BlankFault(RowFault):
+    """The rows in which a key is null or blank text."""
+
+    def look(self, values: pl.Series, rows_before: int) -> None:
+        """Takes in one part of the file."""
+        blank = values.is_null()
+        if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+            blank = blank | (values.cast(pl.String).str.strip_chars() == "").fill_null(False)
+        self.add(blank, values, rows_before)
+
+    def message(self, place: str) -> str:
+        return (
+            f"{place} is a key and must not be null, got {self.count:,} null or blank values, the first in row "
+            f"{self.row:,} (header not counted); fill or remove these rows."
+        )

@@ -1,0 +1,162 @@
+"""Recognises how a column writes its times and turns them into seconds since 1970-01-01 UTC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+
+from seasonrec.data.files.row_faults import BlankFault, RowFault
+from seasonrec.data.files.time_formats import NumberTimes, from_iso, from_pattern, from_typed, starts_with_number
+from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.data.tables import DataError
+
+
+def check_time_options(time_format: str, timezone: str) -> None:
+    """Refuses a time format or a zone that can never work.
+
+    Raises:
+        ValueError: Naming the option.
+    """
+    if time_format not in ("auto", "s", "ms", "iso") and "%" not in time_format:
+        raise ValueError(
+            f"time_format must be auto, s, ms, iso or a pattern such as '%d/%m/%Y %H:%M', got {time_format!r}."
+        )
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"timezone must be an IANA name such as Europe/London, got {timezone!r}.") from error
+
+
+def read_times(column: pl.Series, time_format: str, timezone: str, place: str) -> tuple[pl.Series, str]:
+    """Times as whole seconds, and a note that says how they were read; a :class:`TimeReader` of one part.
+
+    Args:
+        column: ``(E,)`` strings, numbers, dates or date-times.
+        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern.
+        timezone: IANA zone of times that carry no offset.
+        place: File and column, for messages.
+
+    Returns:
+        ``(seconds, note)``: ``(E,)`` Int64, seconds since 1970-01-01 UTC.
+
+    Raises:
+        DataError: If a time is null, cannot be read, or lies more than a day in the future.
+    """
+    reader = TimeReader(time_format, timezone, place)
+    seconds = reader.read(column)
+    return seconds, reader.finish()
+
+
+class TimeReader:
+    """Reads the times of a file part by part, in one way for all of it.
+
+    Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``; of an
+    hour that occurs twice the first is meant, and a time skipped by the clock change is moved on by an hour.
+
+    Args:
+        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. ``auto`` is decided by the first part;
+            parts that contradict it are refused in the end, as they would be if all were read at once.
+        timezone: IANA zone of times that carry no offset.
+        place: File and column, for messages.
+    """
+
+    def __init__(self, time_format: str, timezone: str, place: str) -> None:
+        self._format, self._timezone, self._place = time_format, timezone, place
+        self._latest_s = int(time.time()) + SECONDS_PER_DAY
+        self._read: Callable[[pl.Series], pl.Series] | None = None
+        self._way, self._first = "", ""
+        self._numbers: NumberTimes | None = None
+        self._rows = 0
+        self._blank, self._unread, self._future = BlankFault(), RowFault(), RowFault()
+        self._future_s = 0
+
+    def read(self, column: pl.Series) -> pl.Series:
+        """``(E,)`` Int64 seconds since 1970-01-01 UTC of the next part, null where a time could not be read.
+
+        Raises:
+            DataError: If the column's type and the format do not go together.
+        """
+        if self._read is None:
+            self._read, self._way = self._first_reading(column)
+        seconds = self._read(column)
+        if not self._rows and len(column) and seconds[0] is not None:
+            self._first = f"{column[0]} = {_shown(int(seconds[0]))}"
+        if seconds.null_count():
+            self._blank.look(column, self._rows)
+            self._unread.add(seconds.is_null(), column, self._rows)
+        bad = (seconds > self._latest_s).fill_null(False)
+        if bad.any():
+            self._note_future(bad, seconds, column)
+        self._rows += len(column)
+        return seconds
+
+    def finish(self) -> str:
+        """A note that says how the times were read.
+
+        Raises:
+            DataError: If a time was null, could not be read, or lay more than a day in the future.
+        """
+        if self._blank.count:
+            raise DataError(self._blank.message(self._place))
+        if self._numbers is not None:
+            self._way = self._numbers.way(self._place)
+        self._refuse_unread()
+        self._refuse_future()
+        chosen = "recognised as" if self._format == "auto" else "read as"
+        return f"{self._place}: times {chosen} {self._way}, the first being {self._first}"
+
+    def _first_reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
+        try:
+            return self._reading(column)
+        except DataError:
+            self._blank.look(column, 0)  # a null is the likelier cause, and told first
+            if self._blank.count:
+                raise DataError(self._blank.message(self._place)) from None
+            raise
+
+    def _reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
+        """How to read the column, and how to say it."""
+        chosen, zone, place = self._format, self._timezone, self._place
+        if column.dtype.is_temporal():
+            return from_typed(column.dtype, chosen, zone, place)
+        if chosen in ("s", "ms") or (chosen == "auto" and starts_with_number(column)):
+            self._numbers = NumberTimes(None if chosen == "auto" else chosen)
+            return self._numbers.seconds, ""  # said in the end, when the unit is known
+        if column.dtype != pl.String:
+            raise DataError(f"{place}: time_format {chosen} reads text, got {column.dtype}; use auto, s or ms.")
+        if chosen in ("auto", "iso"):
+            return lambda part: from_iso(part, zone), f"ISO 8601 (without an offset: {zone})"
+        return lambda part: from_pattern(part, chosen, zone, place), f"{chosen} ({zone})"
+
+    def _note_future(self, bad: pl.Series, seconds: pl.Series, column: pl.Series) -> None:
+        if not self._future.count:
+            self._future_s = int(seconds[int(bad.arg_true()[0])])
+        self._future.add(bad, column, self._rows)
+
+    def _refuse_unread(self) -> None:
+        bad = self._unread
+        if bad.count:
+            raise DataError(
+                f"{self._place}: times are read as {self._way}, got {bad.value!r} in row {bad.row:,} (header not "
+                f"counted) and {bad.count:,} such rows in all; correct them or say the time_format, e.g. "
+                "'%d/%m/%Y %H:%M'."
+            )
+
+    def _refuse_future(self) -> None:
+        bad = self._future
+        if bad.count:
+            raise DataError(
+                f"{self._place}: a time must not lie in the future, got {bad.value} = {_shown(self._future_s)} in row "
+                f"{bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._way}; "
+                "correct them or say another time_format."
+            )
+
+
+def _shown(seconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s"

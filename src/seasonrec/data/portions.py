@@ -1,0 +1,42 @@
+"""Walks over a log a portion at a time, so that memory does not grow with the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.data.log import EventLog
+
+PORTION_EVENTS = 1 << 20
+"""Events looked at at a time; some tens of bytes each, 100 where they are sorted."""
+
+
+def basket_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[tuple[slice, slice]]:
+    """All baskets in order, as pairs of slices ``(baskets, events)``.
+
+    Args:
+        log: The prepared log.
+        max_events: Events of a portion at most; a basket that holds more comes alone.
+    """
+    return _portions(log.basket_offsets, max_events)
+
+
+def user_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[slice]:
+    """All users in order, as slices of their numbers.
+
+    Args:
+        log: The prepared log.
+        max_events: Events of a portion at most; a user who has more comes alone.
+    """
+    return (users for users, _ in _portions(log.user_offsets, max_events))
+
+
+def _portions(offsets: NDArray[np.int64], max_events: int) -> Iterator[tuple[slice, slice]]:
+    first = 0
+    while first < len(offsets) - 1:
+        fits = int(np.searchsorted(offsets, offsets[first] + max_events, side="right")) - 1
+        last = max(first + 1, fits)
+        yield slice(first, last), slice(int(offsets[first]), int(offsets[last]))
+        first = last

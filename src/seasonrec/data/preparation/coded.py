@@ -1,0 +1,225 @@
+"""Events as numbers, in blocks: what is left of a source once its ids are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.data.preparation.ids import IdCoder
+from seasonrec.data.preparation.spool import Block, Spool
+from seasonrec.data.tables import Dataset, Rule
+
+
+@dataclass(frozen=True)
+class CodedEvents:
+    """Events with users and items numbered in id order, in the order of their source.
+
+    Args:
+        users: ``(U,)`` String, ids of the users with an event, rising.
+        items: ``(V,)`` String, ids of the items with an event, rising.
+        user_counts: ``(U,)`` int64, events of each user.
+        first_s: Earliest time, seconds since 1970-01-01 UTC.
+        last_s: Latest time.
+        user_numbers: ``(C,)`` int32, number of each code in ``rows``; -1 where the user has no event left.
+        item_numbers: ``(C,)`` int32, the same of items.
+        rows: Blocks of user codes (int32), item codes (int32), seconds (int64), values (float, NaN where unknown).
+    """
+
+    users: pl.Series
+    items: pl.Series
+    user_counts: NDArray[np.int64]
+    first_s: int
+    last_s: int
+    user_numbers: NDArray[np.int32]
+    item_numbers: NDArray[np.int32]
+    rows: Spool
+
+    @property
+    def num_events(self) -> int:
+        return int(self.user_counts.sum())
+
+    @property
+    def dtypes(self) -> list[np.dtype[Any]]:
+        """Types of the columns of :meth:`blocks`."""
+        return self.rows.dtypes
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks of user numbers (int32), item numbers (int32), seconds (int64) and values (float)."""
+        whole = self.num_events == self.rows.rows
+        for user, item, time_s, value in self.rows.blocks():
+            numbers = self.item_numbers[item]
+            block = (self.user_numbers[user], numbers, time_s, value)
+            if whole:
+                yield block
+            else:
+                kept = numbers >= 0
+                yield tuple(column[kept] for column in block)
+
+    def frame(self) -> pl.DataFrame:
+        """``user_id, item_id, timestamp_s, value``, one row an event, all in memory."""
+        parts = [
+            pl.DataFrame(
+                {
+                    "user_id": self.users.gather(user),
+                    "item_id": self.items.gather(item),
+                    "timestamp_s": time_s,
+                    "value": pl.Series(value).fill_nan(None),
+                }
+            )
+            for user, item, time_s, value in self.blocks()
+        ]
+        empty = {"user_id": pl.String, "item_id": pl.String, "timestamp_s": pl.Int64, "value": pl.Float32}
+        return pl.concat(parts) if parts else pl.DataFrame(schema=empty)
+
+
+class EventCoder:
+    """Takes the cleaned events of a source part by part and numbers them.
+
+    Args:
+        folder: Where events lie that are too many for the memory; None keeps all in memory.
+        value_type: Type of the values.
+    """
+
+    def __init__(self, folder: Path | None, value_type: type[np.floating] = np.float32) -> None:
+        self.users, self.items = IdCoder(), IdCoder()
+        path = None if folder is None else folder / "rows"
+        self._rows = Spool((np.int32, np.int32, np.int64, value_type), path)
+        self._dropped_users = np.zeros(0, np.int64)
+        self._dropped_items = np.zeros(0, np.int64)
+        self._span = _NO_SPAN
+
+    def add(
+        self,
+        users: pl.Series,
+        items: pl.Series,
+        times_s: NDArray[np.int64],
+        values: NDArray[np.floating] | None,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Takes the next events.
+
+        Args:
+            users: ``(E,)`` text or whole numbers without null.
+            items: ``(E,)`` text or whole numbers without null.
+            times_s: ``(E,)`` seconds since 1970-01-01 UTC.
+            values: ``(E,)``, NaN where unknown; None where none is known.
+            kept: ``(E,)`` the rows that are events; None for all.
+        """
+        if values is None:
+            values = np.full(len(times_s), np.nan, np.float32)
+        with ThreadPoolExecutor(1) as other:
+            item_codes = other.submit(self.items.code, items)
+            columns: Block = (self.users.code(users), item_codes.result(), times_s, values)
+        if kept is not None and not kept.all():
+            self._dropped_users = _added(self._dropped_users, np.bincount(columns[0][~kept]))
+            self._dropped_items = _added(self._dropped_items, np.bincount(columns[1][~kept]))
+            columns = tuple(column[kept] for column in columns)
+        if len(columns[0]):
+            self._rows.append(*columns)
+            self._span = _widened(self._span, columns[2])
+
+    def finish(self, min_item_events: int = 1) -> tuple[CodedEvents, int]:
+        """The events of items that have enough of them, and the number of those that were left out."""
+        user_counts = _added(self.users.counts, -self._dropped_users)
+        item_counts = _added(self.items.counts, -self._dropped_items)
+        kept_items = item_counts >= max(min_item_events, 1)
+        left_out = int(item_counts[~kept_items].sum())
+        if left_out:
+            user_counts = self._look_again(kept_items, len(user_counts))
+        users, user_numbers = _numbered(self.users.ids(), user_counts > 0)
+        items, item_numbers = _numbered(self.items.ids(), kept_items)
+        kept = user_numbers >= 0
+        counts = np.zeros(len(users), np.int64)
+        counts[user_numbers[kept]] = user_counts[kept]
+        return CodedEvents(users, items, counts, *self._span, user_numbers, item_numbers, self._rows), left_out
+
+    def _look_again(self, kept_items: NDArray[np.bool_], num_users: int) -> NDArray[np.int64]:
+        """``(C,)`` events of each user code among the kept items; the span of times becomes theirs."""
+        counts = np.zeros(num_users, np.int64)
+        self._span = _NO_SPAN
+        for user, item, time_s, _ in self._rows.blocks():
+            kept = kept_items[item]
+            counts += np.bincount(user[kept], minlength=num_users)
+            self._span = _widened(self._span, time_s[kept])
+        return counts
+
+
+_NO_SPAN = (np.iinfo(np.int64).max, np.iinfo(np.int64).min)
+
+
+def _widened(span: tuple[int, int], times_s: NDArray[np.int64]) -> tuple[int, int]:
+    return (min(span[0], int(times_s.min())), max(span[1], int(times_s.max()))) if len(times_s) else span
+
+
+@dataclass(frozen=True)
+class CodedTables:
+    """What :class:`~seasonrec.data.tables.SourceTables` says, with the events as numbers.
+
+    Args:
+        events: The events.
+        items: One row an item: ``item_id, text, category``.
+        users: One row a user; None where there is no table.
+        rules: Every cleaning rule with the rows it took.
+        notes: Choices made while reading that a user should see.
+    """
+
+    events: CodedEvents
+    items: pl.DataFrame
+    users: pl.DataFrame | None
+    rules: tuple[Rule, ...]
+    notes: tuple[str, ...]
+
+
+@runtime_checkable
+class StreamedDataset(Dataset, Protocol):
+    """A dataset that can be larger than the memory."""
+
+    def coded_tables(self, folder: Path | None, progress: Callable[[str], None]) -> CodedTables:
+        """Reads, checks and cleans the source part by part.
+
+        Args:
+            folder: Where events lie that are too many for the memory; None keeps all in memory.
+            progress: Receives a line for every part.
+        """
+        ...
+
+
+def coded_events(events: pl.DataFrame) -> CodedEvents:
+    """The same events as numbers.
+
+    Args:
+        events: See :class:`~seasonrec.data.tables.SourceTables`.
+    """
+    has_value = "value" in events.columns and events["value"].dtype.is_numeric()
+    exact = has_value and events["value"].dtype != pl.Float32
+    values = (
+        events["value"].cast(pl.Float64 if exact else pl.Float32).fill_null(np.nan).to_numpy() if has_value else None
+    )
+    coder = EventCoder(None, np.float64 if exact else np.float32)
+    coder.add(events["user_id"], events["item_id"], events["timestamp_s"].to_numpy(), values)
+    return coder.finish()[0]
+
+
+def _numbered(ids: pl.Series, kept: NDArray[np.bool_]) -> tuple[pl.Series, NDArray[np.int32]]:
+    """The kept ids in rising order, and the number of each code, -1 where it is not kept."""
+    codes = np.flatnonzero(kept)
+    some = ids if len(codes) == len(ids) else ids.gather(codes)
+    order = some.arg_sort().to_numpy()
+    numbers = np.full(len(ids), -1, np.int32)
+    numbers[codes[order]] = np.arange(len(codes), dtype=np.int32)
+    return some.gather(order), numbers
+
+
+def _added(counts: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum of two counts by code; the shorter one counts as zero beyond its end."""
+    total = np.zeros(max(len(counts), len(more)), np.int64)
+    total[: len(counts)] += counts
+    total[: len(more)] += more
+    return total

@@ -1,0 +1,67 @@
+"""The content address of a prepared log: the same whatever the files of its source or of the cache look like."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.data.preparation.array_files import values_of
+
+_ROWS_AT_ONCE = 1 << 16
+
+
+def content_digest(arrays: Mapping[str, NDArray[Any]], items: pl.DataFrame, users: pl.DataFrame) -> str:
+    """SHA-256 over the values of a log in memory."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(_title(name, arrays[name].dtype, arrays[name].shape))
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return _with_tables(digest, items, users)
+
+
+def folder_digest(
+    folder: Path, specs: Mapping[str, Mapping[str, Any]], items: pl.DataFrame, users: pl.DataFrame
+) -> str:
+    """What :func:`content_digest` gives for the arrays in a folder, of which only a piece is in memory at a time.
+
+    Args:
+        folder: Holds ``name.npy`` for every name.
+        specs: ``{"dtype": ..., "shape": [...]}`` by name.
+        items: See :class:`~seasonrec.data.log.EventLog`.
+        users: See :class:`~seasonrec.data.log.EventLog`.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(specs):
+        digest.update(_title(name, np.dtype(specs[name]["dtype"]), tuple(specs[name]["shape"])))
+        for piece in values_of(folder / f"{name}.npy"):
+            digest.update(piece)
+    return _with_tables(digest, items, users)
+
+
+def _title(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    return f"{name}:{dtype.str}:{shape};".encode()
+
+
+def _with_tables(digest: hashlib._Hash, items: pl.DataFrame, users: pl.DataFrame) -> str:
+    for frame in (items, users.select("user_id")):
+        for piece in _json(frame):
+            digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+def _json(frame: pl.DataFrame) -> Iterator[str]:
+    """``json.dumps`` of the columns by name in sorted order, in pieces: millions of strings never exist at once."""
+    for number, name in enumerate(sorted(frame.columns)):
+        yield ("{" if number == 0 else ", ") + json.dumps(name) + ": ["
+        for start in range(0, frame.height, _ROWS_AT_ONCE):
+            values = frame[name].slice(start, _ROWS_AT_ONCE).to_list()
+            yield (", " if start else "") + json.dumps(values)[1:-1]
+        yield "]"
+    yield "}"

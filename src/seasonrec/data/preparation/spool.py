@@ -1,0 +1,76 @@
+"""Columns that are written in blocks and read back in order: in memory while they are few, on disk beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+MEMORY_ROWS = 1 << 22
+"""Rows kept in memory, about 80 MB of events."""
+
+Block = tuple[NDArray[Any], ...]
+"""Columns of equal length."""
+
+
+class Spool:
+    """A queue of blocks that may be read any number of times.
+
+    Args:
+        dtypes: Types of the columns.
+        path: File for what does not stay in memory; None keeps everything in memory.
+        memory_rows: Rows from which on the file is used; None is :data:`MEMORY_ROWS`.
+
+    Attributes:
+        dtypes: Types of the columns.
+        rows: Rows of all blocks.
+    """
+
+    def __init__(self, dtypes: Sequence[DTypeLike], path: Path | None, memory_rows: int | None = None) -> None:
+        self.rows = 0
+        self.dtypes = [np.dtype(dtype) for dtype in dtypes]
+        self._path = path
+        self._memory_rows = MEMORY_ROWS if memory_rows is None else memory_rows
+        self._held: list[Block] = []
+        self._written: list[int] = []
+
+    def append(self, *columns: NDArray[Any]) -> None:
+        """Adds a block; the columns are not copied, so they must not change afterwards."""
+        self.rows += len(columns[0])
+        self._held.append(tuple(np.asarray(c, t) for c, t in zip(columns, self.dtypes, strict=True)))
+        if self._path is not None and self.rows > self._memory_rows:
+            self._write(self._path)
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks in the order in which they came."""
+        if self._written and self._path is not None:
+            with self._path.open("rb") as file:
+                for rows in self._written:
+                    yield tuple(np.fromfile(file, dtype, rows) for dtype in self.dtypes)
+        yield from self._held
+
+    def take(self) -> Block:
+        """Everything as one block; the spool is empty afterwards and its file is gone."""
+        blocks = list(self.blocks())
+        self.clear()
+        if len(blocks) == 1:
+            return blocks[0]
+        empty = [np.empty(0, dtype) for dtype in self.dtypes]
+        return tuple(np.concatenate([none, *parts]) for none, *parts in zip(empty, *blocks, strict=True))
+
+    def clear(self) -> None:
+        """Empties the spool and removes its file."""
+        if self._written and self._path is not None:
+            self._path.unlink()
+        self.rows, self._held, self._written = 0, [], []
+
+    def _write(self, path: Path) -> None:
+        with path.open("ab") as file:  # opened for each block: hundreds of spools may be in use at once
+            for block in self._held:
+                for column in block:
+                    column.tofile(file)
+                self._written.append(len(block[0]))
+        self._held = []

@@ -1,0 +1,84 @@
+"""The items that a batch is scored on where the catalogue is too large to score whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ItemSample:
+    """Targets and drawn negatives of one batch; ``C`` items, ``M`` targets, ``S`` distinct negatives.
+
+    Args:
+        item_ids: ``(C,)`` int64, distinct and rising.
+        target_column: ``(M,)`` int64, the place of each target in ``item_ids``.
+        negative_columns: ``(S,)`` int64, the places of the drawn negatives in ``item_ids``, rising.
+        log_expected: ``(C,)`` float32, logarithm of the probability that the item is among the drawn negatives.
+    """
+
+    item_ids: Tensor
+    target_column: Tensor
+    negative_columns: Tensor
+    log_expected: Tensor
+
+    def targets(self, start: int, stop: int) -> ItemSample:
+        """The same items with the targets ``start:stop`` alone."""
+        return replace(self, target_column=self.target_column[start:stop])
+
+
+@dataclass(frozen=True)
+class NegativeSampler:
+    """Draws negatives that all requests of a batch share.
+
+    Shared negatives turn the scoring into one matrix product over a few hundred items; negatives of each target's own
+    would need a gather of as many item vectors a target.
+
+    Args:
+        cumulative: ``(V,)`` float64, rising to 1: how likely each item and all before it are to be drawn.
+        num_negatives: Draws a batch, with replacement; an item drawn twice counts once.
+    """
+
+    cumulative: NDArray[np.float64]
+    num_negatives: int
+
+    @staticmethod
+    def of(counts: NDArray[np.floating], num_negatives: int, popularity_power: float) -> NegativeSampler:
+        """A sampler over a catalogue.
+
+        Args:
+            counts: ``(V,)`` events of each item before the validation cut.
+            num_negatives: Draws a batch.
+            popularity_power: Items are drawn by ``(count + 1) ** popularity_power``; 0 draws all alike.
+        """
+        weight = (np.asarray(counts, dtype=np.float64) + 1.0) ** popularity_power
+        cumulative = np.cumsum(weight)
+        return NegativeSampler(cumulative / cumulative[-1], num_negatives)
+
+    def draw(self, targets: NDArray[np.int64], random: np.random.Generator) -> ItemSample:
+        """Draws for one batch.
+
+        Args:
+            targets: ``(M,)`` item numbers of the batch's targets.
+            random: Source of the draws.
+        """
+        drawn = np.searchsorted(self.cumulative, random.random(self.num_negatives), side="right")
+        negatives = np.unique(np.minimum(drawn, len(self.cumulative) - 1))
+        item_ids = np.union1d(targets, negatives)
+        return ItemSample(
+            item_ids=torch.from_numpy(item_ids.astype(np.int64)),
+            target_column=torch.from_numpy(np.searchsorted(item_ids, targets)),
+            negative_columns=torch.from_numpy(np.searchsorted(item_ids, negatives)),
+            log_expected=torch.from_numpy(self._log_expected(item_ids).astype(np.float32)),
+        )
+
+    def _log_expected(self, item_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Logarithm of ``1 - (1 - q) ** draws``, exact for tiny ``q``."""
+        before = np.where(item_ids > 0, self.cumulative[item_ids - 1], 0.0)
+        probability = np.maximum(self.cumulative[item_ids] - before, np.finfo(np.float64).tiny)
+        missed = self.num_negatives * np.log1p(-np.minimum(probability, 1.0 - 1e-12))
+        return np.log(-np.expm1(missed))

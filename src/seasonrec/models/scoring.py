@@ -1,0 +1,65 @@
+"""The items that are scored, and scores that are still a matrix product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ScoredItems:
+    """The items that a batch is scored on: the whole catalogue, or the items of its sample.
+
+    Args:
+        vectors: ``(C, D)``; ``C = V`` for the whole catalogue.
+        ids: ``(C,)`` int64 catalogue numbers, distinct and rising; None for the whole catalogue.
+        num_items: ``V``.
+    """
+
+    vectors: Tensor
+    ids: Tensor | None
+    num_items: int
+
+    def of(self, table: Tensor) -> Tensor:
+        """The rows ``(C, ...)`` of a table ``(V, ...)`` over the catalogue."""
+        return table if self.ids is None else table.index_select(0, self.ids)
+
+    def columns(self, item_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Where catalogue items stand among those scored.
+
+        Args:
+            item_ids: ``(P,)`` int64 catalogue numbers.
+
+        Returns:
+            ``(kept, column)``, both ``(P',)``: the places in ``item_ids`` of those that are scored, and their columns.
+        """
+        if self.ids is None:
+            return torch.arange(len(item_ids), device=item_ids.device), item_ids
+        column = item_ids.new_full((self.num_items,), -1)
+        column[self.ids] = torch.arange(len(self.ids), device=item_ids.device)
+        place = column[item_ids]
+        kept = (place >= 0).nonzero().squeeze(1)
+        return kept, place[kept]
+
+
+@dataclass(frozen=True)
+class LinearScores:
+    """Scores ``query @ vectors.T + bias`` before they are multiplied out.
+
+    A loss that knows of the product need never hold the ``(N, V)`` scores at once.
+
+    Args:
+        query: ``(N, D)``.
+        vectors: ``(C, D)``.
+        bias: ``(C,)``.
+    """
+
+    query: Tensor
+    vectors: Tensor
+    bias: Tensor
+
+    def dense(self) -> Tensor:
+        """``(N, C)``."""
+        return torch.addmm(self.bias, self.query, self.vectors.T)

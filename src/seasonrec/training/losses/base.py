@@ -1,0 +1,27 @@
+"""What a loss over the next items is to the training module."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.sampling import NegativeSampler
+from seasonrec.models.recommender import SeasonalRecommender
+
+
+class Loss(Protocol):
+    """How far a model's scores are from the items that were chosen.
+
+    A loss's constructor takes its options, then ``*, facts: Facts``.
+
+    Attributes:
+        sampler: Draws the items that a training batch is scored on; None for the whole catalogue.
+    """
+
+    sampler: NegativeSampler | None
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
+        """A scalar, the mean over the batch's ``M`` targets, in nats."""
+        ...

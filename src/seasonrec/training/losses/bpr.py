@@ -1,0 +1,32 @@
+"""Bayesian personalised ranking: the target above drawn items."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.losses.sampled import sampled_logits, sampler_of
+
+
+class BPR:
+    """Minus the log probability that the target ranks above a negative, a mean over all pairs.
+
+    Args:
+        num_negatives: Draws a batch.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
+
+    References:
+        Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009. Departure: the requests of
+        a batch share their negatives.
+    """
+
+    def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
+        self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
+        logits = sampled_logits(model, batch)
+        ahead = logits.targets[:, None] - logits.negatives.index_select(0, batch.target_request)  # (M, S)
+        return F.softplus(-ahead).mean()

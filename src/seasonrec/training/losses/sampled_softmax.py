@@ -1,0 +1,39 @@
+"""The softmax over a sample of the catalogue, corrected for how the sample was drawn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.losses.sampled import sampled_logits, sampler_of
+
+
+class SampledSoftmax:
+    """Cross-entropy among each target and negatives that the batch shares, with the logQ correction.
+
+    A negative's logit is lowered by the logarithm of the probability that it is among those drawn. The sum over the
+    negatives is then an unbiased estimate of the sum over all other candidates. The target is always there, so its own
+    logit is not corrected.
+
+    Args:
+        num_negatives: Draws a batch.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
+
+    References:
+        Bengio and Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language
+        Model, IEEE TNN 2008; Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+        Recommendations, RecSys 2019; Khrylchenko et al., Correcting the LogQ Correction, RecSys 2025 (the target is
+        not corrected).
+    """
+
+    def __init__(self, num_negatives: int = 1024, popularity_power: float = 0.75, *, facts: Facts) -> None:
+        self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
+        logits = sampled_logits(model, batch)
+        corrected = logits.negatives - logits.sample.log_expected[logits.sample.negative_columns]
+        others = torch.logsumexp(corrected, dim=1).index_select(0, batch.target_request)  # (M,)
+        return (torch.logaddexp(logits.targets, others) - logits.targets).mean()

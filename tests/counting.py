@@ -1,0 +1,105 @@
+"""Counts what work was asked for, not how long it took: operators, arithmetic of products, bytes, lines of Python."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "addmm_": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2), "baddbmm_": (1, 2)}
+"""Operators that multiply matrices, and which of their arguments."""
+COPIES = frozenset(
+    ["clone", "copy_", "_to_copy", "cat", "stack", "index", "index_select", "embedding", "gather", "index_copy_"]
+)
+"""Operators that move bytes and compute nothing."""
+
+
+@dataclass
+class Counts:
+    """What was done.
+
+    Args:
+        calls: Operators by name; views are none.
+        product_flops: Multiplications and additions in matrix products, two a pair.
+        allocated: Bytes of every tensor that an operator made.
+        copied: Bytes that copying operators wrote.
+        sizes: Numbers of elements of the tensors made.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    product_flops: int = 0
+    allocated: int = 0
+    copied: int = 0
+    sizes: Counter[int] = field(default_factory=Counter)
+
+
+class CountedWork(TorchDispatchMode):
+    """Counts the operators that run inside it, backward passes and autograd functions included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = Counts()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if not func.is_view and name not in ("detach", "_unsafe_view"):
+            self._note(name, args, [*_tensors(args), *_tensors(kwargs)], _tensors(result))
+        return result
+
+    def _note(self, name: str, args: Any, given: list[Tensor], made: list[Tensor]) -> None:
+        counts = self.counts
+        counts.calls[name] += 1
+        if name in PRODUCTS:
+            left, right = (args[place] for place in PRODUCTS[name])
+            counts.product_flops += 2 * left.numel() * right.shape[-1]
+        if name in COPIES:
+            counts.copied += sum(tensor.nbytes for tensor in made)
+        known = {tensor.untyped_storage().data_ptr() for tensor in given}
+        for tensor in made:
+            if tensor.untyped_storage().data_ptr() not in known:
+                counts.allocated += tensor.nbytes
+                counts.sizes[tensor.numel()] += 1
+
+
+def counted(work: Callable[[], object]) -> Counts:
+    """What one run of ``work`` does; the first run, which may set things up, is not the one that is counted."""
+    work()
+    with CountedWork() as mode:
+        work()
+    return mode.counts
+
+
+def python_lines(work: Callable[[], object]) -> int:
+    """Lines of Python that one run executes, a loop's lines as often as they come; the second run is counted."""
+    work()
+    lines = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [tensor for entry in value.values() for tensor in _tensors(entry)]
+    if isinstance(value, list | tuple):
+        return [tensor for entry in value for tensor in _tensors(entry)]
+    return []

@@ -1,0 +1,43 @@
+"""The plan of an epoch as it was first written, by sorting requests: what every later way must equal to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.data.log import EventLog
+from seasonrec.data.requests import Requests
+
+Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Baskets, window of each, and where each one's history ends."""
+
+
+def frozen_epoch(
+    log: EventLog,
+    baskets: NDArray[np.int64],
+    batch_size: int,
+    max_seq_len: int,
+    min_context_share: float,
+    shuffle: bool,
+    horizon_s: int,
+    seed: tuple[int, ...],
+) -> list[Batch]:
+    requests = Requests.of_baskets(log, baskets, horizon_s)
+    ends = log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)]
+    random = np.random.default_rng(seed)
+    step = max(1, round(max_seq_len * (1.0 - min_context_share)))
+    phase = random.integers(0, step, log.num_users)
+    users = requests.users
+    block = (ends - log.user_offsets[users] + phase[users]) // step
+    key = users * (int(block.max()) + 1) + block
+    _, window = np.unique(key, return_inverse=True)
+    lengths = np.zeros(int(window.max()) + 1, dtype=np.int64)
+    np.maximum.at(lengths, window, np.minimum(ends - log.user_offsets[users], max_seq_len))
+    order = random.permutation(len(lengths)) if shuffle else np.arange(len(lengths))
+    order = order[np.argsort(lengths[order], kind="stable")]
+    place = np.empty(len(lengths), dtype=np.int64)
+    place[order] = np.arange(len(lengths))
+    batches = np.array_split(np.argsort(place[window], kind="stable"), -(-len(requests) // batch_size))
+    if shuffle:
+        batches = [batches[i] for i in random.permutation(len(batches))]
+    return [(baskets[rows], np.unique(window[rows], return_inverse=True)[1], ends[rows]) for rows in batches]

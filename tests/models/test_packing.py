@@ -1,0 +1,143 @@
+"""Packed sequences against padded ones, and dropout against torch's own."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.models.backbones.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, pays
+from seasonrec.models.dropout import Dropout
+from seasonrec.models.packing import Packing, collect, spread
+
+B, T, D = 9, 12, 16
+LENGTHS = (5, 1, 13, 7, 7, 2, 13, 1, 4)
+"""Tokens of each sequence, the start vector among them: no event at all, a full window, and several of one length."""
+
+
+def backbone(dropout: float = 0.3, length: int = T) -> SASRec:
+    torch.manual_seed(0)
+    facts: Any = SimpleNamespace(embedding_dim=D, max_seq_len=length)
+    return SASRec(dropout=dropout, facts=facts)
+
+
+def padding(lengths: tuple[int, ...] = LENGTHS, width: int = T + 1) -> Tensor:
+    return torch.arange(width) >= torch.tensor(lengths)[:, None]
+
+
+def with_gradients(model: SASRec, inputs: Tensor, is_padding: Tensor, packing: Packing | None) -> list[Tensor]:
+    """Output at tokens, then the gradients of inputs and weights, of a sum with random weights."""
+    given = inputs.clone().requires_grad_()
+    model.zero_grad()
+    output = model.padded(given) if packing is None else model.packed(given, packing)
+    kept = output.masked_fill(is_padding[..., None], 0.0)
+    (kept * torch.randn(kept.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+    return [kept.detach(), *(tensor.grad for tensor in (given, *model.parameters()) if tensor.grad is not None)]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("num_buckets", [1, 2, 4, 13])
+def test_packed_equals_padded(num_buckets: int, training: bool) -> None:
+    model = backbone(dropout=0.0 if training else 0.3).train(training)
+    is_padding, inputs = padding(), torch.randn(B, T + 1, D)
+    expected = with_gradients(model, inputs, is_padding, None)
+    found = with_gradients(model, inputs, is_padding, Packing.of(is_padding, num_buckets))
+    assert len(found) == len(expected) == 2 + sum(1 for _ in model.parameters())
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_one_position_of_each_sequence_is_what_the_whole_gives_there(num_layers: int) -> None:
+    torch.manual_seed(0)
+    facts: Any = SimpleNamespace(embedding_dim=D, max_seq_len=T)
+    model, inputs = SASRec(num_layers, facts=facts).eval(), torch.randn(B, T + 1, D)
+    position = torch.tensor(LENGTHS) - 1
+    inputs[padding()] = 100.0  # what stands behind the position is not read
+    expected = model(inputs, padding())[torch.arange(B), position]
+    torch.testing.assert_close(model.at(inputs, position), expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match=r"num_layers must be at least 1, got 0"):
+        SASRec(0, facts=facts)
+
+
+def test_what_stands_at_padding_is_not_read_and_comes_out_as_zero() -> None:
+    model, is_padding, inputs = backbone().eval(), padding(), torch.randn(B, T + 1, D)
+    packing = Packing.of(is_padding, 4)
+    output = model.packed(inputs, packing)
+    spoilt = model.packed(inputs.masked_fill(is_padding[..., None], float("nan")), packing)
+    assert torch.equal(output, spoilt)
+    assert not output[is_padding].any()
+
+
+@pytest.mark.parametrize("num_buckets", [1, 3, 13])
+def test_every_token_has_one_place(num_buckets: int) -> None:
+    is_padding = padding()
+    packing = Packing.of(is_padding, num_buckets)
+    assert sorted(packing.rows.tolist()) == (~is_padding).flatten().nonzero().squeeze(1).tolist()
+    assert torch.equal(packing.positions, packing.rows % (T + 1))
+    assert len(packing.buckets) <= num_buckets
+    assert sum(bucket.num_sequences for bucket in packing.buckets) == B
+    covered = [token for bucket in packing.buckets for token in range(len(packing.rows))[bucket.tokens]]
+    assert covered == list(range(sum(LENGTHS)))
+
+
+def test_a_bucket_of_one_length_is_not_moved() -> None:
+    packing = Packing.of(padding((7,) * B), 4)
+    assert [(bucket.num_sequences, bucket.longest, bucket.place) for bucket in packing.buckets] == [(B, 7, None)]
+
+
+def test_the_rule_packs_what_has_much_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    width = 50
+    little = padding((int(width * (1 - PACK_FROM_PADDING)) + 1,) * 200, width)
+    much = padding((int(width * (1 - PACK_FROM_PADDING)) - 1,) * 200, width)
+    few = much[: PACK_FROM_ROWS // (2 * width)]
+    assert [pays(batch) for batch in (little, much, few)] == [False, True, False]
+    packed = []
+    original = SASRec.packed
+    monkeypatch.setattr(SASRec, "packed", lambda *arguments: packed.append(1) or original(*arguments))
+    model = backbone(length=width - 1).eval()
+    inputs = torch.randn(200, width, D)
+    for batch in (little, much):
+        output = model(inputs, batch).masked_fill(batch[..., None], 0.0)
+        torch.testing.assert_close(output, model.padded(inputs).masked_fill(batch[..., None], 0.0))
+    assert packed == [1]
+
+
+def test_a_default_batch_of_few_short_windows_stays_padded() -> None:
+    """The first requests of all users have no history: half of such a batch is padding, and hardly worth a look."""
+    assert not pays(padding((1,) * 256, 2))
+
+
+def test_collect_and_spread_undo_each_other_forwards_and_backwards() -> None:
+    place = torch.tensor([4, 0, 3])
+    rows = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(collect(spread(rows, place, 6), place), rows)
+    assert torch.autograd.gradcheck(lambda given: spread(given, place, 6), rows)
+    assert torch.autograd.gradcheck(lambda given: collect(given, torch.tensor([2, 0])), rows)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_dropout_is_that_of_torch_to_the_last_bit(probability: float, kind: torch.dtype) -> None:
+    found, expected = [], []
+    for dropout, results in ((Dropout(probability), found), (nn.Dropout(probability), expected)):
+        torch.manual_seed(3)
+        for shape in ((7,), (33, 17), (5, 6, 16)):
+            given = torch.ones(shape, dtype=kind).mul_(1.7).requires_grad_()
+            output = dropout(given)
+            output.sum().backward()
+            results += [output.detach(), given.grad]
+        results.append(torch.get_rng_state())
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+    assert torch.equal(Dropout(probability).eval()(torch.ones(4)), torch.ones(4))
+
+
+def test_attention_is_causal_within_each_sequence_alone() -> None:
+    model, is_padding, inputs = backbone().eval(), padding(), torch.randn(B, T + 1, D)
+    changed = inputs.clone()
+    changed[2, 8] += 1.0
+    before, after = (model.packed(given, Packing.of(is_padding, 2)) for given in (inputs, changed))
+    moved = (before != after).any(2)
+    assert torch.equal(moved, F.one_hot(torch.tensor(2), B)[:, None].bool() & (torch.arange(T + 1) >= 8))

@@ -1,0 +1,51 @@
+"""Several processes together find what one finds alone: equal counts, not nearly."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_shop import Shop
+from two_processes import CHUNK, small_evaluation
+
+from seasonrec.evaluation import evaluator
+from seasonrec.evaluation.results import read_results
+
+
+def evaluate_in(processes: int, shop: Shop, folder: Path) -> list[dict[str, Any]]:
+    script = Path(__file__).with_name("two_processes.py")
+    arguments = [sys.executable, str(script), str(shop.cache_dir), str(folder / "meeting"), str(folder)]
+    started = [
+        subprocess.Popen([*arguments, str(rank), str(processes)], stderr=subprocess.PIPE, text=True)
+        for rank in range(processes)
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    return [json.loads((folder / f"told_{rank}.json").read_text()) for rank in range(processes)]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in the processes: torch divides a sum among its threads, and so the last bit may depend on their number."""
+    before, scores = torch.get_num_threads(), evaluator.SCORES_AT_ONCE
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    evaluator.SCORES_AT_ONCE = scores  # the small evaluation sets it
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_give_the_results_of_one(shop: Shop, tmp_path: Path) -> None:
+    record, scored = small_evaluation(shop, tmp_path / "alone")
+    told = evaluate_in(2, shop, tmp_path)
+    alone, together = (read_results(tmp_path / name / "results.parquet") for name in ("alone", "process_0"))
+    assert together.frame.equals(alone.frame), "to the last bit, in the same order, no basket twice"
+    assert [one["record"] for one in told] == [json.loads(json.dumps(record))] * 2, "both know the whole"
+    assert sum(one["scored"] for one in told) == scored == alone.frame.height
+    assert abs(told[0]["scored"] - told[1]["scored"]) <= CHUNK, "each did half of the work"
+    assert not (tmp_path / "process_1").exists(), "the first alone writes"

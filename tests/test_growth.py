@@ -1,0 +1,44 @@
+"""The log of growing size, and the benchmark that uses it."""
+
+import numpy as np
+import polars as pl
+
+from benchmarks.growth import prepare, slope, train_step
+from benchmarks.growth_log import GrowthLog
+
+
+def test_a_log_has_its_size_a_season_ties_and_the_same_bytes_again(tmp_path):
+    log = GrowthLog(events=60_000, users=500, items=300)
+    log.write(tmp_path / "a.parquet")
+    log.write(tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+    frame = pl.read_parquet(tmp_path / "a.parquet")
+    assert frame.height == 60_000
+    assert frame["user_id"].is_between(0, 499).all()
+    assert frame["item_id"].is_between(0, 299).all()
+    assert frame["timestamp"].is_sorted()
+    assert frame.select(pl.struct("user_id", "timestamp").n_unique()).item() < 30_000  # baskets of about three
+    quarter = (frame["timestamp"] - 1_609_459_200) // (365.25 * 86_400 / 4) % 4
+    shares = frame.with_columns(q=quarter).group_by("item_id", "q").len().sort("len")
+    swing = shares.group_by("item_id").agg(pl.col("len").max() / pl.col("len").min()).get_column("len")
+    assert np.median(swing) > 1.5
+
+
+def test_sizes_are_those_of_the_task():
+    assert (GrowthLog.of_size(10**6).users, GrowthLog.of_size(10**6).items) == (100_000, 10_000)
+    large = GrowthLog.of_size(10**8)
+    assert 4_900_000 < large.users < 5_100_000
+    assert large.items == 1_000_000
+
+
+def test_a_small_log_is_prepared_and_trained_on(tmp_path, capsys):
+    GrowthLog(events=20_000, users=200, items=100).write(tmp_path / "log.parquet")
+    assert prepare(tmp_path / "log.parquet", tmp_path / "cache") > 0
+    assert "200 users, 100 items" in capsys.readouterr().out
+    assert train_step(tmp_path / "log.parquet", tmp_path / "cache") > 0
+
+
+def test_the_slope_of_linear_time_is_one():
+    rows = [{"events": 10**n, "seconds": 3.0 * 10 ** (n - 6)} for n in (6, 7, 8)]
+    assert abs(slope(rows) - 1) < 1e-9

@@ -1,0 +1,270 @@
+"""Every loss against its formula, target by target; a new file under losses/ is tested without a word here."""
+
+import importlib
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_runs import small_loader, small_model
+from small_shop import Shop
+from torch import Tensor
+
+import seasonrec.training.losses
+from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.sampling import NegativeSampler
+from seasonrec.models.habit.none import NoHabit
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.season.calendar import CalendarSeason
+from seasonrec.models.season.combined import CombinedSeason
+from seasonrec.models.season.last_year import LastYearSeason
+from seasonrec.models.season.momentum import MomentumSeason
+from seasonrec.models.season.none import NoSeason
+from seasonrec.training.losses import full_softmax
+from seasonrec.training.losses.base import Loss
+from seasonrec.training.losses.bce import BCE
+from seasonrec.training.losses.bpr import BPR
+from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.losses.gbce import GBCE
+from seasonrec.training.losses.sampled_softmax import SampledSoftmax
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "loss").glob("*.yaml"))
+
+
+def plain_model(shop: Shop) -> SeasonalRecommender:
+    """Scores that are a product, which is what the sampled losses are for."""
+    torch.manual_seed(0)
+    model = small_model(shop, season=NoSeason, habit=NoHabit).eval()
+    with torch.no_grad():
+        model.item_encoder.vectors.weight.mul_(30.0)  # scores of order one
+    return model
+
+
+def sampled_batch(shop: Shop, model: SeasonalRecommender, sampler: NegativeSampler | None) -> SequenceBatch:
+    batch = next(iter(small_loader(shop, model)))
+    if sampler is None:
+        return batch
+    return replace(batch, sample=sampler.draw(batch.target_items.numpy(), np.random.default_rng(5)))
+
+
+def loss_of(option: str, facts: Facts) -> Loss:
+    return build(Composer(ConfTree.of()).compose([f"loss={option}"])["loss"])(facts=facts)
+
+
+def test_every_loss_has_a_yaml() -> None:
+    composed = [build(Composer(ConfTree.of()).compose([f"loss={option}"])["loss"]) for option in OPTIONS]
+    built = {made.func.__module__.rsplit(".", 1)[1] for made in composed}
+    folder = Path(seasonrec.training.losses.__file__).parent
+    modules = {
+        path.stem: importlib.import_module(f"seasonrec.training.losses.{path.stem}") for path in folder.glob("[!_]*.py")
+    }
+    classes = {
+        name
+        for name, module in modules.items()
+        for _, c in inspect.getmembers(module, inspect.isclass)
+        if c.__module__ == module.__name__ and "facts" in inspect.signature(c).parameters
+    }
+    assert built == classes == set(OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_loss_trains_the_whole_model(shop: Shop, option: str) -> None:
+    model, loss = plain_model(shop), loss_of(option, shop.facts())
+    batch = sampled_batch(shop, model, loss.sampler)
+    before = loss(model, batch)
+    before.backward()
+    trained = [name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert {"item_encoder.vectors.weight", "head.bias", "start"} <= set(trained)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(0.05 * parameter.grad)
+        assert loss(model, batch) < before
+
+
+def test_a_product_of_factors_and_whole_scores_give_one_full_softmax(shop: Shop) -> None:
+    model, loss = plain_model(shop), FullSoftmax(facts=shop.facts())
+    batch = sampled_batch(shop, model, None)
+    loss(model, batch).backward()
+    tiled = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    model.habit.changes_scores = True  # it still passes them on, but as a matrix
+    whole = loss(model, batch)
+    whole.backward()
+    assert (model.first_seen_s > batch.request_time_s[:, None]).any()
+    assert loss(model, batch).item() == pytest.approx(whole.item(), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(tiled[name], parameter.grad, rtol=1e-3, atol=1e-6)
+
+
+def noted_sizes(model: SeasonalRecommender, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the number of requests whenever some are scored."""
+    sizes: list[int] = []
+    score = model.score
+
+    def noting(query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
+        sizes.append(len(query))
+        return score(query, items, batch)
+
+    monkeypatch.setattr(model, "score", noting)
+    return sizes
+
+
+@pytest.mark.parametrize("whole_scores", [1, 700])
+def test_scores_a_few_requests_at_a_time_give_the_same_loss_and_gradients(
+    shop: Shop, whole_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With momentum and replenishment, whose scores are no product; the calendar and last year's season too."""
+    torch.manual_seed(0)
+    seasons = partial(CombinedSeason, momentum=MomentumSeason, calendar=CalendarSeason, text=LastYearSeason)
+    model, loss = small_model(shop, season=seasons).eval(), FullSoftmax(facts=shop.facts())
+    batch = sampled_batch(shop, model, None)
+    whole = loss(model, batch)
+    whole.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    monkeypatch.setattr(full_softmax, "WHOLE_SCORES", whole_scores)
+    sizes = noted_sizes(model, monkeypatch)
+    parts = loss(model, batch)
+    parts.backward()
+    assert max(sizes) <= max(1, whole_scores // shop.log.num_items) < batch.num_requests
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-6)
+
+
+def pairs(model: SeasonalRecommender, batch: SequenceBatch) -> list[tuple[float, list[tuple[float, float]]]]:
+    """For each target: its logit, and ``(logit, log expected)`` of each negative that counts for it."""
+    assert batch.sample is not None
+    whole = model(replace(batch, sample=None)).tolist()
+    ids = batch.sample.item_ids.tolist()
+    expected = batch.sample.log_expected.tolist()
+    negatives = [(ids[column], expected[column]) for column in batch.sample.negative_columns.tolist()]
+    own: dict[int, set[int]] = {}
+    for request, item in zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True):
+        own.setdefault(request, set()).add(item)
+    first_seen = model.first_seen_s.tolist()
+    found = []
+    for request, item in zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True):
+        time_s = int(batch.request_time_s[request])
+        counts = [(n, e) for n, e in negatives if n not in own[request] and first_seen[n] <= time_s]
+        found.append((whole[request][item], [(whole[request][n], e) for n, e in counts]))
+    return found
+
+
+def softplus(value: float) -> float:
+    return math.log1p(math.exp(-abs(value))) + max(value, 0.0)
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def by_hand_softmax(target: float, negatives: list[tuple[float, float]], drawn: int, loss: Any) -> float:
+    return math.log(math.exp(target) + sum(math.exp(score - expected) for score, expected in negatives)) - target
+
+
+def by_hand_gbce(target: float, negatives: list[tuple[float, float]], drawn: int, loss: Any) -> float:
+    share = 10 / 29  # 10 draws of the 29 others
+    beta = share * (0.75 * (1 - 1 / share) + 1 / share)
+    return (beta * softplus(-target) + sum(softplus(score) for score, _ in negatives)) / (1 + drawn)
+
+
+def by_hand_bce(target: float, negatives: list[tuple[float, float]], drawn: int, loss: Any) -> float:
+    return softplus(-target) + sum(softplus(score) for score, _ in negatives) / drawn
+
+
+def by_hand_bpr(target: float, negatives: list[tuple[float, float]], drawn: int, loss: Any) -> float:
+    return sum(softplus(score - target) for score, _ in negatives) / drawn
+
+
+@pytest.mark.parametrize(
+    ("make", "by_hand"),
+    [
+        (partial(SampledSoftmax, 10), by_hand_softmax),
+        (partial(GBCE, 10), by_hand_gbce),
+        (partial(BCE, 10), by_hand_bce),
+        (partial(BPR, 10), by_hand_bpr),
+    ],
+    ids=["sampled_softmax", "gbce", "bce", "bpr"],
+)
+def test_value_by_hand(shop: Shop, make: Callable[..., Loss], by_hand: Callable[..., float]) -> None:
+    model, loss = plain_model(shop), make(facts=shop.facts())
+    batch = sampled_batch(shop, model, loss.sampler)
+    assert batch.sample is not None
+    drawn = len(batch.sample.negative_columns)
+    found = pairs(model, batch)
+    assert len({len(negatives) for _, negatives in found}) > 1  # own targets and unborn items do not count
+    expected = mean([by_hand(target, negatives, drawn, loss) for target, negatives in found])
+    assert loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_sampled_softmax_estimates_the_full_one_without_bias(shop: Shop) -> None:
+    """The sum over the drawn negatives, averaged over many draws, is the sum over all other candidates."""
+    facts = shop.facts()
+    sampler = SampledSoftmax(6, 0.75, facts=facts).sampler
+    weight = np.exp(np.linspace(-1, 1, sampler.cumulative.size))
+    random = np.random.default_rng(0)
+    sums = []
+    for _ in range(20_000):
+        sample = sampler.draw(np.asarray([3]), random)
+        column = sample.negative_columns
+        sums.append((weight[sample.item_ids[column]] / np.exp(sample.log_expected[column].numpy())).sum())
+    spread = np.std(sums) / math.sqrt(len(sums))
+    assert abs(np.mean(sums) - weight.sum()) < 4 * spread
+    assert spread < 0.01 * weight.sum()
+
+
+def test_with_all_items_drawn_the_sampled_softmax_is_the_full_one(shop: Shop) -> None:
+    model, facts = plain_model(shop), shop.facts()
+    loss = SampledSoftmax(20_000, 0.0, facts=facts)
+    batch = sampled_batch(shop, model, loss.sampler)
+    single = np.unique(batch.target_request.numpy(), return_counts=True)[1] == 1
+    kept = torch.from_numpy(np.flatnonzero(single[np.unique(batch.target_request.numpy(), return_inverse=True)[1]]))
+    assert len(kept) > 5  # a request of several targets leaves its other targets out
+    assert batch.sample is not None
+    sample = replace(batch.sample, target_column=batch.sample.target_column[kept])
+    one = replace(
+        batch, target_request=batch.target_request[kept], target_items=batch.target_items[kept], sample=sample
+    )
+    full = FullSoftmax(facts=facts)(model, replace(one, sample=None))
+    assert loss(model, one).item() == pytest.approx(full.item(), rel=1e-5)
+
+
+def test_columns_of_a_sample_are_those_of_the_whole(shop: Shop) -> None:
+    model = plain_model(shop)
+    batch = sampled_batch(shop, model, NegativeSampler.of(np.ones(shop.log.num_items), 8, 0.0))
+    assert batch.sample is not None
+    whole: Tensor = model(replace(batch, sample=None))
+    assert len(batch.sample.item_ids) < shop.log.num_items
+    torch.testing.assert_close(model(batch), whole[:, batch.sample.item_ids], rtol=1e-5, atol=1e-5)
+
+
+def test_a_sampled_loss_without_a_sample_says_so(shop: Shop) -> None:
+    model = plain_model(shop)
+    with pytest.raises(ValueError, match="a batch with a sample, got one without; give the loader the loss's sampler"):
+        BCE(facts=shop.facts())(model, sampled_batch(shop, model, None))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(BPR, 0), "loss.num_negatives must be at least 1, got 0"),
+        (partial(BCE, 8, -1.0), "loss.popularity_power must be 0 .all items alike. or above, got -1.0"),
+        (partial(GBCE, 8, 1.5), r"loss.calibration must lie in \[0, 1\], got 1.5"),
+    ],
+)
+def test_options_out_of_range(shop: Shop, make: Callable[..., Loss], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(facts=shop.facts())
