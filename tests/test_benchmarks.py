@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.peers import logs, results, run, score, serve, session  # noqa: E402
+from benchmarks.tables import all_tables  # noqa: E402
 
 
 def _log() -> logs.Log:
@@ -203,3 +204,9 @@ def test_a_process_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> 
 def test_the_installer_knows_every_peer() -> None:
     pinned = {path.stem for path in (ROOT / "benchmarks" / "peers" / "requirements").glob("*.txt")}
     assert pinned == set(run.PEERS)
+
+
+def test_the_readme_shows_the_numbers_of_the_results() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("<!-- speed: begin")[2].partition("-->")[2].partition("<!-- speed: end")[0]
+    assert block.strip() == all_tables()
