@@ -20,6 +20,7 @@ import seasonrec.training.losses
 from seasonrec.config import Composer, ConfTree, build, conf_dir
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
+from seasonrec.data.requests import Requests
 from seasonrec.data.sampling import NegativeSampler
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.recommender import SeasonalRecommender
@@ -105,6 +106,16 @@ def test_a_product_of_factors_and_whole_scores_give_one_full_softmax(shop: Shop)
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(tiled[name], parameter.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_an_item_born_at_the_request_is_a_candidate_of_it(shop: Shop) -> None:
+    """Every item's own first event: the item is among those that the softmax runs over, in both ways."""
+    model, loss, log = plain_model(shop), FullSoftmax(facts=shop.facts()), shop.log
+    born = np.flatnonzero(np.isin(log.basket_times_s, log.item_first_seen_s))
+    batch = shop.builder(model.contexts())(Requests.of_baskets(log, born))
+    tiled = loss(model, batch)
+    model.habit.changes_scores = True
+    assert tiled.item() == pytest.approx(loss(model, batch).item(), rel=1e-6)
 
 
 def noted_sizes(model: SeasonalRecommender, monkeypatch: pytest.MonkeyPatch) -> list[int]:
