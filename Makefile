@@ -13,10 +13,10 @@ WORKERS ?= 2
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check lint types layers unit demo study format clean
+.PHONY: help install test check lint types layers unit demo study fetch-smollm2 format clean
 
 help:  ## Lists these targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## Makes .venv with the tested versions of constraints.txt; done again when they change.
 
@@ -49,6 +49,9 @@ demo: $(INSTALLED)  ## A small ablation study on real data, to a finished table 
 
 study: $(INSTALLED)  ## The whole first study, in runs/first_season; started again, it goes on where it stopped.
 	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season launcher=joblib jobs=$(JOBS)
+
+fetch-smollm2: $(INSTALLED)  ## Fetches a small language model of the Llama type, 93 MB, for backbone=smollm2.
+	$(BIN)/python -m seasonrec.models.smollm2
 
 format: $(INSTALLED)  ## Formats the code and applies the linter's safe corrections.
 	$(BIN)/ruff check --fix .

@@ -130,7 +130,7 @@ def _training(name: str, config: dict[str, Any], data: OpenData, batch: Sequence
     model.train()
 
     def step() -> None:
-        torch.stack(list(module.losses(batch).values())).sum().backward()
+        module.losses(batch).tasks["next_item"].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), norm)
         optimizer.step()
         optimizer.zero_grad()

@@ -81,7 +81,7 @@ class Bench:
 
     def loss(self, count: int) -> Callable[[], object]:
         batch = self.batch(count)
-        return lambda: self.module.losses(batch)["next_item"].backward()
+        return lambda: self.module.losses(batch).tasks["next_item"].backward()
 
     def evaluate(self, count: int) -> Callable[[], object]:
         scorer = ModelScorer("model", self.model, self.builder)

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from seasonrec.config import compose
+from seasonrec.config.schema import YOUNGER_SLOTS
 from seasonrec.record import write_yaml
 from seasonrec.runs import RunFolderError, read_config, refuse_another_run
 
 CONFIG = {"name": "full", "seed": 0, "run_dir": "a", "optimizer": {"learning_rate": 0.002}}
+CONFIG |= {slot: compose([])[slot] for slot in YOUNGER_SLOTS}
 
 
 def _left_by_a_killed_run(folder: Path) -> Path:
@@ -32,3 +35,13 @@ def test_a_folder_without_a_checkpoint_may_be_used_again(tmp_path):
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match=r"checkpoint must be the folder of a finished run.*has no config.yaml"):
         read_config(tmp_path)
+
+
+def test_a_run_from_before_a_section_existed_is_one_with_that_section_off(tmp_path):
+    old = {key: value for key, value in CONFIG.items() if key not in ("adversarial", "task")}
+    write_yaml(tmp_path / "config.yaml", old)
+    (tmp_path / "model.safetensors").touch()
+    config = read_config(tmp_path)
+    assert config["adversarial"]["_target_"].endswith("NoAdversarial")
+    assert config["task"] is None
+    assert {key: config[key] for key in old} == old

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from omegaconf import OmegaConf
 from small_log import SMALL, of_table, write_log
+from small_visits import write_visits
 
 from seasonrec.cli import main
 from seasonrec.config import ConfTree
@@ -77,6 +78,8 @@ def test_the_config_is_complete_and_the_record_tells_how_it_came_about(run: Run)
     assert config["season"]["text"]["_target_"].endswith("TextSeason")
     assert config["optimizer"]["weight_decay"] == 0.01, "defaults of signatures are in it"
     record = json.loads((folder / "record.json").read_text())
+    assert record["checkpoint_bytes"] == (folder / "model.safetensors").stat().st_size
+    assert record["step_ms"] > 0
     assert record["config"] == config
     assert record["fingerprint"] == metrics["fingerprint"]
     assert record["packages"]["torch"]
@@ -192,10 +195,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("group", "option"), ROWS)
 def test_every_shipped_row_trains(group: str, option: str, shared_cache: Path, tmp_path: Path) -> None:
-    layers = [] if option == "no_backbone" else ["backbone.num_layers=1"]
-    assert main(["train", f"{group}={option}", *TINY, *layers, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
+    own = [] if option == "no_backbone" else ["backbone.num_layers=1"]
+    if option == "flickr_domain":
+        own.append(f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet', num_days=120)}")
+    assert main(["train", f"{group}={option}", *TINY, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
     metrics = _metrics(tmp_path)
     assert metrics["name"] == ("full" if group == "experiment" else option)
     assert np.isfinite(metrics["slices"]["all"]["bits"])
+    if option.endswith("_task"):
+        assert metrics["tasks"][option.removesuffix("_task")]
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["epochs"] == 1

@@ -165,12 +165,17 @@ def _recommend(node: DictConfig) -> None:
     _job(COMMANDS["recommend"], node)
 
 
+def _robustness(node: DictConfig) -> None:
+    _job(COMMANDS["robustness"], node)
+
+
 _JOBS: dict[str, Callable[[DictConfig], None]] = {
     "prepare": _prepare,
     "train": _train,
     "baselines": _baselines,
     "evaluate": _evaluate,
     "recommend": _recommend,
+    "robustness": _robustness,
 }
 """Functions of the module's top level, because a launcher sends them to other processes by name."""
 

@@ -12,7 +12,7 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
-THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend")
+THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness")
 """Commands that run as jobs of Hydra; the others take a path first and run none of their own."""
 
 
@@ -79,6 +79,10 @@ _ALL = (
         "runs the missing cells of a study, then its report; other overrides go to every run.", "seasonrec.ablate:run",
     ),
     _small("report", "RUN_DIR", "makes the tables and figures of a study again.", "seasonrec.ablate:report"),
+    _small(
+        "robustness", "checkpoint=DIR [key=value ...]",
+        "ranks with perturbed inputs and changed histories, and draws what that costs.", "seasonrec.robustness:run",
+    ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.recommend:run"),
 )  # fmt: skip
 COMMANDS = {command.name: command for command in _ALL}

@@ -9,14 +9,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from seasonrec.data.loader import BatchBuilder
+from seasonrec.config import build
+from seasonrec.data.loader import BatchBuilder, LoaderOptions
+from seasonrec.data.requests import Requests
 from seasonrec.data.sharding import WHOLE, Shard
+from seasonrec.domains import domain_configs, folder_of
 from seasonrec.evaluation.baselines import BASELINES, fit_baselines
 from seasonrec.evaluation.evaluator import Scorer, evaluate
 from seasonrec.evaluation.gathering import gather
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.results import RunResults, write_results
 from seasonrec.evaluation.scorers import ModelScorer
+from seasonrec.evaluation.tasks import evaluate_tasks
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, device_of, open_data
 from seasonrec.record import write_json
@@ -34,14 +38,21 @@ def run(options: dict[str, Any]) -> None:
     checkpoint = Path(options["checkpoint"])
     output = Path(options["output"] or checkpoint)
     config = read_config(checkpoint)
-    data = open_data_of(checkpoint, config)
-    model = trained_model(checkpoint, config, data)
-    builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
+    _evaluate_again(checkpoint, config, output)
+    for name, own in domain_configs(config).items():
+        _evaluate_again(folder_of(checkpoint, name), own, folder_of(output, name), f"test of domain {name}")
+
+
+def _evaluate_again(folder: Path, config: dict[str, Any], output: Path, title: str = "test") -> None:
+    """Of the main domain or of a further one, whose folder in the run is laid out like that of a run."""
+    data = open_data_of(folder, config)
+    model = trained_model(folder, config, data)
+    builder = batch_builder(model, data.log, data.spec, config["max_seq_len"], data.split)
     labels = labels_of(data)
     write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output, labels))
     if config["baselines"]:
         evaluate_baselines(data, output / "baselines", labels)
-    print_table(output)
+    print_table(output, title)
 
 
 def run_baselines(config: dict[str, Any]) -> None:
@@ -58,7 +69,7 @@ def evaluate_model(
     folder: Path,
     labels: RequestLabels | None = None,
 ) -> dict[str, Any]:
-    """Ranks the test part with a model and writes ``results.parquet``.
+    """Ranks the test part with a model, writes ``results.parquet``, and measures the model's further tasks.
 
     Where ``torch.distributed`` was started, every process must call it: each ranks its share, and the first writes.
 
@@ -66,16 +77,24 @@ def evaluate_model(
         config: The complete configuration of the run.
         data: Its data.
         model: The trained model.
-        builder: Makes its batches.
+        builder: Makes its batches, with the labels of its tasks.
         folder: Where the results go.
         labels: The labelled test baskets, where they are known already.
 
     Returns:
         The content of ``metrics.json``, which the caller writes when all else is done; the same in every process.
     """
-    model.to(device_of(config))
-    scorer = ModelScorer(config["name"], model, builder)
-    return _evaluate(scorer, data, labels or labels_of(data), config["seed"], folder, Shard.current())
+    device, shard = device_of(config), Shard.current()
+    labels = labels or labels_of(data)
+    model.to(device)
+    scorer = ModelScorer(config["name"], model, builder.only(model.contexts(with_tasks=False)))
+    record = _evaluate(scorer, data, labels, config["seed"], folder, shard)
+    if not model.task:
+        return record
+    requests = Requests.of_baskets(data.log, labels.baskets, data.protocol.horizon_s)
+    batches: LoaderOptions = build(config["loader"])()
+    tasks = evaluate_tasks(model, builder, requests, batches.evaluation_batch_size, device, shard)
+    return {**record, "tasks": tasks}
 
 
 def evaluate_baselines(data: OpenData, folder: Path, labels: RequestLabels | None = None) -> None:
@@ -111,11 +130,11 @@ def _evaluate(
     return results.record(data.protocol.top_ks)
 
 
-def print_table(run_dir: Path) -> None:
+def print_table(run_dir: Path, title: str = "test") -> None:
     """Prints a run beside its baselines."""
     folders = [*(run_dir / "baselines" / name for name in BASELINES), run_dir]
     metrics = [json.loads(path.read_text("utf-8")) for f in folders if (path := f / "metrics.json").exists()]
-    table = Table(title=f"test, fingerprint {metrics[-1]['fingerprint']}, one seed: no intervals")
+    table = Table(title=f"{title}, fingerprint {metrics[-1]['fingerprint']}, one seed: no intervals")
     table.add_column("row")
     for slice_name, metric in SHOWN:
         table.add_column(f"{metric}\n{slice_name}", justify="right")
@@ -123,4 +142,7 @@ def print_table(run_dir: Path) -> None:
         values = [record["slices"].get(slice_name, {}).get(metric) for slice_name, metric in SHOWN]
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
     Console().print(table)
+    for name, values in metrics[-1].get("tasks", {}).items():
+        told = ", ".join(f"{metric} {value:.4g}" for metric, value in values.items())
+        print(f"task {name}: {told}", flush=True)
     print(f"results in {run_dir}", flush=True)

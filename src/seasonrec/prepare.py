@@ -7,15 +7,23 @@ from typing import Any
 from seasonrec.config import build
 from seasonrec.data.events import prepare
 from seasonrec.data.splits import spec_of
+from seasonrec.domains import domain_configs
 from seasonrec.pipeline import cache_dir_of
 
 
 def run(config: dict[str, Any]) -> None:
-    """Prepares the configured dataset and prints what was found.
+    """Prepares the configured dataset, and those of further domains, and prints what was found.
 
     Args:
         config: The complete configuration.
     """
+    _prepare(config)
+    for name, own in domain_configs(config).items():
+        print(f"domain {name}")
+        _prepare(own)
+
+
+def _prepare(config: dict[str, Any]) -> None:
     log = prepare(build(config["data"])(), cache_dir_of(config))
     split = build(config["split"])().resolve(log)
     spec = spec_of(log, split)

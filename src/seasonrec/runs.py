@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from yaml import YAMLError
 
-from seasonrec.config import build
+from seasonrec.config import build, compose
+from seasonrec.config.schema import YOUNGER_SLOTS
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
 from seasonrec.data.log import EventLog
@@ -119,7 +120,10 @@ def _config_of(run_dir: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} is not the record of a run; train again.") from error
     if not isinstance(config, dict):
         raise RunFolderError(f"{path} is not the record of a run; train again.")
-    return {str(key): value for key, value in config.items()}
+    known = {str(key): value for key, value in config.items()}
+    younger = [slot for slot in YOUNGER_SLOTS if slot not in known]
+    defaults = compose([]) if younger else {}
+    return known | {slot: defaults[slot] for slot in younger}
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -13,21 +13,25 @@ from seasonrec.config import build
 from seasonrec.data.audit import audit
 from seasonrec.data.facts import Facts
 from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.data.mixing import DomainBatches, InTurn, MixedLoader
 from seasonrec.data.pools import Period
 from seasonrec.data.sharding import Shard
 from seasonrec.data.validation import ValidationBatches
+from seasonrec.domains import OpenDomain, build_domains, open_domain_data
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, print_table
 from seasonrec.evaluation.scorers import validation_metrics
+from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
 from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
-from seasonrec.training.checkpoints import best_weights
+from seasonrec.training.checkpoints import load_best
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
 from seasonrec.training.loggers import RunIdentity, log_results
-from seasonrec.training.module import RecommenderModule
+from seasonrec.training.losses.base import Loss
+from seasonrec.training.module import MAIN, RecommenderModule, domain_prefix
 from seasonrec.training.processes import first_alone, only_first_speaks, run_everywhere, wait_for_all
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.training.weights import save_weights
 
 
 def run(config: dict[str, Any]) -> None:
@@ -57,31 +61,41 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
                 write_yaml(run_dir / "config.yaml", config)
             with stages("prepare"):
                 data = open_data(config)
+                domain_data = open_domain_data(config)
             with stages("build"):
                 L.seed_everything(config["seed"], verbose=False)
-                model, facts = build_model(config, data)
-                builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
+                model, facts = build_model(config, data, for_training=True)
+                builder = batch_builder(model, data.log, data.spec, config["max_seq_len"], data.split)
+                domains = build_domains(config, domain_data, model)
         with stages("audit"):
             _audit(data, model, facts, shard)
+            for domain in domains:
+                print(f"  domain {domain.name}:", flush=True)
+                _audit(domain.data, domain.model, domain.facts, shard)
         logger = _logger(config, data, shard)
         with stages("train"):
-            result = _train(config, data, model, facts, builder, options, logger, shard)
-            if options.strategy == "fsdp":  # this model's weights lie in shares in all processes
+            result = _train(config, data, model, facts, builder, domains, options, logger, shard)
+            if options.strategy == "fsdp":  # these models' weights lie in shares in all processes
                 model, _ = build_model(config, data)
-                load_weights(best_weights(run_dir / "checkpoints", result.best_epoch), model)
+                domains = build_domains(config, domain_data, model)
+                models = {MAIN: model, **{domain_prefix(domain.name): domain.model for domain in domains}}
+                load_best(run_dir / "checkpoints", result.best_epoch, models)
         if shard.is_first:
             save_weights(run_dir / "model.safetensors", model)
         with stages("evaluate"):
             record = evaluate_model(config, data, model, builder, run_dir)
+        for domain in domains:
+            with stages(f"domain {domain.name}"):
+                _finish_domain(domain, model, run_dir, shard)
         if shard.is_first:
-            _finish(config, data, model, result, record, stages, logger)
+            _finish(config, data, model, facts, result, record, stages, logger)
         wait_for_all(shard)
 
 
 def _audit(data: OpenData, model: SeasonalRecommender, facts: Facts, shard: Shard) -> None:
     """Looks for leaks in the first process: the others would look at the same."""
     if shard.is_first:
-        lines = audit(data.log, data.spec, data.split, facts, model.contexts(), data.protocol.horizon_s)
+        lines = audit(data.log, data.spec, data.split, facts, model.contexts(), data.protocol.horizon_s, model.labels())
         print("\n".join(f"  no leak found: {line}" for line in lines), flush=True)
 
 
@@ -99,26 +113,69 @@ def _train(
     model: SeasonalRecommender,
     facts: Facts,
     builder: BatchBuilder,
+    domains: list[OpenDomain],
     options: TrainerOptions,
     logger: Logger | None,
     shard: Shard,
 ) -> FitResult:
-    batches: LoaderOptions = build(config["loader"])()
-    split, horizon_s = data.split, data.protocol.horizon_s
-    loss = build(config["loss"])(facts=facts)
-    past = Period(split.train_from_s, split.validation_from_s)
-    training = TrainingLoader(builder, past, batches, horizon_s, config["seed"], loss.sampler, shard)
-    following = Period(split.validation_from_s, split.test_from_s)
-    validation = ValidationBatches(builder, following, batches, horizon_s, shard)
+    loss, training, validation = _batches(config, data, facts, builder, config["seed"], shard)
+    others = {d.name: (d, *_batches(d.config, d.data, d.facts, d.builder, d.seed, shard)) for d in domains}
+    for domain, _, _, own_validation in others.values():
+        check_contexts(domain.model, next(iter(own_validation)))
     run_dir = Path(config["run_dir"])
-    module = RecommenderModule(model, loss, build(config["optimizer"])(), validation_metrics, run_dir)
-    return fit(module, training, validation, options, run_dir, logger)
+    module = RecommenderModule(
+        model,
+        loss,
+        build(config["optimizer"])(),
+        validation_metrics,
+        run_dir,
+        objective=build(config["objective"])(),
+        balancing=build(config["balancing"]),
+        adversarial=build(config["adversarial"])(),
+        domains={name: (domain.model, own) for name, (domain, own, _, _) in others.items()},
+    )
+    if not others:
+        return fit(module, training, validation, options, run_dir, logger)
+    drawn = {name: DomainBatches(batches, domain.alpha) for name, (domain, _, batches, _) in others.items()}
+    mixed = MixedLoader(training, drawn, config["seed"])
+    in_turn = InTurn(validation, {name: batches for name, (_, _, _, batches) in others.items()})
+    return fit(module, mixed, in_turn, options, run_dir, logger)
+
+
+def _batches(
+    config: dict[str, Any], data: OpenData, facts: Facts, builder: BatchBuilder, seed: int, shard: Shard
+) -> tuple[Loss, TrainingLoader, ValidationBatches]:
+    """The loss over one log, and its batches of training and validation."""
+    options: LoaderOptions = build(config["loader"])()
+    split, horizon_s = data.split, data.protocol.horizon_s
+    loss: Loss = build(config["loss"])(facts=facts)
+    past = Period(split.train_from_s, split.validation_from_s)
+    augment = build(config["augmentation"])(facts=facts, log=data.log)
+    training = TrainingLoader(builder, past, options, horizon_s, seed, loss.sampler, shard, augment)
+    following = Period(split.validation_from_s, split.test_from_s)
+    return loss, training, ValidationBatches(builder, following, options, horizon_s, shard)
+
+
+def _finish_domain(domain: OpenDomain, main: SeasonalRecommender, run_dir: Path, shard: Shard) -> None:
+    """Evaluates a further domain on its own test part beside its own baselines, into a folder laid out like a run's."""
+    folder = domain.folder(run_dir)
+    if shard.is_first:
+        save_weights(folder / "model.safetensors", domain.model)
+    record = evaluate_model(domain.config, domain.data, domain.model, domain.builder, folder)
+    if not shard.is_first:
+        return
+    if domain.config["baselines"]:
+        evaluate_baselines(domain.data, folder / "baselines")
+    write_json(folder / "record.json", domain.record(main))
+    write_json(folder / "metrics.json", record)
+    print_table(folder, f"test of domain {domain.name}")
 
 
 def _finish(
     config: dict[str, Any],
     data: OpenData,
     model: SeasonalRecommender,
+    facts: Facts,
     result: FitResult,
     record: dict[str, Any],
     stages: Stages,
@@ -130,7 +187,7 @@ def _finish(
         with stages("baselines"):
             evaluate_baselines(data, run_dir / "baselines")
     log_results(logger, record["slices"])
-    _write_record(config, data, model, result, stages, run_dir)
+    _write_record(config, data, model, facts, result, stages, run_dir)
     write_json(run_dir / "metrics.json", record)  # last: its presence means that the run is complete
     print_table(run_dir)
 
@@ -139,6 +196,7 @@ def _write_record(
     config: dict[str, Any],
     data: OpenData,
     model: SeasonalRecommender,
+    facts: Facts,
     result: FitResult,
     stages: Stages,
     run_dir: Path,
@@ -156,6 +214,9 @@ def _write_record(
         "monitored": result.best_value,
         "parameters": sum(p.numel() for p in parameters),
         "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "text_changed_share": facts.text_changed_share,
+        "checkpoint_bytes": (run_dir / "model.safetensors").stat().st_size,
+        "step_ms": result.step_ms,
         "stages_s": stages.seconds,
         "peak_memory_mib": peak_memory_mib(),
         **environment(),

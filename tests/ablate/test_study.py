@@ -60,6 +60,7 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         (GOOD.replace("[0, 1]", "[1, 1]"), "seeds[1] = 1: stands twice"),
         (GOOD + "baselines: maybe\n", "baselines = 'maybe': must be true or false"),
         (GOOD + "note: 3\n", "note = 3: must be a text"),
+        (GOOD + "costs: [minuts]\n", "costs[0] = 'minuts': no such column of cost; did you mean 'minutes'?"),
         (GOOD + "name: twice\n", "not readable as yaml"),
         ("- a\n- b\n", "a study is a mapping of keys to values"),
         ("", "a study is a mapping of keys to values"),

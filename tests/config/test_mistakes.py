@@ -19,6 +19,41 @@ ON_THE_COMMAND_LINE = {
     ),
     "unknown group": (["models/season=none"], "models/season=none: there is no group 'models/season'"),
     "unknown option": (["backbone=sasrek"], "backbone = sasrek: unknown option; did you mean 'sasrec'?"),
+    "unknown part of a list": (["task=[purchas]"], "task = purchas: unknown option; did you mean 'purchase'?"),
+    "two parts of one name": (
+        ["task=[purchase,purchase]"],
+        "task = ['purchase', 'purchase']: two parts of one name, 'purchase'; name each once",
+    ),
+    "misspelt key of a part of a list": (
+        ["task=[purchase]", "task.purchase.num_negativs=3"],
+        "task.purchase.num_negativs = 3: unknown key of seasonrec.models.tasks.purchase.PurchaseHead; did you mean",
+    ),
+    "unknown domain": (["domain=[flickrs]"], "domain = flickrs: unknown option; did you mean 'flickr'?"),
+    "domain without its file": (
+        ["domain=[flickr]"],
+        "domain.flickr.data.path: missing, seasonrec.data.datasets.flickr.Flickr needs it; write "
+        "domain.flickr.data.path=... (str)",
+    ),
+    "domain of an ablation without its file": (
+        ["ablation=flickr_domain"],
+        "domain.flickr.data.path: missing, seasonrec.data.datasets.flickr.Flickr needs it",
+    ),
+    "misspelt key of a domain": (
+        ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alfa=1"],
+        "domain.flickr.alfa = 1: unknown key of seasonrec.domains.Domain; did you mean 'alpha'?",
+    ),
+    "misspelt key of a domain's data": (
+        ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.data.town=Osaka"],
+        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: city, path",
+    ),
+    "mistyped value of a domain": (
+        ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alpha=half"],
+        "domain.flickr.alpha = 'half': must be float, got str",
+    ),
+    "domain that is not chosen": (
+        ["domain.flickr.data.path=V.parquet"],
+        "domain.flickr = {'data': {'path': 'V.parquet'}}: has no _target_; choose one of domain=flickr|table",
+    ),
     "unknown ablation": (["ablation=no_seasn"], "ablation = no_seasn: unknown option; did you mean 'no_season'?"),
     "unknown key in a slot": (
         ["loader.zzz=1"],
@@ -185,6 +220,11 @@ IN_A_FILE = {
         "season/bad.yaml",
         "_target_: seasonrec.models.season.none.NoSeson\n",
         "module 'seasonrec.models.season.none' has no class or function 'NoSeson'; did you mean 'NoSeason'?",
+    ),
+    "part of a list under another name": (
+        "task/bad.yaml",
+        "loud:\n  _target_: seasonrec.models.season.none.NoSeason\n",
+        "task/bad.yaml = loud: it must hold one part by the name 'bad', or two parts could have one name",
     ),
     "option that sets another slot": (
         "season/bad.yaml",

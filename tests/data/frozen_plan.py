@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""Baskets, window of each, and where each one's history ends."""
+Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Baskets, window of each, where each one's history ends, and where each window begins."""
 
 
 def frozen_epoch(
@@ -31,8 +31,10 @@ def frozen_epoch(
     block = (ends - log.user_offsets[users] + phase[users]) // step
     key = users * (int(block.max()) + 1) + block
     _, window = np.unique(key, return_inverse=True)
-    lengths = np.zeros(int(window.max()) + 1, dtype=np.int64)
-    np.maximum.at(lengths, window, np.minimum(ends - log.user_offsets[users], max_seq_len))
+    starts = np.zeros(int(window.max()) + 1, dtype=np.int64)
+    starts[window] = log.user_offsets[users] + np.maximum((block + 1) * step - phase[users] - 1 - max_seq_len, 0)
+    lengths = np.zeros(len(starts), dtype=np.int64)
+    np.maximum.at(lengths, window, ends - starts[window])
     order = random.permutation(len(lengths)) if shuffle else np.arange(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
     place = np.empty(len(lengths), dtype=np.int64)
@@ -40,4 +42,7 @@ def frozen_epoch(
     batches = np.array_split(np.argsort(place[window], kind="stable"), -(-len(requests) // batch_size))
     if shuffle:
         batches = [batches[i] for i in random.permutation(len(batches))]
-    return [(baskets[rows], np.unique(window[rows], return_inverse=True)[1], ends[rows]) for rows in batches]
+    numbered = [np.unique(window[rows], return_inverse=True) for rows in batches]
+    return [
+        (baskets[rows], place, ends[rows], starts[own]) for rows, (own, place) in zip(batches, numbered, strict=True)
+    ]

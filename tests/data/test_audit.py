@@ -18,6 +18,7 @@ from seasonrec.data.context.last_year import LastYearContext
 from seasonrec.data.context.momentum import MomentumContext
 from seasonrec.data.context.own_history import OwnHistoryContext
 from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import BoundLabels, Cuts
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
@@ -34,7 +35,7 @@ CONTEXTS: dict[str, Context] = {
 
 def run(shop: Shop, contexts: dict[str, Context] = CONTEXTS, horizon_s: int = 0, **other: Any) -> list[str]:
     given = {"log": shop.log, "spec": shop.spec, "split": shop.split, "facts": shop.facts()} | other
-    return audit(given["log"], given["spec"], given["split"], given["facts"], contexts, horizon_s)
+    return audit(given["log"], given["spec"], given["split"], given["facts"], contexts, horizon_s, given.get("labels"))
 
 
 @pytest.mark.parametrize("horizon_days", [0, 14])
@@ -181,6 +182,39 @@ def test_basket_from_after_the_cut_in_training(shop: Shop) -> None:
     split = Greedy(**vars(shop.split))
     with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
         run(shop, split=split)
+
+
+@dataclass(frozen=True)
+class NextTimes:
+    """The time of the user's next basket, up to the cut after the request or up to the end of the log."""
+
+    sees_all: bool
+    name: str = "next_times"
+
+    def bind(self, log: EventLog, cuts: Cuts) -> BoundLabels:
+        def compute(requests: Requests) -> LabelTimes:
+            until_s = np.full(len(requests), cuts.times_s[-1] * 2) if self.sees_all else cuts.until_s(requests)
+            following = np.minimum(requests.baskets + 1, log.num_baskets - 1)
+            own = log.basket_users[following] == requests.users
+            times_s = np.where(own & (log.basket_times_s[following] < until_s), log.basket_times_s[following], -1)
+            return LabelTimes(torch.from_numpy(times_s))
+
+        return compute
+
+
+@dataclass(frozen=True)
+class LabelTimes:
+    times_s: torch.Tensor
+
+
+def test_label_that_sees_beyond_its_part(shop: Shop) -> None:
+    lines = run(shop, labels={"next_times": NextTimes(sees_all=False)})
+    assert lines[-1] == "labels ['next_times'] end at the cut after their request"
+    message = (
+        r"a label that sees beyond its part: next_times\.times_s of training requests changes when the events from"
+    )
+    with pytest.raises(LeakError, match=message):
+        run(shop, labels={"next_times": NextTimes(sees_all=True)})
 
 
 @pytest.mark.parametrize("shift_s", [-1, 1])

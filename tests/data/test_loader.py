@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from random_log import random_log
 from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.loader import LoaderOptions, TrainingLoader, evaluation_batches
+from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader, evaluation_batches
 from seasonrec.data.requests import Requests
 
 DAY = 86_400
@@ -211,3 +212,23 @@ def test_windows_that_do_not_shift_are_cut_alike_in_every_epoch(shop: Shop) -> N
 def test_share_of_context_out_of_range(share: float) -> None:
     with pytest.raises(ValueError, match=rf"loader.min_context_share must lie in \[0, 1\], got {share}; try 0.25"):
         LoaderOptions(min_context_share=share)
+
+
+def test_position_tells_nothing_of_the_basket_that_is_asked_for() -> None:
+    """A window that ended with its last request would: that one's basket reaches over the end of the stretch."""
+    log, max_seq_len = random_log(num_users=60), 12
+    loader = TrainingLoader(BatchBuilder(log, {}, max_seq_len), np.arange(log.num_baskets), OPTIONS, 0, 3)
+    sizes = np.diff(log.basket_offsets)
+    known = log.basket_offsets[:-1] - log.user_offsets[log.basket_users]
+    positions, asked = [], []
+    for batch in (batch for _ in range(60) for batch in loader):
+        baskets = batch.basket_ids.numpy()
+        full = known[baskets] >= max_seq_len
+        positions.append(batch.request_position.numpy()[full])
+        asked.append(sizes[baskets][full])
+    position, size = np.concatenate(positions), np.concatenate(asked)
+    met = np.unique(position)
+    assert met.tolist() == list(range(max_seq_len - 8, max_seq_len + 1)), "every reading from a quarter of a window on"
+    means = np.array([size[position == place].mean() for place in met])
+    error = size.std() / np.sqrt([(position == place).sum() for place in met])
+    assert (np.abs(means - size.mean()) < 4 * error).all()

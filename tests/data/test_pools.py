@@ -55,18 +55,13 @@ def test_one_pool_is_the_first_plan_to_the_bit(
         frozen = frozen_epoch(shop.log, baskets, batch_size, MAX_SEQ_LEN, share, shuffle, horizon_s, (5, epoch))
         given = list(loader)
         assert len(given) == len(frozen) == len(loader)
-        for batch, (rows, window, ends) in zip(given, frozen, strict=True):
+        for batch, (rows, window, ends, starts) in zip(given, frozen, strict=True):
             assert batch.basket_ids.tolist() == rows.tolist()
             assert batch.request_window.tolist() == window.tolist()
             newest = np.zeros(int(window.max()) + 1, dtype=np.int64)
             np.maximum.at(newest, window, ends)
-            assert (batch.item_ids != shop.log.num_items).sum(1).tolist() == np.minimum(
-                newest - shop.log.user_offsets[shop.log.basket_users[rows]][_first_of_each(window)], MAX_SEQ_LEN
-            ).tolist()
-
-
-def _first_of_each(window: np.ndarray) -> np.ndarray:
-    return np.unique(window, return_index=True)[1]
+            assert (batch.item_ids != shop.log.num_items).sum(1).tolist() == (newest - starts).tolist()
+            assert batch.request_position.tolist() == (ends - starts[window]).tolist()
 
 
 def test_a_time_is_the_list_of_its_baskets(shop: Shop) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from small_shop import MAX_SEQ_LEN, Shop
+from tiny_language_models import save_tiny
 from torch import Tensor, nn
 
 import seasonrec.models
@@ -33,10 +34,11 @@ FOLDERS = {
     "season": "season",
     "habit": "habit",
     "head": "heads",
+    "sharing": "sharing",
 }
 CASES = [(slot, path.stem) for slot in FOLDERS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "none", "habit": "none"}
-PLAIN |= {"head": "next_item"}
+PLAIN |= {"head": "next_item", "sharing": "hard"}
 ROOM = 4
 """Positions that the models have beyond the batches' windows, for more padding."""
 
@@ -105,8 +107,11 @@ def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
 
 
 @pytest.fixture(scope="module")
-def cases(shop: Shop) -> Iterator[dict[tuple[str, str], Case]]:
+def cases(shop: Shop, language_model_folder: Path) -> Iterator[dict[tuple[str, str], Case]]:
+    tiny = {"minilm": save_tiny("bert", language_model_folder, 6), "smollm2": save_tiny("llama", language_model_folder, 6)}
     with pytest.MonkeyPatch.context() as patch:
+        for module in ("pretrained", "text"):
+            patch.setattr(f"seasonrec.models.{module}.resolve", tiny.__getitem__)
         for user in ("seasonrec.models.items.text", "seasonrec.models.season.text"):
             patch.setattr(f"{user}.TextReader", HashedReader)
         yield {(slot, option): make_case(shop, slot, option) for slot, option in CASES}
@@ -204,23 +209,41 @@ def test_every_trained_weight_of_the_part_gets_a_gradient(case: Case) -> None:
     assert not trained or any(bool(p.grad.any()) for p in trained.values() if p.grad is not None)
 
 
-@pytest.mark.parametrize("slot", ["backbone", "temporal"])
-def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], Case], slot: str) -> None:
-    for option in [option for s, option in CASES if s == slot]:
-        case = cases[slot, option]
-        batch = case.batch(case.shop.some_requests(6))
-        inputs = torch.randn(6, batch.item_ids.shape[1] + 1, 16, requires_grad=True)
-        starts = torch.zeros(6, 1, dtype=torch.bool)
-        second = batch if slot == "temporal" else torch.cat([starts, batch.is_padding], 1)
-        hidden = case.part(inputs, second)
-        assert hidden.shape == inputs.shape
-        middle = 3
-        (hidden[:, middle] * torch.randn(16)).sum().backward()
-        assert inputs.grad is not None
-        reached = inputs.grad.abs().sum(-1) > 0  # (B, T + 1)
-        assert not reached[:, middle + 1 :].any(), option
-        assert reached[:, 0 if (slot, option) == ("backbone", "none") else middle].all(), option
-        assert reached[:, 1].all() == (option != "none"), option
+@pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "backbone"])
+def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], Case], option: str) -> None:
+    case = cases["backbone", option]
+    batch = case.batch(case.shop.some_requests(6))
+    inputs = torch.randn(6, batch.item_ids.shape[1] + 1, 16, requires_grad=True)
+    hidden = case.part(inputs, torch.cat([torch.zeros(6, 1, dtype=torch.bool), batch.is_padding], 1))
+    assert hidden.shape == inputs.shape
+    middle = 3
+    (hidden[:, middle] * torch.randn(16)).sum().backward()
+    assert inputs.grad is not None
+    reached = inputs.grad.abs().sum(-1) > 0  # (B, T + 1)
+    assert not reached[:, middle + 1 :].any()
+    assert reached[:, 0 if option == "none" else middle].all()
+    assert reached[:, 1].all() == (option != "none")
+
+
+@pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "temporal"])
+def test_gradients_of_a_request_reach_its_own_past_and_nothing_else(
+    cases: dict[tuple[str, str], Case], option: str
+) -> None:
+    case = cases["temporal", option]
+    batch = case.training_batch()
+    inputs = torch.randn(len(batch.item_ids), batch.item_ids.shape[1] + 1, 16, requires_grad=True)
+    query = case.part(inputs, batch).query
+    assert query.shape == (batch.num_requests, 16)
+    length = (~batch.is_padding).sum(1)[batch.request_window]
+    request = int(((batch.request_position >= 3) & (batch.request_position < length)).nonzero()[0])
+    (query[request] * torch.randn(16)).sum().backward()
+    assert inputs.grad is not None
+    reached = inputs.grad.abs().sum(-1) > 0  # (B, T + 1)
+    window, position = int(batch.request_window[request]), int(batch.request_position[request])
+    assert not reached[window, position + 1 :].any()
+    assert not reached[torch.arange(len(reached)) != window].any()
+    assert reached[window, position]
+    assert bool(reached[window, position - 1]) == (option != "none")
 
 
 @every_part

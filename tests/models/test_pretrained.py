@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft_cases import DIM, Maker, inputs
 from small_shop import Shop
+from tiny_language_models import KINDS
 from transformers import BertConfig, BertModel, GPT2Config
 
 from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.pretrained import load_model
+from seasonrec.models.pretrained import fetched_folder, load_model, resolve
 
 LENGTH = 9
 
@@ -46,8 +48,9 @@ def test_tiny_model_from_its_configuration_is_causal(shop: Shop, tiny: str) -> N
 
 def test_num_layers_keeps_so_many(shop: Shop, tiny: str) -> None:
     backbone = PretrainedBackbone(tiny, num_layers=2, weights="random", facts=shop.facts())
-    assert backbone.model.config.num_hidden_layers == 2
-    layers = backbone.model.encoder.layer if hasattr(backbone.model, "encoder") else backbone.model.h
+    language_model = backbone.language_model
+    assert language_model.config.num_hidden_layers == 2
+    layers = language_model.encoder.layer if hasattr(language_model, "encoder") else language_model.h
     assert len(layers) == 2
 
 
@@ -55,20 +58,6 @@ def test_num_layers_keeps_so_many(shop: Shop, tiny: str) -> None:
 def test_num_layers_out_of_range(tiny: str, num_layers: int) -> None:
     with pytest.raises(ValueError, match=rf"num_layers of .* must lie in 1\.\.3, got {num_layers}; null keeps all"):
         load_model(tiny, num_layers=num_layers, random=True)
-
-
-@pytest.mark.parametrize("tuned", ["all", "norms", "none"])
-def test_what_is_tuned(shop: Shop, tiny: str, tuned: str) -> None:
-    backbone = PretrainedBackbone(tiny, tuned=tuned, weights="random", facts=shop.facts())
-    trained = {name for name, p in backbone.model.named_parameters() if p.requires_grad}
-    every = {name for name, _ in backbone.model.named_parameters()} - {
-        "embeddings.word_embeddings.weight",
-        "wte.weight",
-    }
-    norms = {name for name in every if "LayerNorm" in name or "ln_" in name}
-    assert norms
-    assert trained == {"all": every, "norms": norms, "none": set()}[tuned]
-    assert backbone.inward.weight.requires_grad
 
 
 def test_truncation_keeps_the_first_layers_of_saved_weights(tmp_path: Path) -> None:
@@ -82,7 +71,7 @@ def test_truncation_keeps_the_first_layers_of_saved_weights(tmp_path: Path) -> N
 def test_bundled_model_truncated_to_its_first_layer_is_causal(shop: Shop) -> None:
     backbone = PretrainedBackbone("minilm", num_layers=1, facts=shop.facts())
     full = load_model("minilm").state_dict()
-    kept = {name: weight for name, weight in backbone.model.state_dict().items() if "encoder.layer" in name}
+    kept = {name: weight for name, weight in backbone.language_model.state_dict().items() if "encoder.layer" in name}
     assert kept
     assert all(name.startswith("encoder.layer.0.") and torch.equal(weight, full[name]) for name, weight in kept.items())
     assert_causal(backbone, 16)
@@ -91,3 +80,30 @@ def test_bundled_model_truncated_to_its_first_layer_is_causal(shop: Shop) -> Non
 def test_unknown_layers_message_names_the_model() -> None:
     with pytest.raises(ValueError, match=r"num_layers of 'minilm' must lie in 1\.\.6, got 7"):
         load_model("minilm", num_layers=7)
+
+
+@pytest.mark.parametrize("method", ["none", "lora", "adapter", "prompt"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_checkpointing_computes_layers_twice_with_equal_gradients(make: Maker, kind: str, method: str) -> None:
+    batch, gradients, calls = inputs(), [], []
+    for twice in (False, True):
+        holder = make(kind, method, gradient_checkpointing=twice)
+        block = next(m for n, m in holder.named_modules() if n.endswith((".layer.1", ".h.1", ".layers.1")))
+        count = [0]
+        next(block.children()).register_forward_hook(lambda *args, count=count: count.__setitem__(0, count[0] + 1))
+        output = holder(*batch)
+        (output * torch.arange(DIM)).sum().backward()
+        gradients.append([p.grad for p in holder.parameters() if p.requires_grad])
+        calls.append(count[0])
+    assert calls == [1, 2]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_fetched_model_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEASONREC_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"'smollm2' was not found in .*; fetch it once with python -m seasonrec"):
+        resolve("smollm2")
+    fetched_folder("smollm2").mkdir(parents=True)
+    (fetched_folder("smollm2") / "config.json").touch()
+    assert resolve("smollm2") == str(tmp_path / "models" / "smollm2")

@@ -1,10 +1,12 @@
+import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from seasonrec.report.costs import Cost, read_cost
 from seasonrec.report.render import escape, to_latex, to_markdown
-from seasonrec.report.rows import Cost
 from seasonrec.report.tables import Grid, GridCell, GridRow
 
 NAN = float("nan")
@@ -35,6 +37,20 @@ def test_markdown_shows_values_intervals_marks_and_costs():
     assert "| recent_7d | 8.432 ±0.050 † | - |  |  |" in text
     assert "| full | **0.1235** ±0.0021 | 8.432 ±0.050 † | 1.5 | 1.23M |" in text
     assert "- Made by: `seasonrec ablate a_b.yaml $X ~/c {d} e^f \\g`" in text
+
+
+def test_a_study_chooses_its_columns_of_cost(tmp_path):
+    record = {"parameters": 8000, "trained_parameters": 200, "checkpoint_bytes": 2_500_000, "peak_memory_mib": 1234.4}
+    for seed, step_ms in enumerate((40.0, 50.0)):
+        (tmp_path / f"{seed}").mkdir()
+        (tmp_path / f"{seed}" / "record.json").write_text(json.dumps({**record, "step_ms": step_ms}))
+    cost = read_cost([tmp_path / "0", tmp_path / "1", tmp_path / "without_a_record"])
+    grid = made_grid()
+    rows = (grid.rows[0], replace(grid.rows[1], cost=cost))
+    chosen = ("step", "trained_share", "checkpoint", "memory", "minutes")
+    text = to_markdown(replace(grid, rows=rows, costs=chosen))
+    assert "| all bits ↓ | ms a step | trained % | file MB | memory MiB |\n" in text, "minutes were not recorded"
+    assert "† | 45 | 2.5 | 2.50 | 1,234 |" in text
 
 
 def test_latex_has_rules_and_blocks():

@@ -52,8 +52,8 @@ class Curve:
 class WatchedModule(RecommenderModule):
     """Tells ``watch`` of every hook, last of all who listen to it, and notes the validation metrics."""
 
-    def __init__(self, *args: Any, watch: Callable[[Event], None]) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, watch: Callable[[Event], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.watch = watch
         self.curve = Curve()
         self.keep: dict[int, dict[str, Tensor]] | None = None
@@ -125,14 +125,19 @@ def small_run(
     keep: dict[int, dict[str, Tensor]] | None = None,
     make_loader: Callable[[Shop, SeasonalRecommender, int], TrainingLoader] = small_loader,
     seed: int = 7,
+    training: dict[str, Any] | None = None,
     **parts: Any,
 ) -> SmallRun:
-    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it."""
+    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it.
+
+    ``training`` goes to the module: its objective, its balancing.
+    """
     L.seed_everything(seed, verbose=False)
     model = small_model(shop, **parts)
     loader = make_loader(shop, model, seed)
     optimizer = AdamWOptions(learning_rate=learning_rate)
-    module = WatchedModule(model, FullSoftmax(facts=shop.facts()), optimizer, validation_metrics, run_dir, watch=watch)
+    loss = FullSoftmax(facts=shop.facts())
+    module = WatchedModule(model, loss, optimizer, validation_metrics, run_dir, watch=watch, **(training or {}))
     module.curve, module.keep = curve or Curve(), keep
     result = fit(module, loader, SmallValidation(shop, model), options, run_dir)
     last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)

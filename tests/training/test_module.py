@@ -18,6 +18,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.fit import TrainerOptions, fit
 from seasonrec.training.losses.full_softmax import FullSoftmax
 from seasonrec.training.module import NonFiniteLossError, RecommenderModule
+from seasonrec.training.objective import Losses
 from seasonrec.training.optim import AdamWOptions
 from seasonrec.training.weights import load_weights, save_weights
 
@@ -42,7 +43,7 @@ def test_loss_is_the_mean_log_softmax_over_the_candidates(shop: Shop, tmp_path: 
         total = largest + math.log(sum(math.exp(score - largest) for score in candidates))
         losses.append(total - scores[request][item])
     assert (model.first_seen_s > batch.request_time_s[:, None]).any()  # some items are no candidates yet
-    given = module_of(shop, model, tmp_path).losses(batch)
+    given = module_of(shop, model, tmp_path).losses(batch).by_name()
     assert list(given) == ["next_item"]
     assert given["next_item"].item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
@@ -51,7 +52,7 @@ def test_losses_are_pure(shop: Shop, tmp_path: Path) -> None:
     model = small_model(shop).eval()
     module, batch = module_of(shop, model, tmp_path), first_batch(shop, model)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    first, second = module.losses(batch)["next_item"], module.losses(batch)["next_item"]
+    first, second = module.losses(batch).tasks["next_item"], module.losses(batch).tasks["next_item"]
     assert torch.equal(first, second)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -73,9 +74,10 @@ def test_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(shop: Shop, tm
 
 
 class BreaksAtThird(RecommenderModule):
-    def losses(self, batch: SequenceBatch) -> dict[str, Tensor]:
+    def losses(self, batch: SequenceBatch) -> Losses:
+        losses = super().losses(batch)
         factor = math.nan if self.global_step == 2 else 1.0
-        return {name: loss * factor for name, loss in super().losses(batch).items()}
+        return replace(losses, tasks={name: loss * factor for name, loss in losses.tasks.items()})
 
 
 def test_schedule_rises_and_falls() -> None:

@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.evaluation.ranked import BASKET_AT_K, EVENT_AT_K
+from seasonrec.report.costs import COLUMNS
 
 REFERENCE_ROW = "full"
 """The row without an ablation."""
@@ -44,6 +45,7 @@ class Study:
         figure_rows: Rows of the figure by week; empty for the two references and the first ablation.
         note: What a reader must know of the budget; printed on the table.
         baselines: Whether the baselines are evaluated; they share the table.
+        costs: Columns of cost, for example ``minutes`` and ``trained_share``.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Study:
     figure_rows: tuple[str, ...] = ()
     note: str = ""
     baselines: bool = True
+    costs: tuple[str, ...] = ("minutes", "weights")
 
 
 def read_study(path: Path, experiments: Sequence[str], ablations: Sequence[str]) -> Study:
@@ -161,6 +164,9 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
         if metric not in ("mrr", "bits") and not (kind in (*EVENT_AT_K, *BASKET_AT_K) and length.isdecimal()):
             known = [*(f"{name}@10" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"]
             yield Mistake(f"metrics[{place}]", "no such metric", nearest(metric, known), shown(metric))
+    for place, cost in enumerate(raw.get("costs", [])):
+        if cost not in COLUMNS:
+            yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))
 
 
 def override_key(override: str) -> str:

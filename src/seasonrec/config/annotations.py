@@ -41,6 +41,17 @@ def wants_part(annotation: ast.expr | None, module: Module) -> bool:
     return bool(named) and all(_stands_for_part(choice) for choice, _ in named)
 
 
+def wants_parts(annotation: ast.expr | None, module: Module) -> bool:
+    """Whether the annotation is a mapping from names to nested parts, null aside."""
+    named = [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
+    return bool(named) and all(_maps_to_parts(choice, scope) for choice, scope in named)
+
+
+def _maps_to_parts(choice: ast.expr, scope: Module) -> bool:
+    members = _members(choice)
+    return _name(choice) in _MAPPINGS and bool(members) and wants_part(members[-1], scope)
+
+
 def wants_tuple(annotation: ast.expr | None, module: Module) -> bool:
     """Whether a yaml list is to be given as a tuple."""
     return any(_name(choice) in {"tuple", "Tuple"} for choice, _ in _choices(annotation, module))

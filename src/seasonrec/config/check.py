@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seasonrec.config.annotations import described, fits, is_part, wants_part
+from seasonrec.config.annotations import described, fits, is_part, wants_part, wants_parts
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.signatures import Argument, Signature, TargetError, read_signature
 from seasonrec.config.source import UnreadableError
@@ -71,6 +71,10 @@ class Checker:
         annotation, module = argument.annotation, argument.module
         if is_part(value) or (wants_part(annotation, module) and not fits(value, annotation, module)):
             yield from self.part(value, path)
+        elif wants_parts(annotation, module) and isinstance(value, dict):
+            for name, part in value.items():
+                yield from self.part(part, f"{path}.{name}")
+            return
         if not fits(value, annotation, module) and not wants_part(annotation, module):
             wanted = described(annotation, module)
             yield Mistake(

@@ -20,7 +20,7 @@ from seasonrec.config.errors import ConfigError, Mistake
 from seasonrec.config.files import choice_mistakes
 from seasonrec.config.overrides import check_overrides, for_hydra
 from seasonrec.config.signatures import Signature, read_signature
-from seasonrec.config.tree import ConfTree
+from seasonrec.config.tree import LIST_GROUPS, ConfTree
 
 RUN_SCHEMA = "seasonrec.config.schema.RunConfig"
 
@@ -173,6 +173,9 @@ def _choices(node: DictConfig) -> dict[str, str]:
         group, _, package = str(key).partition("@")
         if isinstance(option, str) and not group.startswith("hydra/"):
             chosen[package or group] = f"{group}/{option}"
+    for group in LIST_GROUPS:
+        chosen.pop(group, None)
+        chosen |= {f"{group}.{name}": f"{group}/{name}" for name in node.get(group) or ()}
     return chosen
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seasonrec.config.errors import Mistake, nearest
 from seasonrec.config.schema import ABLATION_MAY_SET
-from seasonrec.config.tree import GLOBAL_GROUPS, ConfTree, read_yaml
+from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree, read_yaml
 
 PACKAGE_LINE = "# @package _global_"
 
@@ -20,7 +20,8 @@ def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
     name = f"{group}/{option}.yaml"
     mistakes = list(_defaults_mistakes(tree, path, name))
     if group not in GLOBAL_GROUPS:
-        return mistakes + list(_slot_option_mistakes(path, name))
+        mistakes += _slot_option_mistakes(path, name)
+        return mistakes + (list(_named_part_mistakes(path, name, option)) if group in LIST_GROUPS else [])
     mistakes += _package_mistakes(path, name)
     if group == "ablation":
         mistakes += [_touched(name, key) for key in sorted(_touched_by(path) - ABLATION_MAY_SET)]
@@ -53,8 +54,19 @@ def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistak
             continue
         if group not in tree.groups():
             yield Mistake(f"{name}: {group}", "unknown group", nearest(group, tree.groups()), str(option))
-        elif str(option) not in tree.options(group):
-            yield Mistake(f"{name}: {group}", "unknown option", nearest(str(option), tree.options(group)), str(option))
+            continue
+        for chosen in option if isinstance(option, list) else [option]:
+            if str(chosen) not in tree.options(group):
+                remedy = nearest(str(chosen), tree.options(group))
+                yield Mistake(f"{name}: {group}", "unknown option", remedy, str(chosen))
+
+
+def _named_part_mistakes(path: Path, name: str, option: str) -> Iterator[Mistake]:
+    """A file of a slot of several parts must hold one part under its own name, or two could share a name."""
+    keys = [key for key in read_yaml(path) if key != "defaults"]
+    if keys and keys != [option]:
+        problem = f"it must hold one part by the name {option!r}, or two parts could have one name"
+        yield Mistake(name, problem, f"write {option}: and the part below it", ", ".join(map(str, keys)))
 
 
 def _package_mistakes(path: Path, name: str) -> Iterator[Mistake]:

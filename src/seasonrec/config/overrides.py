@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.files import choice_mistakes, overridden_groups
 from seasonrec.config.signatures import Signature
-from seasonrec.config.tree import GLOBAL_GROUPS, ConfTree
+from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree
 
 MAX_CHECKED_JOBS = 256
 """Jobs of a multirun that are checked before the first starts; each is checked again as it starts."""
@@ -157,6 +157,9 @@ def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
     options = tree.options(group)
     if override.type == OverrideType.DEL:
         return
+    if group in LIST_GROUPS:
+        yield from _list_mistakes(group, [_as_list(value) for value in _values(override)], tree)
+        return
     for value in _values(override):
         if value is None and group in GLOBAL_GROUPS:
             continue
@@ -166,6 +169,28 @@ def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
             yield Mistake(group, "unknown option", nearest(str(value), options), str(value))
         else:
             yield from choice_mistakes(tree, group, value)
+
+
+def _list_mistakes(group: str, choices: list[list[object]], tree: ConfTree) -> Iterator[Mistake]:
+    """What is wrong with the options of a slot of several parts, for each value of a sweep."""
+    options = tree.options(group)
+    for choice in choices:
+        for value, count in Counter(str(value) for value in choice).items():
+            if value not in options:
+                remedy = f"{nearest(value, options)}; {group}=[] switches all off"
+                yield Mistake(group, "unknown option", remedy, value)
+            elif count > 1:
+                yield Mistake(group, f"two parts of one name, {value!r}", "name each once", str(choice))
+            else:
+                yield from choice_mistakes(tree, group, value)
+
+
+def _as_list(value: object) -> list[object]:
+    return (
+        [entry.text if isinstance(entry, QuotedString) else entry for entry in value]
+        if isinstance(value, list)
+        else [value]
+    )
 
 
 def _off(group: str, options: list[str]) -> str:

@@ -26,7 +26,17 @@ class RunConfig:
         temporal: How behaviour changes with time.
         season: What the model knows of the request's time of year.
         habit: What this user buys again.
-        head: The task.
+        head: The main task: which item comes next.
+        peft: Which weights of a language model are trained, and how.
+        task: Further tasks by name, chosen as a list: ``task=[purchase,demand]``; ``task=[]`` for none.
+        domain: Further logs that train together with the main one, by name, chosen as a list: ``domain=[flickr]``;
+            ``domain=[]`` for none.
+        sharing: How the tasks share what the sequence says.
+        objective: Weights of the recommendation tasks and of the time-series task.
+        balancing: How the recommendation tasks are weighed against each other.
+        adversarial: Training on perturbed inputs.
+        augmentation: How the sequences of training batches are varied.
+        text_augmentation: How the items' texts are varied in training.
         loss: How scores are compared with what was chosen.
         optimizer: How weights are updated.
         trainer: Budget and hardware.
@@ -51,12 +61,21 @@ class RunConfig:
     season: Part
     habit: Part
     head: Part
+    peft: Part
+    sharing: Part
+    objective: Part
+    balancing: Part
+    adversarial: Part
+    augmentation: Part
+    text_augmentation: Part
     loss: Part
     optimizer: Part
     trainer: Part
     logger: Part
     name: str
     run_dir: str
+    task: dict[str, Part] | None = None
+    domain: dict[str, Part] | None = None
     group: str | None = None
     seed: int = 0
     cache_dir: str | None = None
@@ -100,6 +119,29 @@ class RecommendConfig:
 
 
 @dataclass(frozen=True)
+class RobustnessConfig:
+    """What ``seasonrec robustness`` takes.
+
+    Args:
+        checkpoint: Folder of a finished run.
+        output: Folder that receives the table and its figure; null for the run's own.
+        target: What is perturbed: the item vectors, the inputs of the backbone, or the text vectors.
+        sizes: Sizes of a perturbation, as shares of a vector's mean norm.
+        shares: Shares of a history's events that are swapped, dropped or shuffled.
+        max_requests: Test baskets that are looked at, evenly spread.
+        beside: Folders of other runs whose tables join the figure.
+    """
+
+    checkpoint: str
+    output: str | None = None
+    target: Literal["items", "inputs", "text"] = "inputs"
+    sizes: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
+    shares: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
+    max_requests: int = 2000
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AblateConfig:
     """What ``seasonrec ablate`` takes besides the study; every other override goes to each of its runs.
 
@@ -127,6 +169,19 @@ class ReportConfig:
     run_dir: str
 
 
+YOUNGER_SLOTS = (
+    "peft",
+    "task",
+    "domain",
+    "sharing",
+    "objective",
+    "balancing",
+    "adversarial",
+    "augmentation",
+    "text_augmentation",
+)
+"""Slots that the records of older runs lack; their defaults change nothing, so a run without them is one with these."""
+
 ABLATION_MAY_SET = frozenset(
     {
         "item_encoder",
@@ -135,6 +190,15 @@ ABLATION_MAY_SET = frozenset(
         "season",
         "habit",
         "head",
+        "peft",
+        "task",
+        "domain",
+        "sharing",
+        "objective",
+        "balancing",
+        "adversarial",
+        "augmentation",
+        "text_augmentation",
         "loss",
         "optimizer",
         "name",
@@ -142,4 +206,5 @@ ABLATION_MAY_SET = frozenset(
         "max_seq_len",
     }
 )
-"""What an ablation may touch. Data, split, protocol, batches and budget are the same for every row of a table."""
+"""What an ablation may touch. Data, split, protocol, batches and budget are the same for every row of a table; a
+further domain adds to what is trained on, and leaves all of these as they are."""

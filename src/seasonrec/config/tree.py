@@ -28,6 +28,10 @@ def conf_dir() -> Path:
     )
 
 
+LIST_GROUPS = ("task", "domain")
+"""Slots of several parts: options are chosen as a list, and each file holds one part under its own name."""
+
+
 @dataclass(frozen=True)
 class ConfTree:
     """Options by group, over one or more folders.
@@ -60,7 +64,10 @@ class ConfTree:
 
     def targets(self, group: str) -> dict[str, str]:
         """The ``_target_`` of each option that states one."""
-        found = {option: read_yaml(self.file(group, option)).get("_target_") for option in self.options(group)}
+        contents = {option: read_yaml(self.file(group, option)) for option in self.options(group)}
+        if group in LIST_GROUPS:
+            contents = {option: content.get(option) or {} for option, content in contents.items()}
+        found = {option: content.get("_target_") for option, content in contents.items()}
         return {option: target for option, target in found.items() if isinstance(target, str)}
 
 

@@ -19,6 +19,7 @@ from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import BoundContext, Context
 from seasonrec.data.excerpt import excerpt
 from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import Labels
 from seasonrec.data.loader import BatchBuilder
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
@@ -50,7 +51,13 @@ class LeakError(ValueError):
 
 
 def audit(
-    log: EventLog, spec: DataSpec, split: Split, facts: Facts, contexts: Mapping[str, Context], horizon_s: int
+    log: EventLog,
+    spec: DataSpec,
+    split: Split,
+    facts: Facts,
+    contexts: Mapping[str, Context],
+    horizon_s: int,
+    labels: Mapping[str, Labels] | None = None,
 ) -> list[str]:
     """Looks for leaks before training.
 
@@ -61,14 +68,15 @@ def audit(
         facts: What the model's parts are told when they are built.
         contexts: What the model's parts read, by name.
         horizon_s: Seconds before a request at which its history ends.
+        labels: What the model's tasks are told, by name.
 
     Returns:
         One line for each check that was passed.
 
     Raises:
         LeakError: If a training basket lies at or after the validation cut, an item's first-seen time is later than
-            its first event or earlier, a target is visible in its own input, or a statistic or a context reads what
-            comes after its moment.
+            its first event or earlier, a target is visible in its own input, a statistic or a context reads what
+            comes after its moment, or a label of a training or validation request what comes after the next cut.
     """
     parts = {
         "training": split.train_baskets(log),
@@ -87,12 +95,16 @@ def audit(
     bound = bind(small.log)
     for name, requests in asked.items():
         _check_requests(small.log, bound, bind, facts.max_seq_len, small.requests(requests), name)
+    for name, until_s in (("training", split.validation_from_s), ("validation", split.test_from_s)):
+        _check_labels(small.log, labels or {}, split, small.requests(asked[name]), name, until_s)
+    told = [f"labels {sorted(labels)} end at the cut after their request"] if labels else []
     return [
         f"no test or validation event among {len(parts['training']):,} training baskets",
         f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
         "statistics do not change when everything from the validation cut on is replaced",
         f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests a part do not feel their future "
         "replaced",
+        *told,
     ]
 
 
@@ -167,6 +179,22 @@ def _check_requests(
                 )
 
 
+def _check_labels(
+    log: EventLog, labels: Mapping[str, Labels], split: Split, requests: Requests, part: str, until_s: int
+) -> None:
+    """The labels of a part's requests must not feel what comes after the part."""
+    other = replace_future(log, until_s)
+    for name, label in labels.items():
+        before = dict(_tensors(label.bind(log, split.cuts)(requests), name))
+        after = dict(_tensors(label.bind(other, split.cuts)(requests), name))
+        for place, value in before.items():
+            if not torch.equal(value, after[place]):
+                raise LeakError(
+                    f"a label that sees beyond its part: {place} of {part} requests changes when the events from "
+                    f"second {until_s} on are replaced; read events before the next cut only."
+                )
+
+
 def replace_future(log: EventLog, moment_s: int) -> EventLog:
     """The same log with every item at or after a moment moved on by half the catalogue, and its time by three days."""
     items = np.array(log.event_items)
@@ -202,8 +230,8 @@ def _inputs(
     return given | {name: getattr(batch, name) for name in _READ}
 
 
-_TRUTH = ("target_items", "target_request", "sample")
-_READ = tuple(field.name for field in fields(SequenceBatch) if field.name not in ("context", *_TRUTH))
+_TRUTH = ("target_items", "target_request", "sample", "labels")
+_READ = tuple(field.name for field in fields(SequenceBatch) if field.name not in ("context", "domain", *_TRUTH))
 
 
 def _tensors(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,9 @@ class SequenceBatch:
         context: Context by name, just what the model's parts read; each value is a dataclass of tensors. Values by item
             have the columns of ``sample``, where there is one.
         sample: The items that are scored; None for the whole catalogue.
+        labels: What came after each request, by name, just what the model's tasks ask for; see
+            :mod:`seasonrec.data.labels.base`.
+        domain: Name of the further domain that it belongs to; None for the main one.
     """
 
     item_ids: Tensor
@@ -48,6 +51,8 @@ class SequenceBatch:
     target_items: Tensor
     context: Mapping[str, Any]
     sample: ItemSample | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    domain: str | None = None
 
     @property
     def num_requests(self) -> int:
@@ -55,6 +60,8 @@ class SequenceBatch:
 
     def rows(self, start: int, stop: int) -> SequenceBatch:
         """The requests ``start:stop`` alone, numbered from 0; windows and sample stay, targets stay with their request.
+
+        Labels are left out: they belong to the tasks of the whole batch.
 
         The targets must stand in the order of their requests, as the loader gives them.
         """
@@ -68,6 +75,7 @@ class SequenceBatch:
             target_items=self.target_items[first:last],
             context={name: value.rows(start, stop) for name, value in self.context.items()},
             sample=None if self.sample is None else self.sample.targets(first, last),
+            labels={},
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SequenceBatch:
@@ -76,8 +84,8 @@ class SequenceBatch:
 
 
 def _move(value: Any, device: torch.device, non_blocking: bool) -> Any:
-    if value is None:
-        return None
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=non_blocking)
     if isinstance(value, Mapping):

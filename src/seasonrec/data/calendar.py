@@ -30,7 +30,7 @@ def local_days(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
     times_s = np.asarray(times_s, dtype=np.int64)
     if len(times_s) and not (times_s.min() >= 0 and times_s.max() < _CLOCK_END_S):
         return (times_s + _offsets_s(times_s, timezone)) // SECONDS_PER_DAY
-    changes_s, offsets_s = _clock(timezone)
+    changes_s, offsets_s = clock(timezone)
     return (times_s + offsets_s[np.searchsorted(changes_s, times_s, side="right") - 1]) // SECONDS_PER_DAY
 
 
@@ -39,10 +39,11 @@ _CLOCK_END_S = 4_102_444_800
 
 
 @lru_cache(maxsize=32)
-def _clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The seconds from 1970 to 2100 from which a zone has another distance from UTC, and that distance in seconds.
 
-    A table of some hundred rows in place of a calendar library's call a batch. Zones never change twice in a day.
+    Both ``(K,)`` int64; the first stretch begins at 0. A table of some hundred rows in place of a calendar library's
+    call a batch. Zones never change twice in a day.
     """
     days_s = np.arange(0, _CLOCK_END_S + SECONDS_PER_DAY, SECONDS_PER_DAY)
     offsets_s = _offsets_s(days_s, timezone)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -33,6 +34,8 @@ class Facts:
         embedding_dim: Width ``D``.
         max_seq_len: Events ``T`` of a window at most.
         cache_dir: Where vectors of frozen texts are kept.
+        text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
+        item_category_names: ``V`` names of categories, in item order; empty where an item has none.
     """
 
     spec: DataSpec
@@ -43,6 +46,19 @@ class Facts:
     embedding_dim: int
     max_seq_len: int
     cache_dir: Path
+    text_variants: tuple[tuple[str, ...], ...] = ()
+    item_category_names: tuple[str, ...] = ()
+
+    @property
+    def item_categories(self) -> Tensor:
+        """``(V,)`` int64, the categories' numbers in name order, as in the log."""
+        return torch.from_numpy(np.unique(np.asarray(self.item_category_names), return_inverse=True)[1])
+
+    @property
+    def text_changed_share(self) -> float:
+        """Share of the items of which a further wording differs from the text."""
+        wordings = zip(self.item_texts, *self.text_variants, strict=True)
+        return sum(any(other != text for other in others) for text, *others in wordings) / len(self.item_texts)
 
     @staticmethod
     def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
@@ -61,6 +77,7 @@ class Facts:
             embedding_dim=embedding_dim,
             max_seq_len=max_seq_len,
             cache_dir=cache_dir,
+            item_category_names=tuple(log.items["category"].cast(pl.String).fill_null("").to_list()),
         )
 
     def texts_for(self, reader: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import BoundContext
+from seasonrec.data.labels.base import BoundLabels
 from seasonrec.data.log import EventLog
 from seasonrec.data.pools import BasketSource, GivenBaskets, Period, cut_pools, forget_pages
 from seasonrec.data.requests import Requests, gather_ranges
 from seasonrec.data.sampling import NegativeSampler
 from seasonrec.data.sharding import WHOLE, Shard
 from seasonrec.data.windows import Cut, PoolPlan
+
+Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
+"""Changes what a training batch's windows hold, and nothing of what is asked and of its truth."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,29 @@ class BatchBuilder:
         log: The prepared log.
         contexts: Bound contexts by name.
         max_seq_len: Events ``T`` of a window at most.
+        labels: Bound labels by name; for batches with a truth.
     """
 
-    def __init__(self, log: EventLog, contexts: Mapping[str, BoundContext], max_seq_len: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        contexts: Mapping[str, BoundContext],
+        max_seq_len: int,
+        labels: Mapping[str, BoundLabels] | None = None,
+    ) -> None:
         self.log = log
         self.contexts = contexts
         self.max_seq_len = max_seq_len
+        self.labels = labels or {}
         # as plain arrays over the same files: indexing a np.memmap makes another one, at several times the price
         self._event_items = np.asarray(log.event_items)
         self._event_times_s = np.asarray(log.event_times_s)
         self._basket_offsets = np.asarray(log.basket_offsets)
         self._user_offsets = np.asarray(log.user_offsets)
+
+    def only(self, names: Collection[str]) -> BatchBuilder:
+        """One for the contexts of some names and without labels, over the same bound contexts."""
+        return BatchBuilder(self.log, {name: self.contexts[name] for name in names}, self.max_seq_len)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
         """``(N,)`` number of the first event of each user that the request may not read."""
@@ -85,6 +101,7 @@ class BatchBuilder:
         sampler: NegativeSampler | None = None,
         random: np.random.Generator | None = None,
         ends: NDArray[np.int64] | None = None,
+        starts: NDArray[np.int64] | None = None,
     ) -> SequenceBatch:
         """Builds one batch.
 
@@ -95,11 +112,13 @@ class BatchBuilder:
             sampler: Draws the items that are scored; None for the whole catalogue.
             random: Source of its draws.
             ends: ``(N,)`` what :meth:`history_ends` gives, where the caller knows it.
+            starts: ``(B,)`` number of the first event of each window; None begins each ``T`` events before its last
+                request, or where its user does.
         """
         if ends is None:
             ends = self.history_ends(requests)
         window, user, window_end = _gathered(requests.users, ends, window_of)
-        start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user])
+        start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user]) if starts is None else starts
         position = np.maximum(ends - start[window], 0)
         item_ids, times_s, is_padding = self._windows(start, window_end)
         target_request, target_items = self._targets(requests.baskets)
@@ -119,6 +138,7 @@ class BatchBuilder:
             target_items=torch.from_numpy(target_items),
             context=context,
             sample=sample,
+            labels={name: compute(requests) for name, compute in self.labels.items()},
         )
 
     def _windows(
@@ -185,6 +205,7 @@ class TrainingLoader:
         seed: Seed of the order.
         sampler: Draws the items that a batch is scored on; None for the whole catalogue.
         shard: The part of every epoch that this process reads.
+        augment: Changes the windows of each batch; None leaves them as they are.
 
     Raises:
         ValueError: If there are more processes than requests.
@@ -199,12 +220,14 @@ class TrainingLoader:
         seed: int,
         sampler: NegativeSampler | None = None,
         shard: Shard = WHOLE,
+        augment: Augment | None = None,
     ) -> None:
         self.builder = builder
         self.options = options
         self.seed = seed
         self.sampler = sampler
         self.shard = shard
+        self.augment = augment
         self.source: BasketSource = baskets if isinstance(baskets, Period) else GivenBaskets(np.asarray(baskets))
         self.pools = cut_pools(builder.log, self.source, options.pool_size)
         step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
@@ -216,6 +239,11 @@ class TrainingLoader:
 
     def __len__(self) -> int:
         return sum(self.lengths) // self.shard.world_size
+
+    @property
+    def num_requests(self) -> int:
+        """Training requests of an epoch, those of all processes together."""
+        return sum(pool.num_requests for pool in self.pools)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
         if self.position >= len(self):  # the epoch before was read to its end, by a reader that knew where that is
@@ -240,7 +268,8 @@ class TrainingLoader:
     def _batch(self, epoch: int, pool: int, before: int, number: int) -> SequenceBatch:
         planned = self._pool_plan(epoch, pool).batch(number)
         random = None if self.sampler is None else self._random(epoch, before + number + 1)
-        return self.builder(planned.requests, planned.window_of, self.sampler, random, planned.ends)
+        batch = self.builder(planned.requests, planned.window_of, self.sampler, random, planned.ends, planned.starts)
+        return batch if self.augment is None else self.augment(batch, self._random(epoch, before + number + 1, 1))
 
     def _pool_order(self, epoch: int) -> list[int]:
         if len(self.pools) == 1 or not self.options.shuffle:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.data.labels.base import Cuts
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
@@ -32,6 +33,11 @@ class Split:
     validation_from_s: int
     test_from_s: int
     end_s: int
+
+    @property
+    def cuts(self) -> Cuts:
+        """Where labels end."""
+        return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
 
     def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
         """Numbers of the training part's baskets, rising."""

@@ -30,15 +30,29 @@ def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
     """
     if shard.world_size == 1:
         return frame
-    _refuse_another_world(shard)
-    pieces = [pl.read_ipc(io.BytesIO(piece)) for piece in _all_bytes(_bytes_of(frame), shard)]
-    whole = pl.concat(pieces).sort("basket")
+    whole = gather_rows(frame, shard).sort("basket")
     if whole["basket"].n_unique() < whole.height:
         raise RuntimeError(
             f"each basket must be ranked by one process, got {whole.height - whole['basket'].n_unique()} of "
             f"{whole.height} twice; give evaluate the same shard as gather, in every process."
         )
     return whole
+
+
+def gather_rows(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
+    """The rows of all processes, in the order of their ranks; every process of the shard's world must call it.
+
+    Args:
+        frame: This process's rows, any columns.
+        shard: This process.
+
+    Raises:
+        RuntimeError: If the shard is not that of ``torch.distributed``.
+    """
+    if shard.world_size == 1:
+        return frame
+    _refuse_another_world(shard)
+    return pl.concat([pl.read_ipc(io.BytesIO(piece)) for piece in _all_bytes(_bytes_of(frame), shard)])
 
 
 def _refuse_another_world(shard: Shard) -> None:

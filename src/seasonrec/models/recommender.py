@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,19 +14,40 @@ from torch import Tensor, nn
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context, union
 from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import Labels
+from seasonrec.data.labels.base import union as union_of_labels
 from seasonrec.models.context_use import pick
-from seasonrec.models.parts import ReadsAtPosition
+from seasonrec.models.parts import ReadsAtPosition, SequenceReading
+from seasonrec.models.peft.base import Peft
 from seasonrec.models.scoring import LinearScores, ScoredItems
+from seasonrec.models.sharing.hard import HardSharing
+from seasonrec.models.tasks.base import MAIN_TASK, TaskFeatures, TaskOutput
 
 Part = Callable[..., Any]
 """A part with its options bound; called with ``facts=``."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a batch's sequences say, and the items that are to be scored.
+
+    Args:
+        query: ``(N, D)``.
+        items: ``C`` items.
+        penalties: Scalars by name that training adds to its objective.
+    """
+
+    query: Tensor
+    items: ScoredItems
+    penalties: Mapping[str, Tensor]
+
+
 class SeasonalRecommender(nn.Module):
     """Scores every item for a query ``(what the user did before t, the request time t)``.
 
-    item encoder -> backbone -> temporal -> season -> head -> season's scores -> habit. The habit comes
+    item encoder -> backbone -> temporal -> season -> sharing -> head -> season's scores -> habit. The habit comes
     last because it must see what the rest says of an item before it decides how far to trust the user's own counts.
+    Other tasks read the query as the season and the sharing leave it, see :meth:`tasks_of`.
 
     Args:
         item_encoder: Gives item vectors; the same read the sequence and are scored (tied).
@@ -34,6 +56,8 @@ class SeasonalRecommender(nn.Module):
         season: Conditions the query on the request time and adds seasonal scores.
         habit: Adds what the user buys again.
         head: Turns query and items into logits.
+        sharing: How the tasks share the query.
+        task: Heads of further tasks by name.
         facts: Facts of the data.
 
     Shape:
@@ -42,9 +66,21 @@ class SeasonalRecommender(nn.Module):
     """
 
     first_seen_s: Tensor
+    peft: Peft | None = None
+    """How the language models inside are tuned, where something was applied to them."""
 
     def __init__(
-        self, *, item_encoder: Part, backbone: Part, temporal: Part, season: Part, habit: Part, head: Part, facts: Facts
+        self,
+        *,
+        item_encoder: Part,
+        backbone: Part,
+        temporal: Part,
+        season: Part,
+        habit: Part,
+        head: Part,
+        sharing: Part = HardSharing,
+        task: Mapping[str, Part] | None = None,
+        facts: Facts,
     ) -> None:
         super().__init__()
         self.item_encoder = item_encoder(facts=facts)
@@ -54,20 +90,29 @@ class SeasonalRecommender(nn.Module):
         self.habit = habit(facts=facts)
         self.head = head(facts=facts)
         self.start = nn.Parameter(torch.randn(facts.embedding_dim) * facts.embedding_dim**-0.5)
+        self.sharing = sharing(facts=facts, tasks=(MAIN_TASK, *(task or {})))
+        self.task = nn.ModuleDict({name: head(facts=facts) for name, head in (task or {}).items()})
         self._frozen: Tensor | None = None
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
 
-    def contexts(self) -> dict[str, Context]:
-        """The contexts that the parts read, by name."""
-        return union([*self.season.reads, *self.habit.reads])
+    def contexts(self, with_tasks: bool = True) -> dict[str, Context]:
+        """The contexts that the parts read, by name; without those that further tasks alone read, for ranking."""
+        parts: list[Any] = [self.season, self.habit, *(self.task.values() if with_tasks else ())]
+        return union([context for part in parts for context in part.reads])
+
+    def labels(self) -> dict[str, Labels]:
+        """What the heads of the further tasks must be told, by name."""
+        heads: list[Any] = [*self.task.values()]
+        return union_of_labels(label for head in heads for label in head.labels)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        query, items = self.read(batch)
-        return self.score(query, items, batch)
+        reading = self.read(batch)
+        return self.score(reading.query, reading.items, batch)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles every part by itself: losses call the stages one by one, and contexts differ from batch to batch."""
-        for part in (self.item_encoder, self.backbone, self.temporal, self.season, self.habit, self.head):
+        parts = (self.item_encoder, self.backbone, self.temporal, self.season, self.sharing, self.habit, self.head)
+        for part in (*parts, *self.task.values()):
             part.compile(*args, **kwargs)
 
     @property
@@ -75,19 +120,32 @@ class SeasonalRecommender(nn.Module):
         """Whether the logits are the head's product alone, because neither season nor habit adds to them."""
         return not (self.season.adds_scores or self.habit.changes_scores)
 
-    def read(self, batch: SequenceBatch) -> tuple[Tensor, ScoredItems]:
-        """What the sequences say, ``(N, D)``, and the items that are to be scored."""
+    def read(self, batch: SequenceBatch) -> Reading:
+        """What the sequences say, and the items that are to be scored."""
         items, events = self._encode(batch)
-        return self._read_sequence(events, batch), items
+        said = self._read_sequence(events, batch)
+        return Reading(said.query, items, said.penalties)
+
+    def tasks_of(self, reading: Reading, batch: SequenceBatch) -> dict[str, TaskOutput]:
+        """What the heads of the further tasks say of a batch with their labels, by name."""
+        if not self.task:
+            return {}
+        query = self.season.conditioned(reading.query, pick(batch, self.season))
+        outputs = {}
+        for name, head in self.task.items():
+            features = TaskFeatures(self.sharing(query, name), reading.items, lambda view: self.read(view).query)
+            outputs[name] = head(features, batch, pick(batch, head))
+        return outputs
 
     def linear_scores(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> LinearScores:
         """The factors of the logits ``(N, C)`` of a model whose ``scores_are_linear``."""
-        return self.head(self.season(query, items, pick(batch, self.season)).query, items)
+        effect = self.season(query, items, pick(batch, self.season))
+        return self.head(self.sharing(effect.query, MAIN_TASK), items)
 
     def score(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
         """The logits ``(N, C)`` of the batch's requests, given what :meth:`read` says of them."""
         effect = self.season(query, items, pick(batch, self.season))
-        scores = self.head(effect.query, items).dense()
+        scores = self.head(self.sharing(effect.query, MAIN_TASK), items).dense()
         if effect.scores is not None:
             scores = scores + effect.scores
         return self.habit(scores, items, pick(batch, self.habit))
@@ -128,17 +186,15 @@ class SeasonalRecommender(nn.Module):
         scored = F.embedding(place[batch.item_ids.numel() :], vectors)
         return ScoredItems(scored, batch.sample.item_ids, num_items), events
 
-    def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> Tensor:
-        """``(N, D)``: what the events ``(B, T, D)`` before each request say."""
+    def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> SequenceReading:
+        """What the events ``(B, T, D)`` before each request say."""
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
         if self._one_position_each(batch):
-            return self.backbone.at(inputs, batch.request_position)
+            return SequenceReading(self.backbone.at(inputs, batch.request_position))
         never = batch.is_padding.new_zeros(len(events), 1)
         hidden = self.backbone(inputs, torch.cat([never, batch.is_padding], dim=1))
-        hidden = self.temporal(hidden, batch)
-        row = batch.request_window * hidden.shape[1] + batch.request_position
-        return F.embedding(row, hidden.flatten(0, 1))
+        return self.temporal(hidden, batch)
 
     def _one_position_each(self, batch: SequenceBatch) -> bool:
         """Whether, outside training, one position of each window is all that is ever read."""

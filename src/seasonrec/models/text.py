@@ -59,7 +59,7 @@ class TextReader:
         return vectors
 
     def _key(self, texts: Sequence[str]) -> str:
-        digest = hashlib.sha256(f"{VERSION}\0{MAX_TOKENS}\0{_weights_identity(self.name)}".encode())
+        digest = hashlib.sha256(f"{VERSION}\0{MAX_TOKENS}\0{weights_identity(self.name)}".encode())
         for text in texts:
             digest.update(text.encode() + b"\0")
         return digest.hexdigest()[:32]
@@ -87,7 +87,7 @@ def _mean_pool(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
     return torch.nn.functional.normalize(pooled, dim=-1)
 
 
-def _weights_identity(name: str) -> str:
+def weights_identity(name: str) -> str:
     """Hash of a local model's weights; a hub's name stands for itself."""
     folder = Path(resolve(name))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []

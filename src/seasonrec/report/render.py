@@ -6,6 +6,7 @@ import math
 from itertools import groupby
 
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.report.costs import COLUMNS, CostColumn
 from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow
 
 TEX_SPECIAL = {
@@ -20,15 +21,15 @@ MOST_UNSCALED = 6
 
 def to_markdown(grid: Grid) -> str:
     """The grid as a Markdown table, under its question and above its notes."""
-    costs = _cost_names(grid)
+    costs = _cost_columns(grid)
     head = [
         "row",
         *(f"{_words(slice_name)} {_metric(metric)} {_arrow(metric)}" for slice_name, metric in grid.columns),
-        *costs,
+        *(column.title for column in costs),
     ]
     counts = ["*targets*", *(f"*{count:,}*" for count in grid.counts), *([""] * len(costs))]
     body = [
-        [row.name, *(_markdown_cell(cell) for cell in row.cells), *(_cost(row, name) for name in costs)]
+        [row.name, *(_markdown_cell(cell) for cell in row.cells), *(_cost(row, column) for column in costs)]
         for row in grid.rows
     ]
     lines = [head, ["---", *(["---:"] * (len(head) - 1))], counts, *body]
@@ -39,7 +40,7 @@ def to_markdown(grid: Grid) -> str:
 
 def to_latex(grid: Grid) -> str:
     r"""The grid as a ``table*``; it needs ``\usepackage{booktabs,graphicx}``, and a wide one is scaled to fit."""
-    costs = _cost_names(grid)
+    costs = _cost_columns(grid)
     width = len(grid.columns) + len(costs)
     blocks = [list(rows) for _, rows in groupby(grid.rows, key=lambda row: row.is_baseline)]
     body = "\n\\midrule\n".join("\n".join(_latex_row(row, costs) for row in block) for block in blocks)
@@ -72,7 +73,7 @@ def escape(text: str) -> str:
     return "".join(TEX_SPECIAL.get(letter, letter) for letter in text)
 
 
-def _latex_head(grid: Grid, costs: list[str]) -> list[str]:
+def _latex_head(grid: Grid, costs: list[CostColumn]) -> list[str]:
     spans = [(name, len(list(columns))) for name, columns in groupby(grid.columns, key=lambda column: column[0])]
     names, rules, counts, start = [""], [], [r"\textit{targets}"], 2
     for name, length in spans:
@@ -85,17 +86,17 @@ def _latex_head(grid: Grid, costs: list[str]) -> list[str]:
     return [
         " & ".join([*names, *padding]) + r" \\",
         " ".join(rules),
-        " & ".join(["", *metrics, *(escape(name) for name in costs)]) + r" \\",
+        " & ".join(["", *metrics, *(escape(column.title) for column in costs)]) + r" \\",
         " & ".join([*counts, *padding]) + r" \\",
     ]
 
 
-def _latex_row(row: GridRow, costs: list[str]) -> str:
+def _latex_row(row: GridRow, costs: list[CostColumn]) -> str:
     """A line of values and, close below it, a small line with what they may be off by."""
     values = [
         escape(row.name),
         *(_latex_value(cell) for cell in row.cells),
-        *(escape(_cost(row, name)) for name in costs),
+        *(escape(_cost(row, column)) for column in costs),
     ]
     halves = ["", *(_latex_half(cell) for cell in row.cells), *([""] * len(costs))]
     return " & ".join(values) + " \\\\[-3pt]\n" + " & ".join(halves) + r" \\"
@@ -121,23 +122,14 @@ def _markdown_cell(cell: GridCell) -> str:
     return (f"**{value}**" if cell.is_best else value) + half + (f" {cell.mark}" if cell.mark else "")
 
 
-def _cost_names(grid: Grid) -> list[str]:
-    """Cost columns that at least one row can fill."""
+def _cost_columns(grid: Grid) -> list[CostColumn]:
+    """Columns of cost that at least one row can fill."""
     costs = [row.cost for row in grid.rows if row.cost]
-    timed = ["minutes"] if any(cost.seconds for cost in costs) else []
-    return timed + (["weights"] if any(cost.parameters is not None for cost in costs) else [])
+    return [COLUMNS[name] for name in grid.costs if any(COLUMNS[name].show(cost) for cost in costs)]
 
 
-def _cost(row: GridRow, name: str) -> str:
-    if row.cost is None:
-        return ""
-    if name == "minutes":
-        return f"{sum(row.cost.seconds.values()) / 60:.1f}" if row.cost.seconds else ""
-    return "" if row.cost.parameters is None else _thousands(row.cost.parameters)
-
-
-def _thousands(count: int) -> str:
-    return f"{count / 1e6:.2f}M" if count >= 1_000_000 else f"{count / 1e3:.0f}k"
+def _cost(row: GridRow, column: CostColumn) -> str:
+    return column.show(row.cost) if row.cost else ""
 
 
 def _words(name: str) -> str:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from seasonrec.evaluation.results import RunResults, read_results
 from seasonrec.evaluation.significance import require_one_fingerprint
+from seasonrec.report.costs import Cost, read_cost
+from seasonrec.report.interference import read_interference
 
 
 class ReportError(ValueError):
     """Results that cannot stand in one table, or do not hold what was asked for."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a row cost, as far as its runs recorded it; the mean over seeds.
-
-    Args:
-        seconds: Wall time by stage.
-        parameters: Trained weights.
-        peak_mib: Peak memory of the process, MiB.
-    """
-
-    seconds: dict[str, float]
-    parameters: int | None
-    peak_mib: float | None
 
 
 @dataclass(frozen=True)
@@ -39,12 +27,14 @@ class Row:
         is_baseline: Whether it stands in the first block.
         runs: Its results, one a seed, by rising seed.
         cost: What it cost; None where nothing was recorded.
+        interference: How the gradients of its tasks lay to each other; None where nothing was measured.
     """
 
     name: str
     is_baseline: bool
     runs: tuple[RunResults, ...]
     cost: Cost | None = None
+    interference: pl.DataFrame | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -62,7 +52,8 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
     except (FileNotFoundError, ValueError) as error:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
-    return Row(name, is_baseline, tuple(sorted(light, key=lambda run: run.seed)), _read_cost(folders))
+    by_seed = tuple(sorted(light, key=lambda run: run.seed))
+    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders))
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:
@@ -118,16 +109,3 @@ def _require_same_targets(rows: Sequence[Row]) -> None:
                 f"({run.frame.height} and {wanted.height} baskets) under one fingerprint {run.fingerprint}; one of the "
                 "files is damaged, run its cell again."
             )
-
-
-def _read_cost(folders: Sequence[Path]) -> Cost | None:
-    records = [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
-    if not records:
-        return None
-    stages: dict[str, list[float]] = {}
-    for record in records:
-        for stage, seconds in record.get("stages_s", {}).items():
-            stages.setdefault(stage, []).append(float(seconds))
-    mean = {stage: sum(values) / len(values) for stage, values in stages.items()}
-    memory = [float(record["peak_memory_mib"]) for record in records if record.get("peak_memory_mib") is not None]
-    return Cost(mean, records[0].get("trained_parameters"), sum(memory) / len(memory) if memory else None)

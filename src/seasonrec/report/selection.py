@@ -21,6 +21,7 @@ class Selection:
         note: Budget of the study, printed on the table.
         command: Command that made the results, printed on the table.
         missing: Cells that have no results, printed on the table.
+        costs: Columns of cost, names of :data:`~seasonrec.report.costs.COLUMNS`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Selection:
     note: str = ""
     command: str = ""
     missing: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ("minutes", "weights")
 
     @property
     def columns(self) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from seasonrec.evaluation.bootstrap import Bootstrap
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
 from seasonrec.evaluation.significance import interval
 from seasonrec.report.comparisons import SIGNIFICANCE
-from seasonrec.report.rows import Cost, Row
+from seasonrec.report.costs import Cost
+from seasonrec.report.rows import Row
 from seasonrec.report.selection import Selection
 
 LONG_SCHEMA = {
@@ -65,6 +66,7 @@ class Grid:
         counts: Targets (or baskets) behind each column.
         rows: Baselines first.
         notes: Sentences for below the table.
+        costs: Names of the columns of cost.
     """
 
     title: str
@@ -73,6 +75,7 @@ class Grid:
     counts: tuple[int, ...]
     rows: tuple[GridRow, ...]
     notes: tuple[str, ...]
+    costs: tuple[str, ...] = ("minutes", "weights")
 
 
 def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
@@ -121,7 +124,13 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
     )
     counts = tuple(numbers[rows[0].name, *column]["n"] for column in selection.columns)
     return Grid(
-        selection.name, selection.question, tuple(selection.columns), counts, laid, notes(rows, selection, compared)
+        selection.name,
+        selection.question,
+        tuple(selection.columns),
+        counts,
+        laid,
+        notes(rows, selection, compared),
+        selection.costs,
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
+from seasonrec.report.interference import interference_figure, interference_table
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.rows import Row, check_rows
 from seasonrec.report.selection import Selection
@@ -19,6 +20,8 @@ from seasonrec.report.tables import grid, long_table
 
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
+
+    Rows that measured how their tasks' gradients lay to each other have a figure of it, too.
 
     Args:
         folder: Where they go.
@@ -62,6 +65,11 @@ def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: 
     effects = effect_table(rows, compared.filter(shown), metric)
     if effects.height:
         written += effect_figure(folder / "figure_effects", effects, metric)
+    measured = {row.name: row.interference for row in rows if row.interference is not None}
+    if measured:
+        cosines = interference_table(measured)
+        written.append(_write_csv(folder / "figure_interference.csv", cosines))
+        written += interference_figure(folder / "figure_interference", cosines)
     return written
 
 
@@ -70,6 +78,9 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
         {
             "row": row.name,
             "weights": row.cost.parameters,
+            "all_weights": row.cost.all_parameters,
+            "checkpoint_bytes": row.cost.checkpoint_bytes,
+            "step_ms": row.cost.step_ms,
             "peak_mib": row.cost.peak_mib,
             "stage": stage,
             "seconds": seconds,
@@ -78,7 +89,10 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
         if row.cost
         for stage, seconds in row.cost.seconds.items()
     ]
-    schema = {"row": pl.String, "weights": pl.Int64, "peak_mib": pl.Float64, "stage": pl.String, "seconds": pl.Float64}
+    schema = {
+        "row": pl.String, "weights": pl.Int64, "all_weights": pl.Int64, "checkpoint_bytes": pl.Float64,
+        "step_ms": pl.Float64, "peak_mib": pl.Float64, "stage": pl.String, "seconds": pl.Float64,
+    }  # fmt: skip
     return pl.DataFrame(lines, schema=schema)
 
 

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
 
-from seasonrec.training.module import RecommenderModule
+from seasonrec.models.language_models import frozen_names
+from seasonrec.training.module import MAIN, RecommenderModule
 from seasonrec.training.strategies import SharedWeights
-from seasonrec.training.weights import load_weights, save_state, save_weights
+from seasonrec.training.weights import check_left_out, load_weights, save_state, save_weights
 
 
-def best_weights(folder: Path, epoch: int) -> Path:
+def best_weights(folder: Path, epoch: int, prefix: str = MAIN) -> Path:
     """File of the best epoch's weights.
 
     Args:
         folder: The checkpoints of the run.
         epoch: Number of the epoch, from 0.
+        prefix: Of the model's weights in the module: the main model's, or that of a further domain.
     """
-    return folder / f"best_epoch_{epoch + 1}.safetensors"
+    inside = () if prefix == MAIN else prefix.rstrip(".").split(".")
+    return folder.joinpath(*inside, f"best_epoch_{epoch + 1}.safetensors")
+
+
+def load_best(folder: Path, epoch: int, models: Mapping[str, nn.Module]) -> None:
+    """Puts the best epoch's weights into models.
+
+    Args:
+        folder: The checkpoints of the run.
+        epoch: Number of the epoch, from 0.
+        models: By the beginning of their weights' names in the module.
+    """
+    for prefix, model in models.items():
+        load_weights(best_weights(folder, epoch, prefix), model)
 
 
 class RunCheckpoints(Checkpoint):
@@ -29,6 +46,7 @@ class RunCheckpoints(Checkpoint):
 
     An epoch's last step is not saved before its validation: Lightning 2.6 takes such a checkpoint for a whole epoch,
     and a run started again from it would never validate that epoch. The state after the epoch holds the verdict on it.
+    Neither file holds the weights of a language model that stay as they were loaded.
 
     Args:
         folder: Where the files lie.
@@ -50,6 +68,21 @@ class RunCheckpoints(Checkpoint):
     def last(self) -> Path:
         """The whole state: weights, optimiser, schedule, counters, random state, place in the data."""
         return self.folder / "last.ckpt"
+
+    def setup(self, trainer: L.Trainer, pl_module: RecommenderModule, stage: str) -> None:
+        if any(frozen_names(model) for model in pl_module.recommenders().values()):
+            pl_module.strict_loading = False  # on_load_checkpoint is strict in its place
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
+        for prefix, model in pl_module.recommenders().items():
+            for name in frozen_names(model):
+                del checkpoint["state_dict"][f"{prefix}{name}"]
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
+        for prefix, model in pl_module.recommenders().items():
+            if frozen_names(model):
+                kept = {name for name in checkpoint["state_dict"] if name.startswith(prefix)}
+                check_left_out(kept, model, str(self.last), prefix)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best_epoch": self.best_epoch, "best_value": self.best_value}
@@ -75,26 +108,26 @@ class RunCheckpoints(Checkpoint):
 
     def load_best(self, module: RecommenderModule) -> None:
         """Puts the best epoch's weights into a module."""
-        load_weights(self._weights(self.best_epoch), module.model)
-
-    def _weights(self, epoch: int) -> Path:
-        return best_weights(self.folder, epoch)
+        load_best(self.folder, self.best_epoch, module.recommenders())
 
     def _save_weights(self, trainer: L.Trainer, module: RecommenderModule) -> None:
-        path = self._weights(self.best_epoch)
-        if isinstance(trainer.strategy, SharedWeights):
-            state = trainer.strategy.lightning_module_state_dict()  # from every process, to the first
-            if trainer.is_global_zero:
-                model = {k.removeprefix("model."): value for k, value in state.items() if k.startswith("model.")}
-                save_state(path, model)
-        elif trainer.is_global_zero:
-            save_weights(path, module.model)
+        shared_out = isinstance(trainer.strategy, SharedWeights)
+        state = trainer.strategy.lightning_module_state_dict() if shared_out else {}  # from every process, to the first
+        if not trainer.is_global_zero:
+            return
+        for prefix, model in module.recommenders().items():
+            path = best_weights(self.folder, self.best_epoch, prefix)
+            if shared_out:
+                own = {k.removeprefix(prefix): value for k, value in state.items() if k.startswith(prefix)}
+                save_state(path, own, frozen_names(model))
+            else:
+                save_weights(path, model)
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.last)
         self._saved_step = trainer.global_step
 
     def _remove_others(self) -> None:
-        for path in self.folder.glob("best_epoch_*.safetensors"):
-            if path != self._weights(self.best_epoch):
+        for path in self.folder.rglob("best_epoch_*.safetensors"):
+            if path.name != best_weights(self.folder, self.best_epoch).name:
                 path.unlink()

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,14 @@ from lightning.pytorch.loggers import Logger
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.sharding import Shard
 from seasonrec.models.context_use import check_contexts
-from seasonrec.training.callbacks import AtomicCheckpointIO, LineProgress, LoaderPosition, Patience, RandomState
+from seasonrec.training.callbacks import (
+    AtomicCheckpointIO,
+    LineProgress,
+    LoaderPosition,
+    Patience,
+    RandomState,
+    StepClock,
+)
 from seasonrec.training.checkpoints import RunCheckpoints
 from seasonrec.training.module import RecommenderModule
 from seasonrec.training.processes import RunProcesses
@@ -128,11 +135,13 @@ class FitResult:
         best_epoch: Epoch (from 0) whose weights the module now holds.
         epochs: Epochs that were run.
         best_value: The monitored metric at the best epoch.
+        step_ms: Median milliseconds of a training step since the run last started; None where it made none.
     """
 
     best_epoch: int
     epochs: int
     best_value: float
+    step_ms: float | None = None
 
 
 def fit(
@@ -162,18 +171,23 @@ def fit(
     metric: str = f"val/{options.monitor}"
     mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
     kept = RunCheckpoints(run_dir / "checkpoints", metric, mode, options.checkpoint_every_steps)
+    clock = StepClock()
     stop = Patience(metric, mode=mode, patience=options.patience)
     check_contexts(module.model, next(iter(validation)))
     if options.compile:
         module.model.compile()
     with _without_noise():
-        trainer = _trainer(options, [RandomState(), LoaderPosition(training), stop, kept], logger)
+        trainer = _trainer(
+            options, len(module.domains) > 0, [clock, RandomState(), LoaderPosition(training), stop, kept], logger
+        )
         resume: Any = str(kept.last) if kept.last.exists() else None
         trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-    return _take_best(module, trainer, kept, options)
+    return replace(_take_best(module, trainer, kept, options), step_ms=clock.median_ms)
 
 
-def _trainer(options: TrainerOptions, callbacks: list[L.Callback], logger: Logger | None) -> L.Trainer:
+def _trainer(
+    options: TrainerOptions, some_unused: bool, callbacks: list[L.Callback], logger: Logger | None
+) -> L.Trainer:
     in_terminal = sys.stderr.isatty() and Shard.current().is_first
     processes = [RunProcesses(options.devices)] if RunProcesses.detect() else []
     return L.Trainer(
@@ -181,7 +195,7 @@ def _trainer(options: TrainerOptions, callbacks: list[L.Callback], logger: Logge
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,
-        strategy=strategy_of(options.strategy, options.world_size),
+        strategy=strategy_of(options.strategy, options.world_size, some_unused),
         precision=options.precision,
         gradient_clip_val=options.gradient_clip_norm,
         accumulate_grad_batches=options.accumulate_batches,

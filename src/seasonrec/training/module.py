@@ -5,21 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.tasks.base import MAIN_TASK
+from seasonrec.training.balancing.base import Balancing, GradientBalancing
+from seasonrec.training.balancing.fixed import FixedBalancing
+from seasonrec.training.balancing.gradients import add_gradients
+from seasonrec.training.interference import TaskInterference
 from seasonrec.training.losses.base import Loss
 from seasonrec.training.means import PassMeans
+from seasonrec.training.objective import Losses, Objective, total
 from seasonrec.training.optim import AdamWOptions
-from seasonrec.training.strategies import share_weights
+from seasonrec.training.peft_schedule import PeftSchedule
+from seasonrec.training.strategies import SharedWeights, share_weights
 
 BatchMetrics = Callable[[Tensor, SequenceBatch], Mapping[str, Tensor]]
 """Logits ``(N, V)`` and their batch to one value a target event, each ``(M,)``."""
+
+MAIN = "model."
+"""Beginning of the names of the main model's weights in the module."""
+
+
+def domain_prefix(name: str) -> str:
+    """Beginning of the names of a further domain's weights in the module."""
+    return f"domains.{name}."
 
 
 class NonFiniteLossError(RuntimeError):
@@ -35,6 +50,11 @@ class RecommenderModule(L.LightningModule):
         optimizer: Optimiser and schedule.
         batch_metrics: Per-event metrics that validation averages and logs as ``val/<name>``.
         run_dir: Where the ids of a batch with a non-finite loss are kept.
+        objective: Weights of the recommendation tasks and of the time-series task.
+        balancing: Weighs the recommendation tasks against each other; called with ``tasks=``.
+        adversarial: Its callbacks train the model on perturbed inputs too; None for none.
+        domains: Models of further domains and their losses by name, which train on the batches that name them, by the
+            next item alone; they may share modules with the model.
     """
 
     def __init__(
@@ -44,52 +64,130 @@ class RecommenderModule(L.LightningModule):
         optimizer: AdamWOptions,
         batch_metrics: BatchMetrics,
         run_dir: Path,
+        *,
+        objective: Objective = Objective(),  # noqa: B008  # frozen
+        balancing: Callable[..., Balancing] = FixedBalancing,
+        adversarial: Any = None,
+        domains: Mapping[str, tuple[SeasonalRecommender, Loss]] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
+        self.domains = nn.ModuleDict({name: other for name, (other, _) in (domains or {}).items()})
+        self.domain_losses = {name: other_loss for name, (_, other_loss) in (domains or {}).items()}
         self.loss = loss
         self.optimizer = optimizer
         self.batch_metrics = batch_metrics
         self.run_dir = run_dir
         self.means = PassMeans()
+        self.objective = objective
+        self.series = tuple(name for name, head in model.task.items() if head.is_series)
+        self.tasks = (MAIN_TASK, *(name for name in model.task if name not in self.series))
+        self.balancing = balancing(tasks=self.tasks)
+        self.adversarial = adversarial
+        self.is_adversarial_pass = False
+        self.batch_losses: Losses | None = None
+        """Those of the batch whose gradients are taken next, with their graph, where somebody looks at each."""
 
     def configure_model(self) -> None:
         share_weights(self, self.trainer.strategy)
 
-    def losses(self, batch: SequenceBatch) -> dict[str, Tensor]:
+    def configure_callbacks(self) -> list[L.Callback]:
+        """What this module's training needs of whichever trainer it is given to."""
+        adversarial = [] if self.adversarial is None else self.adversarial.callbacks(self.model)
+        every = self.objective.interference_every_steps
+        interference = [TaskInterference(every, self.run_dir / "interference.csv")] if every else []
+        peft = [PeftSchedule(self.model.peft)] if self.model.peft else []
+        return [*adversarial, *self.balancing.callbacks(), *peft, *interference]
+
+    def losses(self, batch: SequenceBatch) -> Losses:
         """Every task's loss, a mean over its own samples; pure.
 
         Returns:
-            ``next_item``: the chosen loss over the next items, a mean over target events.
+            Of the tasks, ``next_item`` is the chosen loss over the next items, a mean over target events.
         """
-        return {"next_item": self.loss(self.model, batch)}
+        reading = self.model.read(batch)
+        said = {name: output.loss for name, output in self.model.tasks_of(reading, batch).items()}
+        tasks = {MAIN_TASK: self.loss(self.model, batch, reading)}
+        tasks |= {name: loss for name, loss in said.items() if name not in self.series}
+        return Losses(tasks, {name: said[name] for name in self.series}, reading.penalties)
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        if batch.domain is not None:
+            return self._domain_step(batch, batch.domain)
         losses = self.losses(batch)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            self._stop_at(batch, losses)
-        for name, loss in losses.items():
+        objective = total(losses.terms(self.balancing.weigh(losses.tasks), self.objective))
+        if self.is_adversarial_pass:
+            return objective
+        if not torch.isfinite(objective):
+            self._stop_at(batch, losses.by_name())
+        for name, weight in self.balancing.current().items():
+            self.log(f"balancing/{name}", weight, batch_size=1)
+        self.balancing.observe({name: loss.detach() for name, loss in losses.tasks.items()})
+        for name, loss in losses.by_name().items():
             self.log(f"train/{name}", loss.detach(), batch_size=len(batch.target_items), prog_bar=True)
-        return total
+        if isinstance(self.balancing, GradientBalancing) or self.objective.interference_every_steps:
+            self.batch_losses = losses
+        return objective
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Adds the gradient of the objective; a balancing that looks at gradients adds up those of the tasks itself."""
+        losses, self.batch_losses = self.batch_losses, None
+        if losses is None or not isinstance(self.balancing, GradientBalancing):
+            super().backward(loss, *args, **kwargs)
+        else:
+            share = 1 / self.trainer.accumulate_grad_batches
+            add_gradients(losses, self.objective, self.balancing, self.model.parameters(), share)
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
-        scores = self.model.mask_unborn(self.model(batch).float(), batch)
+        model, prefix = self.model_of(batch), "" if batch.domain is None else f"{batch.domain}/"
+        reading = model.read(batch)
+        scores = model.mask_unborn(model.score(reading.query, reading.items, batch).float(), batch)
         for name, values in self.batch_metrics(scores, batch).items():
-            self.means.add(name, values)
+            self.means.add(prefix + name, values)
+        for name, output in model.tasks_of(reading, batch).items():
+            self.means.add(f"{name}/loss", output.loss.expand(len(output.truth)))
 
     def on_validation_epoch_end(self) -> None:
         for name, mean in self.means.take().items():
             self.log(f"val/{name}", mean, prog_bar=True)
 
+    def recommenders(self) -> dict[str, SeasonalRecommender]:
+        """Every model by the beginning of its weights' names in ``state_dict``, the main one first."""
+        others = {domain_prefix(name): cast(SeasonalRecommender, other) for name, other in self.domains.items()}
+        return {MAIN: self.model, **others}
+
+    def model_of(self, batch: SequenceBatch) -> SeasonalRecommender:
+        """The model of the batch's domain."""
+        return self.recommenders()[MAIN if batch.domain is None else domain_prefix(batch.domain)]
+
+    def _domain_step(self, batch: SequenceBatch, domain: str) -> Tensor:
+        """The objective of a batch of a further domain: its next items, and the penalties of shared modules.
+
+        No balancing: it weighs the tasks of the main domain against each other, and would see one of them alone.
+        """
+        model = self.model_of(batch)
+        reading = model.read(batch)
+        loss = self.domain_losses[domain](model, batch, reading)
+        losses = Losses({f"{domain}/{MAIN_TASK}": loss}, {}, reading.penalties)
+        objective = total(losses.terms(losses.tasks, self.objective))
+        if self.is_adversarial_pass:
+            return objective
+        if not torch.isfinite(objective):
+            self._stop_at(batch, losses.by_name())
+        self.log(f"train/{domain}/{MAIN_TASK}", loss.detach(), batch_size=len(batch.target_items), prog_bar=True)
+        return objective
+
     def configure_optimizers(self) -> Any:
-        return self.optimizer.build(self.model, int(self.trainer.estimated_stepping_batches))
+        scaled = self.trainer.precision == "16-mixed"
+        fused = not scaled and not isinstance(self.trainer.strategy, SharedWeights)
+        return self.optimizer.build(self, int(self.trainer.estimated_stepping_batches), fused)
 
     def _stop_at(self, batch: SequenceBatch, losses: dict[str, Tensor]) -> None:
         path = self.run_dir / "nonfinite_batch.json"
         kept = {
             "epoch": self.current_epoch,
             "step": self.global_step,
+            "domain": batch.domain,
             "losses": {name: repr(loss.item()) for name, loss in losses.items()},
             "user_ids": batch.user_ids.tolist(),
             "basket_ids": batch.basket_ids.tolist(),

@@ -9,12 +9,13 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Str
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 
-def strategy_of(name: str, world_size: int) -> str | Strategy:
+def strategy_of(name: str, world_size: int, some_unused: bool = False) -> str | Strategy:
     """What the trainer is given.
 
     Args:
         name: ``"auto"``, ``"ddp"`` or ``"fsdp"``.
         world_size: Processes of the run.
+        some_unused: Whether there are steps that reach only some of the weights.
     """
     if world_size == 1:
         return "auto"
@@ -23,6 +24,7 @@ def strategy_of(name: str, world_size: int) -> str | Strategy:
     return DDPStrategy(
         broadcast_buffers=False,  # they are constants, and a broadcast would need as many batches on every rank
         gradient_as_bucket_view=True,  # gradients lie once in memory
+        find_unused_parameters=some_unused,
     )
 
 

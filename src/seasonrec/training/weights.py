@@ -1,32 +1,122 @@
-"""The trained weights of a model, without optimiser or pickles."""
+"""The trained weights of a model, without optimiser or pickles.
+
+The weights of a language model that stay as they were loaded are left out; the file holds a digest of them, so that it
+is only ever put beside the same ones. Of a model without such weights, everything is in the file.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from safetensors.torch import load_model, save_file, save_model
+from safetensors import safe_open
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
+
+from seasonrec.models.language_models import digest_of, frozen_names, language_models
+
+FROZEN = "frozen"
+"""Key in a file's metadata of the digest of what was left out."""
+
+
+class WeightsError(RuntimeError):
+    """A file of weights is not one of this model."""
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Writes a model's weights as safetensors, at once or not at all."""
-    _replace(path, lambda temporary: save_model(model, temporary))
+    left_out = frozen_names(model)
+    if not left_out:
+        _replace(path, lambda temporary: save_model(model, temporary))
+    else:
+        save_state(path, model.state_dict(), left_out)
 
 
-def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Writes weights by name, as :func:`save_weights` does with those of a model."""
-    _replace(path, lambda temporary: save_file(state, temporary))
+def save_state(path: Path, state: Mapping[str, Tensor], left_out: AbstractSet[str] = frozenset()) -> None:
+    """Writes weights by name, as :func:`save_weights` does with those of a model.
+
+    Args:
+        path: Where to.
+        state: All weights.
+        left_out: Names of those that are not written.
+    """
+    kept = {name: value.contiguous() for name, value in state.items() if name not in left_out}
+    metadata = {FROZEN: digest_of({name: state[name] for name in left_out})} if left_out else None
+    _replace(path, lambda temporary: save_file(kept, temporary, metadata))
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
     """Reads weights into a model of the same configuration.
 
     Raises:
+        WeightsError: If the file lacks more or less than the frozen weights of the model's language models, or was
+            written beside other ones.
         RuntimeError: If names or shapes differ.
     """
-    load_model(model, str(path))
+    left_out = frozen_names(model)
+    with safe_open(str(path), "pt") as file:
+        names, digest = set(file.keys()), (file.metadata() or {}).get(FROZEN)
+    if not left_out and digest is None:
+        load_model(model, str(path))
+        return
+    check_left_out(names, model, str(path))
+    state = model.state_dict()
+    if digest != digest_of({name: state[name] for name in left_out}):
+        raise WeightsError(
+            f"{path} was trained beside other weights of the frozen language model than were loaded now; use the "
+            "version of the language model that the run was trained with."
+        )
+    model.load_state_dict(load_file(str(path)), strict=False)
+
+
+def check_left_out(names: set[str], model: nn.Module, where: str, prefix: str = "") -> None:
+    """Refuses weights unless exactly the frozen ones are missing.
+
+    Args:
+        names: Names of the weights that were kept.
+        model: What they are for.
+        where: Where they lie, for the message.
+        prefix: Of the model's names among them.
+
+    Raises:
+        WeightsError: If others are missing, or frozen or unknown ones are there.
+    """
+    every, left_out = set(model.state_dict()), frozen_names(model)
+    missing = sorted(every - left_out - {name.removeprefix(prefix) for name in names if name.startswith(prefix)})
+    unexpected = sorted(names - {prefix + name for name in every - left_out})
+    if missing or unexpected:
+        raise WeightsError(
+            f"{where} must hold every weight but the {len(left_out)} frozen ones of the language model, but lacks "
+            f"{len(missing)} {missing[:2]} and has {len(unexpected)} more {unexpected[:2]}; set peft and its options "
+            "as they were in training."
+        )
+
+
+def tuned_share(model: nn.Module) -> float:
+    """Share of the language models' weights that is trained, what was added to them included; 1.0 without one."""
+    held = [parameter for part in language_models(model).values() for parameter in part.language_model.parameters()]
+    total = sum(parameter.numel() for parameter in held)
+    return sum(parameter.numel() for parameter in held if parameter.requires_grad) / total if total else 1.0
+
+
+def weights_record(path: Path, model: nn.Module) -> dict[str, float | int]:
+    """What the record of a run says of its weights.
+
+    Args:
+        path: The file of :func:`save_weights`.
+        model: Whose it is.
+    """
+    every = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return {
+        "parameters": every,
+        "trained_parameters": trained,
+        "trained_share": trained / max(1, every),
+        "language_model_trained_share": tuned_share(model),
+        "weights_bytes": path.stat().st_size,
+    }
 
 
 def _replace(path: Path, write: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
 from seasonrec.models.dropout import Dropout
-from seasonrec.models.pretrained import load_model
+from seasonrec.models.pretrained import compute_twice, load_model
 
 
 class PretrainedBackbone(nn.Module):
@@ -16,14 +16,16 @@ class PretrainedBackbone(nn.Module):
 
     Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that one window serves several requests
     and no request reads what comes after it. Two projections lead from the width ``D`` to the model's and back. The
-    model's own dropout stays off, tuned or not; the inputs' dropout stands in for it.
+    model's own dropout stays off, tuned or not; the inputs' dropout stands in for it. The slot ``peft`` says which of
+    its weights are trained.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.pretrained.resolve`.
         num_layers: Keep the first layers only; None keeps all.
-        tuned: Which of the language model's weights are trained: ``"all"``, ``"norms"`` (layer norms) or ``"none"``.
         weights: ``"pretrained"``, or ``"random"`` to start the same architecture from scratch.
         dropout: On the projected inputs.
+        gradient_checkpointing: Compute the layers a second time in the backward pass instead of keeping what they gave:
+            less memory, a third more time.
 
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
@@ -33,27 +35,28 @@ class PretrainedBackbone(nn.Module):
         self,
         name: str = "minilm",
         num_layers: int | None = None,
-        tuned: Literal["all", "norms", "none"] = "all",
         weights: Literal["pretrained", "random"] = "pretrained",
         dropout: float = 0.1,
+        gradient_checkpointing: bool = False,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        self.model = load_model(name, num_layers, random=weights == "random", causal=True)
-        width = self.model.config.hidden_size
+        self.language_model = load_model(name, num_layers, random=weights == "random", causal=True)
+        self.is_pretrained = weights == "pretrained"
+        width = self.language_model.config.hidden_size
         self.inward = nn.Linear(facts.embedding_dim, width)
         self.outward = nn.Linear(width, facts.embedding_dim)
         self.dropout = Dropout(dropout)
-        for parameter_name, parameter in self.model.named_parameters():
-            is_norm = "norm" in parameter_name.lower() or "ln_" in parameter_name
-            parameter.requires_grad_(tuned == "all" or (tuned == "norms" and is_norm))
-        _drop_unread_weights(self.model)
+        _drop_unread_weights(self.language_model)
+        if gradient_checkpointing:
+            compute_twice(self.language_model)
 
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
         vectors = self.dropout(self.inward(inputs))
-        output = self.model(inputs_embeds=vectors, attention_mask=(~is_padding).long(), use_cache=False)
-        return self.outward(output.last_hidden_state)
+        output = self.language_model(inputs_embeds=vectors, attention_mask=(~is_padding).long(), use_cache=False)
+        hidden = output.last_hidden_state[:, -inputs.shape[1] :]  # behind the positions of a prompt
+        return self.outward(hidden)
 
 
 def _drop_unread_weights(model: nn.Module) -> None:

@@ -78,6 +78,9 @@ class CalendarSeason(nn.Module):
         nn.init.zeros_(self.condition.weight)
         nn.init.zeros_(self.phase.weight)
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        return query + self.condition(self._features(context[self.context.name]))
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         features = self._features(context[self.context.name])
         scores = self.phase(features) @ self.affinity(items.vectors).T

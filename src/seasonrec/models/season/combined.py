@@ -43,6 +43,11 @@ class CombinedSeason(nn.Module):
     def _parts(self) -> tuple[Season, Season, Season]:
         return self.momentum, self.calendar, self.text
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        for part in self._parts():
+            query = part.conditioned(query, {c.name: context[c.name] for c in part.reads})
+        return query
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         total: Tensor | None = None
         for part in self._parts():

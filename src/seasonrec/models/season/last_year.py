@@ -35,6 +35,9 @@ class LastYearSeason(nn.Module):
         self.reads: tuple[Context, ...] = (self.context,)
         self.weight = nn.Parameter(torch.full((2,), 0.25))
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        return query
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         lift: LastYear = context[self.context.name]
         scores = self.weight[0] * lift.item + self.weight[1] * lift.category  # (Q, C)

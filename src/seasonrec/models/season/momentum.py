@@ -37,6 +37,9 @@ class MomentumSeason(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        return query
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         momentum: Momentum = context[self.context.name]
         features = torch.cat([momentum.item, momentum.category], dim=-1)  # (Q, C, 2 W)

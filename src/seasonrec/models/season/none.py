@@ -19,5 +19,8 @@ class NoSeason(nn.Module):
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        return query
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         return SeasonEffect(query, None)

@@ -60,6 +60,9 @@ class TextSeason(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
+    def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
+        return query
+
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         calendar: RequestCalendar = context[self.context.name]
         days, row = torch.unique(calendar.day, return_inverse=True)

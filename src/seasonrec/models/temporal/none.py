@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
+from seasonrec.models.parts import SequenceReading, at_requests
 
 
 class NoTemporal(nn.Module):
     """Passes the backbone's output on.
 
     Shape:
-        - hidden: ``(B, T + 1, D)``; output: the same.
+        - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
     """
 
     changes_hidden = False
@@ -20,5 +21,5 @@ class NoTemporal(nn.Module):
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
 
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-        return hidden
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        return SequenceReading(at_requests(hidden, batch))

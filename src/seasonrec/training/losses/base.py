@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.sampling import NegativeSampler
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 
 class Loss(Protocol):
@@ -22,6 +22,12 @@ class Loss(Protocol):
 
     sampler: NegativeSampler | None
 
-    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
-        """A scalar, the mean over the batch's ``M`` targets, in nats."""
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        """A scalar, the mean over the batch's ``M`` targets, in nats.
+
+        Args:
+            model: The recommender.
+            batch: Its requests and targets.
+            reading: What ``model.read(batch)`` gave, where the caller has it.
+        """
         ...

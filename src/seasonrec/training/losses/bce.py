@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.training.losses.sampled import sampled_logits, sampler_of
 
 
@@ -26,7 +26,7 @@ class BCE:
     def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
-    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
-        logits = sampled_logits(model, batch)
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        logits = sampled_logits(model, batch, reading)
         against = F.softplus(logits.negatives).mean(1).index_select(0, batch.target_request)  # (M,)
         return (F.softplus(-logits.targets) + against).mean()

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.data.sampling import NegativeSampler
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.scoring import LinearScores, ScoredItems
 from seasonrec.training.losses.linear_cross_entropy import Targets, linear_cross_entropy
 
@@ -32,8 +32,9 @@ class FullSoftmax:
         self._births, self._order = facts.item_first_seen_s.sort(stable=True)
         self._place = torch.empty_like(self._order).scatter_(0, self._order, torch.arange(len(self._order)))
 
-    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
-        query, items = model.read(batch)
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        reading = reading or model.read(batch)
+        query, items = reading.query, reading.items
         if model.scores_are_linear:
             return self._linear(model.linear_scores(query, items, batch), batch)
         step = max(1, WHOLE_SCORES // items.num_items)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.training.losses.sampled import sampled_logits, sampler_of
 
 
@@ -36,8 +36,8 @@ class GBCE:
         alpha = min(1.0, num_negatives / (facts.spec.num_items - 1))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
 
-    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
-        logits = sampled_logits(model, batch)
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        logits = sampled_logits(model, batch, reading)
         against = F.softplus(logits.negatives).sum(1).index_select(0, batch.target_request)  # (M,)
         total = self.beta * F.softplus(-logits.targets) + against
         return total.mean() / (1 + logits.negatives.shape[1])

@@ -10,7 +10,7 @@ from torch import Tensor
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.data.sampling import ItemSample, NegativeSampler
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 RULED_OUT = -1e9
 """Logit of a negative that is none: finite, so that a request without any negative has a gradient of zero."""
@@ -49,8 +49,13 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
     return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)
 
 
-def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch) -> SampledLogits:
+def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> SampledLogits:
     """Scores a batch on its sample.
+
+    Args:
+        model: The recommender.
+        batch: Its requests and targets.
+        reading: What ``model.read(batch)`` gave, where the caller has it.
 
     Raises:
         ValueError: If the batch has none.
@@ -60,7 +65,8 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch) -> SampledL
         raise ValueError(
             "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
         )
-    scores = model.mask_unborn(model(batch).float(), batch)  # (N, C)
+    reading = reading or model.read(batch)
+    scores = model.mask_unborn(model.score(reading.query, reading.items, batch).float(), batch)  # (N, C)
     negatives = scores.index_select(1, sample.negative_columns)  # (N, S)
     ruled_out = _own_targets(batch, sample, negatives) | (negatives == float("-inf"))
     return SampledLogits(

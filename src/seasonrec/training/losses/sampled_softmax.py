@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.training.losses.sampled import sampled_logits, sampler_of
 
 
@@ -32,8 +32,8 @@ class SampledSoftmax:
     def __init__(self, num_negatives: int = 1024, popularity_power: float = 0.75, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
-    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch) -> Tensor:
-        logits = sampled_logits(model, batch)
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        logits = sampled_logits(model, batch, reading)
         corrected = logits.negatives - logits.sample.log_expected[logits.sample.negative_columns]
         others = torch.logsumexp(corrected, dim=1).index_select(0, batch.target_request)  # (M,)
         return (torch.logaddexp(logits.targets, others) - logits.targets).mean()

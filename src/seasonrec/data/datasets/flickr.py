@@ -1,0 +1,150 @@
+"""Flickr visits: who photographed which place of five cities, and when, from a file that the user has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.reading import check_file, column_names, number_fault, read_columns, read_ids, read_text
+from seasonrec.data.files.row_faults import RowFault
+from seasonrec.data.files.times import read_times
+from seasonrec.data.tables import DataError, RuleReport, SourceTables
+
+CITIES = {
+    "Edinburgh": ("GB", "Europe/London"),
+    "Glasgow": ("GB", "Europe/London"),
+    "Melbourne": ("AU", "Australia/Melbourne"),
+    "Osaka": ("JP", "Asia/Tokyo"),
+    "Toronto": ("CA", "America/Toronto"),
+}
+"""Country and time zone of each city."""
+
+COLUMNS = ("user_id", "city", "poi_id", "poi_name", "poi_category", "arrived", "num_photos")
+"""Columns that are read; a file may have others."""
+
+
+@dataclass
+class Flickr:
+    """Visits to 196 places of five cities, 2004 to 2014, made of the times and places of photographs.
+
+    An event is a visit: the user, the place, and ``arrived``, the time of the first photograph there. Its value is the
+    number of photographs, its location the city. An item's text is the place's name, its kind, and the city; where the
+    source knows no name, as for all but those of Melbourne, just the latter two, so that places share a text. Visits of
+    one user with one time are a basket, whose order means nothing.
+
+    **Zones.** The source writes the clock of each city, or rather of the camera, without a zone. For all cities at once
+    the clocks are taken as they stand: a day and a weekday are the visitor's own. But a second is then not the same
+    second everywhere: between two cities what counts as past can be up to 16 hours too young, in the order of a user's
+    visits to several cities (392 of 4,412 users have them) and in what is known of other cities' places. With ``city``
+    there is one clock, times are exact, and the holidays of the country count.
+
+    Args:
+        path: The file, one row a visit: ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``user_id city poi_id
+            poi_name poi_category arrived num_photos``.
+        city: Take the visits to one city only: Edinburgh, Glasgow, Melbourne, Osaka or Toronto; None for all.
+
+    Raises:
+        ValueError: If there is no such city.
+
+    References:
+        Lim, Chan, Leckie and Karunasekera, Personalized Tour Recommendation Based on User Interests and Points of
+        Interest Visit Durations, IJCAI 2015 (Edinburgh, Glasgow, Osaka, Toronto). Chen, Ong and Xie, Learning Points
+        and Routes to Recommend Trajectories, CIKM 2016 (Melbourne). Whoever uses the data should cite both.
+    """
+
+    path: str
+    city: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.city is not None and self.city not in CITIES:
+            raise ValueError(f"data.city must be one of {', '.join(CITIES)}, or null for all, got {self.city!r}.")
+
+    @property
+    def country(self) -> str | None:
+        return None if self.city is None else CITIES[self.city][0]
+
+    @property
+    def timezone(self) -> str:
+        return "UTC" if self.city is None else CITIES[self.city][1]
+
+    def identity(self) -> dict[str, object]:
+        return {"dataset": "flickr", "rules": 1, "path": file_sha256(self._file()), "city": self.city}
+
+    def tables(self) -> SourceTables:
+        path, report = self._file(), RuleReport()
+        visits = self._visits(path, report)
+        seconds, read_as = read_times(visits["arrived"], "auto", self.timezone, f"{path}: column arrived")
+        zones = "clocks of all cities as they stand" if self.city is None else f"{self.city}'s clock"
+        return SourceTables(
+            events=visits.select(
+                "user_id",
+                pl.col("poi_id").alias("item_id"),
+                seconds.alias("timestamp_s"),
+                pl.col("num_photos").alias("value"),
+                pl.col("city").alias("location_id"),
+            ),
+            items=_places(visits, path),
+            rules=tuple(report.rules),
+            notes=(read_as, f"items are places; {zones}"),
+        )
+
+    def _file(self) -> Path:
+        path = Path(self.path).expanduser().resolve()
+        check_file(path, "data.path")
+        return path
+
+    def _visits(self, path: Path, report: RuleReport) -> pl.DataFrame:
+        """The columns that are read, checked and typed."""
+        _require_columns(path)
+        raw = read_columns(path, COLUMNS)
+        keys = [read_ids(raw, column, path).alias(column) for column in ("user_id", "city", "poi_id")]
+        words = [read_text(raw, column, path).alias(column) for column in ("poi_name", "poi_category")]
+        visits = raw.with_columns(*keys, *words, _numbers(raw, "num_photos", path))
+        if self.city is None:
+            return visits
+        cities = visits["city"].unique().sort()
+        if self.city not in cities:
+            raise DataError(
+                f"{path}: data.city={self.city} must be in the column city, which has {', '.join(cities)}; choose one "
+                "of these, or null for all."
+            )
+        return report.keep(visits, pl.col("city") == self.city, f"visit to another city than {self.city}")
+
+
+def _require_columns(path: Path) -> None:
+    present = column_names(path)
+    missing = [column for column in COLUMNS if column not in present]
+    if missing:
+        raise DataError(
+            f"{path} must have the columns of the Flickr visits ({', '.join(COLUMNS)}), lacks {', '.join(missing)} and "
+            f"has {', '.join(present)}; give the file of the visits, or read another log with data=table."
+        )
+
+
+def _numbers(raw: pl.DataFrame, column: str, path: Path) -> pl.Series:
+    numbers = raw[column].cast(pl.Float32, strict=False)
+    fault = RowFault()
+    fault.add(numbers.is_null() & raw[column].is_not_null(), raw[column], 0)
+    if fault.count:
+        raise number_fault(path, column, fault)
+    return numbers
+
+
+def _places(visits: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """One row a place. Of several names or kinds of one place the most frequent counts, the first by name of equals."""
+    said = [pl.col(column).drop_nulls().mode().sort().first() for column in ("poi_name", "poi_category")]
+    places = visits.group_by(pl.col("poi_id").alias("item_id")).agg(
+        pl.col("city").unique().sort().alias("cities"), *said
+    )
+    twice = places.filter(pl.col("cities").list.len() > 1).sort("item_id")
+    if twice.height:
+        raise DataError(
+            f"{path}: a poi_id must belong to one city, got {twice['item_id'][0]!r} in "
+            f"{', '.join(twice['cities'][0])}; put the city before the ids, as in Edin-17."
+        )
+    words = (pl.col("poi_name"), pl.col("poi_category").str.to_lowercase(), pl.col("cities").list.first())
+    text = pl.concat_str(*words, separator=", ", ignore_nulls=True)
+    return places.sort("item_id").select("item_id", text.alias("text"), pl.col("poi_category").alias("category"))

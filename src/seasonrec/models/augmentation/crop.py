@@ -1,0 +1,39 @@
+"""Shorter histories: the oldest events of a window are left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.log import EventLog
+from seasonrec.models.augmentation.base import check_share, shortest_reading, uniform, without_oldest
+
+
+class Crop:
+    """Leaves a contiguous recent stretch of each window to be read, as if the user had come later.
+
+    One window serves several requests, so what is dropped counts from the shortest history that any of them reads:
+    every request that had events keeps at least its last one.
+
+    Args:
+        rate: Largest share of that shortest history to drop; the share is drawn evenly from ``[0, rate)``.
+
+    Raises:
+        ValueError: If ``rate`` lies outside [0, 1].
+
+    References:
+        Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, item crop. They keep a
+        stretch from anywhere in the sequence; here it always ends where the requests are, because what a user did last
+        says most about the request's time.
+    """
+
+    def __init__(self, rate: float = 0.5, *, facts: Facts, log: EventLog | None) -> None:
+        self.rate = check_share("augmentation=crop", "rate", rate)
+        self.num_items = facts.spec.num_items
+
+    def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
+        shortest = shortest_reading(batch)
+        dropped = (self.rate * uniform(random, shortest) * shortest).floor().to(torch.int64)
+        return without_oldest(batch, dropped, self.num_items)

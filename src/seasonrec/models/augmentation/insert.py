@@ -1,0 +1,87 @@
+"""Events that might have been there too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.log import EventLog
+from seasonrec.models.augmentation.base import check_share, num_events, shortest_reading, uniform, without_oldest
+from seasonrec.models.augmentation.neighbours import By, neighbours
+
+
+class Insert:
+    """Puts a neighbour behind some events, at the very time of the event that it follows.
+
+    Windows grow, and requests' positions move with what was put before them. A window that grows beyond
+    ``max_seq_len`` loses its oldest events; of its insertions only as many of the latest are made as leave every
+    request that had events at least one. Only items that had been sold by then are put in.
+
+    Args:
+        rate: Chance of each event to be followed by a new one.
+        by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
+        num_neighbours: Neighbours of an item to draw from, evenly.
+        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.pretrained.resolve`.
+
+    Raises:
+        ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.
+
+    References:
+        Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
+        arXiv:2108.06479, 2021, insert. They put in the most correlated item, by users' whole
+        sequences or by learned vectors, and know no times; here it is one of the nearest, on sale at the time it takes.
+    """
+
+    def __init__(
+        self,
+        rate: float = 0.1,
+        by: By = "baskets",
+        num_neighbours: int = 10,
+        reader: str = "minilm",
+        *,
+        facts: Facts,
+        log: EventLog | None,
+    ) -> None:
+        owner = "augmentation=insert"
+        self.rate = check_share(owner, "rate", rate)
+        self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
+        self.num_items = facts.spec.num_items
+        self.max_seq_len = facts.max_seq_len
+
+    def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
+        followed = (uniform(random, batch.item_ids) < self.rate) & ~batch.is_padding
+        new = self.neighbours.draw(batch.item_ids, batch.timestamps_s, random)
+        followed &= new < self.num_items
+        room = self.max_seq_len - num_events(batch) + (shortest_reading(batch) - 1).clamp(min=0)
+        later = followed.flip(1).cumsum(1).flip(1)  # insertions from here on
+        followed &= later <= room[:, None]
+        grown = _grown(batch, followed, new, self.num_items)
+        too_many = (num_events(grown) - self.max_seq_len).clamp(min=0)
+        return without_oldest(grown, too_many, self.num_items)
+
+
+def _grown(batch: SequenceBatch, followed: Tensor, new: Tensor, num_items: int) -> SequenceBatch:
+    """Windows ``(B, T + most insertions)`` with ``new`` behind each event that is ``followed``."""
+    made = followed.cumsum(1)  # (B, T), those behind this event included
+    width = batch.item_ids.shape[1] + int(made[:, -1].max())
+    place = torch.arange(batch.item_ids.shape[1], device=made.device) + made - followed.to(made.dtype)
+    rows, columns = followed.nonzero(as_tuple=True)
+
+    def spread(values: Tensor, inserted: Tensor, empty: int | bool) -> Tensor:
+        wide = values.new_full((len(values), width), empty).scatter(1, place, values)
+        wide[rows, place[rows, columns] + 1] = inserted[rows, columns]
+        return wide
+
+    before = torch.cat([made.new_zeros(len(made), 1), made], dim=1)  # (B, T + 1), insertions before each position
+    return replace(
+        batch,
+        item_ids=spread(batch.item_ids, new, num_items),
+        timestamps_s=spread(batch.timestamps_s, batch.timestamps_s, 0),
+        is_padding=spread(batch.is_padding, batch.is_padding, True),
+        request_position=batch.request_position + before[batch.request_window, batch.request_position],
+    )

@@ -1,0 +1,98 @@
+"""Several augmentations, one of them for each window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.log import EventLog
+from seasonrec.models.augmentation.base import Part, check_share, num_events, without_oldest
+
+SLOTS = ("crop", "mask", "reorder", "substitute", "insert")
+
+
+class Several:
+    """Draws for each window one augmentation of several, or none.
+
+    Each is a group of its own: ``augmentation@augmentation.insert=none`` leaves it out.
+
+    Args:
+        crop: First of them.
+        mask: Second.
+        reorder: Third.
+        substitute: Fourth.
+        insert: Fifth.
+        chance: Chance of a window to be augmented at all.
+        weights: How often each is drawn, in the order above; only their proportions count.
+
+    Raises:
+        ValueError: If ``chance`` lies outside [0, 1], a weight is negative, or all are zero.
+
+    References:
+        Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, draw one of crop, mask and
+        reorder for each sequence; Liu et al. (CoSeRec), 2021, add substitute and insert.
+    """
+
+    def __init__(
+        self,
+        crop: Part,
+        mask: Part,
+        reorder: Part,
+        substitute: Part,
+        insert: Part,
+        chance: float = 0.5,
+        weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0),
+        *,
+        facts: Facts,
+        log: EventLog | None,
+    ) -> None:
+        parts = (crop, mask, reorder, substitute, insert)
+        self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
+        if len(weights) != len(parts) or min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError(
+                f"augmentation=several: weights must be {len(parts)} numbers at or above 0, for {', '.join(SLOTS)}, "
+                f"not all of them 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
+            )
+        self.parts = [part(facts=facts, log=log) for part in parts]
+        self.shares = self.chance * np.asarray(weights) / sum(weights)
+        self.num_items = facts.spec.num_items
+
+    def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
+        shares = np.append(1.0 - self.chance, self.shares)
+        choice = random.choice(len(shares), len(batch.item_ids), p=shares / shares.sum())
+        results = [batch, *(part(batch, random) for part in self.parts)]
+        return by_window(results, torch.from_numpy(choice).to(batch.item_ids.device), self.num_items)
+
+
+def by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int) -> SequenceBatch:
+    """Puts windows of several versions of one batch together.
+
+    Args:
+        results: ``K`` versions of the same windows and requests.
+        choice: ``(B,)`` int64 in ``0..K - 1``, the version of each window.
+        num_items: ``V``.
+    """
+    width = max(result.item_ids.shape[1] for result in results)
+    row = torch.arange(len(choice), device=choice.device)
+    request = torch.arange(results[0].num_requests, device=choice.device)
+
+    def picked(name: str, empty: int | bool) -> Tensor:
+        wide = [F.pad(value, (0, width - value.shape[1]), value=empty) for value in (getattr(r, name) for r in results)]
+        return torch.stack(wide)[choice, row]
+
+    positions = torch.stack([result.request_position for result in results])
+    mixed = replace(
+        results[0],
+        item_ids=picked("item_ids", num_items),
+        timestamps_s=picked("timestamps_s", 0),
+        is_padding=picked("is_padding", True),
+        request_position=positions[choice[results[0].request_window], request],
+    )
+    return without_oldest(mixed, torch.zeros_like(num_events(mixed)), num_items)

@@ -1,0 +1,57 @@
+"""Events whose item is exchanged for a like one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.log import EventLog
+from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.neighbours import By, neighbours
+
+
+class Substitute:
+    """Puts a neighbour in place of some items: one that is bought with them, or that is described in like words.
+
+    Only an item that had been sold by the event's time may take its place. An event without such a neighbour stays as
+    it is.
+
+    Args:
+        rate: Chance of each event.
+        by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
+        num_neighbours: Neighbours of an item to draw from, evenly.
+        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.pretrained.resolve`.
+
+    Raises:
+        ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.
+
+    References:
+        Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
+        arXiv:2108.06479, 2021, substitute. They take the one most correlated item, by users' whole sequences or by
+        learned vectors; here one of the nearest is drawn, by baskets or by text, and only if it was on sale.
+    """
+
+    def __init__(
+        self,
+        rate: float = 0.1,
+        by: By = "baskets",
+        num_neighbours: int = 10,
+        reader: str = "minilm",
+        *,
+        facts: Facts,
+        log: EventLog | None,
+    ) -> None:
+        owner = "augmentation=substitute"
+        self.rate = check_share(owner, "rate", rate)
+        self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
+        self.num_items = facts.spec.num_items
+
+    def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
+        chosen = (uniform(random, batch.item_ids) < self.rate) & ~batch.is_padding
+        other = self.neighbours.draw(batch.item_ids, batch.timestamps_s, random)
+        chosen &= other < self.num_items
+        return replace(batch, item_ids=torch.where(chosen, other, batch.item_ids))

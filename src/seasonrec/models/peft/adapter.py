@@ -1,0 +1,97 @@
+"""Adapters: small bottleneck networks behind the blocks of every layer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.peft.base import Target, Unmergeable
+from seasonrec.models.peft.layers import attention_outputs, feedforward_outputs, resolved
+
+
+class Adapter(Unmergeable):
+    """Trains bottlenecks ``y + U gelu(D y)`` on the outputs ``y`` of blocks, before the residual is added.
+
+    ``U`` starts at zero, so that the language model starts as it was loaded. They are not linear and cannot be merged
+    into its weights. They are ours, because no library that has them goes with today's transformers.
+
+    Args:
+        bottleneck_dim: Rows of ``D``.
+        after: ``"both"`` for the attention and the feed-forward block of each layer, as Houlsby et al. do;
+            ``"feedforward"`` for the latter alone, as Pfeiffer et al. do.
+        dropout: On the bottleneck.
+        target_modules: The blocks' last linear layers by the ends of their names, where the language model is of a type
+            that we do not know; None finds them.
+        target: Whose language model is tuned.
+
+    Raises:
+        ValueError: If ``bottleneck_dim`` is below 1; from ``apply``, if a target matches no layer.
+
+    References:
+        Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019; Pfeiffer et al., AdapterFusion, EACL
+        2021.
+    """
+
+    option = "adapter"
+
+    def __init__(
+        self,
+        bottleneck_dim: int = 32,
+        after: Literal["both", "feedforward"] = "both",
+        dropout: float = 0.0,
+        target_modules: tuple[str, ...] | None = None,
+        target: Target = "all",
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__(target)
+        if bottleneck_dim < 1:
+            raise ValueError(f"peft.bottleneck_dim must be at least 1, got {bottleneck_dim}; peft=frozen adds nothing.")
+        self.bottleneck_dim = bottleneck_dim
+        self.after = after
+        self.dropout = dropout
+        self.target_modules = target_modules
+
+    def tune(self, language_model: Any) -> nn.Module:
+        usual = feedforward_outputs(language_model)
+        usual += attention_outputs(language_model) if self.after == "both" else []
+        names = resolved(language_model, self.target_modules, usual, self.option)
+        language_model.requires_grad_(False)
+        width = language_model.config.hidden_size
+        for name in names:
+            block = language_model.get_submodule(name)
+            adapted = Adapted(block, width, self.bottleneck_dim, self.dropout)
+            language_model.set_submodule(name, adapted)
+        return language_model
+
+
+class Adapted(nn.Module):
+    """A linear layer and the bottleneck on its output.
+
+    Args:
+        block: The layer, frozen.
+        width: Of its output.
+        bottleneck_dim: Of the bottleneck.
+        dropout: On the bottleneck.
+
+    Shape:
+        - inputs: what ``block`` takes; output: ``(..., width)``.
+    """
+
+    def __init__(self, block: nn.Module, width: int, bottleneck_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.block = block
+        self.down = nn.Linear(width, bottleneck_dim)
+        self.up = nn.Linear(bottleneck_dim, width)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.down.weight, std=0.02)
+        nn.init.zeros_(self.down.bias)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        output: Tensor = self.block(inputs)
+        return output + self.up(self.dropout(F.gelu(self.down(output))))

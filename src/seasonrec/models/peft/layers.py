@@ -1,0 +1,115 @@
+"""What the layers of a language model are called, for the types that we know and for any that is built like them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torch import nn
+
+TargetModules = tuple[str, ...] | Literal["all-linear"] | None
+"""Linear layers by the end of their names; all of them; or, for None, the usual ones of the method."""
+
+QUERY = ("query", "q_proj", "q_lin")
+KEY = ("key", "k_proj", "k_lin")
+VALUE = ("value", "v_proj", "v_lin")
+FUSED = ("c_attn", "query_key_value", "qkv_proj", "Wqkv")
+"""Queries, keys and values in one matrix."""
+ATTENTION_OUT = ("attention.output.dense", "attn.c_proj", "o_proj", "out_proj", "out_lin")
+FEEDFORWARD_OUT = ("output.dense", "mlp.c_proj", "down_proj", "fc2", "ffn.lin2")
+"""The second matrix of the feed-forward block; of the BERT type, only where it is not :data:`ATTENTION_OUT`."""
+
+
+def layer_stack(language_model: nn.Module) -> tuple[str, int]:
+    """Name and length of the list of layers.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for name, module in language_model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module):
+            return name, len(module)
+    raise ValueError(
+        f"{type(language_model).__name__} has no list of layers, so that none can be called the last; choose "
+        "peft=norms, peft=frozen or peft=none."
+    )
+
+
+def depths(language_model: nn.Module) -> dict[str, int]:
+    """How deep each weight lies, by name: 0 for the embeddings, ``1..n`` for the layers, ``n`` for the last norm."""
+    stack, count = layer_stack(language_model)
+    norms = tuple(f"{name}." for name in norm_names(language_model) if not name.startswith((stack, "embed")))
+    found = {}
+    for name, _ in language_model.named_parameters():
+        if name.startswith(f"{stack}."):
+            found[name] = int(name.removeprefix(f"{stack}.").partition(".")[0]) + 1
+        else:
+            found[name] = count if name.startswith(norms) else 0
+    return found
+
+
+def norm_names(language_model: nn.Module) -> list[str]:
+    """Names of the normalisations, ``LayerNorm`` and ``RMSNorm`` of any make."""
+    return [name for name, module in language_model.named_modules() if "norm" in type(module).__name__.lower()]
+
+
+def attention_inputs(language_model: nn.Module, *kinds: tuple[str, ...]) -> list[str]:
+    """Names of the linear layers that make queries, keys or values."""
+    return [name for name in _linear_names(language_model) if _ends(name, *kinds, FUSED)]
+
+
+def attention_outputs(language_model: nn.Module) -> list[str]:
+    """Names of the linear layers that end the attention blocks."""
+    return [name for name in _linear_names(language_model) if _ends(name, ATTENTION_OUT)]
+
+
+def feedforward_outputs(language_model: nn.Module) -> list[str]:
+    """Names of the linear layers that end the feed-forward blocks."""
+    names = _linear_names(language_model)
+    return [name for name in names if _ends(name, FEEDFORWARD_OUT) and not _ends(name, ATTENTION_OUT)]
+
+
+def resolved(language_model: nn.Module, target_modules: TargetModules, usual: list[str], option: str) -> list[str]:
+    """The full names of the linear layers that a method is to change.
+
+    Args:
+        language_model: Where they are.
+        target_modules: What the user asks for.
+        usual: Full names of what the method changes where the user asks for nothing.
+        option: The method, for the message.
+
+    Raises:
+        ValueError: If a target matches no layer.
+    """
+    names = list(_linear_names(language_model))
+    if target_modules == "all-linear":
+        return names
+    targets = () if target_modules is None else target_modules
+    unmatched = [target for target in targets if not any(_ends(name, (target,)) for name in names)]
+    if unmatched or not (targets or usual):
+        known = sorted({".".join(part for part in name.split(".")[-2:] if not part.isdigit()) for name in names})
+        raise ValueError(
+            f"peft={option}: peft.target_modules must each match a linear layer of {type(language_model).__name__}, "
+            f"got {list(targets) or None}, of which {unmatched or 'the usual names'} match none; choose from {known}, "
+            'or "all-linear".'
+        )
+    return [name for name in names if _ends(name, targets)] if targets else usual
+
+
+def is_conv1d(language_model: nn.Module, names: list[str]) -> bool:
+    """Whether the layers hold their matrix transposed, as those of GPT-2 do."""
+    return any(type(language_model.get_submodule(name)).__name__ == "Conv1D" for name in names)
+
+
+def _linear_names(language_model: nn.Module) -> Iterator[str]:
+    """Of the linear layers within the stack."""
+    stack, _ = layer_stack(language_model)
+    for name, module in language_model.named_modules():
+        is_linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+        if is_linear and name.startswith(f"{stack}."):
+            yield name
+
+
+def _ends(name: str, *endings: tuple[str, ...]) -> bool:
+    """Whether a name is or ends with one of the names, at a dot."""
+    return any(f".{name}".endswith(f".{ending}") for kind in endings for ending in kind)

@@ -1,0 +1,69 @@
+"""LoRA: low-rank matrices beside frozen ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.peft.base import Target
+from seasonrec.models.peft.layers import QUERY, VALUE, TargetModules, attention_inputs, is_conv1d, resolved
+from seasonrec.models.peft.library import LibraryTuning, wrapped
+
+
+class LoRA(LibraryTuning):
+    """Trains ``B A`` of rank ``r`` beside frozen matrices ``W``: ``W x + (alpha / r) B A x``.
+
+    ``B`` starts at zero, so that the language model starts as it was loaded.
+
+    Args:
+        rank: ``r``.
+        alpha: Scale of the product.
+        dropout: On the input of ``A``.
+        target_modules: Linear layers by the ends of their names, or ``"all-linear"``; None takes queries and values, or
+            the matrix that holds them.
+        target: Whose language model is tuned.
+
+    Raises:
+        ValueError: If ``rank`` is below 1; from ``apply``, if a target matches no layer.
+
+    References:
+        Hu et al., LoRA, ICLR 2022.
+    """
+
+    option = "lora"
+    use_dora = False
+
+    def __init__(
+        self,
+        rank: int = 8,
+        alpha: float = 16.0,
+        dropout: float = 0.0,
+        target_modules: TargetModules = None,
+        target: Target = "all",
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__(target)
+        if rank < 1:
+            raise ValueError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
+        self.rank = rank
+        self.alpha = alpha
+        self.dropout = dropout
+        self.target_modules = target_modules
+
+    def tune(self, language_model: Any) -> nn.Module:
+        from peft import LoraConfig
+
+        usual = attention_inputs(language_model, QUERY, VALUE)
+        names = resolved(language_model, self.target_modules, usual, self.option)
+        config = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # it divides it by the rank
+            lora_dropout=self.dropout,
+            target_modules=names,
+            fan_in_fan_out=is_conv1d(language_model, names),
+            use_dora=self.use_dora,
+        )
+        return wrapped(language_model, config)

@@ -1,0 +1,42 @@
+"""The normalisations alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.peft.base import Target, Tuning
+from seasonrec.models.peft.layers import norm_names
+
+
+class NormTuning(Tuning):
+    """Trains the gains and biases of the normalisations, a thousandth of a language model's weights.
+
+    Args:
+        target: Whose language model is tuned.
+
+    Raises:
+        ValueError: From ``apply``, if the language model has no normalisation.
+
+    References:
+        Zhao et al., Tuning LayerNorm in Attention, ICLR 2024.
+    """
+
+    option = "norms"
+
+    def __init__(self, target: Target = "all", *, facts: Facts) -> None:
+        super().__init__(target)
+
+    def tune(self, language_model: Any) -> nn.Module:
+        names = norm_names(language_model)
+        if not names:
+            raise ValueError(
+                f"peft=norms needs a normalisation in {type(language_model).__name__}, found none; choose "
+                "peft=last_layers or peft=lora."
+            )
+        language_model.requires_grad_(False)
+        for name in names:
+            language_model.get_submodule(name).requires_grad_(True)
+        return language_model

@@ -1,0 +1,56 @@
+"""Prefix tuning: learned keys and values before the sequence, in every layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.peft.base import Target
+from seasonrec.models.peft.library import wrapped
+from seasonrec.models.peft.prompt import PromptTuning
+
+
+class PrefixTuning(PromptTuning):
+    """Trains keys and values that every position may attend to; the language model itself is frozen.
+
+    They stand where a decoder keeps what it has read, so the positions of the sequence are counted from behind them. It
+    starts with random ones and so not as the language model was loaded, and cannot be merged into its weights.
+
+    Args:
+        num_tokens: How many of each in a layer.
+        hidden_dim: Width of a network that makes them from learned vectors, as in the paper; None learns them directly.
+        target: Whose language model is tuned.
+
+    Raises:
+        ValueError: If there is none; from ``apply``, with gradient checkpointing, which computes a layer twice and
+            would attend to what it has kept from the first time.
+
+    References:
+        Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, ACL 2021.
+    """
+
+    option = "prefix"
+
+    def __init__(
+        self, num_tokens: int = 8, hidden_dim: int | None = None, target: Target = "all", *, facts: Facts
+    ) -> None:
+        super().__init__(num_tokens, target, facts=facts)
+        self.hidden_dim = hidden_dim
+
+    def tune(self, language_model: Any) -> nn.Module:
+        from peft import PrefixTuningConfig, TaskType
+
+        if any(getattr(module, "gradient_checkpointing", False) for module in language_model.modules()):
+            raise ValueError(
+                "peft=prefix does not go together with backbone.gradient_checkpointing=true; set it to false, or "
+                "choose peft=prompt."
+            )
+        config = PrefixTuningConfig(
+            task_type=TaskType.FEATURE_EXTRACTION,
+            num_virtual_tokens=self.num_tokens,
+            prefix_projection=self.hidden_dim is not None,
+            encoder_hidden_size=self.hidden_dim,  # type: ignore[arg-type]  # unread without a projection
+        )
+        return wrapped(language_model, config)

@@ -1,0 +1,40 @@
+"""MMoE: every task mixes the same experts in its own proportions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.sharing.experts import Experts, check_counts, mixed
+
+
+class MMoE(nn.Module):
+    """Adds to the query what shared experts say of it, mixed by a gate of the task that reads the query too.
+
+    The experts say 0 at first: a run begins as with hard sharing. They are computed anew for each task, nothing is kept
+    from one call to the next.
+
+    Args:
+        num_experts: Experts ``E`` that the tasks share.
+        facts: Facts of the data.
+        tasks: Names of all tasks.
+
+    Shape:
+        - query: ``(N, D)``; output: the same.
+
+    Raises:
+        ValueError: If there is no expert.
+
+    References:
+        Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, KDD 2018,
+        equations 6 and 7. Departures: the query is added to the mixture; the task's tower is its head.
+    """
+
+    def __init__(self, num_experts: int = 4, *, facts: Facts, tasks: tuple[str, ...]) -> None:
+        super().__init__()
+        check_counts(num_experts=num_experts)
+        self.experts = Experts(num_experts, facts.embedding_dim)
+        self.gates = nn.ModuleDict({task: nn.Linear(facts.embedding_dim, num_experts, bias=False) for task in tasks})
+
+    def forward(self, query: Tensor, task: str) -> Tensor:
+        return query + mixed(self.gates[task](query), self.experts(query))

@@ -1,0 +1,98 @@
+"""Purchase: will this user buy this item now?"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import Labels
+from seasonrec.models.parts import ContextValues
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.tasks.draws import hashed_uniform
+
+
+class PurchaseHead(nn.Module):
+    """The logit that a user buys an item at the request time: the basket's items as yes, drawn items as no.
+
+    Negatives are drawn anew at every step of training, and follow from the basket in evaluation. They are items that
+    were seen at or before the request and are not in the basket.
+
+    Args:
+        num_negatives: Items drawn for each item of the basket.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``; 0 draws all
+            alike, 1 asks what a user buys beyond what sells.
+
+    Raises:
+        ValueError: If a number is out of its range.
+
+    References:
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, equation 11. Departure: a negative must
+        exist at the request time.
+    """
+
+    kind: Kind = "binary"
+    is_series = False
+    first_seen_s: Tensor
+    weight: Tensor
+
+    def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
+        super().__init__()
+        if num_negatives < 1:
+            raise ValueError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
+        if popularity_power < 0:
+            raise ValueError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
+        self.reads: tuple[Context, ...] = ()
+        self.labels: tuple[Labels, ...] = ()
+        self.num_negatives = num_negatives
+        counts = facts.item_train_counts.double() + 1.0
+        weight = counts**popularity_power
+        odds = (counts / counts.sum()) / (num_negatives * weight / weight.sum())
+        self.bias = nn.Parameter(torch.log(odds).float())  # what is right where all users are alike
+        self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        nn.init.eye_(self.project.weight)
+        self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
+        self.register_buffer("weight", weight, persistent=False)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        items = features.items
+        bought = batch.target_items if batch.sample is None else batch.sample.target_column
+        drawn, is_valid = self._negatives(batch, items, bought)  # (M, S)
+        asked = batch.target_request.repeat_interleave(self.num_negatives)
+        request = torch.cat([batch.target_request, asked[is_valid]])
+        column = torch.cat([bought, drawn.flatten()[is_valid]])
+        truth = torch.cat([torch.ones_like(bought), torch.zeros_like(column[len(bought) :])]).float()
+        logits = self._logits(features.query, items, request, column)
+        loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="sum") / max(1, len(truth))
+        return TaskOutput(loss, logits.detach(), truth)
+
+    def _logits(self, query: Tensor, items: ScoredItems, request: Tensor, column: Tensor) -> Tensor:
+        """``(P,)`` float32 logits of (request, item) pairs."""
+        users = F.embedding(request, self.project(query))
+        vectors = F.embedding(column, items.vectors)
+        bias = F.embedding(column, items.of(self.bias)[:, None]).squeeze(1)
+        return ((users * vectors).sum(1) + bias).float()
+
+    def _negatives(self, batch: SequenceBatch, items: ScoredItems, bought: Tensor) -> tuple[Tensor, Tensor]:
+        """``(M, S)`` columns of drawn items, and ``(M * S,)`` whether they are negatives and not in the basket."""
+        births, order = items.of(self.first_seen_s).sort(stable=True)
+        cumulative = items.of(self.weight)[order].cumsum(0)  # (C,)
+        alive = torch.searchsorted(births, batch.request_time_s[batch.target_request], right=True)  # (M,)
+        place = torch.searchsorted(cumulative, self._uniform(batch, bought) * cumulative[alive - 1, None], right=True)
+        drawn = order[torch.minimum(place, alive[:, None] - 1)]  # (M, S)
+        width = len(items.vectors)
+        own = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=drawn.device)
+        own[batch.target_request, bought] = True
+        return drawn, ~own[batch.target_request[:, None], drawn].flatten()
+
+    def _uniform(self, batch: SequenceBatch, bought: Tensor) -> Tensor:
+        """``(M, S)`` float64 in ``[0, 1)``."""
+        shape = (len(bought), self.num_negatives)
+        if self.training:
+            return torch.rand(shape, dtype=torch.float64, device=bought.device)
+        basket = batch.basket_ids[batch.target_request]
+        return hashed_uniform(basket * 0x9E37 + batch.target_items, self.num_negatives)

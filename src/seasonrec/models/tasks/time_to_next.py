@@ -1,0 +1,102 @@
+"""Time to next: in how many days the user will come back."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import Labels
+from seasonrec.data.labels.time_to_next import TimeToNext, TimeToNextLabels
+from seasonrec.models.parts import ContextValues
+from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.tasks.candidates import mean_of
+from seasonrec.models.tasks.spend import QUANTILES
+
+SHORTEST_DAYS = 1.0 / 24.0
+"""Shorter times count as an hour: the logarithm of a minute would outweigh all else."""
+
+
+class TimeToNextHead(nn.Module):
+    """A distribution of the time from this basket to the user's next, by its likelihood.
+
+    A user who was not seen again by the end of the log's part says that the time was longer, and adds the probability
+    of that. Leaving such users out would teach that everybody comes back soon.
+
+    Args:
+        distribution: ``log_normal`` or ``weibull``.
+        merge_same_day: Whether baskets of one local day are one visit.
+        hidden_dim: Width of the hidden layer.
+
+    Raises:
+        ValueError: If the distribution is not known.
+
+    References:
+        Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2002, section 3.2.
+    """
+
+    kind: Kind = "amount"
+    is_series = False
+
+    def __init__(
+        self,
+        distribution: Literal["log_normal", "weibull"] = "log_normal",
+        merge_same_day: bool = True,
+        hidden_dim: int = 64,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        if distribution not in ("log_normal", "weibull"):
+            raise ValueError(
+                f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
+            )
+        self.reads: tuple[Context, ...] = ()
+        self.told = TimeToNextLabels(merge_same_day)
+        self.labels: tuple[Labels, ...] = (self.told,)
+        self.distribution = distribution
+        self.net = nn.Sequential(nn.Linear(facts.embedding_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, 2))
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        told: TimeToNext = batch.labels[self.told.name]
+        raw = self.net(features.query).float()
+        location = told.usual[0] + told.usual[1] * raw[:, 0]
+        scale = told.usual[1] * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # 20 times as sharp or as wide at most
+        loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
+        days = told.days.clamp(min=SHORTEST_DAYS)
+        foreseen = at(location.detach(), scale.detach())
+        return TaskOutput(mean_of(loss(days, told.censored, location, scale)), foreseen, told.days, told.censored)
+
+
+def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """``(N,)`` negative log likelihood: the density where the time was seen, the survival where it was censored."""
+    logs = days.log()
+    place = (logs - location) / scale
+    density = 0.5 * place.square() + scale.log() + logs + 0.5 * math.log(2.0 * math.pi)
+    return torch.where(censored, -torch.special.log_ndtr(-place), density)
+
+
+def _log_normal_at(location: Tensor, scale: Tensor) -> Tensor:
+    """``(N, 3)`` quantiles."""
+    place = torch.special.ndtri(location.new_tensor(QUANTILES, dtype=torch.float64)).float()
+    return (location[:, None] + scale[:, None] * place).exp()
+
+
+def _weibull(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """As :func:`_log_normal`: the logarithm of a Weibull time is ``location`` plus ``scale`` times a Gumbel minimum."""
+    logs = days.log()
+    place = (logs - location) / scale
+    hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # past any sense it grows, but not to infinity
+    return torch.where(censored, hazard, hazard - place + scale.log() + logs)
+
+
+def _weibull_at(location: Tensor, scale: Tensor) -> Tensor:
+    """``(N, 3)`` quantiles."""
+    level = location.new_tensor(QUANTILES)
+    return (location[:, None] + scale[:, None] * torch.log(-torch.log1p(-level))).exp()

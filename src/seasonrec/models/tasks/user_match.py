@@ -1,0 +1,72 @@
+"""User match: who will buy what this user buys."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.context.base import Context
+from seasonrec.data.facts import Facts
+from seasonrec.data.labels.base import Labels
+from seasonrec.data.labels.next_window import NextWindow, NextWindowLabels
+from seasonrec.models.parts import ContextValues
+from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.tasks.candidates import mean_of
+
+
+class UserMatchHead(nn.Module):
+    """Recommends users to a user: cosines of their vectors, ranked by what they will buy in their next windows.
+
+    The candidates of a request are the requests of other users in its batch. The target is a distribution over them, in
+    proportion to the overlap (Jaccard) of the items of the two windows, so that somebody who will buy half of the same
+    things counts more than somebody who shares the milk. A request whose window meets no other is left out.
+
+    Args:
+        days: Length of a window, from the request on; it ends with the request's part of the log at the latest.
+        temperature: Of the softmax over cosines.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    kind: Kind = "ranking"
+    is_series = False
+    compares_users = True
+
+    def __init__(self, days: float = 28.0, temperature: float = 0.1, *, facts: Facts) -> None:
+        super().__init__()
+        for name, value in {"days": days, "temperature": temperature}.items():
+            if not value > 0:
+                raise ValueError(f"task.user_match.{name} must be above 0, got {value}.")
+        self.reads: tuple[Context, ...] = ()
+        self.told = NextWindowLabels(days)
+        self.labels: tuple[Labels, ...] = (self.told,)
+        self.temperature = temperature
+        self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        told: NextWindow = batch.labels[self.told.name]
+        vectors = F.normalize(self.project(features.query).float(), dim=1)
+        scores = vectors @ vectors.T / self.temperature
+        same = batch.user_ids[:, None] == batch.user_ids
+        scores = scores.masked_fill(same, float("-inf"))
+        shared = overlaps(told, batch.num_requests).masked_fill(same, 0.0)
+        asked = shared.any(1)
+        scores, shared = scores[asked], shared[asked]
+        share = shared / shared.sum(1, keepdim=True)
+        losses = torch.logsumexp(scores, dim=1) - (share * scores.masked_fill(share == 0, 0.0)).sum(1)
+        return TaskOutput(mean_of(losses), scores.detach(), shared)
+
+
+def overlaps(windows: NextWindow, num_requests: int) -> Tensor:
+    """``(N, N)``: items in both windows over items in either; 0 where both are empty."""
+    _, column = torch.unique(windows.items, return_inverse=True)  # only what somebody buys
+    width = int(column.max()) + 1 if len(column) else 0
+    bought = torch.zeros(num_requests, width, device=windows.items.device)
+    bought[windows.request, column] = 1.0
+    with torch.autocast(bought.device.type, enabled=False):
+        both = bought @ bought.T
+    size = bought.sum(1)
+    return both / (size[:, None] + size - both).clamp(min=1.0)

@@ -1,0 +1,64 @@
+"""What the calendar says of any second: the weekday and the time of year, on the clock by which customers live."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.data.calendar import EPOCH_WEEKDAY, clock, local_days
+from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
+
+COVERAGE_DAYS = 7.0
+"""Days short of a full cycle at which the time of year has faded to exactly zero, as in ``season=calendar``."""
+
+
+class Moments(nn.Module):
+    """Features of moments: seven switches for the weekday, sines and cosines for the time of year.
+
+    The time of year is zero until the log, as it stood at the moment, had been there before; ``season=calendar`` says
+    why. Local days follow from a table of clock changes, so that a Friday evening in New York is no Saturday.
+
+    Args:
+        spec: The log's time zone and beginning.
+        num_harmonics: Sine-cosine pairs of the year.
+
+    Shape:
+        - times_s: int64 seconds since 1970-01-01 UTC, of any shape; output: that shape and ``num_features``, float32.
+
+    Raises:
+        ValueError: If there are fewer than 0 harmonics.
+    """
+
+    changes_s: Tensor
+    offsets_s: Tensor
+
+    def __init__(self, spec: DataSpec, num_harmonics: int) -> None:
+        super().__init__()
+        if num_harmonics < 0:
+            raise ValueError(
+                f"temporal.num_harmonics must be at least 0, got {num_harmonics}; 0 leaves the weekday alone."
+            )
+        changes_s, offsets_s = clock(spec.timezone)
+        self.register_buffer("changes_s", torch.from_numpy(changes_s), persistent=False)
+        self.register_buffer("offsets_s", torch.from_numpy(offsets_s), persistent=False)
+        self.first_day = int(local_days(np.asarray([spec.first_time_s]), spec.timezone)[0])
+        self.num_harmonics = num_harmonics
+        self.num_features = 7 + 2 * num_harmonics
+
+    def forward(self, times_s: Tensor) -> Tensor:
+        days = self._local_days(times_s)
+        weekday = F.one_hot((days + EPOCH_WEEKDAY) % 7, 7).float()
+        order = torch.arange(1, self.num_harmonics + 1, device=days.device)
+        angle = (2 * math.pi / DAYS_PER_YEAR * (days % DAYS_PER_YEAR))[..., None] * order
+        unseen_days = (self.first_day + DAYS_PER_YEAR - days).clamp(min=0)
+        coverage = (1 - unseen_days / COVERAGE_DAYS).clamp(min=0)[..., None]
+        return torch.cat([weekday, angle.sin() * coverage, angle.cos() * coverage], dim=-1)
+
+    def _local_days(self, times_s: Tensor) -> Tensor:
+        """int64 days since 1970-01-01 of the local calendar."""
+        stretch = (torch.searchsorted(self.changes_s, times_s, right=True) - 1).clamp(min=0)
+        return (times_s + self.offsets_s[stretch]) // SECONDS_PER_DAY

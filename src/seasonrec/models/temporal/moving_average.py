@@ -1,0 +1,79 @@
+"""A moving average over the last baskets."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.temporal.baskets import Baskets, take
+
+HALF_LIFE_DAYS = 28.0
+"""Of ``weights=exponential`` at the start of training."""
+
+
+class MovingAverageTemporal(nn.Module):
+    """Draws the query towards the mean of the user's last baskets.
+
+    A basket is the mean of the backbone's vectors of its events. A gate, which sees both, says for every dimension how
+    far the query goes; it starts at zero, so that the module starts as the identity. The start vector counts as the
+    basket before the first.
+
+    Args:
+        window: Baskets that are averaged at most.
+        weights: ``learned``: one weight for each place in the window, equal at the start. ``exponential``: by the time
+            from the basket to the request, with a learned half-life.
+
+    Shape:
+        - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
+
+    Raises:
+        ValueError: If the window holds no basket, or there are no such weights.
+
+    References:
+        Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation, SIGIR 2020, weigh
+        the baskets of a user by their age. Departures: vectors of a backbone are averaged instead of counts of items;
+        age is real time, or learned freely; the average refines a query instead of being one.
+    """
+
+    changes_hidden = True
+
+    def __init__(
+        self, window: int = 8, weights: Literal["learned", "exponential"] = "learned", *, facts: Facts
+    ) -> None:
+        super().__init__()
+        if window < 1:
+            raise ValueError(f"temporal.window must be at least 1 basket, got {window}; temporal=none has no window.")
+        if weights not in ("learned", "exponential"):
+            raise ValueError(f"temporal.weights must be learned or exponential, got {weights!r}; choose one of them.")
+        self.window = window
+        self.place_logits = nn.Parameter(torch.zeros(window)) if weights == "learned" else None
+        self.log_half_life = nn.Parameter(torch.tensor(math.log(HALF_LIFE_DAYS))) if weights == "exponential" else None
+        self.gate = nn.Linear(2 * facts.embedding_dim, facts.embedding_dim)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        baskets = Baskets.of(batch)
+        ends, exists = baskets.last(batch, self.window)
+        window = batch.request_window[:, None]
+        vectors = take(baskets.running_means(hidden), window, ends)  # (N, window, D)
+        ages_s = batch.request_time_s[:, None] - baskets.times_s[window, ends]
+        weights = self._logits(ages_s).masked_fill(~exists, float("-inf")).softmax(dim=1)
+        mean = (weights[:, None, :].to(vectors.dtype) @ vectors).squeeze(1)
+        query = at_requests(hidden, batch)
+        gate = torch.tanh(self.gate(torch.cat([query, mean], dim=1)))
+        return SequenceReading(query + gate * (mean - query))
+
+    def _logits(self, ages_s: Tensor) -> Tensor:
+        """``(N, window)`` log weights of baskets that are so many seconds old, the nearest first."""
+        if self.log_half_life is not None:
+            return -math.log(2) * (ages_s / SECONDS_PER_DAY) / self.log_half_life.exp()
+        assert self.place_logits is not None
+        return self.place_logits.expand(len(ages_s), -1)

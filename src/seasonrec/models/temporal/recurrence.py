@@ -1,0 +1,99 @@
+"""Recurrent cells that read a user's baskets one after the other; what ``gru`` and ``lstm`` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.models.temporal.baskets import Baskets, take
+from seasonrec.models.temporal.intervals import log_days
+
+Cell = nn.GRUCell | nn.LSTMCell
+
+
+@dataclass(frozen=True)
+class BasketStates:
+    """What was known before the last basket of each request, and what is after it.
+
+    Args:
+        before: ``(N, D)``, the output of the last layer; zero before the first basket.
+        after: ``(N, D)``.
+        gap: ``(N, 1)``, log days between the last basket and the one before it.
+    """
+
+    before: Tensor
+    after: Tensor
+    gap: Tensor
+
+
+class BasketRecurrence(nn.Module):
+    """The state of stacked recurrent cells after the last basket before each request.
+
+    A step is a basket: the mean of its events' vectors, and the time since the basket before. The order of events
+    within a basket so leaves no trace, and there are far fewer steps than events. Requests of a window share the steps
+    before their own last basket, which each takes for itself.
+
+    Args:
+        cell: The kind of cell.
+        width: ``D``.
+        num_layers: Cells on top of each other.
+
+    Shape:
+        - vectors: ``(B, T + 1, D)``; output: :class:`BasketStates` of ``N`` requests.
+
+    Raises:
+        ValueError: If there is no layer.
+
+    References:
+        Yu et al., A Dynamic Recurrent Model for Next Basket Recommendation, SIGIR 2016, section 2. Departures: gated
+        cells, which also read the gap, over a backbone's vectors instead of item embeddings.
+    """
+
+    def __init__(self, cell: type[Cell], width: int, num_layers: int) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
+        self.width = width
+        self.state_width = 2 * width if cell is nn.LSTMCell else width
+        self.cells = nn.ModuleList(cell(width + (layer == 0), width) for layer in range(num_layers))
+
+    def forward(self, vectors: Tensor, batch: SequenceBatch) -> BasketStates:
+        baskets = Baskets.of(batch)
+        gaps = log_days(baskets.gaps_s()).to(vectors.dtype)
+        inputs = torch.cat([baskets.running_means(vectors), gaps[..., None]], dim=-1)  # (B, T + 1, D + 1)
+        own = baskets.number[batch.request_window, batch.request_position]  # (N,)
+        states = self._states(inputs, baskets.number, int(own.max()))
+        before = take(states, batch.request_window, own).view(len(own), len(self.cells), -1)
+        last = take(inputs, batch.request_window, batch.request_position)  # (N, D + 1)
+        after = self._step(last, before)
+        return BasketStates(before[:, -1, : self.width], after[:, -1, : self.width], last[:, self.width :])
+
+    def _states(self, inputs: Tensor, number: Tensor, num_steps: int) -> Tensor:
+        """``(B, num_steps + 1, layers * S)``: before the first basket, and after each of the first ``num_steps``."""
+        steps = torch.arange(num_steps, device=number.device).expand(len(number), -1).contiguous()
+        ends = torch.searchsorted(number, steps, right=True) - 1  # (B, num_steps)
+        window = torch.arange(len(number), device=number.device)[:, None]
+        states = [inputs.new_zeros(len(inputs), len(self.cells), self.state_width)]
+        for basket in take(inputs, window, ends).unbind(dim=1):
+            states.append(self._step(basket, states[-1]))
+        return torch.stack(states, dim=1).flatten(2)
+
+    def _step(self, inputs: Tensor, before: Tensor) -> Tensor:
+        """Inputs ``(rows, D + 1)`` and states ``(rows, layers, S)`` to the states after them."""
+        after = []
+        for cell, state in zip(self.cells, before.unbind(dim=1), strict=True):
+            after.append(_advance(cell, inputs, state))
+            inputs = after[-1][:, : self.width]
+        return torch.stack(after, dim=1)
+
+
+def _advance(cell: nn.Module, inputs: Tensor, state: Tensor) -> Tensor:
+    """One step of one cell; an LSTM's state is its output and its memory side by side."""
+    if isinstance(cell, nn.LSTMCell):
+        output, memory = state.chunk(2, dim=1)
+        return torch.cat(cell(inputs, (output, memory)), dim=1)
+    following: Tensor = cell(inputs, state)
+    return following

@@ -1,0 +1,46 @@
+"""The requests of a batch beside the window that each reads, so that a window's events need not be copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.models.packing import collect, spread
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Every window has a row of ``R`` slots, as many as the window with most requests needs.
+
+    Args:
+        place: ``(N,)`` int64, the slot of each request in the flattened ``(B * R)``.
+        num_windows: ``B``.
+        num_slots: ``R``.
+    """
+
+    place: Tensor
+    num_windows: int
+    num_slots: int
+
+    @staticmethod
+    def of(batch: SequenceBatch) -> Slots:
+        """Requests may stand in any order."""
+        window, num_windows = batch.request_window, len(batch.item_ids)
+        counts = torch.bincount(window, minlength=num_windows)
+        num_slots = int(counts.max())
+        order = window.argsort(stable=True)
+        first = (counts.cumsum(0) - counts).index_select(0, window.index_select(0, order))
+        slot = torch.empty_like(window).index_copy_(0, order, torch.arange(len(window), device=window.device) - first)
+        return Slots(window * num_slots + slot, num_windows, num_slots)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """``(N, ...)`` to ``(B, R, ...)``, zero in empty slots."""
+        filled = spread(values, self.place, self.num_windows * self.num_slots)
+        return filled.view(self.num_windows, self.num_slots, *values.shape[1:])
+
+    def collect(self, values: Tensor) -> Tensor:
+        """``(B, R, ...)`` to ``(N, ...)``."""
+        return collect(values.flatten(0, 1), self.place)

@@ -1,0 +1,106 @@
+"""A Transformer that sees the real time between events, from each event to the request, and the calendar of both."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.temporal.baskets import Baskets
+from seasonrec.models.temporal.intervals import NUM_BUCKETS, buckets
+from seasonrec.models.temporal.moments import Moments
+from seasonrec.models.temporal.slots import Slots
+from seasonrec.models.temporal.time_attention import TimeAttentionBlock
+
+
+class TransformerTime(nn.Module):
+    """Adds what attention over the events says to a request at its own time.
+
+    First events read the events of earlier baskets, with a bias for every interval between two; then each request
+    reads the events before it, with a bias for every interval up to its own time. Weekday and time of year stand beside
+    the vectors of both, as positions that recur. Events of a basket do not read each other, and nothing depends on
+    their order. The output projection starts at zero, so that the module starts as the identity.
+
+    Args:
+        num_layers: Blocks among the events; one more reads them for the requests.
+        num_heads: Attention heads; divides ``D``.
+        num_harmonics: Sine-cosine pairs of the year.
+        dropout: After each sub-layer.
+
+    Shape:
+        - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide the width, or a number is too small.
+
+    References:
+        Li et al., Time Interval Aware Self-Attention for Sequential Recommendation, WSDM 2020 (TiSASRec). Zhai et al.,
+        Actions Speak Louder than Words, ICML 2024 (a bias by bucketed log interval). Departures from TiSASRec:
+        intervals are real seconds on a log scale, not multiples of a user's shortest one; they bias the weights of a
+        head instead of adding vectors to keys and values, which would take memory ``(B, T, T, D)``; the request takes
+        part with its own time; positions are those of the calendar, as the backbone has read the order.
+    """
+
+    changes_hidden = True
+
+    def __init__(
+        self, num_layers: int = 1, num_heads: int = 2, num_harmonics: int = 2, dropout: float = 0.3, *, facts: Facts
+    ) -> None:
+        super().__init__()
+        width = facts.embedding_dim
+        if num_layers < 1:
+            raise ValueError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
+        if num_heads < 1 or width % num_heads:
+            raise ValueError(
+                f"temporal.num_heads must divide embedding_dim={width}, got {num_heads}; "
+                f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
+            )
+        self.moments = Moments(facts.spec, num_harmonics)
+        self.calendar = nn.Linear(self.moments.num_features, width, bias=False)
+        self.blocks = nn.ModuleList(TimeAttentionBlock(width, num_heads, dropout) for _ in range(num_layers))
+        self.reading = TimeAttentionBlock(width, num_heads, dropout)
+        self.since_last = nn.Embedding(NUM_BUCKETS, width)
+        nn.init.normal_(self.since_last.weight, std=0.02)
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        baskets = Baskets.of(batch)
+        has_time = baskets.number > 0  # (B, T + 1): all but the start
+        calendar = self.calendar(self.moments(baskets.times_s)) * has_time[..., None]  # (B, T + 1, D)
+        events = self._events(hidden, calendar, baskets, has_time)
+        answer = self._requests(events, calendar, baskets, batch)
+        return SequenceReading(at_requests(hidden, batch) + self.out(self.norm(answer)))
+
+    def _events(self, events: Tensor, calendar: Tensor, baskets: Baskets, has_time: Tensor) -> Tensor:
+        """``(B, T + 1, D)`` to the same: each has read itself and the baskets before its own."""
+        intervals_s = baskets.times_s[:, :, None] - baskets.times_s[:, None, :]
+        bucket = buckets(intervals_s, has_time[:, None, :])  # (B, T + 1, T + 1)
+        itself = torch.eye(events.shape[1], dtype=torch.bool, device=events.device)
+        may_read = (baskets.number[:, None, :] < baskets.number[:, :, None]) | itself
+        for module in self.blocks:
+            block = cast(TimeAttentionBlock, module)
+            dated = block.norm(events) + calendar
+            events = block.after(events, block.attend(block.query(dated), dated, bucket, may_read))
+        return events
+
+    def _requests(self, events: Tensor, calendar: Tensor, baskets: Baskets, batch: SequenceBatch) -> Tensor:
+        """``(N, D)``: what each request makes of the events ``(B, T + 1, D)`` before it."""
+        slots = Slots.of(batch)
+        position = slots.spread(batch.request_position)[..., None]  # (B, R, 1); an empty slot reads the start vector
+        places = torch.arange(events.shape[1], device=events.device)
+        intervals_s = slots.spread(batch.request_time_s)[..., None] - baskets.times_s[:, None]
+        bucket = buckets(intervals_s, places > 0)  # (B, R, T + 1)
+        since_last = slots.collect(bucket.gather(2, position)).squeeze(1)  # (N,)
+        asking = at_requests(events, batch) + self.since_last(since_last)
+        dated = self.reading.norm(asking) + self.calendar(self.moments(batch.request_time_s))
+        queries = slots.spread(self.reading.query(dated))
+        mixed = self.reading.attend(queries, self.reading.norm(events) + calendar, bucket, places <= position)
+        answer: Tensor = self.reading.after(asking, slots.collect(mixed))
+        return answer

@@ -1,0 +1,110 @@
+"""A latent state of the user after each basket, inferred by a variational autoencoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.facts import Facts
+from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
+
+
+class VAETemporal(nn.Module):
+    """Adds what a Gaussian latent state says, inferred by a GRU over the baskets before the request.
+
+    Training draws the state, so that only what is worth its cost in nats gets through: the divergence from the prior is
+    a penalty. Outside training the mean is taken, and there is neither draw nor penalty. The output projection starts
+    at zero, so that the module starts as the identity.
+
+    Args:
+        latent_dim: Width ``Z`` of the state.
+        beta: Weight of the divergence, a mean over requests. The loss is a mean over target events; so one divided by
+            the events of a basket would make their sum the negative evidence bound. The default is a fifth of that for
+            baskets of ten, as in Liang et al.
+        prior: ``standard``: the standard normal. ``learned``: a Gaussian that the GRU's state before the last basket
+            and the time until it give, so that what was to be expected of a basket costs nothing.
+
+    Shape:
+        - hidden: ``(B, T + 1, D)``; query: ``(N, D)``; penalties: ``kl`` in training.
+
+    Raises:
+        ValueError: If the state has no width, ``beta`` is below zero, or there is no such prior.
+
+    References:
+        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018 (the weight ``beta``). Sachdeva et
+        al., Sequential Variational Autoencoders for Collaborative Filtering, WSDM 2019 (a GRU gives a state for every
+        step). Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior).
+        Departures: a step is a basket; the query keeps the backbone's reading beside the state instead of being decoded
+        from it alone; ``beta`` is not annealed.
+    """
+
+    changes_hidden = True
+
+    def __init__(
+        self,
+        latent_dim: int = 32,
+        beta: float = 0.02,
+        prior: Literal["standard", "learned"] = "standard",
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
+        if not beta >= 0:
+            raise ValueError(f"temporal.beta must be at least 0, got {beta}; a negative one would pay for divergence.")
+        if prior not in ("standard", "learned"):
+            raise ValueError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
+        width = facts.embedding_dim
+        self.beta = beta
+        self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers=1)
+        self.posterior = Gaussian(width, width, latent_dim)
+        self.prior = Gaussian(width + 1, width, latent_dim) if prior == "learned" else None
+        self.out = nn.Linear(latent_dim, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        states = self.recurrence(hidden, batch)
+        mean, log_variance = self.posterior(states.after)
+        state = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
+        query = at_requests(hidden, batch) + self.out(state)
+        if not self.training:
+            return SequenceReading(query)
+        expected = self._expected(states, mean)
+        return SequenceReading(query, {"kl": self.beta * gaussian_kl((mean, log_variance), expected).mean()})
+
+    def _expected(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance ``(N, Z)`` of the prior."""
+        if self.prior is None:
+            return torch.zeros_like(mean), torch.zeros_like(mean)
+        expected: tuple[Tensor, Tensor] = self.prior(torch.cat([states.before, states.gap], dim=1))
+        return expected
+
+
+class Gaussian(nn.Module):
+    """A small network that gives the mean and the log variance of independent normals.
+
+    Shape:
+        - inputs: ``(N, num_inputs)``; output: two of ``(N, num_outputs)``, float32 also under autocast.
+    """
+
+    def __init__(self, num_inputs: int, width: int, num_outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(num_inputs, width), nn.Tanh(), nn.Linear(width, 2 * num_outputs))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.layers(inputs).float().chunk(2, dim=-1)
+        return mean, log_variance
+
+
+def gaussian_kl(of: tuple[Tensor, Tensor], to: tuple[Tensor, Tensor]) -> Tensor:
+    """The divergence ``KL(of || to)`` in nats, ``(N,)``, of independent normals given as mean and log variance."""
+    (mean, log_variance), (other, other_log_variance) = of, to
+    distance = (mean - other).square() * (-other_log_variance).exp()
+    ratio = log_variance - other_log_variance
+    return 0.5 * (ratio.exp() + distance - 1 - ratio).sum(dim=-1)

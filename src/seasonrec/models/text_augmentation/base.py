@@ -1,0 +1,143 @@
+"""What an augmentation of item texts gives, and the rules that all of them keep."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from seasonrec.data.cache import content_key
+from seasonrec.data.facts import Facts
+from seasonrec.models.augmentation.base import check_share
+from seasonrec.models.text import TextReader, weights_identity
+
+Variants = tuple[tuple[str, ...], ...]
+"""``R`` lists of ``V`` texts."""
+
+
+@dataclass(frozen=True)
+class TextVariants:
+    """Other ways to say what the items are.
+
+    Args:
+        texts: ``R`` lists of ``V`` texts, in item order; a text that could not be said in another way stands as it is.
+        changed_share: Share of the ``V`` items of which a variant differs from the text in more than case and spacing.
+    """
+
+    texts: Variants
+    changed_share: float
+
+
+class TextAugmentation(Protocol):
+    """Says item texts in other words; the item encoder reads one of them at random in training, the text itself else.
+
+    Built with its options, then ``*, facts: Facts``. Everything it does follows from its options and the texts.
+    """
+
+    def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
+        """The variants, computed once and kept on disk; ``progress`` is told how many texts changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """Makes variants once, keeps those that mean much the same, and stores them by content.
+
+    Args:
+        name: Option of the slot, for messages.
+        num_variants: Variants ``R`` of each text.
+        min_cosine: A variant whose vector is farther from its text's than this is given up.
+        reader: Language model of those vectors.
+        facts: Facts of the data.
+
+    Raises:
+        ValueError: If the data has no text, or a number lies outside its range.
+    """
+
+    name: str
+    num_variants: int
+    min_cosine: float
+    reader: str
+    facts: Facts
+
+    def __post_init__(self) -> None:
+        owner = f"text_augmentation={self.name}"
+        if self.num_variants < 1:
+            raise ValueError(f"{owner}: num_variants must be at least 1, got {self.num_variants}; try 2.")
+        check_share(owner, "min_cosine", self.min_cosine, "0.8 keeps what means much the same")
+        if not self.facts.spec.has_text:
+            raise ValueError(
+                f"{owner} needs item texts, and this data has none; give the data a text column, or choose "
+                "text_augmentation=none."
+            )
+
+    def __call__(
+        self,
+        made_from: dict[str, object],
+        rewrite: Callable[[Sequence[str]], Sequence[Sequence[str]]],
+        progress: Callable[[str], None],
+    ) -> TextVariants:
+        """The variants of the items' texts.
+
+        Args:
+            made_from: What decides the result besides the texts, JSON-serialisable.
+            rewrite: From ``n`` distinct texts to ``R`` lists of ``n``; called where nothing is kept.
+            progress: Told how many texts changed.
+        """
+        texts = list(dict.fromkeys(self.facts.item_texts))
+        own = {"min_cosine": self.min_cosine, "reader": weights_identity(self.reader), "variants": self.num_variants}
+        key = content_key({"name": self.name, "texts": texts, **own, **made_from})
+        path = self.facts.cache_dir / "text_variants" / f"{key}.json"
+        made = _read(path, self.num_variants, len(texts))
+        if made is None:
+            made = [self._kept(texts, variant) for variant in rewrite(texts)]
+            _write(path, made)
+        return self._told(texts, made, progress)
+
+    def _kept(self, texts: list[str], variant: Sequence[str]) -> list[str]:
+        """The variant, with the text itself where they differ in case alone or in meaning too much."""
+        read = TextReader(self.reader, self.facts.cache_dir)
+        cosine = (read(texts) * read(variant)).sum(1).tolist()
+        return [
+            new if cosine[row] >= self.min_cosine and plain(new) != plain(old) else old
+            for row, (old, new) in enumerate(zip(texts, variant, strict=True))
+        ]
+
+    def _told(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
+        said = [dict(zip(texts, variant, strict=True)) for variant in made]
+        changed = {text for text in texts if any(variant[text] != text for variant in said)}
+        share = sum(text in changed for text in self.facts.item_texts) / len(self.facts.item_texts)
+        count = f"{self.num_variants} variant{'s' * (self.num_variants > 1)}"
+        progress(
+            f"text_augmentation={self.name}: {share:.1%} of {len(self.facts.item_texts):,} item texts changed, "
+            f"{count} each"
+        )
+        return TextVariants(tuple(tuple(v[text] for text in self.facts.item_texts) for v in said), share)
+
+
+def plain(text: str) -> str:
+    """The words of a text without case, punctuation and spacing."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _read(path: Path, num_variants: int, num_texts: int) -> list[list[str]] | None:
+    """The kept variants, or None where there are none that can be trusted."""
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        whole = len(made) == num_variants and all(len(variant) == num_texts for variant in made)
+    except (OSError, ValueError, TypeError):
+        return None
+    return made if whole else None
+
+
+def _write(path: Path, made: list[list[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(made, file, ensure_ascii=False)
+    Path(temporary).replace(path)

@@ -1,0 +1,18 @@
+"""Texts as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seasonrec.data.facts import Facts
+from seasonrec.models.text_augmentation.base import TextVariants
+
+
+class NoTextAugmentation:
+    """Gives no variants and says nothing."""
+
+    def __init__(self, *, facts: Facts) -> None:
+        pass
+
+    def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
+        return TextVariants((), 0.0)

@@ -1,0 +1,149 @@
+"""Item texts with synonyms in place of some words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from seasonrec.data.cache import file_sha256
+from seasonrec.data.facts import Facts
+from seasonrec.models.augmentation.base import check_share
+from seasonrec.models.text import TextReader
+from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
+from seasonrec.models.text_augmentation.wordnet import PartOfSpeech, WordNet
+
+VERSION = 1
+"""Raised when the way in which words are found and replaced changes."""
+
+DEBIAN_FOLDER = "/usr/share/wordnet"
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_MAX_WORDS = 3
+
+
+class SynonymTexts:
+    """Puts WordNet's synonyms in place of words and set phrases; case and number follow the word that goes.
+
+    WordNet knows the most frequent sense of a word and not the one that is meant, so that a language model judges
+    twice: a synonym is taken up if it lies near the word, a finished text if it lies near the original.
+
+    Args:
+        num_variants: Variants of each text.
+        rate: Chance of each word that has synonyms; one at least is replaced in a text that has any.
+        min_cosine: Least cosine between the vectors of word and synonym, and of text and variant.
+        max_senses: Senses of a word to look at, the most frequent first.
+        parts_of_speech: Where to look.
+        reader: Language model that judges, see :func:`~seasonrec.models.pretrained.resolve`.
+        folder: Where WordNet's ``index.*`` and ``data.*`` lie; Debian's package ``wordnet-base`` puts them there.
+        seed: Seed of the choice.
+
+    Raises:
+        ValueError: If WordNet is not there, the data has no text, or a number lies outside its range.
+
+    References:
+        Wei and Zou, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification Tasks,
+        EMNLP-IJCNLP 2019, synonym replacement; the judgement by a language model is ours.
+    """
+
+    def __init__(
+        self,
+        num_variants: int = 2,
+        rate: float = 0.3,
+        min_cosine: float = 0.6,
+        max_senses: int = 1,
+        parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adj"),
+        reader: str = "minilm",
+        folder: str = DEBIAN_FOLDER,
+        seed: int = 0,
+        *,
+        facts: Facts,
+    ) -> None:
+        owner = "text_augmentation=synonym"
+        self.rewriting = Rewriting("synonym", num_variants, min_cosine, reader, facts)
+        self.rate = check_share(owner, "rate", rate, "0 replaces one word of each text")
+        if max_senses < 1 or not parts_of_speech:
+            raise ValueError(
+                f"{owner}: max_senses must be at least 1 and parts_of_speech not empty, got {max_senses} and "
+                f"{parts_of_speech}; try 1 and [noun, adj]."
+            )
+        self.max_senses, self.seed = max_senses, seed
+        self.wordnet = WordNet(Path(folder).expanduser(), parts_of_speech)
+        self._synonyms = cache(lambda phrase: self.wordnet.synonyms(phrase, max_senses))
+
+    def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
+        files = {name: file_sha256(self.wordnet.folder / name) for name in self.wordnet.files}
+        options = {"version": VERSION, "rate": self.rate, "max_senses": self.max_senses, "seed": self.seed}
+        return self.rewriting({**options, "files": files}, self._rewrite, progress)
+
+    def _rewrite(self, texts: Sequence[str]) -> list[list[str]]:
+        spans = [phrases(text, self._synonyms) for text in texts]
+        near = self._near({text[a:b].lower() for text, found in zip(texts, spans, strict=True) for a, b in found})
+        draw = np.random.default_rng(self.seed)
+        return [
+            [self._say(text, [s for s in found if near[text[s[0] : s[1]].lower()]], near, draw) for text, found in rows]
+            for rows in [list(zip(texts, spans, strict=True))] * self.rewriting.num_variants
+        ]
+
+    def _near(self, words: set[str]) -> dict[str, list[str]]:
+        """The synonyms of each phrase that the language model finds near to it."""
+        pairs = [(phrase, other) for phrase in sorted(words) for other in self._synonyms(phrase)]
+        near: dict[str, list[str]] = {phrase: [] for phrase in words}
+        if pairs:
+            read = TextReader(self.rewriting.reader, self.rewriting.facts.cache_dir)
+            said = list(dict.fromkeys(word for pair in pairs for word in pair))
+            row = {word: number for number, word in enumerate(said)}
+            vectors = read(said)
+            first, second = (vectors[[row[pair[side]] for pair in pairs]] for side in (0, 1))
+            for (phrase, other), cosine in zip(pairs, (first * second).sum(1).tolist(), strict=True):
+                if cosine >= self.rewriting.min_cosine:
+                    near[phrase].append(other)
+        return near
+
+    def _say(
+        self, text: str, spans: list[tuple[int, int]], near: dict[str, list[str]], draw: np.random.Generator
+    ) -> str:
+        """The text with synonyms in some of its spans."""
+        if not spans:
+            return text
+        chosen = draw.random(len(spans)) < self.rate
+        chosen[draw.integers(len(spans))] = True
+        pieces, end = [], 0
+        for (start, stop), taken in zip(spans, chosen, strict=True):
+            if taken:
+                others = near[text[start:stop].lower()]
+                pieces += [text[end:start], in_case_of(text[start:stop], others[draw.integers(len(others))])]
+                end = stop
+        return "".join([*pieces, text[end:]])
+
+
+def phrases(text: str, synonyms: Callable[[str], list[str]]) -> list[tuple[int, int]]:
+    """Where the words and set phrases stand that have synonyms, the longest first from the left, none within another.
+
+    Args:
+        text: Any text.
+        synonyms: Gives the synonyms of a phrase in lower case.
+    """
+    words = [match.span() for match in _WORD.finditer(text)]
+    found, place = [], 0
+    while place < len(words):
+        for count in range(min(_MAX_WORDS, len(words) - place), 0, -1):
+            run = words[place : place + count]
+            start, stop = run[0][0], run[-1][1]
+            together = all(text[a[1] : b[0]] == " " for a, b in pairwise(run))
+            if together and synonyms(text[start:stop].lower()):
+                found.append((start, stop))
+                place += count - 1
+                break
+        place += 1
+    return found
+
+
+def in_case_of(word: str, other: str) -> str:
+    """``other`` in capitals, with a capital, or as it is, as ``word`` is written."""
+    if word.isupper():
+        return other.upper()
+    return other[:1].upper() + other[1:] if word[:1].isupper() else other

@@ -1,0 +1,94 @@
+"""What a row cost: time, memory and weights, as its runs recorded them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a row cost, as far as its runs recorded it; the mean over seeds.
+
+    Args:
+        seconds: Wall time by stage.
+        parameters: Trained weights.
+        peak_mib: Peak memory of the process, MiB.
+        all_parameters: Weights, trained or not.
+        checkpoint_bytes: Size of the file of weights.
+        step_ms: Median milliseconds of a training step: forward, backward and update, without the loading.
+    """
+
+    seconds: dict[str, float]
+    parameters: int | None
+    peak_mib: float | None
+    all_parameters: int | None = None
+    checkpoint_bytes: float | None = None
+    step_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class CostColumn:
+    """A column of a table.
+
+    Args:
+        title: Its head.
+        show: A cost in the column's unit; nothing where it was not recorded.
+    """
+
+    title: str
+    show: Callable[[Cost], str]
+
+
+def _shown(value: float | None, form: str, scale: float = 1.0) -> str:
+    return "" if value is None else format(value * scale, form)
+
+
+def _share(cost: Cost) -> str:
+    if cost.parameters is None or not cost.all_parameters:
+        return ""
+    return f"{100 * cost.parameters / cost.all_parameters:.1f}"
+
+
+def _thousands(count: int | None) -> str:
+    if count is None:
+        return ""
+    return f"{count / 1e6:.2f}M" if count >= 1_000_000 else f"{count / 1e3:.0f}k"
+
+
+COLUMNS = {
+    "minutes": CostColumn("minutes", lambda cost: _shown(sum(cost.seconds.values()) or None, ".1f", 1 / 60)),
+    "weights": CostColumn("weights", lambda cost: _thousands(cost.parameters)),
+    "trained_share": CostColumn("trained %", _share),
+    "checkpoint": CostColumn("file MB", lambda cost: _shown(cost.checkpoint_bytes, ".2f", 1e-6)),
+    "memory": CostColumn("memory MiB", lambda cost: _shown(cost.peak_mib, ",.0f")),
+    "step": CostColumn("ms a step", lambda cost: _shown(cost.step_ms, ".0f")),
+}
+"""Columns by the name that a study gives them."""
+
+
+def read_cost(folders: Sequence[Path]) -> Cost | None:
+    """The cost of a row from its run folders, one a seed; None where nothing was recorded."""
+    records = [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
+    if not records:
+        return None
+    stages: dict[str, list[float]] = {}
+    for record in records:
+        for stage, seconds in record.get("stages_s", {}).items():
+            stages.setdefault(stage, []).append(float(seconds))
+    return Cost(
+        seconds={stage: sum(values) / len(values) for stage, values in stages.items()},
+        parameters=records[0].get("trained_parameters"),
+        peak_mib=_mean(records, "peak_memory_mib"),
+        all_parameters=records[0].get("parameters"),
+        checkpoint_bytes=_mean(records, "checkpoint_bytes"),
+        step_ms=_mean(records, "step_ms"),
+    )
+
+
+def _mean(records: Sequence[dict[str, Any]], key: str) -> float | None:
+    values = [float(record[key]) for record in records if record.get(key) is not None]
+    return sum(values) / len(values) if values else None

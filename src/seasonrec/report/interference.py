@@ -1,0 +1,134 @@
+"""The figure of interference: how the gradients of the tasks lie to each other while they train together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from matplotlib.axes import Axes
+
+from seasonrec.report.style import (
+    COLOURS,
+    COLUMN_WIDTH_IN,
+    FAINT,
+    TEXT_WIDTH_IN,
+    figure,
+    looks,
+    quiet_grid,
+    save,
+    spoken,
+)
+
+FILE = "interference.csv"
+SCHEMA = {"epoch": pl.Int64, "step": pl.Int64, "task_a": pl.String, "task_b": pl.String, "cosine": pl.Float64}
+MOST_POINTS = 24
+"""Points of a line; measurements beyond are averaged."""
+MOST_COLUMNS = 3
+
+
+def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
+    """What the runs of a row measured, one line a run, step and pair; None where nothing was measured.
+
+    Args:
+        folders: Run folders, one a seed.
+
+    Returns:
+        ``run, epoch, step, task_a, task_b, cosine``.
+    """
+    found = [
+        pl.read_csv(folder / FILE, schema=SCHEMA).select(pl.lit(number).alias("run"), pl.all())
+        for number, folder in enumerate(folders)
+        if (folder / FILE).is_file()
+    ]
+    lines = pl.concat(found) if found else pl.DataFrame()
+    return lines if lines.height else None
+
+
+def interference_table(by_row: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """The mean cosine of each two tasks in each part of the training, over the runs of a row.
+
+    Args:
+        by_row: From :func:`read_interference`, by row.
+
+    Returns:
+        ``row, task_a, task_b, step`` (the first of the part), ``cosine, low, high`` (the least and the largest that was
+        measured), ``conflicts`` (the share of measurements below 0), ``n`` measurements.
+    """
+    return pl.concat([_parts(lines).select(pl.lit(name).alias("row"), pl.all()) for name, lines in by_row.items()])
+
+
+def interference_figure(stem: Path, table: pl.DataFrame) -> list[Path]:
+    """Draws one panel a row and one line a pair of tasks; below zero the tasks undo each other's steps.
+
+    Of more pairs than can be told apart, it shows those with the lowest mean cosine.
+
+    Args:
+        stem: Path without ending.
+        table: From :func:`interference_table`, not empty.
+
+    Returns:
+        The files written.
+    """
+    rows = table["row"].unique(maintain_order=True).to_list()
+    pairs = _shown(table)
+    look = looks([_told(pair) for pair in pairs])
+    columns = min(MOST_COLUMNS, len(rows))
+    lines = -(-len(rows) // columns)
+    width = COLUMN_WIDTH_IN if columns == 1 else TEXT_WIDTH_IN
+    with figure(width, 0.5 + 1.6 * lines + 0.12 * len(pairs)) as made:
+        panels = made.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for panel, row in zip(panels, rows, strict=False):
+            _panel(panel, table.filter(pl.col("row") == row), pairs, look)
+            panel.set_title(spoken(row))
+        for place, panel in enumerate(panels):
+            panel.set_visible(place < len(rows))
+            panel.tick_params(labelbottom=place + columns >= len(rows))  # nothing stands below it
+        made.supxlabel("step of the optimiser", fontsize=7)
+        made.supylabel("cosine of the tasks' gradients", fontsize=7)
+        entries = panels[0].get_legend_handles_labels()
+        made.legend(*entries, loc="outside upper center", ncols=2 if columns > 1 else 1, frameon=False)
+        return save(made, stem)
+
+
+def _parts(lines: pl.DataFrame) -> pl.DataFrame:
+    steps = int(lines["step"].max()) + 1  # type: ignore[arg-type]  # not empty
+    part = pl.col("step") * MOST_POINTS // steps
+    grouped = lines.with_columns(part=part).group_by("task_a", "task_b", "part", maintain_order=True)
+    return (
+        grouped.agg(
+            step=pl.col("step").min(),
+            low=pl.col("cosine").min(),
+            high=pl.col("cosine").max(),
+            conflicts=(pl.col("cosine") < 0).mean(),
+            n=pl.len(),
+            cosine=pl.col("cosine").mean(),
+        )
+        .sort("task_a", "task_b", "step", maintain_order=True)
+        .select("task_a", "task_b", "step", "cosine", "low", "high", "conflicts", pl.col("n").cast(pl.Int64))
+    )
+
+
+def _shown(table: pl.DataFrame) -> list[tuple[str, str]]:
+    """The pairs of the figure, in the table's order."""
+    means = table.group_by("task_a", "task_b", maintain_order=True).agg(pl.col("cosine").mean())
+    lowest = pl.col("cosine").rank("ordinal") <= len(COLOURS)
+    return [(line[0], line[1]) for line in means.filter(lowest).iter_rows()]
+
+
+def _panel(
+    panel: Axes, table: pl.DataFrame, pairs: Sequence[tuple[str, str]], look: dict[str, dict[str, object]]
+) -> None:
+    quiet_grid(panel, "y")
+    panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
+    for pair in pairs:
+        line = table.filter(pl.col("task_a") == pair[0], pl.col("task_b") == pair[1])
+        name = _told(pair)
+        panel.fill_between(
+            line["step"], line["low"], line["high"], color=str(look[name]["color"]), alpha=0.12, linewidth=0
+        )
+        panel.plot(line["step"], line["cosine"], label=name, linewidth=1.3, markersize=2.6, **look[name])  # type: ignore[arg-type]
+
+
+def _told(pair: tuple[str, str]) -> str:
+    return " and ".join(spoken(name) for name in pair)

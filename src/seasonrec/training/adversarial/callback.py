@@ -1,0 +1,100 @@
+"""The callback that runs a method of adversarial training."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.adversarial.base import Generators, Method
+from seasonrec.training.adversarial.passes import BatchPasses
+from seasonrec.training.adversarial.random_numbers import RandomNumbers
+from seasonrec.training.adversarial.shifts import PerturbationError, Watch
+from seasonrec.training.adversarial.targets import changed, check_target
+
+if TYPE_CHECKING:  # it imports what balances tasks, which knows this callback
+    from seasonrec.training.module import RecommenderModule
+
+
+class AdversarialCallback(L.Callback):
+    """Adds a method's gradients to those of every batch, before they are clipped.
+
+    The passes run in ``on_after_backward``, which comes once a batch: where batches are gathered into a step, only
+    there is each at hand. A method's own draws come from a seed that is drawn once a batch, and the run goes on with
+    the random numbers that follow it, whatever the method did: all of them are in the run's checkpoints.
+
+    Args:
+        method: How perturbations are found and trained on.
+        model: The recommender, or that of the main domain.
+
+    Raises:
+        ValueError: If the model has not the method's target.
+    """
+
+    def __init__(self, method: Method, model: SeasonalRecommender) -> None:
+        check_target(model, method.target)
+        self.method = method
+        self._hooks = ExitStack()
+        self._watch = Watch(method.reads_gradient)
+        self._batch: tuple[SequenceBatch, int, RandomNumbers] | None = None
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: RecommenderModule) -> None:
+        for model in pl_module.recommenders().values():
+            check_target(model, self.method.target)
+        if isinstance(trainer.strategy, ModelParallelStrategy):
+            raise ValueError(
+                "adversarial training needs a strategy that keeps the whole model in each process, got "
+                "trainer.strategy=fsdp; choose trainer.strategy=ddp, or adversarial=none."
+            )
+        if any(part._compiled_call_impl is not None for part in pl_module.modules()):
+            raise ValueError(
+                "adversarial training changes what the model reads from pass to pass, which a compiled model does not "
+                "see; set trainer.compile=false, or adversarial=none."
+            )
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: RecommenderModule, batch: SequenceBatch, batch_idx: int
+    ) -> None:
+        self._hooks.close()
+        self._batch = batch, batch_idx, RandomNumbers.now()
+        self._watch = Watch(self.method.reads_gradient)
+        self._hooks.enter_context(changed(pl_module.model_of(batch), self.method.target, self._watch))
+
+    def on_after_backward(self, trainer: L.Trainer, pl_module: RecommenderModule) -> None:
+        self._hooks.close()
+        if self._batch is None:
+            raise PerturbationError("an adversarial pass needs the batch of the clean one, got none before it.")
+        batch, batch_idx, before = self._batch
+        met = self._watch.met
+        if not met:
+            raise PerturbationError(
+                f"adversarial.target={self.method.target} must be met in every training step, got a step that computed "
+                "none; choose another target."
+            )
+        generators = Generators(int(torch.randint(2**62, ())) if self.method.draws else None)
+        with RandomNumbers.kept():
+            passes = BatchPasses(trainer, pl_module, self.method, batch, batch_idx, before)
+            self.method.train(passes, met, passes.predict, generators)
+        self._forget()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._forget()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self._forget()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """Leaves no hook, and no tensor of the batch."""
+        self._hooks.close()
+        self._batch = None
+        self._watch = Watch(self.method.reads_gradient)

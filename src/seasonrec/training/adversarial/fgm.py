@@ -1,0 +1,57 @@
+"""Fast gradient method: one full step along the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lightning as L
+from torch import Tensor
+
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
+from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.perturbation import unit
+from seasonrec.training.adversarial.shifts import Met
+from seasonrec.training.adversarial.targets import Target
+
+
+@dataclass(frozen=True)
+class FGM:
+    """Trains on ``L(x) + weight * L(x + size * g / |g|)``, with ``g`` the gradient of the clean loss ``L(x)``.
+
+    The gradient is that of the clean pass, which the training step has taken already: one more pass a batch.
+
+    Args:
+        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        size: Norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
+            :mod:`~seasonrec.training.adversarial.perturbation`.
+        weight: Of the perturbed loss beside the clean one.
+
+    Raises:
+        ValueError: If a number is not above 0.
+
+    References:
+        Miyato et al., Adversarial Training Methods for Semi-Supervised Text Classification, ICLR 2017, equation 6; He
+        et al., Adversarial Personalized Ranking for Recommendation, SIGIR 2018 (embeddings row by row). Departure: the
+        size is relative.
+    """
+
+    target: Target = "items"
+    size: float = 0.1
+    weight: float = 1.0
+
+    reads_gradient = True
+    draws = False
+
+    def __post_init__(self) -> None:
+        check_above_zero(size=self.size, weight=self.weight)
+
+    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
+        return [AdversarialCallback(self, model)]
+
+    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
+        deltas: list[Tensor | None] = [
+            None if one.gradient is None else self.size * one.radius * unit(one.gradient) for one in met
+        ]
+        passes.train(deltas, self.weight)

@@ -1,0 +1,138 @@
+"""The passes over a batch that a method of adversarial training asks for, as Lightning would run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.training.adversarial.base import Loss, Method
+from seasonrec.training.adversarial.random_numbers import RandomNumbers
+from seasonrec.training.adversarial.shifts import Deltas, Met, PerturbationError, Shift, Watch
+from seasonrec.training.adversarial.targets import changed
+
+if TYPE_CHECKING:  # it imports what balances tasks, which knows the callback of these passes
+    from seasonrec.training.module import RecommenderModule
+
+
+class BatchPasses:
+    """:class:`~seasonrec.training.adversarial.base.Passes` over one batch.
+
+    A pass that trains goes through the trainer's strategy: on the bare module the processes of a run would not share
+    its gradients, and drift apart. One that only asks for the perturbation's gradient does not, because each process
+    perturbs a batch of its own.
+
+    Args:
+        trainer: Gives precision, strategy and the number of batches that are gathered into a step.
+        module: Whose training step is run.
+        method: Whose target is perturbed.
+        batch: The batch.
+        batch_idx: Its number in the epoch.
+        random: Where the random numbers stood before its clean pass.
+    """
+
+    def __init__(
+        self,
+        trainer: L.Trainer,
+        module: RecommenderModule,
+        method: Method,
+        batch: SequenceBatch,
+        batch_idx: int,
+        random: RandomNumbers,
+    ) -> None:
+        self.trainer = trainer
+        self.module = module
+        self.model = module.model_of(batch)
+        self.method = method
+        self.batch = batch
+        self.batch_idx = batch_idx
+        self.random = random
+
+    def predict(self) -> Tensor:
+        """``(N, C)`` logits of the batch, ``-inf`` where an item is no candidate."""
+        return self.model.mask_unborn(self.model(self.batch).float(), self.batch)
+
+    def look(self, loss: Loss) -> tuple[Tensor, list[Met]]:
+        watch = Watch(keeps_gradient=False)
+        self.random.restore()
+        with torch.no_grad(), changed(self.model, self.method.target, watch), self._precision():
+            return loss(), watch.met
+
+    def gradients(self, deltas: Deltas, loss: Loss | None = None) -> Deltas:
+        leaves = _leaves(deltas)
+        with self._shifted(leaves), self._as(loss), self._precision():
+            found = self.module.training_step(self.batch, self.batch_idx)
+        return _gradients(self._scaled(found), leaves)
+
+    def train(self, deltas: Deltas, share: float, loss: Loss | None = None, wants_gradients: bool = False) -> Deltas:
+        leaves = _leaves(deltas) if wants_gradients else deltas
+        with self._shifted(leaves), self._as(loss):
+            found = self.trainer.strategy.training_step(self.batch, self.batch_idx)
+        scaled = self._scaled(found * (share / self.trainer.accumulate_grad_batches))
+        self._check(scaled)
+        scaled.backward()  # type: ignore[no-untyped-call]  # torch's
+        return [None if leaf is None else leaf.grad for leaf in leaves]
+
+    @contextmanager
+    def _shifted(self, deltas: Deltas) -> Iterator[None]:
+        shift = Shift(deltas, self.method.target, self.method.reads_gradient)
+        self.random.restore()
+        with changed(self.model, self.method.target, shift):
+            yield
+        shift.check_all_added()
+
+    @contextmanager
+    def _as(self, loss: Loss | None) -> Iterator[None]:
+        """Has the module's training step give the bare objective, or another loss, and log nothing.
+
+        Another loss stands in for the step itself, because a strategy calls a method of the module by its name.
+        """
+        own = self.module.__dict__
+        kept = {name: own[name] for name in ("training_step",) if name in own}
+        self.module.is_adversarial_pass = True
+        if loss is not None:
+            own["training_step"] = lambda batch, batch_idx: self._reaching_all(loss())
+        try:
+            yield
+        finally:
+            self.module.is_adversarial_pass = False
+            if loss is not None:
+                del own["training_step"]
+                own.update(kept)
+
+    def _reaching_all(self, loss: Tensor) -> Tensor:
+        """A loss with a gradient for every weight: processes wait for each other until all of them have come."""
+        if self.trainer.world_size == 1:
+            return loss
+        weights = [weight for weight in self.module.parameters() if weight.requires_grad]
+        return loss + 0.0 * torch.stack([weight.sum() for weight in weights]).sum()
+
+    def _precision(self) -> Any:
+        return self.trainer.precision_plugin.train_step_context()
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return loss if scaler is None else scaler.scale(loss)
+
+    def _check(self, loss: Tensor) -> None:
+        """A scaler leaves a step out whose gradients are not finite; nobody else would."""
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None and not torch.isfinite(loss):
+            raise PerturbationError(
+                f"the loss of an adversarial pass must be finite, got {loss.item()} at step {self.trainer.global_step} "
+                "although that of the clean pass was; lower adversarial.size."
+            )
+
+
+def _leaves(deltas: Deltas) -> list[Tensor | None]:
+    return [None if delta is None else delta.detach().requires_grad_() for delta in deltas]
+
+
+def _gradients(loss: Tensor, leaves: Deltas) -> Deltas:
+    asked = [leaf for leaf in leaves if leaf is not None]
+    found = iter(torch.autograd.grad(loss, asked, allow_unused=True) if asked else ())
+    return [None if leaf is None else next(found) for leaf in leaves]

@@ -1,0 +1,82 @@
+"""Projected gradient descent: several small steps along the gradient, within a ball."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
+from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.perturbation import ascend, random_start
+from seasonrec.training.adversarial.shifts import Deltas, Met
+from seasonrec.training.adversarial.targets import Target
+
+
+@dataclass(frozen=True)
+class PGD:
+    """Trains on ``L(x) + weight * L(x + d)``, with ``d`` found by ``num_steps`` steps within the ball of ``size``.
+
+    From the clean input the first gradient is that of the clean pass, so that ``num_steps`` passes follow a batch;
+    from a random start there is one more.
+
+    Args:
+        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        size: Largest norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
+            :mod:`~seasonrec.training.adversarial.perturbation`.
+        num_steps: Steps along the gradient.
+        step_size: Norm of a step, in the unit of ``size``.
+        random_start: Whether the first step starts from a random place in the ball, and not from the clean input.
+        weight: Of the perturbed loss beside the clean one.
+
+    Raises:
+        ValueError: If a number is not above 0.
+
+    References:
+        Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, section 2.1. Departures:
+        L2 balls of relative size, the clean loss stays, and there is no random start unless it is asked for.
+    """
+
+    target: Target = "items"
+    size: float = 0.1
+    num_steps: int = 3
+    step_size: float = 0.05
+    random_start: bool = False
+    weight: float = 1.0
+
+    @property
+    def reads_gradient(self) -> bool:
+        return not self.random_start
+
+    @property
+    def draws(self) -> bool:
+        return self.random_start
+
+    def __post_init__(self) -> None:
+        check_above_zero(size=self.size, num_steps=self.num_steps, step_size=self.step_size, weight=self.weight)
+
+    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
+        return [AdversarialCallback(self, model)]
+
+    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
+        deltas = [self._start(one, generators) for one in met]
+        gradients: Deltas = passes.gradients(deltas) if self.random_start else [one.gradient for one in met]
+        deltas = self._ascended(deltas, gradients, met)
+        for _ in range(self.num_steps - 1):
+            deltas = self._ascended(deltas, passes.gradients(deltas), met)
+        passes.train(deltas, self.weight)
+
+    def _start(self, one: Met, generators: Generators) -> Tensor:
+        if not self.random_start:
+            return torch.zeros(one.shape, device=one.device)
+        return random_start(one.shape, self.size * one.radius, one.is_padding, generators.on(one.device))
+
+    def _ascended(self, deltas: Sequence[Tensor], gradients: Deltas, met: Sequence[Met]) -> list[Tensor]:
+        return [
+            ascend(delta, gradient, self.step_size * one.radius, self.size * one.radius)
+            for delta, gradient, one in zip(deltas, gradients, met, strict=True)
+        ]

@@ -1,0 +1,82 @@
+"""Weights from how fast each task's loss has been falling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import lightning as L
+import torch
+from torch import Tensor, distributed
+
+from seasonrec.data.sharding import Shard
+from seasonrec.training.balancing.base import SeveralTasks
+
+
+class DynamicWeightAverage(SeveralTasks):
+    """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
+
+    A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs, so that a run of
+    fewer than three is the same as with ``fixed``. The means are those of all processes, and what is remembered is
+    saved with the weights of a checkpoint.
+
+    Args:
+        temperature: The higher, the more even the weights.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or there is one task alone.
+
+    References:
+        Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019, equation 7.
+    """
+
+    sums: Tensor
+    batches: Tensor
+    means: Tensor
+
+    def __init__(self, temperature: float = 2.0, *, tasks: tuple[str, ...]) -> None:
+        super().__init__(tasks=tasks)
+        if not temperature > 0:
+            raise ValueError(f"balancing.temperature must be above 0, got {temperature}; try 2.")
+        self.temperature = temperature
+        self.register_buffer("sums", torch.zeros(len(tasks), dtype=torch.float64))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("means", torch.zeros(2, len(tasks), dtype=torch.float64))  # of two epochs; 0: none
+
+    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        weights = self.current()
+        return {name: weights[name].to(loss) * loss for name, loss in losses.items()}
+
+    def observe(self, losses: Mapping[str, Tensor]) -> None:
+        found = torch.stack([losses[name].detach() for name in self.tasks]).double()
+        if Shard.current().world_size > 1:  # at once: a checkpoint within an epoch holds the sums of one process
+            distributed.all_reduce(found)
+        self.sums += found / Shard.current().world_size
+        self.batches += 1
+
+    def current(self) -> dict[str, Tensor]:
+        earlier, later = self.means
+        known = (earlier > 0) & (later > 0)
+        ratio = torch.where(known, later / torch.where(known, earlier, 1.0), 1.0)
+        weights = len(self.tasks) * torch.softmax(ratio / self.temperature, 0)
+        return dict(zip(self.tasks, weights, strict=True))
+
+    def callbacks(self) -> list[L.Callback]:
+        return [_EpochEnd(self)]
+
+    def end_epoch(self) -> None:
+        """Remembers the means of the epoch, and begins the next."""
+        told = self.sums / self.batches.clamp(min=1)
+        self.refuse_negative(dict(zip(self.tasks, told, strict=True)))
+        self.means.copy_(torch.stack([self.means[1], told]))
+        self.sums.zero_()
+        self.batches.zero_()
+
+
+class _EpochEnd(L.Callback):
+    """Tells the balancing that an epoch is over; Lightning calls it before those that save checkpoints."""
+
+    def __init__(self, balancing: DynamicWeightAverage) -> None:
+        self.balancing = balancing
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.balancing.end_epoch()

@@ -1,0 +1,49 @@
+"""Fixed weights of the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import lightning as L
+from torch import Tensor, nn
+
+
+class FixedBalancing(nn.Module):
+    """Every task's loss times a weight that the study states.
+
+    Args:
+        weights: Weight by task name, at or above 0; 1 for a task that is not named.
+
+    Raises:
+        ValueError: If a weight is negative or belongs to no task, or all are 0.
+    """
+
+    def __init__(self, weights: dict[str, float] | None = None, *, tasks: tuple[str, ...]) -> None:
+        super().__init__()
+        given = dict(weights or {})
+        for name, weight in given.items():
+            if name not in tasks:
+                raise ValueError(
+                    f"balancing.weights.{name} belongs to no recommendation task of this run, which has "
+                    f"{', '.join(tasks)}; switch it on with task=[...], or take its weight out."
+                )
+            if not weight >= 0:
+                raise ValueError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
+        self.weights = {name: float(given.get(name, 1.0)) for name in tasks}
+        if not sum(self.weights.values()) > 0:
+            raise ValueError(
+                f"balancing.weights must not sum to 0, got {self.weights}: nothing would be learnt; give at least one "
+                "task a weight above 0."
+            )
+
+    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: self.weights[name] * loss for name, loss in losses.items()}
+
+    def observe(self, losses: Mapping[str, Tensor]) -> None:
+        return
+
+    def current(self) -> dict[str, Tensor]:
+        return {}
+
+    def callbacks(self) -> list[L.Callback]:
+        return []

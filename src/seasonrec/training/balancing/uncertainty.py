@@ -1,0 +1,52 @@
+"""Weights from the noise that each task is found to have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.training.balancing.base import SeveralTasks
+
+
+class UncertaintyBalancing(SeveralTasks):
+    """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` for each task, learnt with the model from 0 (weight 1).
+
+    This is the paper's form for a classification (equation 10). Its form for a regression, ``exp(-s) L / 2 + s / 2``
+    (equation 7), is the same function up to a constant, with ``s`` moved by ``log 2``: both settle where a task's
+    weighed loss is 1/2. So one form serves every loss here, whichever it is, and all tasks begin with the weight that
+    ``fixed`` gives them. Losses must not be negative: no ``s_k`` would be small enough.
+
+    Args:
+        learning_rate_factor: How many times faster than the model's weights the log variances are learnt. They move by
+            about one learning rate a step, which takes a short run nowhere near where they settle.
+
+    Raises:
+        ValueError: If the factor is not above 0, or there is one task alone.
+
+    References:
+        Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
+        Semantics, CVPR 2018, equations 7 and 10.
+    """
+
+    def __init__(self, learning_rate_factor: float = 1.0, *, tasks: tuple[str, ...]) -> None:
+        super().__init__(tasks=tasks)
+        if not learning_rate_factor > 0:
+            raise ValueError(
+                f"balancing.learning_rate_factor must be above 0, got {learning_rate_factor}; 1 learns as fast as the "
+                "model does."
+            )
+        self.factor = learning_rate_factor
+        self.scaled = nn.Parameter(torch.zeros(len(tasks)))
+        """``s / factor``: an optimiser that takes steps of one size moves ``s`` by ``factor`` of them."""
+
+    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        pairs = zip(losses.items(), self.factor * self.scaled, strict=True)
+        return {name: (-variance).exp() * loss + variance / 2 for (name, loss), variance in pairs}
+
+    def observe(self, losses: Mapping[str, Tensor]) -> None:
+        self.refuse_negative(losses)
+
+    def current(self) -> dict[str, Tensor]:
+        return dict(zip(self.tasks, (-self.factor * self.scaled.detach()).exp(), strict=True))

@@ -1,0 +1,54 @@
+"""UPGrad: each task's gradient, turned until it harms no other task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from torch import Tensor
+
+from seasonrec.training.balancing.aggregation import Aggregation
+
+
+class UPGrad(Aggregation):
+    """Moves each task's gradient to the nearest vector that works against no task, and adds up.
+
+    Args:
+        tasks: Names of the recommendation tasks.
+
+    References:
+        Quinton and Rey, Jacobian Descent for Multi-Objective Optimization, arXiv 2406.16232, 2024. Departures: the
+        factor, see :class:`Aggregation`; the projections are non-negative least squares, without a regulariser.
+    """
+
+    def __init__(self, *, tasks: tuple[str, ...]) -> None:
+        from torchjd.aggregation import UPGradWeighting  # slow to import, and needed for these methods alone
+        from torchjd.linalg import DualConeProjector
+
+        class Projector(DualConeProjector):
+            """Takes the place of one that needs quadprog, whose licence (GPL) is not for a library like this."""
+
+            def __call__(self, U: Tensor, G: Any) -> Tensor:  # TorchJD's names
+                rows = [harmless(row, G.numpy()) for row in U.numpy()]
+                return torch.from_numpy(np.stack(rows)).to(G.dtype)
+
+        super().__init__(UPGradWeighting(projector=Projector()), gives_a_mean=True, tasks=tasks)
+
+
+def harmless(weights: NDArray[np.float64], gramian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the vector nearest to a sum of gradients that has no negative product with any of them.
+
+    ``argmin v' G v`` over ``v >= weights`` (proposition 1 of the paper): with ``G = A' A`` and ``v = weights + z`` it
+    is ``argmin |A z + A weights|`` over ``z >= 0``.
+
+    Args:
+        weights: ``(K,)`` of the sum.
+        gramian: ``(K, K)`` inner products of the gradients.
+    """
+    values, vectors = np.linalg.eigh(gramian)
+    root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+    found, _ = nnls(root, -root @ weights)
+    return weights + found

@@ -1,0 +1,80 @@
+"""The training objective: recommendation tasks, the time-series task, and penalties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """``lambda_mt * sum_k w_k L_k + lambda_t * L_t``, each loss a mean over its own samples.
+
+    Args:
+        lambda_mt: Weight of the recommendation tasks ``L_k``, whose own weights ``w_k`` the balancing gives.
+        lambda_t: Weight of the time-series task ``L_t``, the demand.
+        interference_every_steps: Steps between two measurements of how the gradients of the tasks lie to each other,
+            see :class:`~seasonrec.training.interference.TaskInterference`; 0 measures nothing. Changes no number.
+
+    Raises:
+        ValueError: If a weight is negative, or both are 0, or steps are negative.
+    """
+
+    lambda_mt: float = 1.0
+    lambda_t: float = 1.0
+    interference_every_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("lambda_mt", "lambda_t"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"objective.{name} must be at least 0, got {getattr(self, name)}; try 1.")
+        if self.lambda_mt + self.lambda_t == 0:
+            raise ValueError(
+                "objective.lambda_mt and objective.lambda_t must not both be 0: nothing would be learnt; give one of "
+                "them a value above 0."
+            )
+        if self.interference_every_steps < 0:
+            raise ValueError(
+                "objective.interference_every_steps must be at least 0, got "
+                f"{self.interference_every_steps}; 0 measures nothing."
+            )
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of one batch, scalars by name.
+
+    Args:
+        tasks: Recommendation tasks ``L_k``.
+        series: The time-series task ``L_t``, or empty.
+        penalties: What model parts add to the objective as it is.
+    """
+
+    tasks: Mapping[str, Tensor]
+    series: Mapping[str, Tensor]
+    penalties: Mapping[str, Tensor]
+
+    def by_name(self) -> dict[str, Tensor]:
+        """All of them."""
+        return {**self.tasks, **self.series, **self.penalties}
+
+    def terms(self, weighed: Mapping[str, Tensor], objective: Objective) -> dict[str, Tensor]:
+        """The summands of the objective by name.
+
+        Args:
+            weighed: ``w_k L_k`` of each task.
+            objective: The weights of the two sums.
+        """
+        return {
+            **{name: objective.lambda_mt * loss for name, loss in weighed.items()},
+            **{name: objective.lambda_t * loss for name, loss in self.series.items()},
+            **self.penalties,
+        }
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of scalars."""
+    return torch.stack(list(terms.values())).sum()

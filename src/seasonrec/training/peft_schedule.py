@@ -1,0 +1,66 @@
+"""Drives a way of tuning by the steps that the trainer really makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.plugins import MixedPrecision
+from torch.optim import Optimizer
+
+from seasonrec.models.peft.base import Peft
+from seasonrec.training.strategies import SharedWeights
+
+
+class PeftSchedule(L.Callback):
+    """Tells a way of tuning of every step of the optimiser, and keeps its state in the checkpoint.
+
+    A step is one of the optimiser: batches that are gathered into one count once, and of a run that goes on the steps
+    before count. Gradients are complete at ``on_before_optimizer_step``, unscaled, and not yet clipped; after the step
+    they are there until the next batch's backward pass. Checkpoints are written by callbacks that Lightning calls last,
+    so they hold what :meth:`~seasonrec.models.peft.base.Peft.after_step` has done.
+
+    Args:
+        peft: What is driven.
+    """
+
+    def __init__(self, peft: Peft) -> None:
+        self.peft = peft
+        self._step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.peft.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.peft.load_state_dict(state_dict)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.peft.needs_whole_gradients:
+            _refuse_partial_gradients(trainer)
+        self._step = trainer.global_step
+        self.peft.before_training(int(trainer.estimated_stepping_batches))
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        self.peft.before_step(trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step != self._step:
+            self._step = trainer.global_step
+            self.peft.after_step(self._step)
+
+
+def _refuse_partial_gradients(trainer: L.Trainer) -> None:
+    """Stops a run whose gradients are scaled, and may be infinite in a step that is passed over, or lie in shares."""
+    precision = trainer.precision_plugin
+    if isinstance(precision, MixedPrecision) and precision.scaler is not None:
+        raise ValueError(
+            "peft=adalora reads the gradients of every step, and those of trainer.precision=16-mixed may be infinite; "
+            "set trainer.precision to 32-true or bf16-mixed, or choose peft=lora."
+        )
+    if isinstance(trainer.strategy, SharedWeights):
+        raise ValueError(
+            "peft=adalora compares the weights of all matrices, which trainer.strategy=fsdp spreads over processes; "
+            "set trainer.strategy=ddp, or choose peft=lora."
+        )

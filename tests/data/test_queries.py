@@ -1,0 +1,60 @@
+"""Queries in words, worked by hand."""
+
+from dataclasses import replace
+
+import pytest
+from small_shop import Shop
+
+from seasonrec.data.queries import require_words, word_queries
+
+CATEGORIES = ["Salads & Dips", "salads & dips", "salads & dips", "cakes", "cakes", "", "toys"]
+TEXTS = ["green salad 12", "green salad", "bean salad", "bean cake cake", "bean pie", "green thing", "toy duck"]
+
+
+def test_a_query_is_the_category_and_the_words_that_several_items_have_next() -> None:
+    known = [True] * 6 + [False]
+    queries = word_queries(CATEGORIES, TEXTS, known, max_words=6, min_items=2)
+    expected = ["salads dips green salad"] * 2 + ["salads dips"] + ["cakes bean"] * 2
+    assert [queries.texts[number] for number in queries.of_item[:5]] == expected
+    assert queries.texts == tuple(sorted(set(expected)))
+    assert queries.of_item[5] == -1, "no category, and the only item whose words begin in this way"
+    assert queries.of_item[6] == -1, "nobody could have asked for toys before there were any"
+
+
+def test_a_category_of_one_item_is_asked_for_by_its_path_alone() -> None:
+    queries = word_queries(["boats", "cups", "cups"], ["anchor", "red", "red"], [True] * 3, max_words=6, min_items=2)
+    assert queries.texts == ("boats", "cups red")
+    assert queries.of_item == (0, 1, 1)
+
+
+def test_a_name_is_no_query() -> None:
+    queries = word_queries(["", "", ""], ["red ball", "red cup", "anchor"], [True] * 3, max_words=6, min_items=2)
+    assert queries.texts == ("red",)
+    assert queries.of_item == (0, 0, -1)
+
+
+def test_later_items_add_no_queries() -> None:
+    before = word_queries(["cake", "cake"], ["plum", "plum"], [True, True], 6, 2)
+    later = word_queries(["cake"] * 5, ["plum", "plum", "plum pie", "pie", "pie"], [True, True, *[False] * 3], 6, 2)
+    assert before.texts == later.texts == ("cake plum",)
+    assert later.of_item == (0, 0, 0, -1, -1), "'cake' alone was never asked: all cakes were plum"
+
+
+def test_words_are_limited_and_each_comes_once() -> None:
+    queries = word_queries(["Cake cake pie"], ["tea cake"], [True], max_words=2, min_items=1)
+    assert queries.texts == ("cake pie",)
+    assert word_queries(["Cake"], ["tea 7 a cake"], [True], max_words=9, min_items=1).texts == ("cake tea",)
+
+
+def test_data_without_words_is_refused(shop: Shop) -> None:
+    require_words(replace(shop.spec, has_text=False), "task=search")
+    bare = replace(shop.spec, has_text=False, num_categories=1)
+    with pytest.raises(ValueError, match=r"task=search makes queries .* the items have neither; name their columns"):
+        require_words(bare, "task=search")
+
+
+def test_categories_are_numbered_as_in_the_log(shop: Shop) -> None:
+    facts = shop.facts()
+    assert facts.item_categories.tolist() == shop.log.item_categories.tolist()
+    assert facts.item_category_names == tuple(shop.log.items["category"].to_list())
+    assert len(set(facts.item_category_names)) == shop.spec.num_categories > 2

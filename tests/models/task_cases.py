@@ -1,0 +1,105 @@
+"""Recommenders with one further task, for the tests of the tasks."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from small_shop import MAX_SEQ_LEN, Shop
+from torch import Tensor, nn
+
+from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.labels.base import bind_all
+from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.models.context_use import pick
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.tasks.base import TaskFeatures, TaskOutput
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
+OWN = ("category", "demand", "next_basket", "purchase", "search", "spend", "time_to_next", "user_match")
+PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "calendar", "habit": "none"}
+PLAIN |= {"head": "next_item", "sharing": "hard"}
+WIDTH = 16
+
+
+@cache
+def composed(season: str) -> dict[str, Any]:
+    """One configuration with every task in it: composing takes its time."""
+    chosen = [f"{slot}={option}" for slot, option in (PLAIN | {"season": season}).items()]
+    return Composer(ConfTree.of()).compose([*chosen, f"task=[{','.join(OPTIONS)}]"])
+
+
+def head_of(option: str) -> partial[Any]:
+    return build(composed(PLAIN["season"])["task"][option])
+
+
+class HashedReader:
+    """Stands for the frozen language model: a vector of each text's bytes."""
+
+    def __init__(self, name: str, cache_dir: Path) -> None:
+        pass
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        rows = [torch.Generator().manual_seed(int(hashlib.md5(text.encode()).hexdigest()[:12], 16)) for text in texts]
+        return nn.functional.normalize(torch.stack([torch.randn(24, generator=row) for row in rows]), dim=-1)
+
+
+@dataclass
+class Case:
+    """A recommender with one further task, weights away from their zeros."""
+
+    name: str
+    model: SeasonalRecommender
+    shop: Shop
+
+    @property
+    def head(self) -> Any:
+        return self.model.task[self.name]
+
+    def builder(self) -> BatchBuilder:
+        contexts = {
+            name: context.bind(self.shop.log, self.shop.spec) for name, context in self.model.contexts().items()
+        }
+        labels = bind_all(self.model.labels(), self.shop.log, self.shop.split.cuts)
+        return BatchBuilder(self.shop.log, contexts, MAX_SEQ_LEN, labels)
+
+    def training_batch(self, size: int = 60) -> SequenceBatch:
+        baskets = self.shop.split.train_baskets(self.shop.log)
+        return next(iter(TrainingLoader(self.builder(), baskets, LoaderOptions(batch_size=size), 0, seed=3)))
+
+    def output(self, batch: SequenceBatch) -> TaskOutput:
+        return self.model.tasks_of(self.model.read(batch), batch)[self.name]
+
+
+def make_case(shop: Shop, option: str, seed: int = 0, season: str = PLAIN["season"]) -> Case:
+    torch.manual_seed(seed)
+    parts = {slot: build(composed(season)[slot]) for slot in PLAIN}
+    facts = shop.facts(WIDTH)
+    model = SeasonalRecommender(**parts, task={option: head_of(option)}, facts=facts).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return Case(option, model, shop)
+
+
+def features_of(case: Case, batch: SequenceBatch) -> TaskFeatures:
+    reading = case.model.read(batch)
+    query = case.model.season.conditioned(reading.query, pick(batch, case.model.season))
+    return TaskFeatures(query.detach(), reading.items, lambda _: query)
+
+
+def alive(case: Case, batch: SequenceBatch, request: int) -> list[int]:
+    born = case.shop.log.item_first_seen_s <= batch.request_time_s[request].item()
+    return np.flatnonzero(born).tolist()
+
+
+def baskets(batch: SequenceBatch) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(batch.num_requests)]
+    for request, item in zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True):
+        found[request].append(item)
+    return found

@@ -1,0 +1,163 @@
+"""Heads learn what there is to learn, and refuse data that cannot teach them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from small_shop import Shop
+from task_cases import OWN, WIDTH, Case, HashedReader, head_of, make_case
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+from seasonrec.data.labels.base import bind_all
+from seasonrec.data.labels.demand import Demand
+from seasonrec.data.requests import Requests
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.tasks.base import TaskFeatures, TaskHead
+from seasonrec.models.tasks.category import CategoryHead
+from seasonrec.models.tasks.demand import DemandHead
+from seasonrec.models.tasks.next_basket import NextBasketHead
+from seasonrec.models.tasks.purchase import PurchaseHead
+from seasonrec.models.tasks.search import SearchHead
+from seasonrec.models.tasks.spend import SpendHead
+from seasonrec.models.tasks.time_to_next import TimeToNextHead
+from seasonrec.models.tasks.user_match import UserMatchHead
+
+
+@pytest.fixture(autouse=True)
+def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+
+
+def planted(case: Case, batch: SequenceBatch) -> Tensor:
+    """``(N, 16)`` queries that hold the answer, among noise."""
+    draw = torch.Generator().manual_seed(0)
+    query = 0.1 * torch.randn(batch.num_requests, WIDTH, generator=draw)
+    meaning = torch.randn(case.shop.log.num_items, WIDTH, generator=draw)
+    if case.name == "spend":
+        query[:, 3] = batch.labels["spend"].value.log1p() - 2
+    elif case.name == "time_to_next":
+        query[:, 3] = batch.labels["time_to_next"].days.clamp(min=0.1).log() - 2
+    elif case.name == "user_match":
+        told = batch.labels["next_window"]
+        query.index_add_(0, told.request, meaning[told.items])
+    else:
+        query.index_add_(0, batch.target_request, meaning[batch.target_items])
+    return query
+
+
+@pytest.mark.parametrize("option", [name for name in OWN if name != "demand"])
+def test_a_head_learns_what_its_query_holds(shop: Shop, option: str) -> None:
+    """Clearly below the same head without a query: the best that a constant predictor can do."""
+    learnt, constant = (trained_loss(shop, option, scale) for scale in (1.0, 0.0))
+    assert learnt < 0.85 * constant
+
+
+def trained_loss(shop: Shop, option: str, scale: float) -> float:
+    torch.manual_seed(0)
+    case = make_case(shop, option)
+    builder = case.builder()
+    batch = builder(Requests.of_baskets(shop.log, shop.split.train_baskets(shop.log)[::5]))
+    head: TaskHead = head_of(option)(facts=shop.facts(WIDTH))
+    vectors = nn.Parameter(0.1 * torch.randn(shop.log.num_items, WIDTH))
+    features = TaskFeatures(
+        scale * planted(case, batch), ScoredItems(vectors, None, len(vectors)), lambda _: torch.empty(0)
+    )
+    optimizer = torch.optim.Adam([*head.parameters(), vectors], 0.02)  # type: ignore[attr-defined]
+    for _ in range(60):
+        loss = head(features, batch, {}).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    head.eval()  # type: ignore[attr-defined]
+    output = head(features, batch, {})
+    return output.loss.item() - (spread(output.truth) if option == "user_match" else 0.0)
+
+
+def spread(gains: Tensor) -> float:
+    """The least cross-entropy that there is: that of the target with itself."""
+    return torch.distributions.Categorical(gains).entropy().mean().item()
+
+
+@pytest.mark.parametrize("loss", ["mse", "poisson"])
+def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None:
+    """Each category sells on a weekday of its own: neither its past nor the day alone could tell."""
+    losses = []
+    for scale in (1.0, 0.0):
+        torch.manual_seed(0)
+        head = DemandHead(loss=loss, facts=shop.facts(WIDTH))
+        builder = shop.builder({context.name: context for context in head.reads})
+        builder.labels = bind_all({"demand": head.told}, shop.log, shop.split.cuts)
+        batch = builder(Requests.of_baskets(shop.log, shop.split.train_baskets(shop.log)[200::5]))
+        batch = replace(batch, labels={"demand": on_its_weekday(batch)})
+        vectors = scale * torch.randn(shop.log.num_items, WIDTH)
+        items = ScoredItems(vectors, None, len(vectors))
+        features = TaskFeatures(torch.zeros(batch.num_requests, WIDTH), items, lambda _: torch.empty(0))
+        optimizer = torch.optim.Adam(head.parameters(), 0.02)
+        for _ in range(80):
+            value = head(features, batch, batch.context).loss
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        losses.append(head.eval()(features, batch, batch.context).loss.item())
+    assert losses[0] < 0.5 * losses[1]
+
+
+def on_its_weekday(batch: SequenceBatch) -> Demand:
+    told: Demand = batch.labels["demand"]
+    weekday = batch.context["calendar"].weekday[told.first]
+    return replace(told, counts=3.0 + 20.0 * (weekday[:, None] % 6 == torch.arange(told.counts.shape[1])))
+
+
+def spec_without(shop: Shop, **facts: Any) -> Any:
+    whole = shop.facts(WIDTH)
+    return replace(whole, spec=replace(whole.spec, **facts))
+
+
+REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], str]] = [
+    (CategoryHead, {}, {"num_categories": 1}, "task=category needs items of at least 2 categories, got 1; name their"),
+    (SpendHead, {}, {"has_value": False}, "task=spend needs events with a value, and the data has none; name their"),
+    (SearchHead, {}, {"num_categories": 1, "has_text": False}, "task=search makes queries .* items have neither; name"),
+    (
+        SearchHead,
+        {"min_items": 99, "max_words": 0},
+        {},
+        r"task=search needs at least 2 queries.*got \[\].*lower task.se",
+    ),
+    (
+        DemandHead,
+        {},
+        {"num_categories": 1},
+        "task.demand.of=category needs .* categories, got 1; .*set task.demand.of=it",
+    ),
+    (DemandHead, {"of": "shop"}, {}, "task.demand.of must be item or category, got 'shop'; try category"),
+    (DemandHead, {"loss": "mae"}, {}, "task.demand.loss must be mse or poisson, got 'mae'; try mse"),
+    (DemandHead, {"num_weeks": 0}, {}, "task.demand.num_weeks must be at least 1, got 0"),
+    (
+        NextBasketHead,
+        {"loss": "mse"},
+        {},
+        "task.next_basket.loss must be softmax or multi_label, got 'mse'; try softmax",
+    ),
+    (PurchaseHead, {"num_negatives": 0}, {}, "task.purchase.num_negatives must be at least 1, got 0; try 4"),
+    (PurchaseHead, {"popularity_power": -1}, {}, "task.purchase.popularity_power must be at least 0, got -1; try 0"),
+    (
+        TimeToNextHead,
+        {"distribution": "cox"},
+        {},
+        "distribution must be log_normal or weibull, got 'cox'; try log_norm",
+    ),
+    (UserMatchHead, {"days": 0}, {}, "task.user_match.days must be above 0, got 0"),
+]
+
+
+@pytest.mark.parametrize(("head", "options", "facts", "message"), REFUSED)
+def test_what_cannot_be_is_refused(shop: Shop, head: Any, options: Any, facts: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        head(**options, facts=spec_without(shop, **facts))
+
+
+def test_demand_by_item_needs_no_categories(shop: Shop) -> None:
+    assert DemandHead("item", facts=spec_without(shop, num_categories=1)).kind == "amount"

@@ -1,0 +1,220 @@
+"""The losses of yes or no and of rankings by hand."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_shop import Shop
+from task_cases import WIDTH, HashedReader, alive, baskets, features_of, make_case
+
+from seasonrec.data.labels.next_window import NextWindow
+from seasonrec.data.queries import word_queries
+from seasonrec.data.requests import Requests
+from seasonrec.data.sampling import NegativeSampler
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.tasks.category import CategoryHead
+from seasonrec.models.tasks.draws import hashed_uniform
+from seasonrec.models.tasks.purchase import PurchaseHead
+from seasonrec.models.tasks.user_match import overlaps
+
+
+@pytest.fixture(autouse=True)
+def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "multi_label"])
+def test_next_basket_by_hand(shop: Shop, loss: Any) -> None:
+    case = make_case(shop, "next_basket")
+    case.head.loss = loss
+    batch = case.training_batch(20)
+    output = case.output(batch)
+    features = features_of(case, batch)
+    scores = case.head.candidates.project(features.query) @ features.items.vectors.T + case.head.candidates.bias
+    losses = []
+    for request, basket in enumerate(baskets(batch)):
+        own = {item: scores[request, item].item() for item in alive(case, batch, request)}
+        if loss == "softmax":
+            total = math.log(sum(math.exp(score) for score in own.values()))
+            losses.append(sum(total - own[item] for item in basket) / len(basket))
+        else:
+            each = [math.log1p(math.exp(-s if item in basket else s)) for item, s in own.items()]
+            losses.append(sum(each) / len(each))
+    assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert [row.nonzero().flatten().tolist() for row in output.truth] == [sorted(b) for b in baskets(batch)]
+
+
+def test_sampled_set_losses_estimate_those_of_the_catalogue(shop: Shop) -> None:
+    for loss in ("softmax", "multi_label"):
+        case = make_case(shop, "next_basket")
+        case.head.loss = loss
+        builder, requests = case.builder(), shop.some_requests(8)
+        sampler, draw = NegativeSampler.of(np.ones(shop.log.num_items), 12, 0.0), np.random.default_rng(0)
+        drawn = [case.output(builder(requests, sampler=sampler, random=draw)).loss.item() for _ in range(50)]
+        whole = case.output(builder(requests)).loss.item()
+        assert np.mean(drawn) == pytest.approx(whole, rel=0.05)
+
+
+def test_purchase_by_hand(shop: Shop) -> None:
+    case = make_case(shop, "purchase")
+    batch = case.training_batch(30)
+    output = case.output(batch)
+    pairs = list(zip(output.prediction.tolist(), output.truth.tolist(), strict=True))
+    by_hand = sum(math.log1p(math.exp(-logit if bought else logit)) for logit, bought in pairs) / len(pairs)
+    assert output.loss.item() == pytest.approx(by_hand, rel=1e-5)
+    assert output.truth.sum() == len(batch.target_items)
+    bought = case.head._logits(
+        features_of(case, batch).query, features_of(case, batch).items, batch.target_request, batch.target_items
+    )
+    torch.testing.assert_close(output.prediction[: len(bought)], bought)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -> None:
+    case = make_case(shop, "purchase")
+    case.head.train(training)
+    batch = case.builder()(Requests.of_baskets(shop.log, np.arange(0, shop.log.num_baskets, 3)))
+    items = case.model.read(batch).items
+    drawn, is_valid = case.head._negatives(batch, items, batch.target_items)
+    assert is_valid.float().mean() > 0.7
+    rows, own, unborn, seen = batch.target_request.tolist(), baskets(batch), 0, set()
+    for request, columns, valid in zip(rows, drawn.tolist(), is_valid.view_as(drawn).tolist(), strict=True):
+        born = set(alive(case, batch, request))
+        unborn += len(born) < shop.log.num_items
+        assert set(columns) <= born
+        assert valid == [item not in own[request] for item in columns]
+        seen |= set(columns)
+    assert unborn > 10
+    assert len(seen) == shop.log.num_items, "every item is drawn"
+    again = case.head._negatives(batch, items, batch.target_items)[0]
+    assert torch.equal(again, drawn) == (not training)
+
+
+def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
+    facts = shop.facts(WIDTH)
+    counts = facts.item_train_counts + 1
+    for power in (0.0, 1.0):
+        head = PurchaseHead(200, power, facts=facts)
+        batch = replace(make_case(shop, "purchase").builder()(shop.some_requests(12)))
+        last = replace(batch, request_time_s=torch.full_like(batch.request_time_s, shop.split.end_s))
+        items = ScoredItems(torch.zeros(len(counts), WIDTH), None, len(counts))
+        drawn, _ = head._negatives(last, items, batch.target_items)
+        share = torch.bincount(drawn.flatten(), minlength=len(counts)) / drawn.numel()
+        expected = counts**power / (counts**power).sum()
+        assert (share - expected).abs().max() < 0.015
+        # the starting bias: what is bought against what is drawn
+        odds = (counts / counts.sum()) / (200 * expected)
+        torch.testing.assert_close(head.bias.exp(), odds)
+
+
+def test_hashed_numbers_look_drawn() -> None:
+    keys = torch.arange(4000)
+    values = hashed_uniform(keys, 5)
+    assert ((values >= 0) & (values < 1)).all()
+    assert torch.equal(values[7:9], hashed_uniform(keys[7:9], 5))
+    assert (values.mean(0) - 0.5).abs().max() < 0.02
+    assert (values.var(0) - 1 / 12).abs().max() < 0.003
+    correlations = torch.corrcoef(torch.cat([values, values.roll(1, 0)], 1).T) - torch.eye(10)
+    assert correlations.abs().max() < 0.06
+    assert len(values.unique()) == values.numel()
+
+
+def test_category_by_hand(shop: Shop) -> None:
+    case = make_case(shop, "category")
+    batch = case.training_batch(25)
+    output = case.output(batch)
+    scores = case.head.out(features_of(case, batch).query)
+    category = shop.log.item_categories
+    losses = []
+    for request, basket in enumerate(baskets(batch)):
+        born = sorted({int(category[item]) for item in alive(case, batch, request)})
+        total = math.log(sum(math.exp(scores[request, k].item()) for k in born))
+        losses.append(sum(total - scores[request, category[item]].item() for item in basket) / len(basket))
+        assert output.truth[request].nonzero().flatten().tolist() == sorted({int(category[item]) for item in basket})
+    assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    shares = CategoryHead(facts=shop.facts()).out.bias.exp()
+    assert shares.sum().item() == pytest.approx(1.0)
+
+
+def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
+    facts = shop.facts(WIDTH)
+    first = facts.item_first_seen_s.clone()
+    first[facts.item_categories == 2] = shop.split.end_s
+    head = CategoryHead(facts=replace(facts, item_first_seen_s=first))
+    case = make_case(shop, "category")
+    batch = case.builder()(shop.some_requests(10))
+    kept = torch.tensor(shop.log.item_categories)[batch.target_items] != 2
+    batch = replace(batch, target_items=batch.target_items[kept], target_request=batch.target_request[kept])
+    output = head(features_of(case, batch), batch, {})
+    assert (output.prediction[:, 2] == -math.inf).all()
+    assert output.loss.isfinite()
+
+
+def test_overlaps_by_hand() -> None:
+    windows = [{1, 4, 7}, {4, 7, 9, 11}, set(), {9}]
+    pairs = [(row, item) for row, window in enumerate(windows) for item in sorted(window)]
+    given = NextWindow(*(torch.tensor(column) for column in zip(*pairs, strict=True)))
+    for row, one in enumerate(windows):
+        expected = [len(one & other) / max(1, len(one | other)) for other in windows]
+        assert overlaps(given, 4)[row].tolist() == pytest.approx(expected)
+    assert not overlaps(NextWindow(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), 3).any()
+
+
+def test_user_match_by_hand(shop: Shop) -> None:
+    case = make_case(shop, "user_match")
+    batch = case.training_batch(40)
+    output = case.output(batch)
+    vectors = case.head.project(features_of(case, batch).query)
+    shared = overlaps(batch.labels["next_window"], batch.num_requests)
+    users, losses = batch.user_ids.tolist(), []
+    assert len(set(users)) < len(users), "some requests are of one user"
+    for row in range(len(users)):
+        others = [column for column in range(len(users)) if users[column] != users[row]]
+        cosine = {o: torch.cosine_similarity(vectors[row], vectors[o], dim=0).item() / 0.1 for o in others}
+        total = math.log(sum(math.exp(value) for value in cosine.values()))
+        weight = {o: shared[row, o].item() for o in others}
+        if sum(weight.values()):
+            losses.append(sum(w * (total - cosine[o]) for o, w in weight.items()) / sum(weight.values()))
+    assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert (output.prediction == -math.inf).sum() == sum(users.count(user) for user in users)
+
+
+def test_search_by_hand(shop: Shop) -> None:
+    case = make_case(shop, "search")
+    batch = case.training_batch(40)
+    facts = shop.facts(WIDTH)
+    known = (facts.item_first_seen_s < shop.split.validation_from_s).tolist()
+    queries = word_queries(facts.item_category_names, facts.item_texts, known, 6, 3)
+    assert len(queries.texts) > 4
+    output, features = case.output(batch), features_of(case, batch)
+    asked, losses = case.head._asked(batch).tolist(), []
+    chosen = 0
+    for request, basket in enumerate(baskets(batch)):
+        choices = {queries.of_item[item] for item in basket} - {-1}
+        assert (asked[request] in choices) if choices else asked[request] == -1
+        if not choices:
+            continue
+        vector = features.query[request] + case.head.words(case.head.text_vectors[asked[request]])
+        scores = case.head.candidates.project(vector) @ features.items.vectors.T + case.head.candidates.bias
+        born = alive(case, batch, request)
+        relevant = [item for item in basket if queries.of_item[item] == asked[request]]
+        assert output.truth[chosen].nonzero().flatten().tolist() == sorted(relevant)
+        total = torch.logsumexp(scores[born], 0).item()
+        losses.append(sum(total - scores[item].item() for item in relevant) / len(relevant))
+        chosen += 1
+    assert chosen == len(output.truth)
+    assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
+def test_in_training_every_query_of_a_basket_is_asked_sometimes(shop: Shop) -> None:
+    case = make_case(shop, "search")
+    batch = case.training_batch(40)
+    assert torch.equal(case.head._asked(batch), case.head._asked(batch))
+    case.head.train()
+    drawn = torch.stack([case.head._asked(batch) for _ in range(60)])
+    of_item = case.head.query_of_item.tolist()
+    for request, basket in enumerate(baskets(batch)):
+        assert set(drawn[:, request].tolist()) == ({of_item[item] for item in basket} - {-1} or {-1})

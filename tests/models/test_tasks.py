@@ -1,0 +1,224 @@
+"""What every head of a further task must keep to; a new file under conf/task is tested without a word here."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from small_shop import Shop
+from task_cases import OPTIONS, OWN, Case, HashedReader, make_case
+
+from seasonrec.data.audit import replace_future
+from seasonrec.data.requests import Requests
+from seasonrec.data.sampling import NegativeSampler
+from seasonrec.models.context_use import check_contexts
+from seasonrec.models.tasks.base import Kind
+from seasonrec.training.weights import load_weights, save_weights
+
+every_task = pytest.mark.parametrize("option", OPTIONS)
+
+
+@pytest.fixture(autouse=True)
+def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+
+
+@pytest.fixture(scope="module")
+def cases(shop: Shop) -> Iterator[dict[str, Case]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+        yield {option: make_case(shop, option) for option in OPTIONS}
+
+
+@pytest.fixture
+def case(cases: dict[str, Case], option: str) -> Case:
+    return cases[option]
+
+
+def own_only(option: str) -> None:
+    if option not in OWN:
+        pytest.skip("its own tests say what it keeps to")
+
+
+@every_task
+def test_samples_are_what_the_kind_says(case: Case) -> None:
+    output = case.output(case.training_batch())
+    prediction, truth, kind = output.prediction, output.truth, case.head.kind
+    assert kind in get_args(Kind)
+    assert output.loss.shape == ()
+    assert output.loss.isfinite()
+    assert len(prediction) == len(truth) > 0
+    assert not prediction.requires_grad
+    if kind == "ranking":
+        assert prediction.shape == truth.shape
+        assert (truth > 0).any(1).all()
+        assert (prediction > -math.inf)[truth > 0].all(), "what is relevant is a candidate"
+        assert not (prediction.isnan() | (prediction == math.inf)).any()
+    else:
+        assert truth.ndim == 1
+        assert prediction.isfinite().all()
+        assert (truth >= 0).all()
+    if kind == "binary":
+        assert set(truth.tolist()) <= {0.0, 1.0}
+    if kind == "amount" and prediction.ndim == 2:
+        assert (prediction.diff(dim=1) >= 0).all(), "quantiles never cross"
+
+
+@every_task
+def test_every_trained_weight_gets_a_gradient_and_so_does_what_is_shared(case: Case) -> None:
+    case.model.zero_grad()
+    case.output(case.training_batch()).loss.backward()
+    trained = {name: p for name, p in case.head.named_parameters() if p.requires_grad}
+    assert not [name for name, p in trained.items() if p.grad is None or not p.grad.any()]
+    shared = case.model.item_encoder if case.head.is_series else case.model.backbone
+    assert any(p.grad is not None and bool(p.grad.any()) for p in shared.parameters())
+    case.model.zero_grad()
+
+
+@every_task
+def test_saved_weights_say_the_same(case: Case, option: str, tmp_path: Path) -> None:
+    save_weights(tmp_path / "model.safetensors", case.model)
+    other = make_case(case.shop, option, seed=1)
+    batch = case.training_batch()
+    torch.manual_seed(0)
+    expected = case.output(batch)
+    assert other.output(batch).loss != expected.loss
+    load_weights(tmp_path / "model.safetensors", other.model)
+    torch.manual_seed(0)
+    again = other.output(batch)
+    assert torch.equal(again.loss, expected.loss)
+    assert torch.equal(again.prediction, expected.prediction)
+
+
+@every_task
+def test_requests_alone_say_what_they_say_together(case: Case, option: str) -> None:
+    own_only(option)
+    builder, requests = case.builder(), case.shop.some_requests(12)
+    if option == "user_match":
+        pytest.skip("it compares the requests of a batch")
+    days = np.unique(builder(requests).labels["demand"].first) if option == "demand" else np.arange(12)
+    together = case.output(builder(requests[days]))
+    alone = [case.output(builder(requests[day : day + 1])) for day in days]
+    counts = torch.tensor([float(len(output.truth)) for output in alone])
+    assert counts.sum() == len(together.truth)
+    mean = (torch.stack([output.loss for output in alone]) * counts).sum() / counts.sum()
+    torch.testing.assert_close(mean, together.loss, rtol=1e-5, atol=1e-5)
+
+
+@every_task
+def test_a_batch_without_any_sample_has_a_loss_of_zero(case: Case, option: str) -> None:
+    own_only(option)
+    asked = replace(case.shop.some_requests(3), baskets=np.full(3, -1))
+    if option in ("demand", "time_to_next", "user_match"):
+        end_s = np.full(3, case.shop.split.end_s - 1)
+        asked = replace(asked, users=asked.users[[0, 0, 0]], times_s=end_s, known_until_s=end_s)
+    output = case.output(case.builder()(asked))
+    if option != "time_to_next":  # no basket: censored
+        assert output.loss == 0
+        assert len(output.truth) == 0
+    output.loss.backward()
+    case.model.zero_grad()
+
+
+@every_task
+def test_a_sample_that_is_the_whole_catalogue_says_the_same(case: Case, option: str) -> None:
+    own_only(option)
+    builder, requests = case.builder(), case.shop.some_requests(20)
+    sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 5000, 0.0)
+    sampled = builder(requests, sampler=sampler, random=np.random.default_rng(0))
+    assert sampled.sample is not None
+    assert len(sampled.sample.negative_columns) == case.shop.log.num_items
+    whole, output = case.output(builder(requests)), case.output(sampled)
+    torch.testing.assert_close(output.loss, whole.loss, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(output.prediction, whole.prediction, rtol=1e-4, atol=1e-4)
+
+
+@every_task
+def test_small_samples_do(case: Case) -> None:
+    sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 6, 0.0)
+    batch = case.builder()(case.shop.some_requests(6), sampler=sampler, random=np.random.default_rng(0))
+    assert batch.sample is not None
+    assert len(batch.sample.item_ids) < case.shop.log.num_items
+    output = case.output(batch)
+    assert output.loss.isfinite()
+    output.loss.backward()
+    case.model.zero_grad()
+
+
+@every_task
+def test_bf16_autocast(case: Case) -> None:
+    batch = case.training_batch()
+    torch.manual_seed(0)
+    expected = case.output(batch).loss
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = case.output(batch).loss
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, rtol=0.05, atol=0.05)
+    loss.backward()
+    case.model.zero_grad()
+
+
+@every_task
+def test_contexts_and_labels_are_read_as_declared(case: Case) -> None:
+    batch = case.training_batch()
+    check_contexts(case.model, batch)
+    assert set(batch.labels) == {labels.name for labels in case.head.labels}
+
+
+@every_task
+def test_evaluation_draws_nothing(case: Case, option: str) -> None:
+    own_only(option)
+    batch = case.training_batch()
+    state = torch.get_rng_state()
+    first, second = case.output(batch), case.output(batch)
+    assert torch.equal(first.prediction, second.prediction)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
+@pytest.mark.parametrize("season", ["calendar", "none"])
+def test_the_request_time_matters_through_the_season(shop: Shop, option: str, season: str) -> None:
+    """The same user with the same history and the same basket, asked for at two dates."""
+    case = make_case(shop, option, season=season)
+    first, second = (case.output(case.builder()(one)).prediction for one in two_dates(shop))
+    born = (first > -math.inf) & (second > -math.inf)
+    assert torch.equal(first[born], second[born]) == (season == "none")
+
+
+def test_demand_reads_the_date_itself(shop: Shop) -> None:
+    case = make_case(shop, "demand", season="none")
+    builder = case.builder()
+    first, second = (builder(one) for one in two_dates(shop))
+    held = replace(second, context=second.context | {"weekly_sales": first.context["weekly_sales"]})
+    assert not torch.equal(case.output(first).prediction, case.output(held).prediction), "the calendar"
+    held = replace(second, context=second.context | {"calendar": first.context["calendar"]})
+    assert not torch.equal(case.output(first).prediction, case.output(held).prediction), "the recent series"
+
+
+def two_dates(shop: Shop) -> list[Requests]:
+    """Two moments between two baskets of one user, some weeks apart; the truth is the second basket."""
+    log = shop.log
+    times_s = np.asarray(log.basket_times_s)
+    until = np.flatnonzero(times_s < shop.split.validation_from_s)[1:]
+    gaps = (times_s[until] - times_s[until - 1]) * (log.basket_users[until] == log.basket_users[until - 1])
+    gaps = gaps * (times_s[until] > times_s.min() + 200 * 86_400)
+    basket = int(until[gaps.argmax()])
+    moments = times_s[basket - 1] + 3600 + np.array([0, gaps.max() // 3])
+    user = np.array([log.basket_users[basket]], dtype=np.int64)
+    return [Requests(user, moments[[i]], moments[[i]], np.array([basket])) for i in range(2)]
+
+
+@every_task
+def test_the_future_of_the_log_changes_no_prediction(case: Case, option: str) -> None:
+    own_only(option)
+    requests = case.shop.some_requests(10)
+    builder, later = case.builder(), int(requests.known_until_s.max())
+    changed = replace(case, shop=replace(case.shop, log=replace_future(case.shop.log, later)))
+    batch, other = builder(requests), changed.builder()(requests)
+    other = replace(other, labels=batch.labels, target_items=batch.target_items, target_request=batch.target_request)
+    assert torch.equal(case.output(batch).prediction, case.output(other).prediction)

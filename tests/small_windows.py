@@ -1,0 +1,84 @@
+"""Batches of windows written by hand, for tests of what reads a sequence."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.data.batch import SequenceBatch
+
+DAY_S = 86_400
+TODAY_S = 1_790_000_000
+"""An epoch of September 2026, at which a float32 counts in steps of 128 s."""
+WIDTH = 8
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def batch_of(windows: Sequence[Sequence[int]], requests: Sequence[tuple[int, int, int]]) -> SequenceBatch:
+    """Windows as the seconds of their events after ``TODAY_S``; requests as window, position and seconds after it."""
+    length = max(1, *(len(times_s) for times_s in windows))
+    window, position, asked_s = torch.tensor(requests, dtype=torch.int64).T.contiguous()
+    times_s = torch.zeros(len(windows), length, dtype=torch.int64)
+    for row, seconds in enumerate(windows):
+        times_s[row, : len(seconds)] = TODAY_S + torch.tensor(seconds, dtype=torch.int64)
+    is_padding = torch.arange(length) >= torch.tensor([len(seconds) for seconds in windows])[:, None]
+    nothing = torch.zeros(0, dtype=torch.int64)
+    return SequenceBatch(
+        item_ids=torch.where(is_padding, 30, 1),
+        timestamps_s=times_s,
+        is_padding=is_padding,
+        request_window=window,
+        request_position=position,
+        request_time_s=TODAY_S + asked_s,
+        user_ids=window,
+        basket_ids=torch.full_like(window, -1),
+        target_request=nothing,
+        target_items=nothing,
+        context={},
+    )
+
+
+def some_batch() -> SequenceBatch:
+    """Baskets of one to three events, an empty window, padding, and requests of a window in no order."""
+    windows = [
+        [0, 0, 3 * DAY_S, 10 * DAY_S, 10 * DAY_S, 10 * DAY_S, 10 * DAY_S + 1],
+        [],
+        [5, 9 * DAY_S, 9 * DAY_S, 40 * DAY_S],
+    ]
+    requests = [(2, 3, 12 * DAY_S), (0, 7, 10 * DAY_S + 30), (0, 2, DAY_S), (1, 0, 7), (0, 6, 11 * DAY_S)]
+    return batch_of(windows, [*requests, (2, 0, 0), (2, 4, 41 * DAY_S), (0, 3, 9 * DAY_S)])
+
+
+def some_hidden(batch: SequenceBatch, seed: int = 0) -> Tensor:
+    """``(B, T + 1, WIDTH)`` of random numbers, as a backbone's output."""
+    shape = (len(batch.item_ids), batch.item_ids.shape[1] + 1, WIDTH)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shaken(module: Module, scale: float = 0.3) -> Module:
+    """The module in evaluation, with weights away from the zeros that it starts with."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(scale * torch.randn(parameter.shape, generator=draw))
+    return module.eval()
+
+
+def baskets_before(batch: SequenceBatch, request: int) -> list[list[int]]:
+    """Positions that a request may read, basket by basket; the start vector is the first of them."""
+    window, position = int(batch.request_window[request]), int(batch.request_position[request])
+    times_s = batch.timestamps_s[window].tolist()
+    baskets = [[0]]
+    for place in range(1, position + 1):
+        if place > 1 and times_s[place - 1] == times_s[place - 2]:
+            baskets[-1].append(place)
+        else:
+            baskets.append([place])
+    return baskets
+
+
+def basket_time_s(batch: SequenceBatch, request: int, basket: list[int]) -> int:
+    """When a basket was; that of the start vector when the first event was."""
+    times_s = batch.timestamps_s[int(batch.request_window[request])]
+    return int(times_s[max(basket[0] - 1, 0)])
