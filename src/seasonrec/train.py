@@ -66,7 +66,7 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
                 L.seed_everything(config["seed"], verbose=False)
                 model, facts = build_model(config, data, for_training=True)
                 builder = batch_builder(model, data.log, data.spec, config["max_seq_len"], data.split)
-                domains = build_domains(config, domain_data, model)
+                domains = build_domains(config, domain_data, model, for_training=True)
         with stages("audit"):
             _audit(data, model, facts, shard)
             for domain in domains:

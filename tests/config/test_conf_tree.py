@@ -40,9 +40,17 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {key: value for name, child in node.items() for key, value in _flat(child, f"{prefix}.{name}").items()}
 
 
+Experiments = dict[str, dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def full(composer: Composer) -> dict[str, Any]:
-    return composer.compose(["experiment=first_season"])
+def experiments(composer: Composer) -> Experiments:
+    return {name: composer.compose([f"experiment={name}"]) for name in composer.tree.options("experiment")}
+
+
+@pytest.fixture(scope="module")
+def full(experiments: Experiments) -> dict[str, Any]:
+    return experiments["first_season"]
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=_name)
@@ -65,17 +73,21 @@ def test_file_is_small_and_says_what_it_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ABLATIONS, ids=_name)
-def test_ablation_differs_in_the_named_slots_alone(composer: Composer, full: dict[str, Any], path: Path) -> None:
-    ablated = composer.compose(["experiment=first_season", f"ablation={path.stem}", *NEEDED.get(_name(path), [])])
-    assert ablated["name"] == path.stem
-    before, after = _flat(full), _flat(ablated)
-    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+def test_ablation_differs_in_the_named_slots_alone(composer: Composer, experiments: Experiments, path: Path) -> None:
+    """In an experiment that has what the ablation switches."""
+    needed = NEEDED.get(_name(path), [])
     packages = {group.rpartition("@")[2] for group in overridden_groups(path)}
     assert packages, "an ablation names what it switches"
-    for package in packages:
-        assert any(key.startswith(f".{package}.") for key in changed), f"{package} is the same as in the full method"
-    strays = {key for key in changed if not any(f"{key}.".startswith(f".{package}.") for package in packages)}
-    assert strays == {".name", ".run_dir"}, "the row's name, and the folder called after it"
+    for experiment, full in experiments.items():
+        ablated = composer.compose([f"experiment={experiment}", f"ablation={path.stem}", *needed])
+        assert ablated["name"] == path.stem
+        before, after = _flat(full), _flat(ablated)
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        strays = {key for key in changed if not any(f"{key}.".startswith(f".{package}.") for package in packages)}
+        assert strays == {".name", ".run_dir"}, "the row's name, and the folder called after it"
+        if all(any(f"{key}.".startswith(f".{package}.") for key in changed) for package in packages):
+            return
+    pytest.fail("a slot that it names is the same in every experiment")
 
 
 def test_the_full_experiment(full: dict[str, Any]) -> None:

@@ -108,7 +108,8 @@ def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
 
 @pytest.fixture(scope="module")
 def cases(shop: Shop, language_model_folder: Path) -> Iterator[dict[tuple[str, str], Case]]:
-    tiny = {"minilm": save_tiny("bert", language_model_folder, 6), "smollm2": save_tiny("llama", language_model_folder, 6)}
+    kinds = {"minilm": "bert", "smollm2": "llama"}
+    tiny = {name: save_tiny(kind, language_model_folder, layers=6) for name, kind in kinds.items()}
     with pytest.MonkeyPatch.context() as patch:
         for module in ("pretrained", "text"):
             patch.setattr(f"seasonrec.models.{module}.resolve", tiny.__getitem__)

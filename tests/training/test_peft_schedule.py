@@ -234,12 +234,10 @@ def test_checkpoint_of_another_tuning_is_refused(shop: Shop, folder: str, tmp_pa
     ],
 )
 def test_adalora_refuses_gradients_that_it_cannot_read(shop: Shop, precision: Any, strategy: Any, message: str) -> None:
-    trainer: Any = SimpleNamespace(
-        precision_plugin=precision, strategy=strategy, global_step=0, estimated_stepping_batches=9
-    )
+    trainer: Any = SimpleNamespace(precision_plugin=precision, strategy=strategy)
     with pytest.raises(ValueError, match=message):
-        PeftSchedule(AdaLoRA(facts=shop.facts(DIM))).on_train_start(trainer, None)
-    PeftSchedule(LoRA(facts=shop.facts(DIM))).on_train_start(trainer, None)
+        PeftSchedule(AdaLoRA(facts=shop.facts(DIM))).setup(trainer, None, "fit")
+    PeftSchedule(LoRA(facts=shop.facts(DIM))).setup(trainer, None, "fit")
 
 
 def test_too_few_steps_for_adalora_are_refused(shop: Shop) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -132,9 +132,11 @@ class SeasonalRecommender(nn.Module):
             return {}
         query = self.season.conditioned(reading.query, pick(batch, self.season))
         outputs = {}
+        own_weights = next(self.sharing.parameters(), None) is not None  # DDP wants a gradient of each, if only a zero
         for name, head in self.task.items():
             features = TaskFeatures(self.sharing(query, name), reading.items, lambda view: self.read(view).query)
-            outputs[name] = head(features, batch, pick(batch, head))
+            output = head(features, batch, pick(batch, head))
+            outputs[name] = replace(output, loss=output.loss + 0.0 * features.query.sum()) if own_weights else output
         return outputs
 
     def linear_scores(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> LinearScores:

@@ -76,11 +76,11 @@ class RunCheckpoints(Checkpoint):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
             for name in frozen_names(model):
-                del checkpoint["state_dict"][f"{prefix}{name}"]
+                checkpoint["state_dict"].pop(f"{prefix}{name}", None)  # shared out, the first process alone has it
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
-            if frozen_names(model):
+            if frozen_names(model) and "state_dict" in checkpoint:  # taken out where weights were shared out
                 kept = {name for name in checkpoint["state_dict"] if name.startswith(prefix)}
                 check_left_out(kept, model, str(self.last), prefix)
 
@@ -89,6 +89,9 @@ class RunCheckpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_epoch, self.best_value = state_dict["best_epoch"], state_dict["best_value"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._saved_step = trainer.global_step  # of a run that goes on: no checkpoint among batches of one step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,7 +141,7 @@ class FitResult:
     best_epoch: int
     epochs: int
     best_value: float
-    step_ms: float | None = None
+    step_ms: float | None = field(default=None, compare=False)
 
 
 def fit(

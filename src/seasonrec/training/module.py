@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
@@ -85,6 +87,7 @@ class RecommenderModule(L.LightningModule):
         self.balancing = balancing(tasks=self.tasks)
         self.adversarial = adversarial
         self.is_adversarial_pass = False
+        self._frozen_items = ExitStack()
         self.batch_losses: Losses | None = None
         """Those of the batch whose gradients are taken next, with their graph, where somebody looks at each."""
 
@@ -138,6 +141,15 @@ class RecommenderModule(L.LightningModule):
             share = 1 / self.trainer.accumulate_grad_batches
             add_gradients(losses, self.objective, self.balancing, self.model.parameters(), share)
 
+    def on_validation_start(self) -> None:
+        """Computes the vectors of all items once for the pass; not where the weights lie in shares at this moment."""
+        if not isinstance(self.trainer.strategy, SharedWeights):
+            for model in self.recommenders().values():
+                self._frozen_items.enter_context(model.frozen_items())
+
+    def on_validation_end(self) -> None:
+        self._frozen_items.close()
+
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         model, prefix = self.model_of(batch), "" if batch.domain is None else f"{batch.domain}/"
         reading = model.read(batch)
@@ -178,9 +190,8 @@ class RecommenderModule(L.LightningModule):
         return objective
 
     def configure_optimizers(self) -> Any:
-        scaled = self.trainer.precision == "16-mixed"
-        fused = not scaled and not isinstance(self.trainer.strategy, SharedWeights)
-        return self.optimizer.build(self, int(self.trainer.estimated_stepping_batches), fused)
+        mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
+        return self.optimizer.build(self, int(self.trainer.estimated_stepping_batches), fused=not mixed)
 
     def _stop_at(self, batch: SequenceBatch, losses: dict[str, Tensor]) -> None:
         path = self.run_dir / "nonfinite_batch.json"

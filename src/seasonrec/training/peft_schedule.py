@@ -34,9 +34,11 @@ class PeftSchedule(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.peft.load_state_dict(state_dict)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self.peft.needs_whole_gradients:
             _refuse_partial_gradients(trainer)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._step = trainer.global_step
         self.peft.before_training(int(trainer.estimated_stepping_batches))
 

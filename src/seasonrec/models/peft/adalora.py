@@ -99,6 +99,7 @@ class AdaLoRA(LibraryTuning):
                 f"peft=adalora needs a step between first_share and last_share, got {total_steps} steps in all; raise "
                 "trainer.max_epochs, or choose peft=lora."
             )
+        last = max(last, 2)  # the cut needs the importance that an earlier step has measured
         for part in self.parts.values():
             config = part.language_model.peft_config["default"]
             config.total_step, config.tinit, config.tfinal = total_steps, first, total_steps - last
