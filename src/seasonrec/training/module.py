@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.tasks.base import MAIN_TASK
+from seasonrec.training.adversarial.base import Adversarial
 from seasonrec.training.balancing.base import Balancing, GradientBalancing
 from seasonrec.training.balancing.fixed import FixedBalancing
 from seasonrec.training.balancing.gradients import add_gradients
@@ -69,7 +70,7 @@ class RecommenderModule(L.LightningModule):
         *,
         objective: Objective = Objective(),  # noqa: B008  # frozen
         balancing: Callable[..., Balancing] = FixedBalancing,
-        adversarial: Any = None,
+        adversarial: Adversarial | None = None,
         domains: Mapping[str, tuple[SeasonalRecommender, Loss]] | None = None,
     ) -> None:
         super().__init__()
