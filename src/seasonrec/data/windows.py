@@ -55,8 +55,7 @@ class PoolPlan:
 
     A window begins ``T`` events before the end of its stretch, and not before the last of its requests: where that one
     lies within the stretch depends on how large the basket is that it asks for, which would then show in the position
-    of every request. (Counted so, the baskets behind position ``T`` of Complete Journey hold 18.4 events in the mean,
-    those behind the one before 1.4.)
+    of every request: those at position ``T`` would ask for the largest baskets, and those just before it for the least.
 
     Memory: 16 bytes a request and 24 a window while the plan is used, about 90 a request while it is made.
 
