@@ -13,6 +13,7 @@ import pytest
 
 from seasonrec.commands import COMMANDS
 from seasonrec.config import ConfTree
+from seasonrec.config.tree import LIST_GROUPS
 
 HEAVY = ("torch", "lightning", "transformers", "peft", "polars", "numpy", "scipy", "wandb", "matplotlib")
 SCRIPT = f"""
@@ -110,10 +111,12 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
     tree = ConfTree.of()
     lines = done.stdout.splitlines()
     for group in tree.groups():
-        assert f"  {group}" in lines
+        several = f" (several: {group}=[A,B]; none by default, {group}=[])" if group in LIST_GROUPS else ""
+        assert f"  {group}{several}" in lines
         for option in tree.options(group):
             assert any(line.split()[:1] == [option] or line.split()[:2] == ["*", option] for line in lines)
     assert any(line.split() == ["seed", "0", "(int)"] for line in lines)
+    assert not any(line.split()[:2] == ["task", "null"] for line in lines), "a group is no key"
     assert any(line.split()[:2] == ["run_dir", "runs/${name}"] for line in lines)
     assert any(line.startswith("  * combined ") for line in lines), "the default option is marked"
     assert any(line.split()[:2] == ["backbone.num_layers", "2"] for line in lines)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from seasonrec.config.annotations import described, is_part, wants_part
+from seasonrec.config.annotations import described, is_part, wants_part, wants_parts
 from seasonrec.config.compose import Composer
 from seasonrec.config.errors import shown
 from seasonrec.config.signatures import Argument, TargetError, read_signature
 from seasonrec.config.source import UnreadableError
-from seasonrec.config.tree import ConfTree, read_yaml, summary
+from seasonrec.config.tree import LIST_GROUPS, ConfTree, read_yaml, summary
 
 
 def describe(composer: Composer) -> str:
@@ -21,14 +21,15 @@ def describe(composer: Composer) -> str:
     stated = read_yaml(composer.tree.roots[-1] / f"{composer.config_name}.yaml")
     lines += ["Keys (key=value):"]
     for name, argument in signature.settable.items():
-        if not wants_part(argument.annotation, argument.module):
+        annotation, module = argument.annotation, argument.module
+        if not wants_part(annotation, module) and not wants_parts(annotation, module):
             lines.append(f"  {name:<14} {_default(argument, stated.get(name))}")
     for group, option in defaults.items():
         lines += _option_keys(composer.tree, group, option)
     return "\n".join(lines)
 
 
-def _default_options(tree: ConfTree, config_name: str) -> dict[str, str | None]:
+def _default_options(tree: ConfTree, config_name: str) -> dict[str, Any]:
     entries = read_yaml(tree.roots[-1] / f"{config_name}.yaml").get("defaults") or []
     chosen = {str(group): option for entry in entries if isinstance(entry, dict) for group, option in entry.items()}
     return {group: option for group, option in chosen.items() if group in tree.groups()}
@@ -37,7 +38,7 @@ def _default_options(tree: ConfTree, config_name: str) -> dict[str, str | None]:
 def _groups(tree: ConfTree, defaults: dict[str, str | None]) -> Iterator[str]:
     yield "Groups and their options (group=option; * is the default):"
     for group in [*defaults, *(group for group in tree.groups() if group not in defaults)]:
-        yield f"  {group}"
+        yield f"  {group}" + (f" (several: {group}=[A,B]; none by default, {group}=[])" if group in LIST_GROUPS else "")
         for option in tree.options(group):
             file = tree.file(group, option)
             mark = "*" if defaults.get(group) == option else " "
