@@ -201,7 +201,7 @@ def test_log_variances_move_as_many_times_faster_as_asked(tmp_path: Path) -> Non
     ends = {}
     for factor in (1.0, 10.0):
         module = module_of(partial(UncertaintyBalancing, factor), tmp_path)
-        module.optimizer = SimpleNamespace(build=lambda m, *more: torch.optim.Adam(m.parameters(), lr=1e-4))
+        module.optimizer = SimpleNamespace(build=lambda m, *more, **named: torch.optim.Adam(m.parameters(), lr=1e-4))
         train(module, 1, 1, None)
         ends[factor] = {name: float(weight) for name, weight in module.balancing.current().items()}
     for name, weight in ends[1.0].items():
