@@ -180,31 +180,21 @@ YOUNGER_SLOTS = (
     "augmentation",
     "text_augmentation",
 )
-"""Slots that the records of older runs lack; their defaults change nothing, so a run without them is one with these."""
+"""Slots that the records of older runs lack: their defaults change nothing, so a run without them is one with these.
+All are sections of the method, which ablations switch."""
 
-ABLATION_MAY_SET = frozenset(
-    {
-        "item_encoder",
-        "backbone",
-        "temporal",
-        "season",
-        "habit",
-        "head",
-        "peft",
-        "task",
-        "domain",
-        "sharing",
-        "objective",
-        "balancing",
-        "adversarial",
-        "augmentation",
-        "text_augmentation",
-        "loss",
-        "optimizer",
-        "name",
-        "embedding_dim",
-        "max_seq_len",
-    }
-)
+ABLATION_MAY_SET = frozenset(YOUNGER_SLOTS) | {
+    "item_encoder",
+    "backbone",
+    "temporal",
+    "season",
+    "habit",
+    "head",
+    "loss",
+    "optimizer",
+    "name",
+    "embedding_dim",
+    "max_seq_len",
+}
 """What an ablation may touch. Data, split, protocol, batches and budget are the same for every row of a table; a
 further domain adds to what is trained on, and leaves all of these as they are."""
