@@ -18,7 +18,8 @@ from seasonrec.data.pools import Period
 from seasonrec.data.sharding import Shard
 from seasonrec.data.validation import ValidationBatches
 from seasonrec.domains import OpenDomain, build_domains, open_domain_data
-from seasonrec.evaluate import evaluate_baselines, evaluate_model, print_table
+from seasonrec.evaluate import evaluate_baselines, evaluate_model, labels_of, print_table
+from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
@@ -83,12 +84,13 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
         if shard.is_first:
             save_weights(run_dir / "model.safetensors", model)
         with stages("evaluate"):
-            record = evaluate_model(config, data, model, builder, run_dir)
+            labels = labels_of(data)
+            record = evaluate_model(config, data, model, builder, run_dir, labels)
         for domain in domains:
             with stages(f"domain {domain.name}"):
                 _finish_domain(domain, model, run_dir, shard)
         if shard.is_first:
-            _finish(config, data, model, facts, result, record, stages, logger)
+            _finish(config, data, model, facts, result, record, labels, stages, logger)
         wait_for_all(shard)
 
 
@@ -161,11 +163,12 @@ def _finish_domain(domain: OpenDomain, main: SeasonalRecommender, run_dir: Path,
     folder = domain.folder(run_dir)
     if shard.is_first:
         save_weights(folder / "model.safetensors", domain.model)
-    record = evaluate_model(domain.config, domain.data, domain.model, domain.builder, folder)
+    labels = labels_of(domain.data)
+    record = evaluate_model(domain.config, domain.data, domain.model, domain.builder, folder, labels)
     if not shard.is_first:
         return
     if domain.config["baselines"]:
-        evaluate_baselines(domain.data, folder / "baselines")
+        evaluate_baselines(domain.data, folder / "baselines", labels)
     write_json(folder / "record.json", domain.record(main))
     write_json(folder / "metrics.json", record)
     print_table(folder, f"test of domain {domain.name}")
@@ -178,6 +181,7 @@ def _finish(
     facts: Facts,
     result: FitResult,
     record: dict[str, Any],
+    labels: RequestLabels,
     stages: Stages,
     logger: Logger | None,
 ) -> None:
@@ -185,7 +189,7 @@ def _finish(
     run_dir = Path(config["run_dir"])
     if config["baselines"]:
         with stages("baselines"):
-            evaluate_baselines(data, run_dir / "baselines")
+            evaluate_baselines(data, run_dir / "baselines", labels)
     log_results(logger, record["slices"])
     _write_record(config, data, model, facts, result, stages, run_dir)
     write_json(run_dir / "metrics.json", record)  # last: its presence means that the run is complete

@@ -99,13 +99,13 @@ def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) 
 
 def collect(rows: Tensor, place: Tensor) -> Tensor:
     """``rows[place]``; no place comes twice, so that its gradient is a plain copy."""
-    taken: Tensor = _Collect.apply(rows, place)  # type: ignore[no-untyped-call]
+    taken: Tensor = _Collect.apply(rows, place)  # type: ignore[no-untyped-call]  # torch's own
     return taken
 
 
 def spread(rows: Tensor, place: Tensor, num_rows: int) -> Tensor:
     """A tensor of ``num_rows`` rows, zero but for ``rows`` at ``place``; no place comes twice."""
-    filled: Tensor = _Spread.apply(rows, place, num_rows)  # type: ignore[no-untyped-call]
+    filled: Tensor = _Spread.apply(rows, place, num_rows)  # type: ignore[no-untyped-call]  # torch's own
     return filled
 
 

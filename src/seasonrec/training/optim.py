@@ -46,7 +46,7 @@ class AdamWOptions:
         Args:
             model: Its trainable parameters are optimised.
             total_steps: Optimiser steps of the whole run.
-            fused: One kernel for all of an update: a fifth of the time on a CPU. Not in mixed precision, where
+            fused: One kernel for all of an update, which is faster on a CPU. Not in mixed precision, where
                 Lightning 2.6 does not clip for an optimiser that could unscale gradients by itself.
         """
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

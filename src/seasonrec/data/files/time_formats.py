@@ -54,7 +54,7 @@ class NumberTimes:
             numbers = column.cast(pl.Float64, strict=False)
         low, high = numbers.min(), numbers.max()
         if low is not None and high is not None:
-            self._low, self._high = min(self._low, float(low)), max(self._high, float(high))  # type: ignore[arg-type]
+            self._low, self._high = min(self._low, float(low)), max(self._high, float(high))  # type: ignore[arg-type]  # numbers
         if self._scale is None:
             self._scale = 1000 if _unit(self._low, self._high) == "ms" else 1
         if numbers.dtype == pl.Int64:
