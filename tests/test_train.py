@@ -128,6 +128,27 @@ def test_the_cuts_are_the_dates_given(files: Path, tmp_path: Path) -> None:
     assert set(_metrics(tmp_path / "run")["slices"]) >= {"month_11", "month_12"}
 
 
+def test_the_validation_part_can_be_ranked_in_place_of_the_test(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cuts = ("split.validation_from=2017-10-02", "split.test_from=2017-11-13")
+    every = ("protocol.part=validation", "loader.validation_stride=1")
+    assert main(of_table(files, tmp_path / "test", *cuts)) == 0
+    tested, shown = _metrics(tmp_path / "test"), capsys.readouterr().out
+    assert "test, fingerprint" in shown
+    assert main(of_table(files, tmp_path / "run", *cuts, *every, "baselines=true")) == 0
+    validated, shown = _metrics(tmp_path / "run"), capsys.readouterr().out
+    assert "validation, fingerprint" in shown
+    days = pl.read_parquet(tmp_path / "run" / "results.parquet")["day"]
+    assert "2017-10-02" <= str(days.min()) <= str(days.max()) < "2017-11-13"
+    assert (tested["part"], validated["part"]) == ("test", "validation")
+    assert tested["fingerprint"] != validated["fingerprint"]
+    best = json.loads((tmp_path / "run" / "record.json").read_text())["monitored"]
+    assert validated["slices"]["all"]["bits"] == pytest.approx(best, rel=1e-5), "what picked the epoch"
+    for name in FIRST_YEAR_BASELINES:
+        assert _metrics(tmp_path / "run" / "baselines" / name)["slices"]["all"]["n"] == validated["slices"]["all"]["n"]
+
+
 def test_without_items_the_ids_stand_in_for_texts(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,10 +40,10 @@ def run(options: dict[str, Any]) -> None:
     config = read_config(checkpoint)
     _evaluate_again(checkpoint, config, output)
     for name, own in domain_configs(config).items():
-        _evaluate_again(folder_of(checkpoint, name), own, folder_of(output, name), f"test of domain {name}")
+        _evaluate_again(folder_of(checkpoint, name), own, folder_of(output, name), name)
 
 
-def _evaluate_again(folder: Path, config: dict[str, Any], output: Path, title: str = "test") -> None:
+def _evaluate_again(folder: Path, config: dict[str, Any], output: Path, domain: str = "") -> None:
     """Of the main domain or of a further one, whose folder in the run is laid out like that of a run."""
     data = open_data_of(folder, config)
     model = trained_model(folder, config, data)
@@ -52,7 +52,7 @@ def _evaluate_again(folder: Path, config: dict[str, Any], output: Path, title: s
     write_json(output / "metrics.json", evaluate_model(config, data, model, builder, output, labels))
     if config["baselines"]:
         evaluate_baselines(data, output / "baselines", labels)
-    print_table(output, title)
+    print_table(output, domain)
 
 
 def run_baselines(config: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def evaluate_model(
     folder: Path,
     labels: RequestLabels | None = None,
 ) -> dict[str, Any]:
-    """Ranks the test part with a model, writes ``results.parquet``, and measures the model's further tasks.
+    """Ranks the protocol's part of the log with a model, writes its results, and measures its further tasks.
 
     Where ``torch.distributed`` was started, every process must call it: each ranks its share, and the first writes.
 
@@ -79,7 +79,7 @@ def evaluate_model(
         model: The trained model.
         builder: Makes its batches, with the labels of its tasks.
         folder: Where the results go.
-        labels: The labelled test baskets, where they are known already.
+        labels: Its labelled baskets, where they are known already.
 
     Returns:
         The content of ``metrics.json``, which the caller writes when all else is done; the same in every process.
@@ -105,7 +105,7 @@ def evaluate_baselines(data: OpenData, folder: Path, labels: RequestLabels | Non
     Args:
         data: The data of a run.
         folder: Where the folders go.
-        labels: The labelled test baskets, where they are known already.
+        labels: The labelled baskets, where they are known already.
     """
     labels = labels or labels_of(data)
     for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
@@ -114,7 +114,7 @@ def evaluate_baselines(data: OpenData, folder: Path, labels: RequestLabels | Non
 
 
 def labels_of(data: OpenData) -> RequestLabels:
-    """The labelled test baskets; the model and all baselines can share them."""
+    """The labelled baskets that are ranked; the model and all baselines can share them."""
     return RequestLabels.of(data.log, data.split, data.protocol)
 
 
@@ -124,16 +124,18 @@ def _evaluate(
     share = evaluate(
         scorer, data.log, data.split, data.protocol, labels=labels, shard=shard, show_progress=shard.is_first
     )
-    results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, gather(share, shard))
+    frame, part = gather(share, shard), data.protocol.part
+    results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
     return results.record(data.protocol.top_ks)
 
 
-def print_table(run_dir: Path, title: str = "test") -> None:
-    """Prints a run beside its baselines."""
+def print_table(run_dir: Path, domain: str = "") -> None:
+    """Prints a run, or a further domain of it, beside its baselines."""
     folders = [*(run_dir / "baselines" / name for name in BASELINES), run_dir]
     metrics = [json.loads(path.read_text("utf-8")) for f in folders if (path := f / "metrics.json").exists()]
+    title = f"{metrics[-1].get('part', 'test')}{domain and f' of domain {domain}'}"
     table = Table(title=f"{title}, fingerprint {metrics[-1]['fingerprint']}, one seed: no intervals")
     table.add_column("row")
     for slice_name, metric in SHOWN:

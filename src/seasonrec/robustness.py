@@ -39,7 +39,7 @@ def run(options: dict[str, Any]) -> None:
     model = trained_model(checkpoint, config, data).to(device_of(config))
     builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
     scorer = ModelScorer(config["name"], model, builder)
-    table = robustness_table(scorer, data.log, data.split.test_baskets(data.log), data.protocol, tried)
+    table = robustness_table(scorer, data.log, data.split.baskets(data.log, data.protocol.part), data.protocol, tried)
     identity = {"name": config["name"], "seed": config["seed"], "fingerprint": data.fingerprint}
     named = table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all())
     write_table(output / "robustness.csv", named)

@@ -159,7 +159,7 @@ def _batches(
 
 
 def _finish_domain(domain: OpenDomain, main: SeasonalRecommender, run_dir: Path, shard: Shard) -> None:
-    """Evaluates a further domain on its own test part beside its own baselines, into a folder laid out like a run's."""
+    """Evaluates a further domain on its own part beside its own baselines, into a folder laid out like a run's."""
     folder = domain.folder(run_dir)
     if shard.is_first:
         save_weights(folder / "model.safetensors", domain.model)
@@ -171,7 +171,7 @@ def _finish_domain(domain: OpenDomain, main: SeasonalRecommender, run_dir: Path,
         evaluate_baselines(domain.data, folder / "baselines", labels)
     write_json(folder / "record.json", domain.record(main))
     write_json(folder / "metrics.json", record)
-    print_table(folder, f"test of domain {domain.name}")
+    print_table(folder, domain.name)
 
 
 def _finish(

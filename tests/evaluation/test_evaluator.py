@@ -54,10 +54,10 @@ def test_items_of_the_future_are_ranked_by_no_one_unless_asked(autumn_log, autum
 
 
 def test_labels_are_shared_and_scorers_do_not_change_them(autumn_log, autumn_split):
-    protocol = Protocol()
-    labels = RequestLabels.of(autumn_log, autumn_split, protocol, "validation")
+    protocol = Protocol(part="validation")
+    labels = RequestLabels.of(autumn_log, autumn_split, protocol)
     shared = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, labels=labels, show_progress=False)
-    alone = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, part="validation", show_progress=False)
+    alone = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, show_progress=False)
     assert shared.equals(alone)
     assert shared["basket"].to_list() == autumn_split.validation_baskets(autumn_log).tolist()
 
@@ -84,8 +84,8 @@ def test_a_constant_scorer_knows_nothing(autumn_log, autumn_split):
 
 
 def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split):
-    scorer, protocol = table_of(autumn_log), Protocol()
-    frame = evaluate(scorer, autumn_log, autumn_split, protocol, part="validation", show_progress=False)
+    scorer, protocol = table_of(autumn_log), Protocol(part="validation")
+    frame = evaluate(scorer, autumn_log, autumn_split, protocol, show_progress=False)
     full = summarise(frame, (10,))["all"]
     quick = quick_metrics(scorer, autumn_log, autumn_split.validation_baskets(autumn_log), protocol, chunk=50)
     assert quick == pytest.approx({name: full[name] for name in ("hr@10", "ndcg@10", "mrr", "bits")})

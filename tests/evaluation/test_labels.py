@@ -19,10 +19,10 @@ BASKETS = [
 ]
 
 
-def labels_of(baskets, part="test", timezone="America/New_York", **rules) -> RequestLabels:
+def labels_of(baskets, timezone="America/New_York", **rules) -> RequestLabels:
     log = build_log(baskets, timezone=timezone)
     split = build_split(log, "2017-11-06", "2017-11-15")
-    return RequestLabels.of(log, split, Protocol(**rules), part)
+    return RequestLabels.of(log, split, Protocol(**rules))
 
 
 def test_every_test_basket_is_there_with_its_local_day():

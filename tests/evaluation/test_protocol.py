@@ -21,6 +21,7 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
 @pytest.mark.parametrize(
     "changed",
     [
+        (Protocol(part="validation"), LOG, SPLIT, IDENTITY),
         (Protocol(horizon_days=28), LOG, SPLIT, IDENTITY),
         (Protocol(candidates="all"), LOG, SPLIT, IDENTITY),
         (Protocol(season_ratio=3.0), LOG, SPLIT, IDENTITY),
@@ -30,10 +31,15 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
         (Protocol(), LOG, replace(SPLIT, train_from_s=SPLIT.train_from_s + 1), IDENTITY),
         (Protocol(), LOG, SPLIT, {**IDENTITY, "level": "variant"}),
     ],
-    ids=["horizon", "candidates", "season", "holidays", "data", "test cut", "train cut", "dataset"],
+    ids=["part", "horizon", "candidates", "season", "holidays", "data", "test cut", "train cut", "dataset"],
 )
 def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
     assert fingerprint(*changed) != BASE
+
+
+def test_the_fingerprint_of_a_test_result_is_what_it_was_before_a_part_could_be_named():
+    """Worked out at commit e00ea3b; numbers that were published under it still compare."""
+    assert BASE == "9c815dd0ed9eaae1"
 
 
 def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
@@ -47,8 +53,11 @@ def test_printing_other_list_lengths_keeps_the_fingerprint():
 
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(ValueError) as caught:
-        Protocol(horizon_days=-1, top_ks=(0, 10), candidates="sampled", head_share=1.5, season_ratio=1.0)
+        Protocol(
+            part="training", horizon_days=-1, top_ks=(0, 10), candidates="sampled", head_share=1.5, season_ratio=1.0
+        )
     message = str(caught.value)
+    assert "protocol.part must be one of validation, test, got 'training'" in message
     assert "protocol.horizon_days must be 0 or above, got -1" in message
     assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
     assert "protocol.candidates must be one of seen_before_request, all, got 'sampled'" in message

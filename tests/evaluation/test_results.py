@@ -50,6 +50,9 @@ def test_what_is_written_is_read(results, tmp_path):
     write_results(path, results)
     read = read_results(path)
     assert (read.name, read.seed, read.fingerprint, read.num_items) == ("full", 7, "0123456789abcdef", 40)
+    assert read.part == "test"
+    write_results(path, replace(results, part="validation"))
+    assert read_results(path).part == "validation"
     assert read.frame.equals(results.frame)
     assert dict(read.frame.schema) == {
         **{"user": pl.Int32, "user_id": pl.String, "basket": pl.Int64, "request_time_s": pl.Int64, "day": pl.Date},

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -66,6 +67,16 @@ def test_the_grid_marks_the_best_and_what_differs(rows):
     assert laid.rows[bits.index(min(bits))].cells[1].is_best  # fewer bits are better
     ndcg = [row.cells[0].value for row in laid.rows]
     assert laid.rows[ndcg.index(max(ndcg))].cells[0].is_best
+
+
+def test_a_table_of_the_validation_part_says_so_first():
+    validated = Row("full", False, tuple(replace(run, part="validation") for run in FULL.runs))
+    selection = Selection("small", "?", ("all",), ("bits",), note="60 households")
+    compared = comparison_table([validated], "full", selection.columns)
+    first, second, *_ = notes([validated], selection, compared)
+    assert "validation part" in first
+    assert "no test result" in first
+    assert second == notes([FULL], selection, compared)[0] == "Budget: 60 households."
 
 
 def test_notes_say_what_a_reader_must_know(rows):

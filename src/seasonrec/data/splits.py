@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,6 +17,10 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
 """Longer logs are cut at Mondays by default, so that every week of the report is whole."""
+
+
+Part = Literal["validation", "test"]
+"""A part of the log that models are ranked on."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,14 @@ class Split:
     def cuts(self) -> Cuts:
         """Where labels end."""
         return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
+
+    def since_s(self, part: Part) -> int:
+        """First second of a part."""
+        return self.test_from_s if part == "test" else self.validation_from_s
+
+    def baskets(self, log: EventLog, part: Part) -> NDArray[np.int64]:
+        """Numbers of a part's baskets, rising."""
+        return self.test_baskets(log) if part == "test" else self.validation_baskets(log)
 
     def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
         """Numbers of the training part's baskets, rising."""

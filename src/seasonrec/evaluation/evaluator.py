@@ -18,7 +18,7 @@ from seasonrec.data.sharding import WHOLE, Shard
 from seasonrec.data.splits import Split
 from seasonrec.evaluation import metrics
 from seasonrec.evaluation.candidates import CandidateFilter
-from seasonrec.evaluation.labels import Part, RequestLabels
+from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import rank_targets, top_items
 from seasonrec.evaluation.results import COLUMNS, TARGET_COLUMNS
@@ -89,13 +89,12 @@ def evaluate(
     split: Split,
     protocol: Protocol,
     *,
-    part: Part = "test",
     labels: RequestLabels | None = None,
     chunk: int = 256,
     shard: Shard = WHOLE,
     show_progress: bool = True,
 ) -> pl.DataFrame:
-    """Full ranking of the candidates for every basket of a part.
+    """Full ranking of the candidates for every basket of the part that the protocol names.
 
     Several processes may share the work. Each takes every so many-th chunk, whole: a chunk is then scored with the same
     neighbours as in one process, and gives the same bits (on the same device, with as many threads).
@@ -104,9 +103,8 @@ def evaluate(
         scorer: What is evaluated.
         log: The prepared log.
         split: The cuts.
-        protocol: Horizon, candidates and labels.
-        part: Which part of the split to evaluate.
-        labels: The labelled baskets of a part, where several scorers share them; they decide over ``part``.
+        protocol: Part, horizon, candidates and labels.
+        labels: The labelled baskets of the part, where several scorers share them.
         chunk: Requests scored at once at most; fewer where the catalogue is large, see :func:`requests_at_once`.
         shard: The share of this process; :func:`seasonrec.evaluation.gathering.gather` puts the shares together.
         show_progress: Show a bar.
@@ -117,7 +115,7 @@ def evaluate(
     Raises:
         ValueError: If the part holds no basket, or a candidate's score is not finite.
     """
-    labels = labels or RequestLabels.of(log, split, protocol, part)
+    labels = labels or RequestLabels.of(log, split, protocol)
     chunk = requests_at_once(log.num_items, chunk)
     labels = labels.where(np.arange(len(labels.baskets)) // chunk % shard.world_size == shard.rank)
     ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, show_progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,8 +15,6 @@ from seasonrec.data.requests import gather_ranges
 from seasonrec.data.splits import Split
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.windows import window_names
-
-Part = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -36,17 +33,15 @@ class RequestLabels:
     events: pl.DataFrame
 
     @staticmethod
-    def of(log: EventLog, split: Split, protocol: Protocol, part: Part = "test") -> RequestLabels:
-        """Labels every basket of the validation or the test part.
+    def of(log: EventLog, split: Split, protocol: Protocol) -> RequestLabels:
+        """Labels every basket of the part that the protocol ranks.
 
         A target is *repeat* where the user bought the item before the request's second, *cold* where the item had few
         events before the validation cut, *head* where it belongs to the most bought share of the trained items, and
         *in season* as :func:`in_season` says. These labels read the week of the request itself: they sort the truth
         and are never shown to a model.
         """
-        test = part == "test"
-        baskets = split.test_baskets(log) if test else split.validation_baskets(log)
-        since_s = split.test_from_s if test else split.validation_from_s
+        baskets = split.baskets(log, protocol.part)
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
         items = np.asarray(log.event_items[position])
         cold_items, head_items = _item_labels(log, split, protocol)
@@ -60,7 +55,7 @@ class RequestLabels:
                 "head": head_items[items],
             }
         )
-        return RequestLabels(baskets, _describe(log, protocol, baskets, since_s), events)
+        return RequestLabels(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
 
     def where(self, kept: NDArray[np.bool_]) -> RequestLabels:
         """The labels of some of the baskets.

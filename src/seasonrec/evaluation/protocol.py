@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
-from seasonrec.data.splits import Split
+from seasonrec.data.splits import Part, Split
 
 METRIC_VERSION = 1
 """Raise it when a metric, a rank, a label or a slice is computed differently: older numbers then stop comparing."""
@@ -38,6 +38,9 @@ class Protocol:
     """Rules of an evaluation that no model option may touch.
 
     Args:
+        part: ``test``, or ``validation`` for choosing between options: the test part is then not looked at. The epoch
+            of a model and the weights of the baselines are chosen on the validation part too, so its numbers flatter
+            all of them, and the baselines most.
         horizon_days: Days before the request at which the readable history ends; 0 rolls up to the request itself.
         top_ks: List lengths of the metrics, each at least 1.
         candidates: ``seen_before_request`` ranks the items whose first event lies at or before the request time;
@@ -56,6 +59,7 @@ class Protocol:
         ValueError: If a value is out of its range; all mistakes of the protocol are named at once.
     """
 
+    part: Part = "test"
     horizon_days: float = 0.0
     top_ks: tuple[int, ...] = (1, 5, 10, 20, 50)
     candidates: Candidates = "seen_before_request"
@@ -75,6 +79,10 @@ class Protocol:
 
     def _rules(self) -> list[tuple[bool, str]]:
         return [
+            (
+                self.part not in get_args(Part),
+                f"protocol.part must be one of {', '.join(get_args(Part))}, got {self.part!r}",
+            ),
             (self.horizon_days < 0, f"protocol.horizon_days must be 0 or above, got {self.horizon_days}"),
             (
                 not self.top_ks or min(self.top_ks) < 1 or len(set(self.top_ks)) < len(self.top_ks),
@@ -102,8 +110,9 @@ class Protocol:
 def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identity: Mapping[str, object]) -> str:
     """A short hash that two numbers share exactly where they may stand in one table.
 
-    It covers the prepared bytes, what made them, the cuts, the tie, candidate, target and slice rules, the horizon
-    and the version of the metrics. ``top_ks`` stays out: it chooses which numbers are printed and changes none.
+    It covers the prepared bytes, what made them, the cuts, the part, the tie, candidate, target and slice rules, the
+    horizon and the version of the metrics. ``top_ks`` stays out: it chooses which numbers are printed and changes none.
+    So does the part where it is the test, as it was before another could be named.
 
     Args:
         protocol: The rules.
@@ -114,7 +123,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
     Returns:
         16 hexadecimal characters.
     """
-    rules = {name: value for name, value in asdict(protocol).items() if name != "top_ks"}
+    silent = ("top_ks", "part") if protocol.part == "test" else ("top_ks",)
+    rules = {name: value for name, value in asdict(protocol).items() if name not in silent}
     cuts = (split.train_from_s, split.validation_from_s, split.test_from_s)
     content = {
         "data": log.digest,

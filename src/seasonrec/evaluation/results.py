@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.splits import Part
 from seasonrec.evaluation.ranked import RankedEvents, basket_metrics, event_metrics
 
 BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
@@ -37,6 +38,7 @@ class RunResults:
         fingerprint: See :func:`~seasonrec.evaluation.protocol.fingerprint`.
         num_items: Items of the catalogue.
         frame: One row a basket, columns as in this module's head.
+        part: Part of the log that was ranked.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RunResults:
     fingerprint: str
     num_items: int
     frame: pl.DataFrame
+    part: Part = "test"
 
     @cached_property
     def events(self) -> RankedEvents:
@@ -57,6 +60,7 @@ class RunResults:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "seed": self.seed,
+            "part": self.part,
             "slices": summarise(self.events, top_ks),
             "coverage": coverage(self.frame, top_ks, self.num_items),
         }
@@ -65,7 +69,7 @@ class RunResults:
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame with its name, seed and fingerprint; all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {key: str(getattr(results, key)) for key in METADATA}
+    metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
     temporary.replace(path)
@@ -88,7 +92,12 @@ def read_results(path: Path) -> RunResults:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it is not a results file of this version, run it again.")
     return RunResults(
-        metadata["name"], int(metadata["seed"]), metadata["fingerprint"], int(metadata["num_items"]), frame
+        name=metadata["name"],
+        seed=int(metadata["seed"]),
+        fingerprint=metadata["fingerprint"],
+        num_items=int(metadata["num_items"]),
+        frame=frame,
+        part="validation" if metadata.get("part") == "validation" else "test",
     )
 
 

@@ -142,7 +142,9 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
         f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
         f"users, after Holm over the {compared.height} comparisons of this table. Best of a column in bold"
     )
+    unseen = "Ranked on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
+        unseen if rows[0].runs[0].part == "validation" else "",
         f"Budget: {selection.note}" if selection.note else "",
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
         users,
