@@ -102,6 +102,21 @@ def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:
         assert _metrics(tmp_path / "baselines" / name) == _metrics(folder / "baselines" / name)
 
 
+def test_robustness_tries_a_run_and_draws_what_it_found(run: Run, tmp_path: Path) -> None:
+    folder, metrics = run
+    options = ("target=items", "sizes=[0.5,2]", "shares=[1]", "max_requests=100000")
+    assert main(["robustness", f"checkpoint={folder}", f"output={tmp_path}", *options]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {f"robustness.{ending}" for ending in ("csv", "png", "pdf")}
+    table = pl.read_csv(tmp_path / "robustness.csv")
+    assert table["fingerprint"].unique().to_list() == [metrics["fingerprint"]]
+    bits = {(line["kind"], line["size"]): line["bits"] for line in table.iter_rows(named=True)}
+    everything = metrics["slices"]["all"]
+    assert table["requests"].unique().to_list() == [everything["baskets"]]
+    assert bits["clean", 0.0] == pytest.approx(everything["bits"], rel=1e-5)
+    assert bits["clean", 0.0] < bits["adversarial", 0.5] < bits["adversarial", 2.0]
+    assert set(bits) >= {("random", 0.5), ("swap", 1.0), ("drop", 1.0), ("shuffle", 1.0)}
+
+
 def test_evaluate_refuses_data_that_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events, _ = write_log(tmp_path)
     assert main(of_table(tmp_path, tmp_path / "run")) == 0

@@ -11,10 +11,9 @@ import polars as pl
 from seasonrec.evaluation.robustness import RobustnessOptions, robustness_table, write_table
 from seasonrec.evaluation.scorers import ModelScorer
 from seasonrec.pipeline import batch_builder, device_of
-from seasonrec.report.robustness import read_trials, robustness_curves, robustness_figure
+from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.runs import open_data_of, read_config, trained_model
 
-METRIC = "ndcg@10"
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it cuts for a PDF
 
 
@@ -44,5 +43,7 @@ def run(options: dict[str, Any]) -> None:
     named = table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all())
     write_table(output / "robustness.csv", named)
     files = [output / "robustness.csv", *(Path(folder) / "robustness.csv" for folder in options["beside"])]
-    drawn = robustness_figure(output / "robustness", robustness_curves(read_trials(files), METRIC), METRIC)
+    drawn = robustness_figure(
+        output / "robustness", robustness_curves(read_trials(files), ROBUSTNESS_METRIC), ROBUSTNESS_METRIC
+    )
     print("\n".join(f"  {path}" for path in (files[0], *drawn)), flush=True)

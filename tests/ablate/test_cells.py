@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from seasonrec.ablate.cells import expand, merged
+from seasonrec.ablate.launchers import plan
 from seasonrec.ablate.state import State, differences, index_baselines, is_complete, stamp, state
 from seasonrec.ablate.study import Study
 
@@ -30,6 +32,23 @@ def test_a_study_expands_to_baselines_and_rows_by_seeds():
     ]  # fmt: skip
     assert cells[0].arguments[0] == "baselines"
     assert cells[0].arguments[-1] == "run_dir='runs'"
+
+
+def test_rows_named_for_robustness_are_tried_after_all_training(tmp_path):
+    study = replace(STUDY, robustness=("no_season",))
+    *trained, first, second = expand(study, tmp_path, [])
+    assert trained == expand(STUDY, tmp_path, [])
+    assert (first.label, second.label) == ("no_season seed 0, robustness", "no_season seed 1, robustness")
+    assert first.arguments == ["robustness", f"checkpoint='{tmp_path}/cells/no_season/seed_0'"]
+    assert first.folder == trained[2].folder
+    stamp(trained[2], CONFIG)
+    finish(trained[2])
+    assert (state(trained[2], CONFIG), state(first, CONFIG)) == (State.COMPLETE, State.MISSING)
+    (first.folder / "robustness.csv").write_text("")
+    assert state(first, CONFIG) is State.COMPLETE
+    for launcher in ("local", "joblib"):
+        kinds = [cell.kind for job in plan(expand(study, tmp_path, []), launcher, 1) for cell in job.cells]
+        assert kinds == ["baselines", *["train"] * 4, *["robustness"] * 2]
 
 
 def test_the_second_list_of_overrides_wins():

@@ -1,4 +1,7 @@
-"""Stands in for ``seasonrec`` in a whole study: writes results with known effects; ``--fail ROW`` fails a row."""
+"""Stands in for ``seasonrec`` in a whole study: writes results with known effects.
+
+``--fail ROW`` fails a row, ``--fail ROW:robustness`` its trials.
+"""
 
 import sys
 from dataclasses import replace
@@ -8,6 +11,15 @@ from made_results import make_run, make_targets, write_run
 
 fail, subcommand, overrides = sys.argv[2], sys.argv[3], sys.argv[4:]
 given = {key: value.strip("'") for key, value in (override.split("=", 1) for override in overrides)}
+if subcommand == "robustness":
+    folder = Path(given["checkpoint"])
+    if f"{folder.parent.name}:robustness" == fail:
+        sys.exit("the model has no such target")
+    identity = f"{folder.parent.name},{folder.name.removeprefix('seed_')},0123456789abcdef"
+    lines = ["name,seed,fingerprint,kind,target,size,ndcg@10,bits,requests", f"{identity},clean,,0.0,0.3,8.0,50"]
+    lines += [f"{identity},{kind},inputs,0.5,0.2,8.5,50" for kind in ("adversarial", "random")]
+    (folder / "robustness.csv").write_text("\n".join([*lines, f"{identity},drop,,0.5,0.1,9.0,50", ""]))
+    sys.exit()
 row, seed, run_dir = given.get("ablation", "full"), int(given["seed"]), Path(given["run_dir"])
 if row == fail:
     sys.exit("out of memory")

@@ -3,7 +3,8 @@ import pytest
 from made_results import hand_run, make_run
 
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown, enough_replicates
-from seasonrec.report.rows import ReportError, Row, check_rows, read_row, same_seeds
+from seasonrec.report.errors import ReportError
+from seasonrec.report.rows import Row, check_rows, read_row, same_seeds
 
 
 def row_of(name: str, *runs, baseline: bool = False) -> Row:

@@ -4,8 +4,8 @@ import matplotlib.image
 import polars as pl
 import pytest
 
+from seasonrec.report.errors import ReportError
 from seasonrec.report.robustness import read_trials, robustness_curves, robustness_figure
-from seasonrec.report.rows import ReportError
 
 KINDS = {"clean": (0.0,), "adversarial": (0.1, 0.4), "random": (0.1, 0.4), "swap": (0.5,), "drop": (0.5, 1.0)}
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from seasonrec.ablate import report, run
 from seasonrec.ablate.runner import Options
 from seasonrec.ablate.study import StudyError
-from seasonrec.report.rows import ReportError
+from seasonrec.report.errors import ReportError
 
 STUDY = """
 name: small
@@ -90,6 +90,21 @@ def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
     report(done / "runs")
     assert (done / "runs" / "table.csv").read_bytes() == before
     assert "| no_season |" in capsys.readouterr().out
+
+
+def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing_else(tmp_path):
+    text = STUDY.replace("rows: [full, no_season, no_habit]", "rows: [full, no_season]").replace("[0, 1]", "[0]")
+    with pytest.raises(SystemExit):
+        run_study(tmp_path, f"{text}robustness: [full, no_season]\n", fail="no_season:robustness")
+    told = (tmp_path / "runs" / "table.md").read_text()
+    assert "No results (failed or not yet run): no_season seed 0, robustness." in told
+    assert (tmp_path / "runs" / "figure_robustness.png").is_file()
+    curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
+    assert curves["name"].unique().to_list() == ["full"]
+    run_study(tmp_path, f"{text}robustness: [full, no_season]\n")
+    curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
+    assert set(curves["name"]) == {"full", "no_season"}
+    assert set(curves["kind"]) == {"adversarial", "random", "drop"}
 
 
 def test_a_failed_row_ends_in_code_1_and_a_table_of_the_others(tmp_path):

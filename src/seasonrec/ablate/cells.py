@@ -1,15 +1,19 @@
-"""The cells of a study: one training run a row and seed, and one evaluation of all baselines."""
+"""The cells of a study: one training run a row and seed, one evaluation of all baselines, and trials of robustness."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from seasonrec.ablate.study import REFERENCE_ROW, Study, override_key
 
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
+
+Kind = Literal["train", "baselines", "robustness"]
+"""Subcommand that a cell is: a training run, all baselines, or trials of a run that was trained."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Cell:
         run_dir: The run folder that the command is given; for the baselines, the study's own folder.
         overrides: Hydra overrides that decide the numbers.
         group: Name of the study, by which a tracker groups its runs.
+        kind: What is run.
     """
 
     row: str
@@ -31,29 +36,28 @@ class Cell:
     run_dir: Path
     overrides: tuple[str, ...]
     group: str
-
-    @property
-    def trains(self) -> bool:
-        """Whether a model is trained; the baselines are evaluated only."""
-        return self.row != BASELINES
+    kind: Kind = "train"
 
     @property
     def arguments(self) -> list[str]:
         """Subcommand and overrides, as written after ``seasonrec``."""
-        subcommand = "train" if self.trains else BASELINES
-        return [subcommand, *self.overrides, f"group={quote(self.group)}", f"run_dir={quote(str(self.run_dir))}"]
+        if self.kind == "robustness":
+            return [self.kind, f"checkpoint={quote(str(self.run_dir))}"]
+        return [self.kind, *self.overrides, f"group={quote(self.group)}", f"run_dir={quote(str(self.run_dir))}"]
 
     @property
     def label(self) -> str:
-        return f"{self.row} seed {self.seed}" if self.trains else BASELINES
+        if self.kind == "baselines":
+            return BASELINES
+        return f"{self.row} seed {self.seed}" + (", robustness" if self.kind == "robustness" else "")
 
     @property
     def log(self) -> Path:
-        return self.folder / "log.txt"
+        return self.folder / ("robustness.txt" if self.kind == "robustness" else "log.txt")
 
 
 def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
-    """Experiment x rows x seeds, with the baselines first.
+    """Experiment x rows x seeds, with the baselines first and trials of the trained runs last.
 
     Seeds turn slowest, so that a study that is cut short has every row at its first seed.
     """
@@ -61,14 +65,16 @@ def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
     cells = []
     if study.baselines:
         seed = min(study.seeds)
-        cells.append(Cell(BASELINES, seed, run_dir / BASELINES, run_dir, (*shared, f"seed={seed}"), study.name))
+        own = (*shared, f"seed={seed}")
+        cells.append(Cell(BASELINES, seed, run_dir / BASELINES, run_dir, own, study.name, "baselines"))
     for seed in study.seeds:
         for row in study.rows:
             ablation = () if row == REFERENCE_ROW else (f"ablation={row}",)
             folder = run_dir / "cells" / row / f"seed_{seed}"
             own = (*shared, *ablation, f"seed={seed}", "baselines=false")
             cells.append(Cell(row, seed, folder, folder, own, study.name))
-    return cells
+    tried = [replace(cell, kind="robustness") for cell in cells if cell.row in study.robustness]
+    return [*cells, *tried]
 
 
 def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:

@@ -18,7 +18,8 @@ from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of
 from seasonrec.config import ConfTree
 from seasonrec.record import write_json
-from seasonrec.report.rows import ReportError, Row, read_row
+from seasonrec.report.errors import ReportError
+from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.write import write_report
 
@@ -104,10 +105,10 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     cells = expand(study, run_dir, overrides)
     complete = [cell for cell in cells if is_complete(cell)]
     rows = []
-    for name in _baseline_names(run_dir / BASELINES) if any(not cell.trains for cell in complete) else []:
+    for name in _baseline_names(run_dir / BASELINES) if any(cell.kind == "baselines" for cell in complete) else []:
         rows.append(read_row(name, True, [run_dir / BASELINES / name]))
     for name in study.rows:
-        folders = [cell.folder for cell in complete if cell.row == name]
+        folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
         if folders:
             rows.append(read_row(name, False, folders))
     return rows, [cell.label for cell in cells if cell not in complete]

@@ -90,7 +90,7 @@ def run_job(job: Job, command: Sequence[str], keep_open: Sequence[int], on_poll:
         )  # fmt: skip
         code = _wait(process, on_poll)
     for cell in job.cells:
-        if code == 0 and not cell.trains:
+        if code == 0 and cell.kind == "baselines":
             index_baselines(cell)
     return [
         Failure(cell, _reason(code), job.log, "\n".join(tail(job.log, TAIL_LINES)))
@@ -129,4 +129,4 @@ def _wait(process: subprocess.Popen[bytes], on_poll: Callable[[], None]) -> int:
 def _reason(code: int) -> str:
     if code < 0:
         return f"killed by signal {-code}"
-    return f"exit code {code}" if code else "ended well but wrote no metrics.json"
+    return f"exit code {code}" if code else "ended well but wrote no results"

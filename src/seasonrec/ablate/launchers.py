@@ -26,7 +26,8 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     """The commands that make the missing cells, in the order in which they run.
 
     Hydra's multirun makes every combination of what it sweeps, and missing cells are seldom all combinations. So rows
-    that miss the same seeds share one multirun over ``ablation`` and ``seed``. The baselines are one command always.
+    that miss the same seeds share one multirun over ``ablation`` and ``seed``. The baselines are one command always,
+    and so is each trial of a trained run, after all of them.
 
     Args:
         cells: Missing cells.
@@ -43,8 +44,9 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
         raise StudyError(f"{rule}; got {jobs}; add launcher=joblib for more.")
     if launcher == "local":
         return [_single(cell) for cell in cells]
-    baselines = [_single(cell) for cell in cells if not cell.trains]
-    return baselines + [_multirun(group, launcher, jobs) for group in _groups(cells)]
+    baselines = [_single(cell) for cell in cells if cell.kind == "baselines"]
+    tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
+    return [*baselines, *(_multirun(group, launcher, jobs) for group in _groups(cells)), *tried]
 
 
 def _single(cell: Cell) -> Job:
@@ -55,7 +57,7 @@ def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells by the set of seeds that their row misses."""
     by_row: dict[str, list[Cell]] = {}
     for cell in cells:
-        if cell.trains:
+        if cell.kind == "train":
             by_row.setdefault(cell.row, []).append(cell)
     groups: dict[tuple[int, ...], list[Cell]] = {}
     for row in by_row.values():

@@ -74,7 +74,7 @@ class StudyProgress:
     def end(self, job: Job, failures: Sequence[Failure]) -> None:
         """Counts a job as done and says how it ended."""
         seconds = time.monotonic() - self._job_started_s
-        if any(cell.trains for cell in job.cells):
+        if any(cell.kind == "train" for cell in job.cells):
             self._durations_s.append(seconds / len(job.cells))
         head = self._head(job)
         self._done += len(job.cells)

@@ -107,7 +107,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
         except ConfigError as error:
             mistakes += error.mistakes
             continue
-        if cell.trains and by_row[cell.row].get("name") != cell.row:
+        if cell.kind == "train" and by_row[cell.row].get("name") != cell.row:
             problem = f"a cell of this row would call itself {by_row[cell.row].get('name')!r}"
             mistakes.append(Mistake(f"conf/ablation/{cell.row}.yaml", problem, f"write name: {cell.row} in it"))
     if mistakes:
@@ -125,8 +125,8 @@ def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], ru
             f"{count} run with another configuration than this study asks for now (stored -> wanted):\n{found}\n"
             "Nothing was run. Give another run_dir, or add stale=rerun to delete them and run them again."
         )
-    for cell in cells:
-        shutil.rmtree(cell.folder)
+    for folder in dict.fromkeys(cell.folder for cell in cells):
+        shutil.rmtree(folder)
 
 
 def _few(found: list[str]) -> str:

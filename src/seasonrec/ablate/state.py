@@ -45,9 +45,11 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
 
 
 def is_complete(cell: Cell) -> bool:
-    """Whether the cell's results are all there; metrics.json is written last."""
-    if cell.trains:
+    """Whether the cell's results are all there; the file that says so is written last, whole or not at all."""
+    if cell.kind == "train":
         return read_object(cell.folder / "metrics.json") is not None
+    if cell.kind == "robustness":
+        return (cell.folder / "robustness.csv").is_file()
     index = read_object(cell.folder / INDEX)
     owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
     return all(read_object(path) is not None for path in owed)
@@ -81,7 +83,7 @@ def stamp(cell: Cell, config: dict[str, Any]) -> None:
 
 def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
     """The part of a configuration that decides the cell's numbers."""
-    if not cell.trains:
+    if cell.kind == "baselines":
         kept = {key: config[key] for key in BASELINE_KEYS if key in config}
     else:
         kept = {key: value for key, value in config.items() if key not in PLACE_KEYS}

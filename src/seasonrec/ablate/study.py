@@ -46,6 +46,8 @@ class Study:
         note: What a reader must know of the budget; printed on the table.
         baselines: Whether the baselines are evaluated; they share the table.
         costs: Columns of cost, for example ``minutes`` and ``trained_share``.
+        robustness: Rows whose runs are tried with perturbed inputs and changed histories, see
+            :mod:`seasonrec.evaluation.robustness`; the report draws the curves.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Study:
     note: str = ""
     baselines: bool = True
     costs: tuple[str, ...] = ("minutes", "weights")
+    robustness: tuple[str, ...] = ()
 
 
 def read_study(path: Path, experiments: Sequence[str], ablations: Sequence[str]) -> Study:
@@ -147,6 +150,9 @@ def _row_mistakes(raw: dict[str, Any], ablations: Sequence[str]) -> Iterator[Mis
     for place, seed in enumerate(raw["seeds"]):
         if seed < 0:
             yield Mistake(f"seeds[{place}]", "a seed is at least 0", "count from 0", shown(seed))
+    for place, row in enumerate(raw.get("robustness", [])):
+        if row not in raw["rows"]:
+            yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, raw["rows"]), shown(row))
     reference = raw.get("reference", Study.reference)
     if raw["rows"] and reference not in raw["rows"]:
         yield Mistake("reference", "is not among the rows", nearest(reference, raw["rows"]), shown(reference))

@@ -10,7 +10,8 @@ import polars as pl
 from seasonrec.evaluation.bootstrap import Bootstrap
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
 from seasonrec.evaluation.significance import Comparison, compare, holm
-from seasonrec.report.rows import ReportError, Row, same_seeds
+from seasonrec.report.errors import ReportError
+from seasonrec.report.rows import Row, same_seeds
 
 SIGNIFICANCE = 0.05
 """Level at which a difference is marked, after Holm."""

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
-from seasonrec.report.rows import ReportError
+from seasonrec.report.errors import ReportError
 from seasonrec.report.style import TEXT_WIDTH_IN, figure, looks, quiet_grid, save, spoken
 
 PANELS = {
@@ -19,6 +19,8 @@ PANELS = {
     "shuffled": (("shuffle",), "share of events"),
 }
 """Title of each panel, the kinds of trials in it, and what its sizes are."""
+
+ROBUSTNESS_METRIC = "ndcg@10"
 
 COLUMNS = ("name", "seed", "fingerprint", "kind", "target", "size", "ndcg@10", "bits", "requests")
 

@@ -11,11 +11,8 @@ import polars as pl
 from seasonrec.evaluation.results import RunResults, read_results
 from seasonrec.evaluation.significance import require_one_fingerprint
 from seasonrec.report.costs import Cost, read_cost
+from seasonrec.report.errors import ReportError
 from seasonrec.report.interference import read_interference
-
-
-class ReportError(ValueError):
-    """Results that cannot stand in one table, or do not hold what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class Row:
         runs: Its results, one a seed, by rising seed.
         cost: What it cost; None where nothing was recorded.
         interference: How the gradients of its tasks lay to each other; None where nothing was measured.
+        trials: Files of its runs that were tried with perturbed inputs and changed histories.
     """
 
     name: str
@@ -35,6 +33,7 @@ class Row:
     runs: tuple[RunResults, ...]
     cost: Cost | None = None
     interference: pl.DataFrame | None = None
+    trials: tuple[Path, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -53,7 +52,8 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
     by_seed = tuple(sorted(light, key=lambda run: run.seed))
-    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders))
+    trials = tuple(path for folder in folders if (path := folder / "robustness.csv").is_file())
+    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders), trials)
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.interference import interference_figure, interference_table
 from seasonrec.report.render import to_latex, to_markdown
+from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.report.rows import Row, check_rows
 from seasonrec.report.selection import Selection
 from seasonrec.report.tables import grid, long_table
@@ -21,7 +22,8 @@ from seasonrec.report.tables import grid, long_table
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
-    Rows that measured how their tasks' gradients lay to each other have a figure of it, too.
+    There is a further figure where rows measured how their tasks' gradients lay to each other, and one where their runs
+    were tried with perturbed inputs and changed histories.
 
     Args:
         folder: Where they go.
@@ -70,6 +72,11 @@ def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: 
         cosines = interference_table(measured)
         written.append(_write_csv(folder / "figure_interference.csv", cosines))
         written += interference_figure(folder / "figure_interference", cosines)
+    trials = [path for row in rows for path in row.trials]
+    if trials:
+        curves = robustness_curves(read_trials(trials), ROBUSTNESS_METRIC)
+        written.append(_write_csv(folder / "figure_robustness.csv", curves))
+        written += robustness_figure(folder / "figure_robustness", curves, ROBUSTNESS_METRIC)
     return written
 
 
