@@ -125,7 +125,7 @@ def _training(name: str, config: dict[str, Any], data: OpenData, batch: Sequence
     module = RecommenderModule(
         model, build(config["loss"])(facts=facts), build(config["optimizer"])(), validation_metrics, Path()
     )
-    built = module.optimizer.build(model, total_steps=10_000)
+    built = module.optimizer.build(model, total_steps=10_000, fused=True)
     optimizer, norm = built["optimizer"], float(config["trainer"].get("gradient_clip_norm", 1.0))
     model.train()
 

@@ -123,6 +123,24 @@ def test_the_clock_stops_at_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [clock.tick(1), clock.tick(1)] == [False, True]
 
 
+def test_our_own_runner_prepares_trains_and_ranks(tmp_path: Path) -> None:
+    """Through the public pieces that it is built of; a peer's runner needs the peer's own environment."""
+    from benchmarks.peers.seasonrec_runner import SeasonrecRunner
+
+    folder = logs.write_work(logs.synthetic(3_000), 10, tmp_path / "work")
+    told = {"events": str(folder / "train.csv"), "scratch": str(tmp_path), "lists": str(tmp_path / "lists.csv")}
+    runner = SeasonrecRunner(serve.Settings(**told, length=10, width=8, top_k=5, threads=1))
+    train = pl.read_csv(folder / "train.csv")
+    assert runner.prepare() == train.height
+    clock = serve.StepClock()
+    runner.train(clock)
+    assert sum(clock.positions) == train.height - train["user_id"].n_unique(), "all but every user's first event"
+    users, items = runner.infer()
+    assert sorted(users) == sorted(str(user) for user in train["user_id"].unique())
+    assert all(len(set(one)) == 5 for one in items)
+    assert {item for one in items for item in one} <= {str(item) for item in train["item_id"].unique()}
+
+
 def test_one_step_has_no_speed() -> None:
     clock = serve.StepClock()
     clock.tick(1)

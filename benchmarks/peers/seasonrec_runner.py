@@ -32,8 +32,8 @@ class ConstantAdam:
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
 
-    def build(self, model: nn.Module, total_steps: int) -> torch.optim.Optimizer:
-        return torch.optim.Adam(model.parameters(), lr=self.learning_rate, betas=(0.9, 0.98))
+    def build(self, model: nn.Module, total_steps: int, fused: bool) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), fused=fused)
 
 
 class Clocked(L.Callback):
