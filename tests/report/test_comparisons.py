@@ -20,6 +20,29 @@ def test_the_difference_is_the_reference_less_the_row():
     assert (line["n"], line["seeds"]) == (4, 1)
 
 
+def test_a_difference_that_seeds_dispute_is_not_marked(targets):
+    """However sure the bootstrap over users is: it averages the seeds, and says nothing of another one."""
+    full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
+    agreed = row_of("agreed", *(make_run(targets, "agreed", seed, loss=0.6) for seed in (0, 1, 2)))
+    losses = {0: 1.0, 1: 1.0, 2: -0.2}
+    disputed = row_of("disputed", *(make_run(targets, "disputed", seed, loss=loss) for seed, loss in losses.items()))
+    table = comparison_table([full, agreed, disputed], "full", [("all", "bits")])
+    told = {line["against"]: line for line in table.iter_rows(named=True)}
+    assert told["agreed"]["difference"] == pytest.approx(told["disputed"]["difference"], abs=0.02)
+    assert max(line["p_holm"] for line in told.values()) < 0.05
+    assert (told["agreed"]["better"], told["disputed"]["better"]) == ("full", None)
+    assert (told["disputed"]["seed_low"], told["disputed"]["seed_high"]) == pytest.approx((-1.0, 0.2), abs=0.03)
+
+
+def test_a_baseline_is_compared_with_each_seed(targets):
+    full = row_of("full", *(make_run(targets, "full", seed, loss=0.1 * seed) for seed in (0, 1, 2)))
+    baseline = row_of("personal", make_run(targets, "personal", 0, loss=0.1), baseline=True)
+    line = comparison_table([full, baseline], "full", [("all", "bits")]).row(0, named=True)
+    assert line["seeds"] == 3
+    assert (line["seed_low"], line["seed_high"]) == pytest.approx((-0.1, 0.1), abs=0.03)
+    assert line["better"] is None
+
+
 def test_a_clear_difference_survives_holm_and_noise_does_not(rows):
     table = comparison_table(rows, "full", [("all", "bits"), ("in_season", "bits"), ("in_season", "ndcg@10")])
     assert table.height == 9

@@ -1,8 +1,8 @@
 """Honest comparison: paired bootstrap over users, with interval, effect size and Holm's correction.
 
 Events of one user are alike, so users and not events are resampled. Rows are compared on the same users, targets and
-weights (paired). Seeds are averaged first: the interval speaks of other users, and ``seed_values`` shows how far the
-seeds lie apart.
+weights (paired). Seeds are averaged first: the interval speaks of other users. Of other seeds it says nothing, and a
+few are too few to resample; so ``seed_values`` and ``seed_differences`` show how far they lie apart.
 
 References:
     - Ihemelandu and Ekstrand, "Candidate set sampling and significance", SIGIR 2023: Wilcoxon and sign tests inflate
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +60,7 @@ class Comparison:
         users: Users behind it.
         entries: Targets, or baskets for ``basket_`` metrics.
         seeds: Seeds of A and of B.
+        seed_differences: The difference for each seed, where both have as many; else of each seed of A less each of B.
     """
 
     difference: float
@@ -69,6 +71,12 @@ class Comparison:
     users: int
     entries: int
     seeds: tuple[int, int]
+    seed_differences: tuple[float, ...]
+
+    @property
+    def seeds_agree(self) -> bool:
+        """Whether every seed has its difference on the same side of zero."""
+        return min(self.seed_differences) > 0 or max(self.seed_differences) < 0
 
 
 def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap: Bootstrap | None = None) -> Interval:
@@ -106,7 +114,7 @@ def compare(
 
     Args:
         first: Row A, one result a seed, at least one.
-        second: Row B; it may have another number of seeds.
+        second: Row B, its seeds in the same order; it may have another number of them.
         slice_name: Slice.
         metric: Metric, as in :func:`~seasonrec.evaluation.results.user_sums`.
         bootstrap: How to resample.
@@ -132,6 +140,7 @@ def compare(
         users=len(counts),
         entries=int(counts.sum()),
         seeds=(len(first), len(second)),
+        seed_differences=_seed_differences(sums[: len(first)], sums[len(first) :]),
     )
 
 
@@ -179,6 +188,11 @@ def _require_same_targets(sums: Sequence[UserSums], results: Sequence[RunResults
 def _over_seeds(sums: Sequence[UserSums], results: Sequence[RunResults]) -> UserSums:
     _require_same_targets(sums, results)
     return sums[0]._replace(sums=np.mean([one.sums for one in sums], axis=0))
+
+
+def _seed_differences(first: Sequence[UserSums], second: Sequence[UserSums]) -> tuple[float, ...]:
+    pairs = zip(first, second, strict=True) if len(first) == len(second) else product(first, second)
+    return tuple(_ratio(ours.sums - theirs.sums, ours.counts) for ours, theirs in pairs)
 
 
 def _ratio(sums: Floats, counts: NDArray[np.int64]) -> float:

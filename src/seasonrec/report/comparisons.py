@@ -22,7 +22,7 @@ REPLICATES_PER_COMPARISON = 60
 SCHEMA = {
     "row": pl.String, "against": pl.String, "slice": pl.String, "metric": pl.String, "difference": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "effect_size": pl.Float64,
-    "n": pl.Int64, "seeds": pl.Int64, "better": pl.String,
+    "n": pl.Int64, "seeds": pl.Int64, "seed_low": pl.Float64, "seed_high": pl.Float64, "better": pl.String,
 }  # fmt: skip
 
 
@@ -37,7 +37,8 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
     Returns:
         ``row, against, slice, metric, difference`` (row less against, in the metric's own unit), ``low, high`` (95%),
         ``p, p_holm, effect_size`` (Cohen's d_z over users), ``n`` (targets, or baskets for basket metrics), ``seeds``
-        (that both have), and ``better``: the row that is better where ``p_holm`` is below 0.05, else null.
+        (that both have), ``seed_low, seed_high`` (the least and the greatest difference of one seed), and ``better``:
+        the row that is better where ``p_holm`` is below 0.05 and every seed says so, else null.
 
     Raises:
         ReportError: If the reference is not among the rows.
@@ -52,7 +53,7 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
             found.append(_record(first, other, slice_name, metric, result))
     for record, p_holm in zip(found, holm([record["p"] for record in found]), strict=True):
         record["p_holm"] = float(p_holm)
-        record["better"] = _better(record)
+        record["better"] = _better(record) if record.pop("seeds_agree") else None
     return pl.DataFrame(found, schema=SCHEMA)
 
 
@@ -82,6 +83,9 @@ def _record(first: Row, other: Row, slice_name: str, metric: str, result: Compar
         "effect_size": result.effect_size,
         "n": result.entries,
         "seeds": min(result.seeds) if not other.is_baseline else max(result.seeds),
+        "seed_low": min(result.seed_differences),
+        "seed_high": max(result.seed_differences),
+        "seeds_agree": result.seeds_agree,
     }
 
 
@@ -94,21 +98,23 @@ def _better(record: dict[str, Any]) -> str | None:
 
 def comparisons_markdown(table: pl.DataFrame) -> str:
     """The comparisons as a Markdown table, one a line."""
-    numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds"]
+    numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds", "by seed"]
     head = ["pair", "slice", "metric", *numbers, "better"]
     body = [
         [
             f"{line['row']} - {line['against']}", line["slice"], line["metric"], f"{line['difference']:+.4f}",
             f"{line['low']:+.4f} … {line['high']:+.4f}", f"{line['p']:.4f}", f"{line['p_holm']:.4f}",
-            f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]), line["better"] or "",
+            f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]),
+            f"{line['seed_low']:+.4f} … {line['seed_high']:+.4f}", line["better"] or "",
         ]
         for line in table.iter_rows(named=True)
     ]  # fmt: skip
-    rows = [head, ["---"] * 3 + ["---:"] * 7 + ["---"], *body]
+    rows = [head, ["---"] * 3 + ["---:"] * 8 + ["---"], *body]
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     lower = ", ".join(LOWER_IS_BETTER)
     return (
         f"# Comparisons\n\nDifference of means, first row less second; for {lower} a negative difference is a gain. "
         f"Paired bootstrap over users, seeds averaged; Holm over all {table.height} lines; effect size is Cohen's d_z "
-        f"over users.\n\n{text}\n"
+        "over users; by seed, the least and the greatest difference of one seed. A row is better where p (Holm) is "
+        f"below {SIGNIFICANCE} and every seed says so.\n\n{text}\n"
     )

@@ -140,7 +140,8 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
     users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
     marked = (
         f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
-        f"users, after Holm over the {compared.height} comparisons of this table. Best of a column in bold"
+        f"users, after Holm over the {compared.height} comparisons of this table, and every seed says so. Best of a "
+        "column in bold"
     )
     unseen = "Ranked on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
