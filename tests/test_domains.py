@@ -171,3 +171,18 @@ def test_refused_input_names_the_domain(
     error = capfd.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_two_processes_train_both_domains_and_find_what_one_finds(files: Path, tmp_path: Path) -> None:
+    """DDP shares out the batches of each domain, and the ranks' shares of an evaluation are what one process counts."""
+    run_dir = tmp_path / "run"
+    both = ("trainer=ddp_cpu", "loader.batch_size=24", "trainer.max_epochs=1", "baselines=false")
+    given = {override.partition("=")[0] for override in both}
+    own = [part for part in arguments(files, run_dir) if part.partition("=")[0] not in given]
+    assert main([*own, *both]) == 0
+    assert json.loads((run_dir / "record.json").read_text())["config"]["trainer"]["devices"] == 2
+    assert main(["evaluate", f"checkpoint={run_dir}", f"output={tmp_path / 'again'}"]) == 0
+    for place in (Path(), Path("domains") / "flickr"):
+        assert metrics_of(run_dir / place) == metrics_of(tmp_path / "again" / place)
+        shared, alone = (pl.read_parquet(root / place / "results.parquet") for root in (run_dir, tmp_path / "again"))
+        assert shared.equals(alone)
