@@ -13,6 +13,7 @@ from seasonrec.evaluation import evaluator
 from seasonrec.evaluation.evaluator import evaluate, quick_metrics, requests_at_once
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking import top_items
 from seasonrec.evaluation.results import summarise
 
 
@@ -89,6 +90,14 @@ def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split
     full = summarise(frame, (10,))["all"]
     quick = quick_metrics(scorer, autumn_log, autumn_split.validation_baskets(autumn_log), protocol, chunk=50)
     assert quick == pytest.approx({name: full[name] for name in ("hr@10", "ndcg@10", "mrr", "bits")})
+
+
+def test_means_alone_make_no_lists(autumn_log, autumn_split, monkeypatch):
+    """The best of every request, which a pass for means would throw away."""
+    met = []
+    monkeypatch.setattr(evaluator, "top_items", lambda scores, length: met.append(length) or top_items(scores, length))
+    quick_metrics(table_of(autumn_log), autumn_log, autumn_split.test_baskets(autumn_log), Protocol())
+    assert set(met) == {0}
 
 
 def test_a_score_that_is_not_finite_names_scorer_user_and_item(autumn_log, autumn_split):

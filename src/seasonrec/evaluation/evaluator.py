@@ -118,7 +118,8 @@ def evaluate(
     labels = labels or RequestLabels.of(log, split, protocol)
     chunk = requests_at_once(log.num_items, chunk)
     labels = labels.where(np.arange(len(labels.baskets)) // chunk % shard.world_size == shard.rank)
-    ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, show_progress)
+    length = min(protocol.list_length, log.num_items)
+    ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, length, show_progress)
     lists = (
         labels.events.with_columns(
             greater=pl.Series(ranks.greater), ties=pl.Series(ranks.ties), bits=pl.Series(ranks.bits)
@@ -151,7 +152,7 @@ def quick_metrics(
     """
     baskets = np.asarray(baskets, dtype=np.int64)
     chunk = requests_at_once(log.num_items, chunk)
-    ranks = _rank_all(scorer, log, protocol, baskets, chunk, show_progress=False)
+    ranks = _rank_all(scorer, log, protocol, baskets, chunk, list_length=0, show_progress=False)
     return {
         "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
         "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
@@ -161,14 +162,21 @@ def quick_metrics(
 
 
 def _rank_all(
-    scorer: Scorer, log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], chunk: int, show_progress: bool
+    scorer: Scorer,
+    log: EventLog,
+    protocol: Protocol,
+    baskets: NDArray[np.int64],
+    chunk: int,
+    list_length: int,
+    show_progress: bool,
 ) -> Ranks:
     steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
-    parts = [_no_ranks(min(protocol.list_length, log.num_items))]
+    parts = [_no_ranks(list_length)]
     with torch.no_grad(), during_pass(scorer):  # not inference_mode: what a scorer caches may be trained on later
         for start in steps:
-            parts.append(_rank_chunk(scorer, log, protocol, baskets[start : start + chunk], candidates))
+            chosen = baskets[start : start + chunk]
+            parts.append(_rank_chunk(scorer, log, protocol, chosen, list_length, candidates))
     return Ranks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -179,7 +187,12 @@ def _no_ranks(list_length: int) -> Ranks:
 
 
 def _rank_chunk(
-    scorer: Scorer, log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], candidates: CandidateFilter
+    scorer: Scorer,
+    log: EventLog,
+    protocol: Protocol,
+    baskets: NDArray[np.int64],
+    list_length: int,
+    candidates: CandidateFilter,
 ) -> Ranks:
     requests = Requests.of_baskets(log, baskets, protocol.horizon_s)
     owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
@@ -187,5 +200,5 @@ def _rank_chunk(
     scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
     target_request, target_items = (torch.from_numpy(part).to(scores.device) for part in (owner, targets))
     greater, ties, bits = rank_targets(scores, target_request, target_items)
-    best = top_items(scores, protocol.list_length)
+    best = top_items(scores, list_length)
     return Ranks(*(part.cpu().numpy() for part in (greater, ties, bits, best)))
