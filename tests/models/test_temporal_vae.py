@@ -43,6 +43,19 @@ def test_penalty_is_beta_times_the_mean_divergence(prior: str, facts: Facts) -> 
     assert reading.penalties["kl"].shape == ()
 
 
+def test_free_nats_cost_nothing_and_what_lies_above_them_does(facts: Facts) -> None:
+    batch = some_batch()
+    module, hidden = shaken(VAETemporal(beta=0.3, facts=facts)).train(), some_hidden(batch)
+    nats = module(hidden, batch).penalties["kl"].item() / 0.3
+    for free, paid in ((nats / 3, 2 * nats / 3), (2 * nats, 0.0)):
+        module.free_nats = free
+        module.zero_grad()
+        penalty = module(hidden, batch).penalties["kl"]
+        assert penalty.item() == pytest.approx(0.3 * paid, rel=1e-5)
+        penalty.backward()
+        assert bool(module.posterior.layers[-1].weight.grad.any()) == (paid > 0)
+
+
 def test_evaluation_takes_the_mean_and_draws_nothing(facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(VAETemporal(facts=facts)), some_hidden(batch)

@@ -25,6 +25,8 @@ class VAETemporal(nn.Module):
         beta: Weight of the divergence, a mean over requests. The loss is a mean over target events; so one divided by
             the events of a basket would make their sum the negative evidence bound. The default is a fifth of that for
             baskets of ten, as in Liang et al.
+        free_nats: Divergence that costs nothing. The query has the backbone's reading beside the state, so that a state
+            which says nothing is an easy way out (posterior collapse); what is free keeps it open.
         prior: ``standard``: the standard normal. ``learned``: a Gaussian that the GRU's state before the last basket
             and the time until it give, so that what was to be expected of a basket costs nothing.
 
@@ -32,14 +34,15 @@ class VAETemporal(nn.Module):
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``; penalties: ``kl`` in training.
 
     Raises:
-        ValueError: If the state has no width, ``beta`` is below zero, or there is no such prior.
+        ValueError: If the state has no width, ``beta`` or ``free_nats`` is below zero, or there is no such prior.
 
     References:
         Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018 (the weight ``beta``). Sachdeva et
         al., Sequential Variational Autoencoders for Collaborative Filtering, WSDM 2019 (a GRU gives a state for every
-        step). Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior).
+        step). Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior). Kingma
+        et al., Improving Variational Inference with Inverse Autoregressive Flow, NIPS 2016, appendix C.8 (free bits).
         Departures: a step is a basket; the query keeps the backbone's reading beside the state instead of being decoded
-        from it alone; ``beta`` is not annealed.
+        from it alone; ``beta`` is not annealed; free nats are those of the whole state, not of each of its groups.
     """
 
     changes_hidden = True
@@ -48,6 +51,7 @@ class VAETemporal(nn.Module):
         self,
         latent_dim: int = 32,
         beta: float = 0.02,
+        free_nats: float = 0.0,
         prior: Literal["standard", "learned"] = "standard",
         *,
         facts: Facts,
@@ -57,10 +61,13 @@ class VAETemporal(nn.Module):
             raise ValueError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
         if not beta >= 0:
             raise ValueError(f"temporal.beta must be at least 0, got {beta}; a negative one would pay for divergence.")
+        if not free_nats >= 0:
+            raise ValueError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 pays for all of it.")
         if prior not in ("standard", "learned"):
             raise ValueError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim
         self.beta = beta
+        self.free_nats = free_nats
         self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers=1)
         self.posterior = Gaussian(width, width, latent_dim)
         self.prior = Gaussian(width + 1, width, latent_dim) if prior == "learned" else None
@@ -76,7 +83,8 @@ class VAETemporal(nn.Module):
         if not self.training:
             return SequenceReading(query)
         expected = self._expected(states, mean)
-        return SequenceReading(query, {"kl": self.beta * gaussian_kl((mean, log_variance), expected).mean()})
+        divergence = gaussian_kl((mean, log_variance), expected).mean()
+        return SequenceReading(query, {"kl": self.beta * (divergence - self.free_nats).clamp(min=0.0)})
 
     def _expected(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance ``(N, Z)`` of the prior."""
