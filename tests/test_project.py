@@ -90,14 +90,17 @@ def test_the_ablation_that_the_readme_writes_composes(tmp_path: Path) -> None:
     assert config["season"]["_target_"].endswith("CalendarSeason")
 
 
+@pytest.mark.parametrize("trainer", ["cpu", "gpu"])
 @pytest.mark.parametrize("path", STUDIES, ids=_name)
-def test_every_cell_of_a_shipped_study_composes(path: Path) -> None:
+def test_every_cell_of_a_shipped_study_composes(path: Path, trainer: str) -> None:
     tree = ConfTree.of()
     study = read_study(path, tree.options("experiment"), tree.options("ablation"))
     composer = COMMANDS["train"].composer()
     for row in study.rows:
         ablation = [] if row == "full" else [f"ablation={row}"]
-        assert composer.mistakes([f"experiment={study.experiment}", *study.overrides, *ablation]) == []
+        cell = [f"experiment={study.experiment}", *study.overrides, *ablation, f"trainer={trainer}"]
+        assert composer.mistakes(cell) == []
+        assert composer.compose(cell)["trainer"].get("precision") == ("bf16-mixed" if trainer == "gpu" else "32-true")
 
 
 def test_the_demo_says_its_budget_and_has_the_rows_it_must_have() -> None:
