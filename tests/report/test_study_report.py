@@ -101,6 +101,10 @@ def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing
     assert (tmp_path / "runs" / "figure_robustness.png").is_file()
     curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
     assert curves["name"].unique().to_list() == ["full"]
+    stray = tmp_path / "runs" / "cells" / "no_season" / "seed_0" / "robustness.csv"
+    stray.write_text("tried by hand, otherwise")
+    run_study(tmp_path, f"{text}robustness: [full]\n")  # joins no figure that did not ask for it
+    stray.unlink()
     run_study(tmp_path, f"{text}robustness: [full, no_season]\n")
     curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
     assert set(curves["name"]) == {"full", "no_season"}

@@ -110,7 +110,8 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     for name in study.rows:
         folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
         if folders:
-            rows.append(read_row(name, False, folders))
+            tried = [cell.folder for cell in complete if cell.row == name and cell.kind == "robustness"]
+            rows.append(replace(read_row(name, False, folders), trials=tuple(f / "robustness.csv" for f in tried)))
     return rows, [cell.label for cell in cells if cell not in complete]
 
 

@@ -52,8 +52,7 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
     by_seed = tuple(sorted(light, key=lambda run: run.seed))
-    trials = tuple(path for folder in folders if (path := folder / "robustness.csv").is_file())
-    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders), trials)
+    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders))
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:
