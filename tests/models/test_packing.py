@@ -1,4 +1,4 @@
-"""Packed sequences against padded ones, and dropout against torch's own."""
+"""Packed sequences against padded ones."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.models.backbones.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, pays
-from seasonrec.models.dropout import Dropout
 from seasonrec.models.packing import Packing, collect, spread
 
 B, T, D = 9, 12, 16
@@ -116,22 +115,6 @@ def test_collect_and_spread_undo_each_other_forwards_and_backwards() -> None:
     assert torch.equal(collect(spread(rows, place, 6), place), rows)
     assert torch.autograd.gradcheck(lambda given: spread(given, place, 6), rows)
     assert torch.autograd.gradcheck(lambda given: collect(given, torch.tensor([2, 0])), rows)
-
-
-@pytest.mark.parametrize("probability", [0.0, 0.3, 0.5, 0.999, 1.0])
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_dropout_is_that_of_torch_to_the_last_bit(probability: float, kind: torch.dtype) -> None:
-    found, expected = [], []
-    for dropout, results in ((Dropout(probability), found), (nn.Dropout(probability), expected)):
-        torch.manual_seed(3)
-        for shape in ((7,), (33, 17), (5, 6, 16)):
-            given = torch.ones(shape, dtype=kind).mul_(1.7).requires_grad_()
-            output = dropout(given)
-            output.sum().backward()
-            results += [output.detach(), given.grad]
-        results.append(torch.get_rng_state())
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
-    assert torch.equal(Dropout(probability).eval()(torch.ones(4)), torch.ones(4))
 
 
 def test_attention_is_causal_within_each_sequence_alone() -> None:

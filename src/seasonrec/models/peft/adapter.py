@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.layers import attention_outputs, feedforward_outputs, resolved
 
@@ -86,7 +87,7 @@ class Adapted(nn.Module):
         self.block = block
         self.down = nn.Linear(width, bottleneck_dim)
         self.up = nn.Linear(bottleneck_dim, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         nn.init.normal_(self.down.weight, std=0.02)
         nn.init.zeros_(self.down.bias)
         nn.init.zeros_(self.up.weight)
