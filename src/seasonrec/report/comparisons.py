@@ -11,6 +11,7 @@ from seasonrec.evaluation.bootstrap import Bootstrap
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
 from seasonrec.evaluation.significance import Comparison, compare, holm
 from seasonrec.report.errors import ReportError
+from seasonrec.report.markdown import pipe_table
 from seasonrec.report.rows import Row, same_seeds
 
 SIGNIFICANCE = 0.05
@@ -109,12 +110,10 @@ def comparisons_markdown(table: pl.DataFrame) -> str:
         ]
         for line in table.iter_rows(named=True)
     ]  # fmt: skip
-    rows = [head, ["---"] * 3 + ["---:"] * 8 + ["---"], *body]
-    text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     lower = ", ".join(LOWER_IS_BETTER)
     return (
         f"# Comparisons\n\nDifference of means, first row less second; for {lower} a negative difference is a gain. "
         f"Paired bootstrap over users, seeds averaged; Holm over all {table.height} lines; effect size is Cohen's d_z "
         "over users; by seed, the least and the greatest difference of one seed. A row is better where p (Holm) is "
-        f"below {SIGNIFICANCE} and every seed says so.\n\n{text}\n"
+        f"below {SIGNIFICANCE} and every seed says so.\n\n{pipe_table(head, body, words=3)}\n"
     )

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from seasonrec.evaluation.ranked import LOWER_IS_BETTER
 from seasonrec.report.costs import COLUMNS, CostColumn
+from seasonrec.report.markdown import pipe_table
 from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow
 
 TEX_SPECIAL = {
@@ -32,10 +33,8 @@ def to_markdown(grid: Grid) -> str:
         [row.name, *(_markdown_cell(cell) for cell in row.cells), *(_cost(row, column) for column in costs)]
         for row in grid.rows
     ]
-    lines = [head, ["---", *(["---:"] * (len(head) - 1))], counts, *body]
-    table = "\n".join("| " + " | ".join(entry.replace("|", "\\|") for entry in line) + " |" for line in lines)
     notes = "\n".join(f"- {_code(note)}" for note in grid.notes)
-    return f"# {grid.title}\n\n{grid.question}\n\n{table}\n\n{notes}\n"
+    return f"# {grid.title}\n\n{grid.question}\n\n{pipe_table(head, [counts, *body])}\n\n{notes}\n"
 
 
 def to_latex(grid: Grid) -> str:

@@ -13,6 +13,7 @@ from seasonrec.evaluation.significance import require_one_fingerprint
 from seasonrec.report.costs import Cost, read_cost
 from seasonrec.report.errors import ReportError
 from seasonrec.report.interference import read_interference
+from seasonrec.report.tasks import read_tasks
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Row:
         runs: Its results, one a seed, by rising seed.
         cost: What it cost; None where nothing was recorded.
         interference: How the gradients of its tasks lay to each other; None where nothing was measured.
+        tasks: How well it foresees what its further tasks are for; None where it has none.
         trials: Files of its runs that were tried with perturbed inputs and changed histories.
     """
 
@@ -33,6 +35,7 @@ class Row:
     runs: tuple[RunResults, ...]
     cost: Cost | None = None
     interference: pl.DataFrame | None = None
+    tasks: pl.DataFrame | None = None
     trials: tuple[Path, ...] = ()
 
     @property
@@ -52,7 +55,7 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
     by_seed = tuple(sorted(light, key=lambda run: run.seed))
-    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders))
+    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders), read_tasks(folders))
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:

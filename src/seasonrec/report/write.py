@@ -17,13 +17,14 @@ from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustne
 from seasonrec.report.rows import Row, check_rows
 from seasonrec.report.selection import Selection
 from seasonrec.report.tables import grid, long_table
+from seasonrec.report.tasks import task_table, tasks_markdown
 
 
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
-    There is a further figure where rows measured how their tasks' gradients lay to each other, and one where their runs
-    were tried with perturbed inputs and changed histories.
+    There is ``tasks.{md,csv}`` where rows have further tasks, a figure where they measured how their tasks' gradients
+    lay to each other, and one where their runs were tried with perturbed inputs and changed histories.
 
     Args:
         folder: Where they go.
@@ -50,10 +51,19 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str
         _write_text(folder / "comparisons.md", comparisons_markdown(compared)),
         _write_csv(folder / "comparisons.csv", compared),
         _write_csv(folder / "costs.csv", _costs(rows)),
+        *_tasks(folder, rows),
         *_figures(folder, rows, selection, compared),
     ]
     files = "\n".join(f"  {path}" for path in written)
     return f"{to_markdown(laid)}\nFiles:\n{files}"
+
+
+def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
+    measured = {row.name: row.tasks for row in rows if row.tasks is not None}
+    if not measured:
+        return []
+    table = task_table(measured)
+    return [_write_text(folder / "tasks.md", tasks_markdown(table)), _write_csv(folder / "tasks.csv", table)]
 
 
 def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> list[Path]:

@@ -1,0 +1,21 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def pipe_table(head: Sequence[str], body: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A table with its head and its rule, numbers to the right.
+
+    Args:
+        head: Title of each column.
+        body: Rows of as many entries.
+        words: Columns from the first on that hold words and stand to the left.
+    """
+    rule = ["---"] * words + ["---:"] * (len(head) - words)
+    return "\n".join("| " + " | ".join(_literal(entry) for entry in line) + " |" for line in (head, rule, *body))
+
+
+def _literal(entry: str) -> str:
+    return entry.replace("|", "\\|")

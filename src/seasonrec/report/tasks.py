@@ -1,0 +1,82 @@
+"""The table of the further tasks: how well each row's heads foresee what they are for, by each task's own metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from seasonrec.report.markdown import pipe_table
+
+SHOWN = {
+    "auc": "AUC ↑",
+    "average_precision": "AP ↑",
+    "wape": "WAPE ↓",
+    "pinball": "pinball ↓",
+    "concordance": "concordance ↑",
+    "recall@10": "recall@10 ↑",
+    "ndcg@10": "NDCG@10 ↑",
+}
+"""Metrics that the Markdown table shows of a task that has them, and their heads; the file of numbers has all."""
+
+SCHEMA = {"seed": pl.Int64, "task": pl.String, "metric": pl.String, "value": pl.Float64}
+
+
+def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
+    """What the runs of a row measured of their further tasks; None where they had none.
+
+    Args:
+        folders: Run folders, one a seed.
+
+    Returns:
+        ``seed, task, metric, value``, one number a line.
+    """
+    lines = []
+    for folder in folders:
+        if not (folder / "metrics.json").is_file():
+            continue
+        record = json.loads((folder / "metrics.json").read_text("utf-8"))
+        for task, metrics in record.get("tasks", {}).items():
+            lines += [(record["seed"], task, metric, value) for metric, value in metrics.items()]
+    return pl.DataFrame(lines, schema=SCHEMA, orient="row") if lines else None
+
+
+def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Every metric of every task, over the seeds of each row.
+
+    Args:
+        by_row: From :func:`read_tasks`, by row.
+
+    Returns:
+        ``row, task, metric, value`` (mean over the seeds)``, low, high`` (the least and the greatest of one
+        seed)``, seeds``.
+    """
+    lines = pl.concat([table.select(pl.lit(name).alias("row"), pl.all()) for name, table in by_row.items()])
+    return lines.group_by("row", "task", "metric", maintain_order=True).agg(
+        value=pl.col("value").mean(), low=pl.col("value").min(), high=pl.col("value").max(), seeds=pl.len()
+    )
+
+
+def tasks_markdown(table: pl.DataFrame) -> str:
+    """The metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric."""
+    found = {(line["row"], line["task"], line["metric"]): line for line in table.iter_rows(named=True)}
+    tasks = table["task"].unique(maintain_order=True).to_list()
+    rows = table["row"].unique(maintain_order=True).to_list()
+    has = {(task, metric) for _, task, metric in found}
+    columns = [(task, metric) for task in tasks for metric in SHOWN if (task, metric) in has]
+    head = ["row", *(f"{task.replace('_', ' ')} {SHOWN[metric]}" for task, metric in columns)]
+    body = [[row, *(_shown(found.get((row, *column))) for column in columns)] for row in rows]
+    return (
+        "# Further tasks\n\nMeans over the seeds on the same requests as the table, each ± half of the range that the "
+        "seeds span: no interval over users, and no test. `tasks.csv` has every metric.\n\n"
+        f"{pipe_table(head, body)}\n"
+    )
+
+
+def _shown(line: Mapping[str, float] | None) -> str:
+    if line is None:
+        return ""
+    half = f" ±{(line['high'] - line['low']) / 2:.4f}" if line["seeds"] > 1 else ""
+    return f"{line['value']:.4f}{half}"
