@@ -27,7 +27,7 @@ from seasonrec.models.heads.next_item import NextItemHead
 from seasonrec.models.items.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.none import NoSeason
-from seasonrec.models.tasks.base import TaskOutput
+from seasonrec.models.tasks.base import Kind, TaskOutput
 from seasonrec.models.tasks.demand import DemandHead
 from seasonrec.models.tasks.next_basket import NextBasketHead
 from seasonrec.models.tasks.purchase import PurchaseHead
@@ -165,6 +165,27 @@ def test_gains_level_with_the_last_of_ten_will_do() -> None:
     assert (recall[0], ndcg[0]) == (1.0, pytest.approx(1.0))
 
 
+@pytest.mark.parametrize("kind", ["binary", "amount", "ranking"])
+def test_a_start_has_the_metrics_of_a_prediction(kind: Kind) -> None:
+    """Two halves of the samples exchange prediction and start: over all of them the two say the same."""
+    truth = {"binary": torch.rand(40, generator=DRAW).round(), "amount": 9 * torch.rand(40, generator=DRAW)}.get(kind)
+    one, other = (torch.rand(40, generator=DRAW) for _ in range(2))
+    if truth is None:
+        truth = torch.rand(40, 30, generator=DRAW) < 0.2
+        one, other = (torch.rand(40, 30, generator=DRAW) for _ in range(2))
+    halves = [
+        samples(kind, TaskOutput(ZERO, one[:20], truth[:20], start=other[:20])),
+        samples(kind, TaskOutput(ZERO, other[20:], truth[20:], start=one[20:])),
+    ]
+    found = task_metrics(kind, pl.concat([no_samples(kind), *halves]))
+    start = {name.removeprefix("start_"): value for name, value in found.items() if name.startswith("start_")}
+    first = task_metrics(kind, pl.concat([samples(kind, TaskOutput(ZERO, said, truth)) for said in (one, other)]))
+    assert start.keys() == first.keys() - {"samples", "prevalence", "mae_constant"}
+    mixed = task_metrics(kind, samples(kind, TaskOutput(ZERO, torch.cat([other[:20], one[20:]]), truth)))
+    assert start == {name: pytest.approx(mixed[name]) for name in start}
+    assert start != {name: pytest.approx(found[name]) for name in start}
+
+
 def test_nothing_has_no_metrics() -> None:
     for kind in ("binary", "amount", "ranking"):
         assert task_metrics(kind, no_samples(kind)) == {"samples": 0.0}
@@ -226,7 +247,10 @@ def test_next_basket_of_all_requests_in_one_batch(
     batch = builder(requests)
     output = model.tasks_of(model.read(batch), batch)["next_basket"]
     found = evaluate_tasks(model, builder, requests, 32, "cpu")["next_basket"]
-    assert found == pytest.approx(metrics_of("ranking", output.prediction, output.truth), abs=1e-4)
+    assert output.start is not None
+    own, start = (metrics_of("ranking", said, output.truth) for said in (output.prediction, output.start))
+    expected = own | {f"start_{name}": value for name, value in start.items() if name != "samples"}
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("world_size", [2, 7])

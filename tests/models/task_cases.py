@@ -90,7 +90,7 @@ def make_case(shop: Shop, option: str, seed: int = 0, season: str = PLAIN["seaso
 def features_of(case: Case, batch: SequenceBatch) -> TaskFeatures:
     reading = case.model.read(batch)
     query = case.model.season.conditioned(reading.query, pick(batch, case.model.season))
-    return TaskFeatures(query.detach(), reading.items, lambda _: query)
+    return TaskFeatures(query.detach(), reading.items, lambda _: query, reading.scores)
 
 
 def alive(case: Case, batch: SequenceBatch, request: int) -> list[int]:

@@ -70,7 +70,9 @@ def read_as(vectors: Tensor) -> tuple[TaskFeatures, list[SequenceBatch]]:
         seen.append(view)
         return vectors.chunk(2)[len(seen) - 1]
 
-    return TaskFeatures(torch.zeros(3, 4, requires_grad=True), ScoredItems(torch.zeros(1, 4), None, 1), read), seen
+    return TaskFeatures(
+        torch.zeros(3, 4, requires_grad=True), ScoredItems(torch.zeros(1, 4), None, 1), read, lambda: torch.empty(0)
+    ), seen
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.7])

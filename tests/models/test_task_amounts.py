@@ -40,7 +40,7 @@ def test_spend_begins_at_the_usual_and_leaves_the_unknown_out(shop: Shop) -> Non
     usual = torch.distributions.Normal(*batch.labels["spend"].usual)
     expected = usual.icdf(torch.tensor([0.1, 0.5, 0.9]))
     torch.testing.assert_close(
-        quantiles(torch.zeros(1, 3), batch.labels["spend"].usual)[0], expected, rtol=0, atol=1e-3
+        quantiles(torch.zeros(1, 3), *batch.labels["spend"].usual[:, None])[0], expected, rtol=0, atol=1e-3
     )
     whole = case.output(batch)
     by_hand = pinball(whole.prediction.log1p(), whole.truth.log1p())
@@ -64,9 +64,13 @@ def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any)
     assert told.censored.any()
     assert not told.censored.all()
     output, features = case.output(batch), features_of(case, batch)
-    raw = case.head.net(features.query).double()
-    location = told.usual[0] + told.usual[1] * raw[:, 0]
-    scale = told.usual[1] * torch.exp(3 * torch.tanh(raw[:, 1] / 3))
+    mean, spread, own = case.head.own(batch.context, told.usual)
+    if distribution == "weibull":  # of that mean and spread, by the moments of a Gumbel minimum
+        spread = spread * 6**0.5 / math.pi
+        mean = mean - torch.special.digamma(torch.tensor(1.0)) * spread
+    raw = case.head.net(torch.cat([features.query, own], dim=1)).double()
+    location = mean + spread * raw[:, 0]
+    scale = spread * torch.exp(3 * torch.tanh(raw[:, 1] / 3))
     if distribution == "log_normal":
         reference: Any = torch.distributions.LogNormal(location, scale)
     else:
@@ -120,7 +124,11 @@ def test_demand_begins_at_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
     batch = builder(shop.some_requests(30))
     sales, told = batch.context["weekly_sales"], batch.labels["demand"]
     items = case.model.read(batch).items
-    output = head(TaskFeatures(torch.zeros(30, WIDTH), items, lambda _: torch.empty(0)), batch, batch.context)
+    output = head(
+        TaskFeatures(torch.zeros(30, WIDTH), items, lambda _: torch.empty(0), lambda: torch.empty(0)),
+        batch,
+        batch.context,
+    )
     expected, truth = [], []
     for row, request in enumerate(told.first.tolist()):
         at = int(sales.row[request])

@@ -62,17 +62,16 @@ def trained_loss(shop: Shop, option: str, scale: float) -> float:
     batch = builder(Requests.of_baskets(shop.log, shop.split.train_baskets(shop.log)[::5]))
     head: TaskHead = head_of(option)(facts=shop.facts(WIDTH))
     vectors = nn.Parameter(0.1 * torch.randn(shop.log.num_items, WIDTH))
-    features = TaskFeatures(
-        scale * planted(case, batch), ScoredItems(vectors, None, len(vectors)), lambda _: torch.empty(0)
-    )
+    items, level = ScoredItems(vectors, None, len(vectors)), torch.zeros(batch.num_requests, len(vectors))
+    features = TaskFeatures(scale * planted(case, batch), items, lambda _: torch.empty(0), lambda: level)
     optimizer = torch.optim.Adam([*head.parameters(), vectors], 0.02)  # type: ignore[attr-defined]
     for _ in range(60):
-        loss = head(features, batch, {}).loss
+        loss = head(features, batch, batch.context).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     head.eval()  # type: ignore[attr-defined]
-    output = head(features, batch, {})
+    output = head(features, batch, batch.context)
     return output.loss.item() - (spread(output.truth) if option == "user_match" else 0.0)
 
 
@@ -94,7 +93,8 @@ def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None
         batch = replace(batch, labels={"demand": on_its_weekday(batch)})
         vectors = scale * torch.randn(shop.log.num_items, WIDTH)
         items = ScoredItems(vectors, None, len(vectors))
-        features = TaskFeatures(torch.zeros(batch.num_requests, WIDTH), items, lambda _: torch.empty(0))
+        nothing = torch.zeros(batch.num_requests, WIDTH)
+        features = TaskFeatures(nothing, items, lambda _: torch.empty(0), lambda: torch.empty(0))
         optimizer = torch.optim.Adam(head.parameters(), 0.02)
         for _ in range(80):
             value = head(features, batch, batch.context).loss
@@ -149,6 +149,8 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
         {},
         "distribution must be log_normal or weibull, got 'cox'; try log_norm",
     ),
+    (SpendHead, {"prior_baskets": 0}, {}, "task.spend.prior_baskets must be above 0, got 0; try 2"),
+    (TimeToNextHead, {"prior_visits": -1}, {}, "task.time_to_next.prior_visits must be above 0, got -1; try 2"),
     (UserMatchHead, {"days": 0}, {}, "task.user_match.days must be above 0, got 0"),
 ]
 

@@ -33,7 +33,8 @@ def test_next_basket_by_hand(shop: Shop, loss: Any) -> None:
     batch = case.training_batch(20)
     output = case.output(batch)
     features = features_of(case, batch)
-    scores = case.head.candidates.project(features.query) @ features.items.vectors.T + case.head.candidates.bias
+    own = case.head.correction.project(features.query) @ features.items.vectors.T + case.head.correction.bias
+    scores = features.scores() + own
     losses = []
     for request, basket in enumerate(baskets(batch)):
         own = {item: scores[request, item].item() for item in alive(case, batch, request)}
@@ -66,10 +67,16 @@ def test_purchase_by_hand(shop: Shop) -> None:
     by_hand = sum(math.log1p(math.exp(-logit if bought else logit)) for logit, bought in pairs) / len(pairs)
     assert output.loss.item() == pytest.approx(by_hand, rel=1e-5)
     assert output.truth.sum() == len(batch.target_items)
-    bought = case.head._logits(
-        features_of(case, batch).query, features_of(case, batch).items, batch.target_request, batch.target_items
-    )
-    torch.testing.assert_close(output.prediction[: len(bought)], bought)
+    assert output.start is not None
+    features, head = features_of(case, batch), case.head
+    shares = torch.log_softmax(features.scores(), dim=1)
+    own = (head.project(features.query) @ features.items.vectors.T) + head.bias
+    weight = head.weight / head.weight.sum()
+    pairs = list(zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True))
+    odds = [shares[pair].exp() / (head.num_negatives * weight[pair[1]]) for pair in pairs]
+    torch.testing.assert_close(output.start[: len(pairs)].exp(), torch.stack(odds).float())
+    expected = torch.stack([odd.log() + own[pair] for odd, pair in zip(odds, pairs, strict=True)])
+    torch.testing.assert_close(output.prediction[: len(pairs)], expected.float())
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -105,9 +112,7 @@ def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
         share = torch.bincount(drawn.flatten(), minlength=len(counts)) / drawn.numel()
         expected = counts**power / (counts**power).sum()
         assert (share - expected).abs().max() < 0.015
-        # the starting bias: what is bought against what is drawn
-        odds = (counts / counts.sum()) / (200 * expected)
-        torch.testing.assert_close(head.bias.exp(), odds)
+        torch.testing.assert_close(head.log_drawn.exp(), 200 * expected)
 
 
 def test_hashed_numbers_look_drawn() -> None:
@@ -127,9 +132,16 @@ def test_category_by_hand(shop: Shop) -> None:
     batch = case.training_batch(25)
     output = case.output(batch)
     scores = case.head.out(features_of(case, batch).query)
-    category = shop.log.item_categories
+    category = torch.tensor(shop.log.item_categories)
+    own = batch.context["own_history"]
     losses = []
     for request, basket in enumerate(baskets(batch)):
+        for k in range(scores.shape[1]):
+            pairs = (own.request == request) & (category[own.item] == k)
+            count, decayed = own.count[pairs].sum(), own.decayed[pairs].sum(0).float()
+            rate = count / own.user_baskets[request].clamp(min=1)
+            counts = torch.cat([count[None], decayed]).log1p()
+            scores[request, k] += (case.head.weights.weight[0] * torch.cat([counts, rate[None]])).sum()
         born = sorted({int(category[item]) for item in alive(case, batch, request)})
         total = math.log(sum(math.exp(scores[request, k].item()) for k in born))
         losses.append(sum(total - scores[request, category[item]].item() for item in basket) / len(basket))
@@ -148,8 +160,10 @@ def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
     batch = case.builder()(shop.some_requests(10))
     kept = torch.tensor(shop.log.item_categories)[batch.target_items] != 2
     batch = replace(batch, target_items=batch.target_items[kept], target_request=batch.target_request[kept])
-    output = head(features_of(case, batch), batch, {})
+    output = head(features_of(case, batch), batch, batch.context)
+    assert output.start is not None
     assert (output.prediction[:, 2] == -math.inf).all()
+    assert (output.start[:, 2] == -math.inf).all()
     assert output.loss.isfinite()
 
 
@@ -197,8 +211,10 @@ def test_search_by_hand(shop: Shop) -> None:
         assert (asked[request] in choices) if choices else asked[request] == -1
         if not choices:
             continue
-        vector = features.query[request] + case.head.words(case.head.text_vectors[asked[request]])
-        scores = case.head.candidates.project(vector) @ features.items.vectors.T + case.head.candidates.bias
+        correction = case.head.correction
+        words = case.head.words(case.head.text_vectors[asked[request]])
+        view = correction.project(features.query[request]) + words
+        scores = features.scores()[request] + view @ features.items.vectors.T + correction.bias
         born = alive(case, batch, request)
         relevant = [item for item in basket if queries.of_item[item] == asked[request]]
         assert output.truth[chosen].nonzero().flatten().tolist() == sorted(relevant)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from small_shop import Shop
-from task_cases import OPTIONS, OWN, Case, HashedReader, make_case
+from task_cases import OPTIONS, OWN, WIDTH, Case, HashedReader, head_of, make_case
 
 from seasonrec.data.audit import replace_future
 from seasonrec.data.requests import Requests
@@ -62,10 +62,25 @@ def test_samples_are_what_the_kind_says(case: Case) -> None:
         assert truth.ndim == 1
         assert prediction.isfinite().all()
         assert (truth >= 0).all()
+    if output.start is not None:
+        assert output.start.shape == prediction.shape
+        assert not output.start.requires_grad
+        assert not (output.start.isnan() | (output.start == math.inf)).any()
+        assert torch.equal(output.start == -math.inf, prediction == -math.inf)
     if kind == "binary":
         assert set(truth.tolist()) <= {0.0, 1.0}
     if kind == "amount" and prediction.ndim == 2:
         assert (prediction.diff(dim=1) >= 0).all(), "quantiles never cross"
+
+
+@pytest.mark.parametrize("option", ["next_basket", "purchase", "demand", "spend", "time_to_next"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_head_that_has_learnt_nothing_foresees_its_start(shop: Shop, option: str, sampled: bool) -> None:
+    case = make_case(shop, option)
+    case.model.task[option] = head_of(option)(facts=shop.facts(WIDTH)).eval()
+    sampler = NegativeSampler.of(np.ones(shop.log.num_items), 6, 0.0) if sampled else None
+    output = case.output(case.builder()(shop.some_requests(20), sampler=sampler, random=np.random.default_rng(0)))
+    torch.testing.assert_close(output.prediction, output.start)
 
 
 @every_task
@@ -183,9 +198,15 @@ def test_evaluation_draws_nothing(case: Case, option: str) -> None:
 @pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
 @pytest.mark.parametrize("season", ["calendar", "none"])
 def test_the_request_time_matters_through_the_season(shop: Shop, option: str, season: str) -> None:
-    """The same user with the same history and the same basket, asked for at two dates."""
+    """The same user with the same history and the same basket, asked for at two dates.
+
+    What a head reads of the user's past by itself knows how long ago that is, and is held.
+    """
     case = make_case(shop, option, season=season)
-    first, second = (case.output(case.builder()(one)).prediction for one in two_dates(shop))
+    batch, later = (case.builder()(one) for one in two_dates(shop))
+    held = {context.name: batch.context[context.name] for context in case.head.reads}
+    first = case.output(batch).prediction
+    second = case.output(replace(later, context=later.context | held)).prediction
     born = (first > -math.inf) & (second > -math.inf)
     assert torch.equal(first[born], second[born]) == (season == "none")
 

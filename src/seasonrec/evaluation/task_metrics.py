@@ -23,6 +23,10 @@ from seasonrec.models.tasks.base import Kind, TaskOutput
 K = 10
 QUANTILES = {"low": 0.1, "middle": 0.5, "high": 0.9}
 CALIBRATION_BINS = 15
+START = "start_"
+"""Begins the name of what belongs to a head's start."""
+OF_TRUTH = ("prevalence", "mae_constant", "censored")
+"""Metrics that do not depend on what was foreseen."""
 COMPARED = 8192
 """Samples among which the concordance is counted, pair by pair; of more, evenly spread ones."""
 
@@ -34,24 +38,41 @@ _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
 
 
 def samples(kind: Kind, output: TaskOutput) -> pl.DataFrame:
-    """A few numbers of each of a batch's samples.
+    """A few numbers of each of a batch's samples, and again those of its start, null where it has none.
 
     Args:
         kind: What the samples are.
         output: What a head said of the batch.
     """
-    prediction, truth = output.prediction.float().cpu(), output.truth.cpu()
-    columns = _COLUMNS[kind](prediction, truth, output.censored)
+    frame = _samples(kind, output.prediction, output)
+    if output.start is None:
+        start = pl.DataFrame({name: [None] * frame.height for name in frame.columns}, schema=frame.schema)
+    else:
+        start = _samples(kind, output.start, output)
+    return pl.concat([frame, start.rename(_of_start)], how="horizontal")
+
+
+def _samples(kind: Kind, prediction: Tensor, output: TaskOutput) -> pl.DataFrame:
+    columns = _COLUMNS[kind](prediction.float().cpu(), output.truth.cpu(), output.censored)
     return pl.DataFrame(columns, schema=_SCHEMAS[kind])
+
+
+def _of_start(name: str) -> str:
+    return START + name
 
 
 def no_samples(kind: Kind) -> pl.DataFrame:
     """What a process starts from."""
-    return pl.DataFrame(schema=_SCHEMAS[kind])
+    schema = _SCHEMAS[kind]
+    return pl.DataFrame(schema={**schema, **{_of_start(name): of for name, of in schema.items()}})
 
 
 def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
     """The metrics of a task's samples; one that they do not define is left out.
+
+    Args:
+        kind: What the samples are.
+        frame: From :func:`samples`.
 
     Returns:
         ``samples``, and
@@ -64,8 +85,19 @@ def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
           ``censored_below`` whose median lies below the time that passed, and the ``concordance``; the other metrics
           leave them out.
         - ``ranking``: ``recall@10`` and ``ndcg@10``, means over the rankings.
+
+        Where the head has a start, the same of it behind ``start_``: what counting or the next item's scores foresee.
     """
-    return {"samples": float(frame.height)} | (_METRICS[kind](frame) if frame.height else {})
+    found = {"samples": float(frame.height)}
+    if not frame.height:
+        return found
+    names = list(_SCHEMAS[kind])
+    found |= _METRICS[kind](frame.select(names))
+    start = frame.select(pl.col(_of_start(name)).alias(name) for name in names)
+    if start[names[0]].null_count() == frame.height:
+        return found
+    of_start = _METRICS[kind](start)
+    return found | {_of_start(name): value for name, value in of_start.items() if name not in OF_TRUTH}
 
 
 def _binary_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:

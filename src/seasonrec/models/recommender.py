@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -35,11 +36,14 @@ class Reading:
         query: ``(N, D)``.
         items: ``C`` items.
         penalties: Scalars by name that training adds to its objective.
+        scores: Gives the logits ``(N, C)`` of the next item in float32, ``-inf`` for items that are no candidates; made
+            when they are first asked for, and once.
     """
 
     query: Tensor
     items: ScoredItems
     penalties: Mapping[str, Tensor]
+    scores: Callable[[], Tensor]
 
 
 class SeasonalRecommender(nn.Module):
@@ -47,7 +51,8 @@ class SeasonalRecommender(nn.Module):
 
     item encoder -> backbone -> temporal -> season -> sharing -> head -> season's scores -> habit. The habit comes
     last because it must see what the rest says of an item before it decides how far to trust the user's own counts.
-    Other tasks read the query as the season and the sharing leave it, see :meth:`tasks_of`.
+    Other tasks read the query as the season and the sharing leave it, and those that rank items start from the next
+    item's scores, see :meth:`tasks_of`.
 
     Args:
         item_encoder: Gives item vectors; the same read the sequence and are scored (tied).
@@ -124,7 +129,11 @@ class SeasonalRecommender(nn.Module):
         """What the sequences say, and the items that are to be scored."""
         items, events = self._encode(batch)
         said = self._read_sequence(events, batch)
-        return Reading(said.query, items, said.penalties)
+
+        def scores() -> Tensor:
+            return self.mask_unborn(self.score(said.query, items, batch).float(), batch)
+
+        return Reading(said.query, items, said.penalties, cache(scores))
 
     def tasks_of(self, reading: Reading, batch: SequenceBatch) -> dict[str, TaskOutput]:
         """What the heads of the further tasks say of a batch with their labels, by name."""
@@ -134,9 +143,10 @@ class SeasonalRecommender(nn.Module):
         outputs = {}
         own_weights = next(self.sharing.parameters(), None) is not None  # DDP wants a gradient of each, if only a zero
         for name, head in self.task.items():
-            features = TaskFeatures(self.sharing(query, name), reading.items, lambda view: self.read(view).query)
+            own = self.sharing(query, name)
+            features = TaskFeatures(own, reading.items, lambda view: self.read(view).query, reading.scores)
             output = head(features, batch, pick(batch, head))
-            outputs[name] = replace(output, loss=output.loss + 0.0 * features.query.sum()) if own_weights else output
+            outputs[name] = replace(output, loss=output.loss + 0.0 * own.sum()) if own_weights else output
         return outputs
 
     def linear_scores(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> LinearScores:

@@ -154,8 +154,7 @@ class RecommenderModule(L.LightningModule):
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         model, prefix = self.model_of(batch), "" if batch.domain is None else f"{batch.domain}/"
         reading = model.read(batch)
-        scores = model.mask_unborn(model.score(reading.query, reading.items, batch).float(), batch)
-        for name, values in self.batch_metrics(scores, batch).items():
+        for name, values in self.batch_metrics(reading.scores(), batch).items():
             self.means.add(prefix + name, values)
         for name, output in model.tasks_of(reading, batch).items():
             self.means.add(f"{name}/loss", output.loss.expand(len(output.truth)))

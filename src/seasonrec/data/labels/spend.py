@@ -11,8 +11,8 @@ from torch import Tensor
 
 from seasonrec.data.labels.base import Cuts
 from seasonrec.data.log import EventLog
-from seasonrec.data.portions import basket_portions
 from seasonrec.data.requests import Requests
+from seasonrec.data.visits import basket_values
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,7 @@ class SpendIndex:
     """
 
     def __init__(self, log: EventLog, cuts: Cuts) -> None:
-        self.values = np.empty(log.num_baskets, dtype=np.float32)
-        for baskets, events in basket_portions(log):
-            starts = np.asarray(log.basket_offsets[baskets.start : baskets.stop]) - events.start
-            values = np.asarray(log.event_values[events], dtype=np.float64)
-            self.values[baskets] = np.maximum(np.add.reduceat(values, starts), 0.0)
+        self.values = basket_values(log)
         self.usual = _usual(self.values[np.asarray(log.basket_times_s) < cuts.times_s[0]])
 
     def __call__(self, requests: Requests) -> Spend:

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.data.calendar import local_days
 from seasonrec.data.labels.base import Cuts
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.data.visits import visits
 
 LOOKED_AT = 1 << 20
 """Baskets before the first cut from which the usual duration is taken; of more, every so many-th."""
@@ -60,18 +60,12 @@ class TimeToNextIndex:
     def __init__(self, log: EventLog, cuts: Cuts, merge_same_day: bool) -> None:
         self.cuts = cuts
         self.times_s, self.users = np.asarray(log.basket_times_s), np.asarray(log.basket_users)
-        self.visits = self._visits(log.timezone) if merge_same_day else np.arange(log.num_baskets)
+        self.visits = visits(log, merge_same_day)
         self.usual = self._usual(log)
 
     def __call__(self, requests: Requests) -> TimeToNext:
         days, censored = self._durations(requests)
         return TimeToNext(torch.from_numpy(days), torch.from_numpy(censored), self.usual.clone())
-
-    def _visits(self, timezone: str) -> NDArray[np.int64]:
-        """Numbers of the baskets that are their user's first of a local day, rising."""
-        days = local_days(self.times_s, timezone)
-        new = (np.diff(days, prepend=days[:1] - 1) != 0) | (np.diff(self.users, prepend=-1) != 0)
-        return np.flatnonzero(new)
 
     def _durations(self, requests: Requests) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         until_s = self.cuts.until_s(requests)

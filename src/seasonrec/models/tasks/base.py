@@ -38,11 +38,14 @@ class TaskFeatures:
         query: ``(N, D)``: what the sequence says, conditioned on the request time, as this task shares it.
         items: The ``C`` items that are scored, with their vectors.
         read: Reads another batch, for example an augmented view of this one, to ``(N, D)``.
+        scores: Gives the logits ``(N, C)`` of the next item in float32, season and habit in them, ``-inf`` for items
+            that are no candidates: where a head that ranks items may start.
     """
 
     query: Tensor
     items: ScoredItems
     read: Callable[[SequenceBatch], Tensor]
+    scores: Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class TaskOutput:
         prediction: What it foresees, without gradient; see :data:`Kind`.
         truth: What came.
         censored: ``(P,)`` bool, True where an amount is known to be no less than its truth; None where all are exact.
+        start: As ``prediction``: what it would foresee if its own weights had learnt nothing, from the next item's
+            scores or by counting; None where that is nothing. Its metrics stand beside those of ``prediction``.
     """
 
     loss: Tensor
     prediction: Tensor
     truth: Tensor
     censored: Tensor | None = None
+    start: Tensor | None = None
 
 
 class TaskHead(Protocol):

@@ -10,30 +10,27 @@ from seasonrec.data.facts import Facts
 from seasonrec.models.scoring import ScoredItems
 
 
-class Candidates(nn.Module):
-    """Inner products of a task's own view of the query with the items, plus a bias that begins at what sells.
+class Correction(nn.Module):
+    """What a task adds to the next item's scores: inner products of its own view of the query with the items, and a
+    bias. All of it begins at 0.
 
     Args:
         facts: Facts of the data.
 
     Shape:
-        - query: ``(P, D)``; items: ``(C, D)``; time_s: ``(P,)``; output: ``(P, C)``, ``-inf`` for items that are not
-          seen yet at that time.
+        - scores: ``(P, C)`` float32; query: ``(P, D)``; words: ``(P, D)``, added to the view; items: ``(C, D)``;
+          output: ``(P, C)`` float32, ``-inf`` where ``scores`` are.
     """
-
-    first_seen_s: Tensor
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
+        self.bias = nn.Parameter(torch.zeros(facts.spec.num_items))
         self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
-        nn.init.eye_(self.project.weight)
-        counts = facts.item_train_counts + 1.0
-        self.bias = nn.Parameter(torch.log(counts / counts.sum()))
-        self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
+        nn.init.zeros_(self.project.weight)
 
-    def forward(self, query: Tensor, items: ScoredItems, time_s: Tensor) -> Tensor:
-        scores = torch.addmm(items.of(self.bias), self.project(query), items.vectors.T).float()
-        return scores.masked_fill(items.of(self.first_seen_s) > time_s[:, None], float("-inf"))
+    def forward(self, scores: Tensor, query: Tensor, items: ScoredItems, words: Tensor | None = None) -> Tensor:
+        view = self.project(query) if words is None else self.project(query) + words
+        return scores + torch.addmm(items.of(self.bias), view, items.vectors.T).float()
 
 
 def targets_of(batch: SequenceBatch, width: int) -> Tensor:
@@ -59,13 +56,26 @@ def set_cross_entropy(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Te
         ``(P,)``: every set weighs alike, whatever its size.
     """
     share = truth / truth.sum(1, keepdim=True)
-    own = scores.masked_fill(~truth, 0.0)
+    return log_partition(scores, truth, batch) - (share * scores.masked_fill(~truth, 0.0)).sum(1)
+
+
+def log_partition(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
+    """``(P,)`` logarithm of the sum of the exponentials of all candidates' scores.
+
+    Where the batch has a sample, it is estimated: each of ``truth`` stands for itself, and a drawn negative for as many
+    others as it was unlikely to be drawn.
+
+    Args:
+        scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
+        truth: ``(P, C)`` bool.
+        batch: Whose items are scored.
+    """
     if batch.sample is not None:
         drawn = torch.zeros_like(truth[0])
         drawn[batch.sample.negative_columns] = True
         scores = torch.where(truth, scores, scores - batch.sample.log_expected)
         scores = scores.masked_fill(~(truth | drawn), float("-inf"))
-    return torch.logsumexp(scores, dim=1) - (share * own).sum(1)
+    return torch.logsumexp(scores, dim=1)
 
 
 def mean_of(losses: Tensor) -> Tensor:

@@ -88,11 +88,12 @@ class DemandHead(nn.Module):
         truth = told.counts[rows] if self.of == "category" else features.items.of(told.counts[rows].T).T
         day = self.day(context[self.calendar.name], request)
         change = self._change(counts, day, self._vectors(features.items)).float()
-        log_rate = _log_rate(counts, sales.weeks[at], self.loss) + change
-        log_rate, truth = log_rate[sold], truth[sold]
+        level = _log_rate(counts, sales.weeks[at], self.loss)
+        log_rate, level, truth = (level + change)[sold], level[sold], truth[sold]
         losses = squared_log_error(log_rate, truth) if self.loss == "mse" else poisson_deviance(log_rate, truth)
-        rate = log_rate.detach().exp() - (1.0 if self.loss == "mse" else 0.0)
-        return TaskOutput(mean_of(losses), rate.clamp(min=0.0), truth)
+        less = 1.0 if self.loss == "mse" else 0.0
+        rate, start = ((logs.detach().exp() - less).clamp(min=0.0) for logs in (log_rate, level))
+        return TaskOutput(mean_of(losses), rate, truth, start=start)
 
     def _rows(self, told: Demand) -> Tensor:
         """The days that are forecast."""

@@ -14,11 +14,14 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.models.parts import ContextValues
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
-from seasonrec.models.tasks.candidates import Candidates, mean_of, set_cross_entropy, targets_of
+from seasonrec.models.tasks.candidates import Correction, mean_of, set_cross_entropy, targets_of
 
 
 class NextBasketHead(nn.Module):
     """Scores all candidates for the whole basket; every basket weighs alike, where the next item weighs every event.
+
+    It starts from the next item's scores, season and habit in them: what a basket holds is mostly what was bought
+    before, and a head that knew of the sequence alone would fall behind counting.
 
     Args:
         loss: ``softmax``: the mean negative log probability of the basket's items. ``multi_label``: each candidate as a
@@ -38,15 +41,15 @@ class NextBasketHead(nn.Module):
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
         self.loss = loss
-        self.candidates = Candidates(facts)
+        self.correction = Correction(facts)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
-        scores = self.candidates(features.query, features.items, batch.request_time_s)
-        truth = targets_of(batch, scores.shape[1])
+        truth = targets_of(batch, len(features.items.vectors))
         asked = truth.any(1)
-        scores, truth = scores[asked], truth[asked]
+        start, truth = features.scores()[asked], truth[asked]
+        scores = self.correction(start, features.query[asked], features.items)
         losses = (set_cross_entropy if self.loss == "softmax" else multi_label)(scores, truth, batch)
-        return TaskOutput(mean_of(losses), scores.detach(), truth)
+        return TaskOutput(mean_of(losses), scores.detach(), truth, start=start.detach())
 
 
 def multi_label(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:

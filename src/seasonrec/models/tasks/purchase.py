@@ -13,11 +13,15 @@ from seasonrec.data.labels.base import Labels
 from seasonrec.models.parts import ContextValues
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.tasks.candidates import log_partition, targets_of
 from seasonrec.models.tasks.draws import hashed_uniform
 
 
 class PurchaseHead(nn.Module):
     """The logit that a user buys an item at the request time: the basket's items as yes, drawn items as no.
+
+    It starts from the odds that the next item's probability, season and habit in it, gives an item of the basket over a
+    drawn one.
 
     Negatives are drawn anew at every step of training, and follow from the basket in evaluation. They are items that
     were seen at or before the request and are not in the basket.
@@ -39,6 +43,7 @@ class PurchaseHead(nn.Module):
     is_series = False
     first_seen_s: Tensor
     weight: Tensor
+    log_drawn: Tensor
 
     def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
         super().__init__()
@@ -49,14 +54,13 @@ class PurchaseHead(nn.Module):
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
         self.num_negatives = num_negatives
-        counts = facts.item_train_counts.double() + 1.0
-        weight = counts**popularity_power
-        odds = (counts / counts.sum()) / (num_negatives * weight / weight.sum())
-        self.bias = nn.Parameter(torch.log(odds).float())  # what is right where all users are alike
+        weight = (facts.item_train_counts.double() + 1.0) ** popularity_power
+        self.bias = nn.Parameter(torch.zeros(len(weight)))
         self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
-        nn.init.eye_(self.project.weight)
+        nn.init.zeros_(self.project.weight)
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
         self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("log_drawn", torch.log(num_negatives * weight / weight.sum()).float(), persistent=False)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         items = features.items
@@ -66,15 +70,22 @@ class PurchaseHead(nn.Module):
         request = torch.cat([batch.target_request, asked[is_valid]])
         column = torch.cat([bought, drawn.flatten()[is_valid]])
         truth = torch.cat([torch.ones_like(bought), torch.zeros_like(column[len(bought) :])]).float()
-        logits = self._logits(features.query, items, request, column)
+        start = self._start(features, batch, request, column)
+        logits = start + self._correction(features, request, column)
         loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="sum") / max(1, len(truth))
-        return TaskOutput(loss, logits.detach(), truth)
+        return TaskOutput(loss, logits.detach(), truth, start=start.detach())
 
-    def _logits(self, query: Tensor, items: ScoredItems, request: Tensor, column: Tensor) -> Tensor:
-        """``(P,)`` float32 logits of (request, item) pairs."""
-        users = F.embedding(request, self.project(query))
-        vectors = F.embedding(column, items.vectors)
-        bias = F.embedding(column, items.of(self.bias)[:, None]).squeeze(1)
+    def _start(self, features: TaskFeatures, batch: SequenceBatch, request: Tensor, column: Tensor) -> Tensor:
+        """``(P,)`` float32 logits of (request, item) pairs: the next item's log probability less that of a draw."""
+        scores = features.scores()
+        total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
+        return scores[request, column] - total[request] - features.items.of(self.log_drawn)[column]
+
+    def _correction(self, features: TaskFeatures, request: Tensor, column: Tensor) -> Tensor:
+        """``(P,)`` float32: what is added to it."""
+        users = F.embedding(request, self.project(features.query))
+        vectors = F.embedding(column, features.items.vectors)
+        bias = F.embedding(column, features.items.of(self.bias)[:, None]).squeeze(1)
         return ((users * vectors).sum(1) + bias).float()
 
     def _negatives(self, batch: SequenceBatch, items: ScoredItems, bought: Tensor) -> tuple[Tensor, Tensor]:

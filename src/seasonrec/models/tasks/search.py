@@ -12,13 +12,15 @@ from seasonrec.data.labels.base import Labels
 from seasonrec.data.queries import require_words, word_queries
 from seasonrec.models.parts import ContextValues
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
-from seasonrec.models.tasks.candidates import Candidates, mean_of, set_cross_entropy, targets_of
+from seasonrec.models.tasks.candidates import Correction, mean_of, set_cross_entropy, targets_of
 from seasonrec.models.tasks.draws import hashed_uniform
 from seasonrec.models.text import TextReader
 
 
 class SearchHead(nn.Module):
-    """Ranks the items for words that a user asks with: the words' vector and the user's own are added.
+    """Ranks the items for words that a user asks with: the words' vector is added to the user's own.
+
+    The user's part are the next item's scores, season and habit in them: who asks for milk is shown their own.
 
     The field has no log of queries and makes them of the items bought, see
     :func:`~seasonrec.data.queries.word_queries`. One query of each basket is asked: that of one of its items, drawn
@@ -62,16 +64,18 @@ class SearchHead(nn.Module):
         self.register_buffer("query_of_item", torch.tensor(queries.of_item), persistent=False)
         self.words = nn.Linear(vectors.shape[1], facts.embedding_dim)
         nn.init.normal_(self.words.weight, std=0.1 * (vectors.shape[1] * facts.embedding_dim) ** -0.5)
-        self.candidates = Candidates(facts)
+        self.correction = Correction(facts)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         asked = self._asked(batch)  # (N,)
         rows = (asked >= 0).nonzero().squeeze(1)
         words = self.words(self.text_vectors[asked[rows]])
-        scores = self.candidates(features.query[rows] + words, features.items, batch.request_time_s[rows])
+        start = features.scores()[rows]
+        scores = self.correction(start, features.query[rows], features.items, words)
         answers = features.items.of(self.query_of_item) == asked[rows, None]  # (P, C)
         truth = targets_of(batch, scores.shape[1])[rows] & answers
-        return TaskOutput(mean_of(set_cross_entropy(scores, truth, batch)), scores.detach(), truth)
+        losses = set_cross_entropy(scores, truth, batch)
+        return TaskOutput(mean_of(losses), scores.detach(), truth, start=start.detach())
 
     def _asked(self, batch: SequenceBatch) -> Tensor:
         """``(N,)`` int64: the query of each request; -1 where its basket answers none."""

@@ -11,31 +11,35 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context
+from seasonrec.data.context.own_amounts import SHORTEST_DAYS, OwnGapsContext
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.labels.time_to_next import TimeToNext, TimeToNextLabels
 from seasonrec.models.parts import ContextValues
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import mean_of
+from seasonrec.models.tasks.own_start import OwnStart, own_correction
 from seasonrec.models.tasks.spend import QUANTILES
 
-SHORTEST_DAYS = 1.0 / 24.0
-"""Shorter times count as an hour: the logarithm of a minute would outweigh all else."""
+EULER = 0.57721566
+"""Euler's constant: how far the mean of a Gumbel minimum lies below its location, in its scale."""
 
 
 class TimeToNextHead(nn.Module):
     """A distribution of the time from this basket to the user's next, by its likelihood.
 
     A user who was not seen again by the end of the log's part says that the time was longer, and adds the probability
-    of that. Leaving such users out would teach that everybody comes back soon.
+    of that. Leaving such users out would teach that everybody comes back soon. The distribution begins at that of the
+    days between the user's own earlier visits, drawn towards everybody's before the validation cut.
 
     Args:
         distribution: ``log_normal`` or ``weibull``.
         merge_same_day: Whether baskets of one local day are one visit.
         hidden_dim: Width of the hidden layer.
+        prior_visits: Times of everybody's that the user's own are mixed with.
 
     Raises:
-        ValueError: If the distribution is not known.
+        ValueError: If the distribution is not known, or ``prior_visits`` is not above 0.
 
     References:
         Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2002, section 3.2.
@@ -49,6 +53,7 @@ class TimeToNextHead(nn.Module):
         distribution: Literal["log_normal", "weibull"] = "log_normal",
         merge_same_day: bool = True,
         hidden_dim: int = 64,
+        prior_visits: float = 2.0,
         *,
         facts: Facts,
     ) -> None:
@@ -57,21 +62,27 @@ class TimeToNextHead(nn.Module):
             raise ValueError(
                 f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
             )
-        self.reads: tuple[Context, ...] = ()
+        self.own = OwnStart(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")
+        self.reads: tuple[Context, ...] = (self.own.context,)
         self.told = TimeToNextLabels(merge_same_day)
         self.labels: tuple[Labels, ...] = (self.told,)
         self.distribution = distribution
-        self.net = nn.Sequential(nn.Linear(facts.embedding_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, 2))
+        self.net = own_correction(facts.embedding_dim, hidden_dim, 2)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         told: TimeToNext = batch.labels[self.told.name]
-        raw = self.net(features.query).float()
-        location = told.usual[0] + told.usual[1] * raw[:, 0]
-        scale = told.usual[1] * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # 20 times as sharp or as wide at most
+        mean, spread, own = self.own(context, told.usual)
         loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
+        if self.distribution == "weibull":  # the logarithm's mean and spread are not its location and scale
+            spread = spread * (math.sqrt(6.0) / math.pi)
+            mean = mean + EULER * spread
+        raw = self.net(torch.cat([features.query, own], dim=1)).float()
+        location = mean + spread * raw[:, 0]
+        scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # 20 times as sharp or as wide at most
         days = told.days.clamp(min=SHORTEST_DAYS)
         foreseen = at(location.detach(), scale.detach())
-        return TaskOutput(mean_of(loss(days, told.censored, location, scale)), foreseen, told.days, told.censored)
+        losses = loss(days, told.censored, location, scale)
+        return TaskOutput(mean_of(losses), foreseen, told.days, told.censored, start=at(mean, spread))
 
 
 def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:

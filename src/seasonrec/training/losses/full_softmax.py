@@ -39,7 +39,7 @@ class FullSoftmax:
             return self._linear(model.linear_scores(query, items, batch), batch)
         step = max(1, WHOLE_SCORES // items.num_items)
         if step >= batch.num_requests:
-            return -_log_shares(model, query, items, batch).mean()
+            return -_of_targets(reading.scores(), batch).mean()
         chosen = [
             checkpoint(_log_shares, model, query[start : start + step], items, rows, use_reentrant=False)
             for start in range(0, batch.num_requests, step)
@@ -64,5 +64,9 @@ class FullSoftmax:
 
 def _log_shares(model: SeasonalRecommender, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
     """``(M,)`` log probabilities of the targets among the candidates of their requests."""
-    scores = model.mask_unborn(model.score(query, items, batch).float(), batch)  # (N, V)
+    return _of_targets(model.mask_unborn(model.score(query, items, batch).float(), batch), batch)
+
+
+def _of_targets(scores: Tensor, batch: SequenceBatch) -> Tensor:
+    """``(M,)`` log probabilities, from the logits ``(N, V)``."""
     return torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]

@@ -66,7 +66,7 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Re
             "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
         )
     reading = reading or model.read(batch)
-    scores = model.mask_unborn(model.score(reading.query, reading.items, batch).float(), batch)  # (N, C)
+    scores = reading.scores()  # (N, C)
     negatives = scores.index_select(1, sample.negative_columns)  # (N, S)
     ruled_out = _own_targets(batch, sample, negatives) | (negatives == float("-inf"))
     return SampledLogits(

@@ -1,0 +1,28 @@
+"""Baskets as visits of a user, and what each is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.data.calendar import local_days
+from seasonrec.data.log import EventLog
+from seasonrec.data.portions import basket_portions
+
+
+def basket_values(log: EventLog) -> NDArray[np.float32]:
+    """``(K,)`` sum of the values of each basket's events; a basket of returns counts as 0, NaN where one is unknown."""
+    values = np.empty(log.num_baskets, dtype=np.float32)
+    for baskets, events in basket_portions(log):
+        starts = np.asarray(log.basket_offsets[baskets.start : baskets.stop]) - events.start
+        values[baskets] = np.maximum(np.add.reduceat(np.asarray(log.event_values[events], np.float64), starts), 0.0)
+    return values
+
+
+def visits(log: EventLog, merge_same_day: bool) -> NDArray[np.int64]:
+    """Rising numbers of the baskets that begin a visit: all of them, or each user's first of a local day."""
+    if not merge_same_day:
+        return np.arange(log.num_baskets)
+    days = local_days(np.asarray(log.basket_times_s), log.timezone)
+    new = (np.diff(days, prepend=days[:1] - 1) != 0) | (np.diff(np.asarray(log.basket_users), prepend=-1) != 0)
+    return np.flatnonzero(new)
