@@ -93,6 +93,8 @@ def test_amounts_by_hand() -> None:
     assert found["mae"] == pytest.approx((1 + 2 + 3 + 0) / 4)
     assert found["wape"] == pytest.approx(6 / 16)
     assert found["mae_constant"] == pytest.approx((2 + 0 + 8 + 2) / 4)
+    logs = [math.log(2) - math.log(1), math.log(5) - math.log(3), math.log(8) - math.log(11), 0.0]
+    assert found["rmsle"] == pytest.approx((sum(log * log for log in logs) / 4) ** 0.5)
     assert found["pinball@0.1"] == pytest.approx(0.1 * (0 + 1 + 9 + 2) / 4)
     assert found["pinball@0.5"] == pytest.approx(0.5 * 6 / 4)
     assert found["pinball@0.9"] == pytest.approx((0.1 * (2 + 3 + 4) + 0.9 * 1) / 4)
@@ -100,7 +102,7 @@ def test_amounts_by_hand() -> None:
     assert found["coverage@0.8"] == pytest.approx(3 / 4)
     assert "censored" not in found
     plain = metrics_of("amount", forecast[:, 1], truth)
-    assert plain == {name: found[name] for name in ("samples", "mae", "mae_constant", "wape", "pinball@0.5")}
+    assert plain == {name: found[name] for name in ("samples", "mae", "mae_constant", "rmsle", "wape", "pinball@0.5")}
 
 
 def test_censored_amounts_are_left_out_and_counted() -> None:

@@ -26,8 +26,8 @@ def write_tasks(folder: Path, seed: int, tasks: dict[str, dict[str, float]] | No
 def table(tmp_path: Path) -> pl.DataFrame:
     better = {**PURCHASE, "auc": 0.9}
     full = [
-        write_tasks(tmp_path / "full_0", 0, {"purchase": PURCHASE, "demand": {"wape": 0.2}}),
-        write_tasks(tmp_path / "full_1", 1, {"purchase": better, "demand": {"wape": 0.3}}),
+        write_tasks(tmp_path / "full_0", 0, {"purchase": PURCHASE, "demand": {"wape": 0.2, "start_wape": 0.4}}),
+        write_tasks(tmp_path / "full_1", 1, {"purchase": better, "demand": {"wape": 0.3, "start_wape": 0.4}}),
     ]
     one = [write_tasks(tmp_path / "one_0", 0, {"purchase": PURCHASE, "search": {"ndcg@10": 0.25}})]
     measured = {name: read_tasks(folders) for name, folders in {"full": full, "search_task": one}.items()}
@@ -44,7 +44,7 @@ def test_the_markdown_has_a_column_for_each_shown_metric_that_any_row_has(table:
     lines = [line for line in tasks_markdown(table).splitlines() if line.startswith("|")]
     head, _, full, one = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     assert head == ["row", "purchase AUC ↑", "purchase AP ↑", "demand WAPE ↓", "search NDCG@10 ↑"]
-    assert full == ["full", "0.8500 ±0.0500", "0.5000 ±0.0000", "0.2500 ±0.0500", ""]
+    assert full == ["full", "0.8500 ±0.0500", "0.5000 ±0.0000", "0.2500 ±0.0500 (0.4000)", ""]
     assert one == ["search_task", "0.8000", "0.5000", "", "0.2500"]
 
 

@@ -79,11 +79,11 @@ def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
 
         - ``binary``: ``prevalence``, ``auc``, ``average_precision``, ``f1`` and ``accuracy`` at a probability of one
           half, ``calibration_error`` (mean distance of probability and frequency over 15 bins).
-        - ``amount``: ``mae`` and ``wape`` of the median, ``mae_constant`` of the best single number (which knows the
-          truth: a bound for whoever knows nothing of the request), ``pinball@q`` and their mean ``pinball``,
-          ``coverage@0.8`` of the outer quantiles. Of censored samples: their number ``censored``, the share of them
-          ``censored_below`` whose median lies below the time that passed, and the ``concordance``; the other metrics
-          leave them out.
+        - ``amount``: ``mae``, ``wape`` and ``rmsle`` (root mean squared error of ``log(1 + amount)``) of the median,
+          ``mae_constant`` of the best single number (which knows the truth: a bound for whoever knows nothing of the
+          request), ``pinball@q`` and their mean ``pinball``, ``coverage@0.8`` of the outer quantiles. Of censored
+          samples: their number ``censored``, the share of them ``censored_below`` whose median lies below the time that
+          passed, and the ``concordance``; the other metrics leave them out, and so favour whoever foresees too little.
         - ``ranking``: ``recall@10`` and ``ndcg@10``, means over the rankings.
 
         Where the head has a start, the same of it behind ``start_``: what counting or the next item's scores foresee.
@@ -182,6 +182,7 @@ def _exact_amount(frame: pl.DataFrame) -> dict[str, float]:
     found = {
         "mae": regression.mean_absolute_error(middle, truth),
         "mae_constant": (truth - truth.median()).abs().mean(),
+        "rmsle": regression.mean_squared_log_error(middle, truth).sqrt(),
     }
     if bool(truth.any()):
         found["wape"] = regression.weighted_mean_absolute_percentage_error(middle, truth)

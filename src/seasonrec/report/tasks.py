@@ -8,12 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
+from seasonrec.evaluation.task_metrics import START
 from seasonrec.report.markdown import pipe_table
 
 SHOWN = {
     "auc": "AUC ↑",
     "average_precision": "AP ↑",
     "wape": "WAPE ↓",
+    "rmsle": "RMSLE ↓",
     "pinball": "pinball ↓",
     "concordance": "concordance ↑",
     "recall@10": "recall@10 ↑",
@@ -60,23 +62,36 @@ def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def tasks_markdown(table: pl.DataFrame) -> str:
-    """The metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric."""
+    """The metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric.
+
+    Beside each number stands that of the head's start, where it has one.
+    """
     found = {(line["row"], line["task"], line["metric"]): line for line in table.iter_rows(named=True)}
     tasks = table["task"].unique(maintain_order=True).to_list()
     rows = table["row"].unique(maintain_order=True).to_list()
     has = {(task, metric) for _, task, metric in found}
     columns = [(task, metric) for task in tasks for metric in SHOWN if (task, metric) in has]
     head = ["row", *(f"{task.replace('_', ' ')} {SHOWN[metric]}" for task, metric in columns)]
-    body = [[row, *(_shown(found.get((row, *column))) for column in columns)] for row in rows]
+    body = [
+        [
+            row,
+            *(
+                _shown(found.get((row, task, metric)), found.get((row, task, START + metric)))
+                for task, metric in columns
+            ),
+        ]
+        for row in rows
+    ]
     return (
         "# Further tasks\n\nMeans over the seeds on the same requests as the table, each ± half of the range that the "
-        "seeds span: no interval over users, and no test. `tasks.csv` has every metric.\n\n"
+        "seeds span: no interval over users, and no test. In brackets what would be foreseen if a head's own weights "
+        "had learnt nothing: by counting, or by the next item's scores. `tasks.csv` has every metric.\n\n"
         f"{pipe_table(head, body)}\n"
     )
 
 
-def _shown(line: Mapping[str, float] | None) -> str:
+def _shown(line: Mapping[str, float] | None, start: Mapping[str, float] | None) -> str:
     if line is None:
         return ""
     half = f" ±{(line['high'] - line['low']) / 2:.4f}" if line["seeds"] > 1 else ""
-    return f"{line['value']:.4f}{half}"
+    return f"{line['value']:.4f}{half}" + (f" ({start['value']:.4f})" if start else "")

@@ -15,6 +15,7 @@ from seasonrec.data.context.weekly_sales import WeeklySales, WeeklySalesContext
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.labels.demand import Demand, DemandLabels
+from seasonrec.models.dropout import Dropout
 from seasonrec.models.parts import ContextValues
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
@@ -40,6 +41,7 @@ class DemandHead(nn.Module):
             that of a perfect forecast, which has the same gradient and 0 as its least value.
         num_weeks: Weeks of each series that are read.
         hidden_dim: Width of the correction.
+        dropout: On what the items say to the correction: a year has few weeks, which items can be learnt by heart from.
         days_at_once: Days of a training batch that are forecast; of more, a draw of so many.
 
     Raises:
@@ -57,6 +59,7 @@ class DemandHead(nn.Module):
         loss: Literal["mse", "poisson"] = "mse",
         num_weeks: int = 8,
         hidden_dim: int = 32,
+        dropout: float = 0.5,
         days_at_once: int = 32,
         *,
         facts: Facts,
@@ -72,6 +75,7 @@ class DemandHead(nn.Module):
         self.from_series = nn.Linear(num_weeks + 1, hidden_dim)
         self.from_day = nn.Linear(self.day.width, hidden_dim, bias=False)
         self.from_item = nn.Linear(facts.embedding_dim, hidden_dim, bias=False)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(hidden_dim, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -118,7 +122,7 @@ class DemandHead(nn.Module):
         logs = torch.log1p(counts)
         level = logs.mean(2, keepdim=True)
         hidden = self.from_series(torch.cat([logs - level, level], dim=2)) + self.from_day(day)[:, None]
-        return self.out(F.gelu(hidden + self.from_item(vectors))).squeeze(2)
+        return self.out(F.gelu(hidden + self.dropout(self.from_item(vectors)))).squeeze(2)
 
 
 def squared_log_error(log_rate: Tensor, truth: Tensor) -> Tensor:
