@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra import compose as hydra_compose
@@ -120,7 +120,8 @@ class Composer:
             name: argument.default_value() for name, argument in self._signature.settable.items() if argument.default
         }
         # OmegaConf itself would raise at the first value that it cannot resolve
-        content = {key: value for key, value in OmegaConf.to_container(node).items() if key != "hydra"}  # type: ignore[union-attr]
+        whole = cast(dict[str, Any], OmegaConf.to_container(node))
+        content = {key: value for key, value in whole.items() if key != "hydra"}
         merged = OmegaConf.merge(OmegaConf.create(defaults), OmegaConf.create(content))
         mistakes: list[Mistake] = []
         plain = _resolved(merged, "", mistakes)
