@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
     report(done / "runs")
     assert (done / "runs" / "table.csv").read_bytes() == before
     assert "| no_season |" in capsys.readouterr().out
+
+
+def test_a_report_is_made_without_torch():
+    """It is made again and again, and often where nothing is trained."""
+    script = (
+        "import sys, seasonrec.report.write; print([name for name in ('torch', 'lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing_else(tmp_path):

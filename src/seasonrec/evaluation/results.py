@@ -26,6 +26,8 @@ BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", 
 TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "cold_item", "head")
 COLUMNS = (*BASKET_COLUMNS, *TARGET_COLUMNS, "top_items")
 METADATA = ("name", "seed", "fingerprint", "num_items")
+START = "start_"
+"""Begins the name of a further task's metric in ``metrics.json`` where it is that of the head's start."""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from torchmetrics.functional import classification, regression
 
 from seasonrec.evaluation import metrics
 from seasonrec.evaluation.ranking import rank_targets
+from seasonrec.evaluation.results import START
 from seasonrec.models.tasks.base import Kind, TaskOutput
 
 K = 10
 QUANTILES = {"low": 0.1, "middle": 0.5, "high": 0.9}
 CALIBRATION_BINS = 15
-START = "start_"
-"""Begins the name of what belongs to a head's start."""
 OF_TRUTH = ("prevalence", "mae_constant", "censored")
 """Metrics that do not depend on what was foreseen."""
 COMPARED = 8192

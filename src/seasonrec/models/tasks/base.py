@@ -39,7 +39,8 @@ class TaskFeatures:
         items: The ``C`` items that are scored, with their vectors.
         read: Reads another batch, for example an augmented view of this one, to ``(N, D)``.
         scores: Gives the logits ``(N, C)`` of the next item in float32, season and habit in them, ``-inf`` for items
-            that are no candidates: where a head that ranks items may start.
+            that are no candidates: where a head that ranks items may start. Without a sample that is ``N * V`` numbers
+            at once, whatever the loss does.
     """
 
     query: Tensor
