@@ -27,6 +27,14 @@ def test_a_category_of_one_item_is_asked_for_by_its_path_alone() -> None:
     assert queries.of_item == (0, 1, 1)
 
 
+def test_a_query_is_matched_by_every_item_whose_words_begin_with_it() -> None:
+    texts = ["red wine", "red wine", "red wine", "red beer", "blue"]
+    found = word_queries(["drink"] * 5, texts, [True] * 5, 3, 3)
+    drink, red, wine = (found.texts.index(text) for text in ("drink", "drink red", "drink red wine"))
+    assert found.of_item == (wine, wine, wine, red, drink)
+    assert found.matched == ((drink, red, wine),) * 3 + ((drink, red), (drink,))
+
+
 def test_a_name_is_no_query() -> None:
     queries = word_queries(["", "", ""], ["red ball", "red cup", "anchor"], [True] * 3, max_words=6, min_items=2)
     assert queries.texts == ("red",)

@@ -173,8 +173,9 @@ def test_overlaps_by_hand() -> None:
     given = NextWindow(*(torch.tensor(column) for column in zip(*pairs, strict=True)))
     for row, one in enumerate(windows):
         expected = [len(one & other) / max(1, len(one | other)) for other in windows]
-        assert overlaps(given, 4)[row].tolist() == pytest.approx(expected)
-    assert not overlaps(NextWindow(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)), 3).any()
+        assert overlaps(given.request, given.items, 4)[row].tolist() == pytest.approx(expected)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert not overlaps(nothing, nothing, 3).any()
 
 
 def test_user_match_by_hand(shop: Shop) -> None:
@@ -182,12 +183,17 @@ def test_user_match_by_hand(shop: Shop) -> None:
     batch = case.training_batch(40)
     output = case.output(batch)
     vectors = case.head.project(features_of(case, batch).query)
-    shared = overlaps(batch.labels["next_window"], batch.num_requests)
+    told, own = batch.labels["next_window"], batch.context["own_history"]
+    shared = overlaps(told.request, told.items, batch.num_requests)
+    before = overlaps(own.request, own.item, batch.num_requests)
+    assert output.start is not None
+    assert set(output.start[output.start > -math.inf].tolist()) <= set(before.flatten().tolist())
     users, losses = batch.user_ids.tolist(), []
     assert len(set(users)) < len(users), "some requests are of one user"
     for row in range(len(users)):
         others = [column for column in range(len(users)) if users[column] != users[row]]
-        cosine = {o: torch.cosine_similarity(vectors[row], vectors[o], dim=0).item() / 0.1 for o in others}
+        alike = {o: torch.cosine_similarity(vectors[row], vectors[o], dim=0) for o in others}
+        cosine = {o: (value + case.head.weight * before[row, o]).item() / 0.1 for o, value in alike.items()}
         total = math.log(sum(math.exp(value) for value in cosine.values()))
         weight = {o: shared[row, o].item() for o in others}
         if sum(weight.values()):
@@ -214,7 +220,15 @@ def test_search_by_hand(shop: Shop) -> None:
         correction = case.head.correction
         words = case.head.words(case.head.text_vectors[asked[request]])
         view = correction.project(features.query[request]) + words
+        asks = queries.texts[asked[request]].split()
+        words_of = zip(facts.item_category_names, facts.item_texts, strict=True)
+        match = torch.tensor(
+            [list(dict.fromkeys(f"{c} {t}".lower().split()))[: len(asks)] == asks for c, t in words_of]
+        )
         scores = features.scores()[request] + view @ features.items.vectors.T + correction.bias
+        scores = scores + case.head.match * match
+        assert output.start is not None
+        assert match[output.start[chosen].argmax()], "a look-up finds what the words name first"
         born = alive(case, batch, request)
         relevant = [item for item in basket if queries.of_item[item] == asked[request]]
         assert output.truth[chosen].nonzero().flatten().tolist() == sorted(relevant)

@@ -19,10 +19,12 @@ class WordQueries:
     Args:
         texts: ``Q`` queries, in order of their words.
         of_item: ``V`` numbers of queries; -1 for an item that answers none.
+        matched: ``V``, the numbers of the queries whose words an item's own begin with: more than it answers.
     """
 
     texts: tuple[str, ...]
     of_item: tuple[int, ...]
+    matched: tuple[tuple[int, ...], ...]
 
 
 def word_queries(
@@ -55,7 +57,8 @@ def word_queries(
         asked.append(enough[-1] if enough and len(enough[-1]) >= len(path) else path if answers[path] else "")
     queries = sorted({query for query, known in zip(asked, is_known, strict=True) if known and query})
     number = {query: place for place, query in enumerate(queries)}
-    return WordQueries(tuple(queries), tuple(number.get(query, -1) for query in asked))
+    matched = tuple(tuple(number[query] for query in _beginnings(own) if query in number) for own in words)
+    return WordQueries(tuple(queries), tuple(number.get(query, -1) for query in asked), matched)
 
 
 def _beginnings(words: list[str]) -> list[str]:

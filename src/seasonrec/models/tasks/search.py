@@ -11,16 +11,23 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.queries import require_words, word_queries
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import Correction, mean_of, set_cross_entropy, targets_of
 from seasonrec.models.tasks.draws import hashed_uniform
 from seasonrec.models.text import TextReader
 
+MATCH = 5.0
+"""What an item whose words match has ahead of one whose do not, before anything is learnt."""
+AHEAD = 1e4
+"""The same in a look-up of words alone."""
+
 
 class SearchHead(nn.Module):
     """Ranks the items for words that a user asks with: the words' vector is added to the user's own.
 
-    The user's part are the next item's scores, season and habit in them: who asks for milk is shown their own.
+    The user's part are the next item's scores, season and habit in them: who asks for milk is shown their own. Items
+    whose words begin with those of the query have a further score, which is learnt.
 
     The field has no log of queries and makes them of the items bought, see
     :func:`~seasonrec.data.queries.word_queries`. One query of each basket is asked: that of one of its items, drawn
@@ -44,6 +51,7 @@ class SearchHead(nn.Module):
     is_series = False
     text_vectors: Tensor
     query_of_item: Tensor
+    matched: Tensor
 
     def __init__(self, reader: str = "minilm", max_words: int = 6, min_items: int = 3, *, facts: Facts) -> None:
         super().__init__()
@@ -64,18 +72,30 @@ class SearchHead(nn.Module):
         self.register_buffer("query_of_item", torch.tensor(queries.of_item), persistent=False)
         self.words = nn.Linear(vectors.shape[1], facts.embedding_dim)
         nn.init.normal_(self.words.weight, std=0.1 * (vectors.shape[1] * facts.embedding_dim) ** -0.5)
+        width = max(1, *(len(own) for own in queries.matched))
+        matched = [[*own, *([-1] * (width - len(own)))] for own in queries.matched]
+        self.register_buffer("matched", torch.tensor(matched), persistent=False)
+        self.match = nn.Parameter(torch.tensor(MATCH))
         self.correction = Correction(facts)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         asked = self._asked(batch)  # (N,)
         rows = (asked >= 0).nonzero().squeeze(1)
         words = self.words(self.text_vectors[asked[rows]])
-        start = features.scores()[rows]
-        scores = self.correction(start, features.query[rows], features.items, words)
+        own, match = features.scores()[rows], self._matches(features.items, asked[rows])
+        scores = self.correction(own + self.match * match, features.query[rows], features.items, words)
+        start = own + AHEAD * match  # a look-up of the words, what it finds in the user's own order
         answers = features.items.of(self.query_of_item) == asked[rows, None]  # (P, C)
         truth = targets_of(batch, scores.shape[1])[rows] & answers
         losses = set_cross_entropy(scores, truth, batch)
         return TaskOutput(mean_of(losses), scores.detach(), truth, start=start.detach())
+
+    def _matches(self, items: ScoredItems, asked: Tensor) -> Tensor:
+        """``(P, C)`` bool: the item's words begin with those of the query."""
+        found = torch.zeros(len(asked), len(items.vectors), dtype=torch.bool, device=asked.device)
+        for column in items.of(self.matched).unbind(1):
+            found |= column == asked[:, None]
+        return found
 
     def _asked(self, batch: SequenceBatch) -> Tensor:
         """``(N,)`` int64: the query of each request; -1 where its basket answers none."""

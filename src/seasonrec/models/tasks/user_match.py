@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.base import Context
+from seasonrec.data.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.labels.next_window import NextWindow, NextWindowLabels
@@ -23,9 +24,12 @@ class UserMatchHead(nn.Module):
     proportion to the overlap (Jaccard) of the items of the two windows, so that somebody who will buy half of the same
     things counts more than somebody who shares the milk. A request whose window meets no other is left out.
 
+    The overlap of what the two bought before is added to the cosine, by a weight that is learnt.
+
     Args:
         days: Length of a window, from the request on; it ends with the request's part of the log at the latest.
         temperature: Of the softmax over cosines.
+        half_lives_days: Those of the habit, where it has some: the two read the same history.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -35,37 +39,54 @@ class UserMatchHead(nn.Module):
     is_series = False
     compares_users = True
 
-    def __init__(self, days: float = 28.0, temperature: float = 0.1, *, facts: Facts) -> None:
+    def __init__(
+        self,
+        days: float = 28.0,
+        temperature: float = 0.1,
+        half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
+        *,
+        facts: Facts,
+    ) -> None:
         super().__init__()
         for name, value in {"days": days, "temperature": temperature}.items():
             if not value > 0:
                 raise ValueError(f"task.user_match.{name} must be above 0, got {value}.")
-        self.reads: tuple[Context, ...] = ()
+        self.context = OwnHistoryContext(tuple(half_lives_days))
+        self.reads: tuple[Context, ...] = (self.context,)
         self.told = NextWindowLabels(days)
         self.labels: tuple[Labels, ...] = (self.told,)
         self.temperature = temperature
         self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        self.weight = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         told: NextWindow = batch.labels[self.told.name]
         vectors = F.normalize(self.project(features.query).float(), dim=1)
-        scores = vectors @ vectors.T / self.temperature
+        own: OwnHistory = context[self.context.name]
+        before = overlaps(own.request, own.item, batch.num_requests)
+        scores = (vectors @ vectors.T + self.weight * before) / self.temperature
         same = batch.user_ids[:, None] == batch.user_ids
-        scores = scores.masked_fill(same, float("-inf"))
-        shared = overlaps(told, batch.num_requests).masked_fill(same, 0.0)
+        scores, start = (values.masked_fill(same, float("-inf")) for values in (scores, before))
+        shared = overlaps(told.request, told.items, batch.num_requests).masked_fill(same, 0.0)
         asked = shared.any(1)
-        scores, shared = scores[asked], shared[asked]
+        scores, start, shared = scores[asked], start[asked], shared[asked]
         share = shared / shared.sum(1, keepdim=True)
         losses = torch.logsumexp(scores, dim=1) - (share * scores.masked_fill(share == 0, 0.0)).sum(1)
-        return TaskOutput(mean_of(losses), scores.detach(), shared)
+        return TaskOutput(mean_of(losses), scores.detach(), shared, start=start)
 
 
-def overlaps(windows: NextWindow, num_requests: int) -> Tensor:
-    """``(N, N)``: items in both windows over items in either; 0 where both are empty."""
-    _, column = torch.unique(windows.items, return_inverse=True)  # only what somebody buys
+def overlaps(request: Tensor, items: Tensor, num_requests: int) -> Tensor:
+    """``(N, N)`` Jaccard index of what each two requests hold; 0 where both hold nothing.
+
+    Args:
+        request: ``(P,)`` int64.
+        items: ``(P,)`` int64, one of the request's.
+        num_requests: ``N``.
+    """
+    _, column = torch.unique(items, return_inverse=True)  # only what somebody buys
     width = int(column.max()) + 1 if len(column) else 0
-    bought = torch.zeros(num_requests, width, device=windows.items.device)
-    bought[windows.request, column] = 1.0
+    bought = torch.zeros(num_requests, width, device=items.device)
+    bought[request, column] = 1.0
     with torch.autocast(bought.device.type, enabled=False):
         both = bought @ bought.T
     size = bought.sum(1)
