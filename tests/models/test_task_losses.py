@@ -167,7 +167,9 @@ def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
     assert output.loss.isfinite()
 
 
-def test_overlaps_by_hand() -> None:
+@pytest.mark.parametrize("at_once", [2, 1 << 14])
+def test_overlaps_by_hand(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seasonrec.models.tasks.user_match.ITEMS_AT_ONCE", at_once)
     windows = [{1, 4, 7}, {4, 7, 9, 11}, set(), {9}]
     pairs = [(row, item) for row, window in enumerate(windows) for item in sorted(window)]
     given = NextWindow(*(torch.tensor(column) for column in zip(*pairs, strict=True)))

@@ -16,6 +16,9 @@ from seasonrec.models.parts import ContextValues
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import mean_of
 
+ITEMS_AT_ONCE = 1 << 14
+"""Items whose buyers are told apart at a time."""
+
 
 class UserMatchHead(nn.Module):
     """Recommends users to a user: cosines of their vectors, ranked by what they will buy in their next windows.
@@ -83,11 +86,13 @@ def overlaps(request: Tensor, items: Tensor, num_requests: int) -> Tensor:
         items: ``(P,)`` int64, one of the request's.
         num_requests: ``N``.
     """
-    _, column = torch.unique(items, return_inverse=True)  # only what somebody buys
-    width = int(column.max()) + 1 if len(column) else 0
-    bought = torch.zeros(num_requests, width, device=items.device)
-    bought[request, column] = 1.0
-    with torch.autocast(bought.device.type, enabled=False):
-        both = bought @ bought.T
-    size = bought.sum(1)
+    known, column = torch.unique(items, return_inverse=True)  # only what somebody buys
+    both = torch.zeros(num_requests, num_requests, device=items.device)
+    for first in range(0, len(known), ITEMS_AT_ONCE):
+        now = (column >= first) & (column < first + ITEMS_AT_ONCE)
+        bought = torch.zeros(num_requests, min(ITEMS_AT_ONCE, len(known) - first), device=items.device)
+        bought[request[now], column[now] - first] = 1.0
+        with torch.autocast(bought.device.type, enabled=False):
+            both += bought @ bought.T
+    size = both.diagonal()
     return both / (size[:, None] + size - both).clamp(min=1.0)
