@@ -138,3 +138,18 @@ def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert Path(done.stdout.strip()) == (tmp_path / "seasonrec" / "conf").resolve()
+
+
+@pytest.mark.parametrize(
+    ("habit", "expected"),
+    [
+        (["habit=replenishment", "habit.half_lives_days=[5.0]"], [5.0]),
+        (["habit=replenishment"], [7.0, 28.0, 90.0]),
+        (["habit=none"], [7.0, 28.0, 90.0]),
+    ],
+)
+def test_heads_that_count_a_users_past_take_the_half_lives_of_the_habit(
+    composer: Composer, habit: list[str], expected: list[float]
+) -> None:
+    tasks = composer.compose(["data=synthetic", "task=[category,user_match]", *habit])["task"]
+    assert [tasks[name]["half_lives_days"] for name in ("category", "user_match")] == [expected, expected]
