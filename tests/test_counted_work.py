@@ -35,6 +35,8 @@ from seasonrec.models.items.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.season.none import NoSeason
+from seasonrec.models.tasks.next_basket import NextBasketHead
+from seasonrec.models.tasks.purchase import PurchaseHead
 from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.training.losses.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
@@ -174,6 +176,17 @@ def test_scores_are_made_once_in_training_and_seldom_in_the_evaluation(bench: Be
     matrices = [4 * SCORE_MATRICES * bench.shop.log.num_items * count for count in (FEW, MANY)]
     sizes = bench.sizes(FEW), bench.sizes(MANY)
     assert slope(few.allocated - matrices[0], evaluation.allocated - matrices[1], *sizes) <= EVALUATION_FLOATS
+
+
+def test_tasks_that_rank_items_share_the_scores_of_the_next_item(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Season and habit are the dear part of a step."""
+    task = {"next_basket": NextBasketHead, "purchase": PurchaseHead}
+    bench = bench_of(shop, season=MomentumSeason, habit=ReplenishmentHabit, task=task)
+    made, score = [], SeasonalRecommender.score
+    monkeypatch.setattr(SeasonalRecommender, "score", lambda *given: made.append(1) or score(*given))
+    losses = bench.module.losses(bench.batch(FEW))
+    assert set(losses.tasks) == {"next_item", *task}
+    assert len(made) == 1
 
 
 def made_as_large(counts: Counts, elements: int) -> int:

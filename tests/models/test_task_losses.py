@@ -139,6 +139,9 @@ def test_category_by_hand(shop: Shop) -> None:
         for k in range(scores.shape[1]):
             pairs = (own.request == request) & (category[own.item] == k)
             count, decayed = own.count[pairs].sum(), own.decayed[pairs].sum(0).float()
+            if k in {int(category[item]) for item in alive(case, batch, request)}:
+                assert output.start is not None
+                assert output.start[request, k].item() == pytest.approx((count + case.head.shares[k]).item())
             rate = count / own.user_baskets[request].clamp(min=1)
             counts = torch.cat([count[None], decayed]).log1p()
             scores[request, k] += (case.head.weights.weight[0] * torch.cat([counts, rate[None]])).sum()
@@ -188,8 +191,10 @@ def test_user_match_by_hand(shop: Shop) -> None:
     told, own = batch.labels["next_window"], batch.context["own_history"]
     shared = overlaps(told.request, told.items, batch.num_requests)
     before = overlaps(own.request, own.item, batch.num_requests)
+    same = batch.user_ids[:, None] == batch.user_ids
+    asked = shared.masked_fill(same, 0.0).any(1)
     assert output.start is not None
-    assert set(output.start[output.start > -math.inf].tolist()) <= set(before.flatten().tolist())
+    assert torch.equal(output.start, before.masked_fill(same, -math.inf)[asked])
     users, losses = batch.user_ids.tolist(), []
     assert len(set(users)) < len(users), "some requests are of one user"
     for row in range(len(users)):
