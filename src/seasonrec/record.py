@@ -1,11 +1,10 @@
-"""The saved record of a run: configuration, fingerprint, code, machine, time and memory."""
+"""The saved record of a run: configuration, fingerprint, code, machine and time."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -71,12 +70,6 @@ def environment() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
-
-
-def peak_memory_mib() -> float:
-    """Peak resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
 
 
 def _version(name: str) -> str | None:

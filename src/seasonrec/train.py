@@ -21,10 +21,11 @@ from seasonrec.domains import OpenDomain, build_domains, open_domain_data
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, labels_of, print_table
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.scorers import validation_metrics
+from seasonrec.memory import forget_peak, peak_memory
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
-from seasonrec.record import Stages, environment, peak_memory_mib, write_json, write_yaml
+from seasonrec.record import Stages, environment, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
 from seasonrec.training.checkpoints import load_best
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
@@ -55,6 +56,7 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
         run_dir = Path(config["run_dir"])
         options: TrainerOptions = build(config["trainer"])()
         options.take_threads()
+        forget_peak()
         stages = Stages()
         with first_alone(shard):
             if shard.is_first:
@@ -222,7 +224,7 @@ def _write_record(
         "checkpoint_bytes": (run_dir / "model.safetensors").stat().st_size,
         "step_ms": result.step_ms,
         "stages_s": stages.seconds,
-        "peak_memory_mib": peak_memory_mib(),
+        **peak_memory(),
         **environment(),
         "config": config,
     }

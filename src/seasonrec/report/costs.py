@@ -16,10 +16,11 @@ class Cost:
     Args:
         seconds: Wall time by stage.
         parameters: Trained weights.
-        peak_mib: Peak memory of the process, MiB.
+        peak_mib: Peak memory of the run, MiB.
         all_parameters: Weights, trained or not.
         checkpoint_bytes: Size of the file of weights.
         step_ms: Median milliseconds of a training step: forward, backward and update, without the loading.
+        peak_gpu_mib: Peak of what was allocated on the GPU, MiB.
     """
 
     seconds: dict[str, float]
@@ -28,6 +29,7 @@ class Cost:
     all_parameters: int | None = None
     checkpoint_bytes: float | None = None
     step_ms: float | None = None
+    peak_gpu_mib: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ COLUMNS = {
     "trained_share": CostColumn("trained %", _share),
     "checkpoint": CostColumn("file MB", lambda cost: _shown(cost.checkpoint_bytes, ".2f", 1e-6)),
     "memory": CostColumn("memory MiB", lambda cost: _shown(cost.peak_mib, ",.0f")),
+    "gpu_memory": CostColumn("GPU MiB", lambda cost: _shown(cost.peak_gpu_mib, ",.0f")),
     "step": CostColumn("ms a step", lambda cost: _shown(cost.step_ms, ".0f")),
 }
 """Columns by the name that a study gives them."""
@@ -86,6 +89,7 @@ def read_cost(folders: Sequence[Path]) -> Cost | None:
         all_parameters=records[0].get("parameters"),
         checkpoint_bytes=_mean(records, "checkpoint_bytes"),
         step_ms=_mean(records, "step_ms"),
+        peak_gpu_mib=_mean(records, "peak_gpu_memory_mib"),
     )
 
 

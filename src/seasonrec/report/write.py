@@ -99,6 +99,7 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
             "checkpoint_bytes": row.cost.checkpoint_bytes,
             "step_ms": row.cost.step_ms,
             "peak_mib": row.cost.peak_mib,
+            "peak_gpu_mib": row.cost.peak_gpu_mib,
             "stage": stage,
             "seconds": seconds,
         }
@@ -108,7 +109,8 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
     ]
     schema = {
         "row": pl.String, "weights": pl.Int64, "all_weights": pl.Int64, "checkpoint_bytes": pl.Float64,
-        "step_ms": pl.Float64, "peak_mib": pl.Float64, "stage": pl.String, "seconds": pl.Float64,
+        "step_ms": pl.Float64, "peak_mib": pl.Float64, "peak_gpu_mib": pl.Float64, "stage": pl.String,
+        "seconds": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(lines, schema=schema)
 

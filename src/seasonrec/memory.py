@@ -1,0 +1,49 @@
+"""The peak memory of a run: of its process and of its GPU."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+_FORGET = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+def forget_peak() -> None:
+    """Begins to count anew: one process may train several runs, as the workers of a sweep do.
+
+    Linux forgets the peak of a process on demand (``5`` in ``clear_refs``, see proc(5)). Other systems do not; there
+    the peak is that of all runs of the process so far.
+    """
+    import torch
+
+    gc.collect()
+    if _FORGET.exists():
+        _FORGET.write_text("5")
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, float | None]:
+    """Peaks since :func:`forget_peak`, MiB.
+
+    Returns:
+        ``peak_memory_mib``, the resident memory of the process, and ``peak_gpu_memory_mib``, what torch had allocated
+        at once on the GPU; None without one.
+    """
+    import torch
+
+    on_gpu = round(torch.cuda.max_memory_allocated() / MIB, 1) if torch.cuda.is_available() else None
+    return {"peak_memory_mib": round(_peak_bytes() / MIB, 1), "peak_gpu_memory_mib": on_gpu}
+
+
+def _peak_bytes() -> int:
+    if _FORGET.exists():
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
