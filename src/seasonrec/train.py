@@ -78,6 +78,7 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
         logger = _logger(config, data, shard)
         with stages("train"):
             result = _train(config, data, model, facts, builder, domains, options, logger, shard)
+            stages.add("train", result.earlier_s)
             if options.strategy == "fsdp":  # these models' weights lie in shares in all processes
                 model, _ = build_model(config, data)
                 domains = build_domains(config, domain_data, model)

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +111,26 @@ def test_finished_run_that_is_started_again_trains_no_further(
     again = small_run(shop, tmp_path, met.append, curve=Curve(dict(first.curve)))
     assert met == []
     assert_same_end(again, undisturbed)
+
+
+def test_the_seconds_before_a_kill_are_not_lost(
+    shop: Shop, undisturbed: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [50.0]
+    clock = SimpleNamespace(perf_counter=lambda: now_s[0], monotonic=lambda: now_s[0])
+    monkeypatch.setattr("seasonrec.training.callbacks.time", clock)
+
+    def watch(until: Event, met: Event) -> None:
+        now_s[0] += met[0] == "batch_start"  # every batch takes a second
+        if met == until:
+            raise Killed
+
+    assert undisturbed.result.earlier_s == 0.0
+    for until in (("batch_start", 1, 2), ("batch_start", 2, 1)):
+        with pytest.raises(Killed):
+            small_run(shop, tmp_path, partial(watch, until))
+        now_s[0] += 1000.0  # nobody trains meanwhile
+    assert small_run(shop, tmp_path).result.earlier_s == 15.0, "the last checkpoint was written after step 15"
 
 
 def test_process_killed_with_9_in_mid_epoch(shop: Shop, undisturbed: SmallRun, tmp_path: Path) -> None:

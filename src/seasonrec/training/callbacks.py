@@ -144,12 +144,20 @@ class Patience(EarlyStopping):
 class StepClock(L.Callback):
     """Times training steps: from a batch's arrival to the end of its update, without the loading.
 
+    It also keeps the seconds of the training in every checkpoint, so that a run that was killed knows what its first
+    part took.
+
     Args:
         every: One step in so many is timed. On a GPU the timed ones are waited for.
+
+    Attributes:
+        earlier_s: Seconds of training that lie in the checkpoint that the run went on from; 0 without one.
     """
 
     def __init__(self, every: int = 8) -> None:
         self.every = every
+        self.earlier_s = 0.0
+        self._made_s = time.perf_counter()
         self._began_s = 0.0
         self._seconds: list[float] = []
 
@@ -157,6 +165,12 @@ class StepClock(L.Callback):
     def median_ms(self) -> float | None:
         """Median time of a step since the run last started, in milliseconds; None before the first."""
         return 1e3 * median(self._seconds) if self._seconds else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.earlier_s + time.perf_counter() - self._made_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.earlier_s = state_dict["seconds"]
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

@@ -136,12 +136,14 @@ class FitResult:
         epochs: Epochs that were run.
         best_value: The monitored metric at the best epoch.
         step_ms: Median milliseconds of a training step since the run last started; None where it made none.
+        earlier_s: Seconds of training before the run last started, up to the checkpoint that it went on from.
     """
 
     best_epoch: int
     epochs: int
     best_value: float
     step_ms: float | None = field(default=None, compare=False)
+    earlier_s: float = field(default=0.0, compare=False)
 
 
 def fit(
@@ -182,7 +184,7 @@ def fit(
         )
         resume: Any = str(kept.last) if kept.last.exists() else None
         trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-    return replace(_take_best(module, trainer, kept, options), step_ms=clock.median_ms)
+    return replace(_take_best(module, trainer, kept, options), step_ms=clock.median_ms, earlier_s=clock.earlier_s)
 
 
 def _trainer(
