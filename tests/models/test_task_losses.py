@@ -79,6 +79,22 @@ def test_purchase_by_hand(shop: Shop) -> None:
     torch.testing.assert_close(output.prediction[: len(pairs)], expected.float())
 
 
+def test_gradients_of_pairs_drawn_again_are_summed_in_one_order(shop: Shop) -> None:
+    """Threads that add to one place as they come give other bits each time."""
+    case = make_case(shop, "purchase")
+    case.head.num_negatives = 400
+    batch = case.training_batch()
+    weights = [weight for weight in case.model.parameters() if weight.requires_grad]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        runs = [torch.autograd.grad(case.output(batch).loss, weights, allow_unused=True) for _ in range(4)]
+    finally:
+        torch.set_num_threads(threads)
+    for first, *others in zip(*runs, strict=True):
+        assert all(first is None is other or torch.equal(first, other) for other in others)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -> None:
     case = make_case(shop, "purchase")

@@ -79,8 +79,8 @@ class PurchaseHead(nn.Module):
         """``(P,)`` float32 logits of (request, item) pairs: the next item's log probability less that of a draw."""
         scores = features.scores()
         total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
-        pair = F.embedding(request * scores.shape[1] + column, scores.reshape(-1, 1)).squeeze(1)  # pairs come again
-        return pair - F.embedding(request, total[:, None]).squeeze(1) - features.items.of(self.log_drawn)[column]
+        total = F.embedding(request, total[:, None]).squeeze(1)  # not total[request]: its gradient has no fixed order
+        return scores[request, column] - total - features.items.of(self.log_drawn)[column]
 
     def _correction(self, features: TaskFeatures, request: Tensor, column: Tensor) -> Tensor:
         """``(P,)`` float32: what is added to it."""
