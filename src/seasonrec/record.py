@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def environment() -> dict[str, Any]:
     import torch
 
     return {
-        "commit": _commit(),
+        "commit": code_commit(),
         "python": sys.version.split()[0],
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": {
@@ -76,21 +77,31 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
+def code_commit(file: Path = Path(__file__)) -> str | None:
+    """The commit of the code that runs, as it was when first asked for: files may change under a long run.
+
+    Args:
+        file: One of the code's files; this one, if not given.
+
+    Returns:
+        The commit, with ``+`` where files beside or below that one differ from it; None where no repository holds the
+        file, one that it was merely installed into included.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", file.name)
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _commit() -> str | None:
-    """The commit of the code that runs, with ``+`` where files differ from it; None outside a repository."""
-    folder = Path(__file__).parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
-        state = subprocess.run(
-            ["git", "status", "--porcelain", "--", "."], cwd=folder, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+" if state.stdout.strip() else "")

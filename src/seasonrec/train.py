@@ -25,7 +25,7 @@ from seasonrec.memory import forget_peak, peak_memory
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
-from seasonrec.record import Stages, environment, write_json, write_yaml
+from seasonrec.record import Stages, code_commit, environment, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
 from seasonrec.training.checkpoints import load_best
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
@@ -56,6 +56,7 @@ def _run(config: dict[str, Any], shard: Shard) -> None:
         run_dir = Path(config["run_dir"])
         options: TrainerOptions = build(config["trainer"])()
         options.take_threads()
+        code_commit()  # asked now, while the files are those that were imported
         forget_peak()
         stages = Stages()
         with first_alone(shard):
