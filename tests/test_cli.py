@@ -190,7 +190,9 @@ def test_ablate_checks_every_row_before_the_first(tmp_path: Path) -> None:
 
 def test_report_takes_a_path(tmp_path: Path) -> None:
     (call,) = _calls(_run(tmp_path, "report", "some dir/it's, here"))
-    assert call == {"given": ["some dir/it's, here"], "heavy": []}
+    assert call == {"given": ["some dir/it's, here", "None"], "heavy": []}
+    (call,) = _calls(_run(tmp_path, "report", "runs", "reference=no_season"))
+    assert call["given"] == ["runs", "no_season"]
     missing = _run(tmp_path, "report")
     assert "RUN_DIR: missing; write seasonrec report RUN_DIR" in missing.stderr
     flagged = _run(tmp_path, "report", "out", "--multirun")

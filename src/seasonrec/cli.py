@@ -198,7 +198,7 @@ def _report(command: Command, arguments: list[str]) -> int:
     path, overrides = _leading_path(command, arguments)
     if path is not None:
         options = command.composer().compose([f"run_dir={_quoted(str(path))}", *overrides])
-        command.run(Path(options["run_dir"]))
+        command.run(Path(options["run_dir"]), options["reference"])
     return 0
 
 

@@ -78,7 +78,10 @@ _ALL = (
         "ablate", "STUDY.yaml run_dir=DIR [key=value ...]",
         "runs the missing cells of a study, then its report; other overrides go to every run.", "seasonrec.ablate:run",
     ),
-    _small("report", "RUN_DIR", "makes the tables and figures of a study again.", "seasonrec.ablate:report"),
+    _small(
+        "report", "RUN_DIR [reference=ROW]",
+        "makes the tables and figures of a study again, or beside another row.", "seasonrec.ablate:report",
+    ),
     _small(
         "robustness", "checkpoint=DIR [key=value ...]",
         "ranks with perturbed inputs and changed histories, and draws what that costs.", "seasonrec.robustness:run",

@@ -15,6 +15,7 @@ from rich.console import Console
 from seasonrec.ablate import report, run
 from seasonrec.ablate.runner import Options
 from seasonrec.ablate.study import StudyError
+from seasonrec.cli import main
 from seasonrec.report.errors import ReportError
 
 STUDY = """
@@ -91,6 +92,21 @@ def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
     report(done / "runs")
     assert (done / "runs" / "table.csv").read_bytes() == before
     assert "| no_season |" in capsys.readouterr().out
+
+
+def test_any_row_can_be_what_the_others_are_compared_with(done, capsys):
+    before = {path.name: path.read_bytes() for path in (done / "runs").glob("*.md")}
+    assert main(["report", str(done / "runs"), "reference=no_season"]) == 0
+    folder = done / "runs" / "beside_no_season"
+    own, other = (pl.read_csv(place / "comparisons.csv") for place in (done / "runs", folder))
+    assert set(other["row"]) == {"no_season"}
+    of_full = own.filter(pl.col("against") == "no_season").sort("slice", "metric")
+    of_row = other.filter(pl.col("against") == "full").sort("slice", "metric")
+    assert of_row["difference"].to_list() == pytest.approx((-of_full["difference"]).to_list())
+    assert f"run_dir={done / 'runs'}; seasonrec report {done / 'runs'} reference=no_season`" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in (done / "runs").glob("*.md")} == before
+    with pytest.raises(StudyError, match="must be a row with results, one of full, no_season, no_habit, got 'popul"):
+        report(done / "runs", "popularity")
 
 
 def test_a_report_is_made_without_torch():

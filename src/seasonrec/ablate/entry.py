@@ -72,22 +72,24 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         raise SystemExit(1)
 
 
-def report(run_dir: Path) -> None:
+def report(run_dir: Path, reference: str | None = None) -> None:
     """Makes a study's report again and prints its table; see :func:`make_report`."""
-    _say(Console(), make_report(run_dir))
+    _say(Console(), make_report(run_dir, reference))
 
 
-def make_report(run_dir: Path) -> str:
+def make_report(run_dir: Path, reference: str | None = None) -> str:
     """Writes the tables and figures of a study from its results files; trains nothing.
 
     Args:
         run_dir: Folder of the study.
+        reference: Row that all others are compared with, into ``run_dir/beside_REFERENCE``; None for the study's own,
+            into ``run_dir``.
 
     Returns:
         The table in Markdown, with the list of files.
 
     Raises:
-        StudyError: If the folder is not that of a study, or none of its cells is complete.
+        StudyError: If the folder is not that of a study, none of its cells is complete, or it has no such row.
         ReportError: If two protocols meet, a file is damaged, or the results do not hold what the study asks for.
     """
     record = read_object(run_dir / RECORD)
@@ -98,7 +100,14 @@ def make_report(run_dir: Path) -> str:
     if not rows:
         raise StudyError(f"no cell of the study in {run_dir} is complete; run seasonrec ablate again.")
     shared = {key: value for key, value in asdict(study).items() if key in Selection.__dataclass_fields__}
-    return write_report(run_dir, rows, Selection(**shared, command=record["command"], missing=tuple(missing)))
+    selection = Selection(**shared, command=record["command"], missing=tuple(missing))
+    if reference is None:
+        return write_report(run_dir, rows, selection)
+    trained = [row.name for row in rows if not row.is_baseline]
+    if reference not in trained:
+        raise StudyError(f"reference must be a row with results, one of {', '.join(trained)}, got {reference!r}.")
+    command = f"{selection.command}; {shlex.join(['seasonrec', 'report', str(run_dir), f'reference={reference}'])}"
+    return write_report(run_dir / f"beside_{reference}", rows, replace(selection, reference=reference, command=command))
 
 
 def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[list[Row], list[str]]:

@@ -164,9 +164,12 @@ class ReportConfig:
 
     Args:
         run_dir: Folder of a study.
+        reference: Row that all others are compared with, in place of the study's own; the report then goes to
+            ``run_dir/beside_REFERENCE``.
     """
 
     run_dir: str
+    reference: str | None = None
 
 
 YOUNGER_SLOTS = (

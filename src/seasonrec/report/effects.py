@@ -71,11 +71,12 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_yticks(range(len(names)), [spoken(name) for name in names])
         panels[0].set_ylim(len(names) - 0.5, -0.5)
         ticks = MaxNLocator(nbins=3, min_n_ticks=2).tick_values(lowest, highest)
-        panels[0].set_xticks([tick for tick in ticks if lowest <= tick <= highest])
+        ticks = [tick for tick in ticks if lowest <= tick <= highest]
+        panels[0].set_xticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
         panels[0].set_xlim(lowest - 0.12 * far, highest + ROOM * (highest - lowest))
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
-        told = f"right of zero, {reference} is better; hollow: no difference after Holm"
+        told = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
         made.supxlabel(f"{unit} by {reference} against the row; {told}", fontsize=7)
         return save(made, stem)
 

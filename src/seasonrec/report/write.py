@@ -44,6 +44,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str
     long = long_table(rows, selection.columns)
     compared = comparison_table(rows, selection.reference, [*selection.columns, *extra])
     laid = grid(rows, selection, long, compared)
+    folder.mkdir(parents=True, exist_ok=True)
     written = [
         _write_text(folder / "table.md", to_markdown(laid)),
         _write_text(folder / "table.tex", to_latex(laid)),
