@@ -29,6 +29,17 @@ def test_a_run_is_not_charged_with_the_one_before_it():
     assert measured() == pytest.approx(before + 200, abs=80)
 
 
+def test_a_machine_that_forgets_no_peak_is_no_reason_to_fail(monkeypatch, tmp_path):
+    monkeypatch.setattr("seasonrec.memory._FORGET", tmp_path / "no_folder" / "clear_refs")
+    forget_peak()
+    monkeypatch.setattr("seasonrec.memory._STATUS", tmp_path / "status")
+    of_process = measured()
+    (tmp_path / "status").write_text("VmRSS:  5 kB\n")
+    assert measured() == of_process > 100
+    (tmp_path / "status").write_text("VmHWM:    4096 kB\n")
+    assert measured() == 4.0
+
+
 def test_a_run_without_a_gpu_says_nothing_of_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert peak_memory()["peak_gpu_memory_mib"] is None

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from omegaconf import OmegaConf
 from small_log import SMALL, of_table, write_log
 from small_visits import write_visits
 
+from seasonrec import train
 from seasonrec.cli import main
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines import BASELINES
@@ -91,6 +93,26 @@ def test_the_config_is_complete_and_the_record_tells_how_it_came_about(run: Run)
     assert all(seconds > 0 for seconds in record["stages_s"].values())
     assert record["peak_memory_mib"] > 100
     assert record["epochs"] == record["best_epoch"] == 1
+
+
+def test_memory_and_commit_are_asked_for_first_and_earlier_training_counts(
+    files: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("forget_peak", "code_commit", "open_data"):
+        real = getattr(train, name)
+        monkeypatch.setattr(train, name, lambda *given, name=name, real=real: asked.append(name) or real(*given))
+    arguments = of_table(files, tmp_path / "run")
+    assert main(arguments) == 0
+    assert asked == ["code_commit", "forget_peak", "open_data"]
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    kept = torch.load(last, weights_only=True)
+    assert kept["callbacks"]["StepClock"]["seconds"] > 0
+    kept["callbacks"]["StepClock"]["seconds"] = 9000.0
+    torch.save(kept, last)
+    assert main(arguments) == 0, "goes on from its last checkpoint and has nothing left to train"
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["stages_s"]["train"] > 9000.0
 
 
 def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 MIB = 1024 * 1024
@@ -16,13 +17,13 @@ _STATUS = Path("/proc/self/status")
 def forget_peak() -> None:
     """Begins to count anew: one process may train several runs, as the workers of a sweep do.
 
-    Linux forgets the peak of a process on demand (``5`` in ``clear_refs``, see proc(5)). Other systems do not; there
-    the peak is that of all runs of the process so far.
+    Linux forgets the peak of a process on demand (``5`` in ``clear_refs``, see proc(5)). Other systems, and containers
+    that forbid it, do not; there the peak is that of all runs of the process so far.
     """
     import torch
 
     gc.collect()
-    if _FORGET.exists():
+    with suppress(OSError):
         _FORGET.write_text("5")
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -42,8 +43,9 @@ def peak_memory() -> dict[str, float | None]:
 
 
 def _peak_bytes() -> int:
-    if _FORGET.exists():
-        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
+    with suppress(OSError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
