@@ -48,7 +48,7 @@ demo: $(INSTALLED)  ## A small ablation study on real data, to a finished table 
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/seasonrec ablate $(STUDY)/demo.yaml run_dir=runs/demo
 
 study: $(INSTALLED)  ## The whole first study, in runs/first_season; started again, it goes on where it stopped.
-	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season launcher=joblib jobs=$(JOBS)
+	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season jobs=$(JOBS)
 
 fetch-smollm2: $(INSTALLED)  ## Fetches a small language model of the Llama type, 93 MB, for backbone=smollm2.
 	$(BIN)/python -m seasonrec.models.smollm2

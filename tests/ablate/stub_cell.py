@@ -1,10 +1,12 @@
 """Stands in for ``seasonrec``: takes the arguments of a cell, and does what its own first arguments say.
 
-``stub_cell.py [--fail ROW:SEED] [--sleep SECONDS] train|baselines key=value ...``; counts its calls beside the results.
+``stub_cell.py [--fail ROW:SEED] [--sleep SECONDS] train|baselines|robustness key=value ...``; counts its calls beside
+the results, with the seconds between which each ran, and prints what it sees of threads and GPUs.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +18,14 @@ parser.add_argument("subcommand")
 parser.add_argument("overrides", nargs="*")
 options = parser.parse_args()
 
+began_s = time.time()
 given = {key: value.strip("'") for key, value in (override.split("=", 1) for override in options.overrides)}
+print(f"threads {os.environ.get('POLARS_MAX_THREADS')}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+if options.subcommand == "robustness":
+    time.sleep(options.sleep)
+    trained = json.loads((Path(given["checkpoint"]) / "metrics.json").read_text())  # fails before the run has ended
+    (Path(given["checkpoint"]) / "robustness.csv").write_text(trained["name"])
+    sys.exit()
 row, run_dir = given.get("ablation", "full"), Path(given["run_dir"])
 print(f"epoch 1 of {row}\repoch 2 of {row}")
 if f"{row}:{given['seed']}" == options.fail:
@@ -32,4 +41,5 @@ for folder in folders:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "calls").open("a") as calls:
         calls.write("x")
+    (folder / "span").write_text(f"{began_s} {time.time()}")
     (folder / "metrics.json").write_text(json.dumps({"name": row, "seed": int(given["seed"])}))

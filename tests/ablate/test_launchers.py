@@ -6,22 +6,53 @@ from pathlib import Path
 import pytest
 from small_log import of_table, write_log
 
+from seasonrec.ablate import shares
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launch import COMMAND
-from seasonrec.ablate.launchers import LAUNCHERS, ONE_THREAD, plan
+from seasonrec.ablate.launchers import LAUNCHERS, plan
+from seasonrec.ablate.shares import THREAD_VARIABLES, gpu_share, thread_share
 from seasonrec.ablate.study import Study
 
 STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1), overrides=("trainer.max_epochs=3",))
 
 
-def test_local_is_one_command_a_cell():
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(shares, "cpu_count", lambda: 8)
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_local_is_one_command_a_cell(eight_cores):
     cells = expand(STUDY, Path("runs"), [])
     jobs = plan(cells, "local", 1)
     assert [job.cells for job in jobs] == [(cell,) for cell in cells]
     assert list(jobs[1].arguments) == cells[1].arguments
+    assert jobs[1].environment == {}  # alone it may have all cores
+    assert plan(cells, "local", 2)[1].environment == dict.fromkeys(THREAD_VARIABLES, "4")
 
 
-def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds():
+@pytest.mark.parametrize(("at_once", "threads"), [(1, "8"), (3, "2"), (8, "1"), (20, "1"), (None, "1")])
+def test_cells_side_by_side_share_out_the_cores(eight_cores, at_once, threads):
+    assert thread_share(at_once) == dict.fromkeys(THREAD_VARIABLES, threads)
+
+
+def test_threads_that_the_user_has_set_stay(eight_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert thread_share(4) == dict.fromkeys(THREAD_VARIABLES[1:], "2")
+
+
+def test_cells_side_by_side_see_one_gpu_each(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert [gpu_share(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "5", "3"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(shares.torch.cuda, "device_count", lambda: 2)
+    assert [gpu_share(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0", "1"]
+    monkeypatch.setattr(shares.torch.cuda, "device_count", lambda: 1)
+    assert gpu_share(0) == {}
+
+
+def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds(eight_cores):
     cells = [cell for cell in expand(STUDY, Path("runs"), []) if cell.label != "no_season seed 0"]
     baselines, both, one = plan(cells, "joblib", 2)
     assert baselines.arguments[0] == "baselines"
@@ -32,7 +63,7 @@ def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds():
         "hydra.sweep.subdir='${name}/seed_${seed}'", "experiment=autumn", "trainer.max_epochs=3", "baselines=false",
         "group='small'", "seed=0,1", "ablation=null,no_habit",
     }  # fmt: skip
-    assert both.environment.get("OMP_NUM_THREADS", "1") == "1"
+    assert both.environment == dict.fromkeys(THREAD_VARIABLES, "4")
     assert {"seed=1", "ablation=no_season"} <= set(one.arguments)
 
 
@@ -72,7 +103,7 @@ def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
     own = [a for a in of_table(tmp_path, tmp_path / "cells") if not a.startswith(("season=", "run_dir="))][1:]
     sweep = (f"hydra.sweep.dir='{tmp_path / 'cells'}'", "hydra.sweep.subdir='${season._target_}_${seed}'")
     flags = ("--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *sweep)
-    environment = {**os.environ, **ONE_THREAD}
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
     subprocess.run([*COMMAND, "train", *flags, *own, *rows], env=environment, check=True, capture_output=True)
     folders = sorted((tmp_path / "cells").glob("*_[01]"))
     assert len(folders) == 4

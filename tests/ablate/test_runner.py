@@ -1,14 +1,21 @@
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
+from seasonrec.ablate.cells import expand
+from seasonrec.ablate.launch import Failure, Job, Running, run_jobs
+from seasonrec.ablate.launchers import plan
+from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake
@@ -19,7 +26,8 @@ STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1))
 
 def compose(overrides: list[str]) -> dict[str, object]:
     given = dict(override.split("=", 1) for override in overrides)
-    return {"name": given.get("ablation", "full"), "trainer": {"max_epochs": given.get("trainer.max_epochs", 1)}}
+    trainer = {"max_epochs": given.get("trainer.max_epochs", 1), "devices": int(given.get("trainer.devices", 1))}
+    return {"name": given.get("ablation", "full"), "trainer": trainer}
 
 
 def run(run_dir: Path, *stub: str, study: Study = STUDY, overrides: tuple[str, ...] = (), **options):
@@ -85,6 +93,85 @@ def test_cells_of_another_configuration_are_refused_by_name(tmp_path):
     assert run(tmp_path, overrides=("trainer.max_epochs=9",))[0] == []
 
 
+def test_jobs_run_side_by_side_and_no_more_of_them_than_asked_for(tmp_path):
+    failures, shown = run(tmp_path, "--sleep", "0.4", jobs=3)
+    assert failures == []
+    assert set(calls(tmp_path).values()) == {1}
+    spans = [tuple(map(float, path.read_text().split())) for path in tmp_path.rglob("cells/**/span")]
+    at_once = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
+    assert 2 <= max(at_once) <= 3
+    heads = [line for line in shown.splitlines() if line.endswith(" ...")]
+    assert [head.split(",")[0] for head in heads] == [f"cell {number} of 7" for number in range(1, 8)]
+    assert "nothing left" in shown
+
+
+def test_a_failure_among_jobs_side_by_side_stops_none_of_them(tmp_path):
+    failures, _ = run(tmp_path, "--fail", "no_season:0", jobs=2)
+    assert [failure.cell.label for failure in failures] == ["no_season seed 0"]
+    assert len(calls(tmp_path)) == 7
+
+
+def test_trials_of_a_run_wait_for_it(tmp_path):
+    study = replace(STUDY, robustness=("full", "no_habit"))
+    failures, _ = run(tmp_path, "--sleep", "0.2", study=study, jobs=2)  # trials of a run without results would fail
+    assert failures == []
+    trials = {path.parent.relative_to(tmp_path / "cells").as_posix() for path in tmp_path.rglob("robustness.csv")}
+    assert trials == {"full/seed_0", "full/seed_1", "no_habit/seed_0", "no_habit/seed_1"}
+
+
+def test_what_waits_for_a_folder_lets_others_go_first():
+    cells = expand(replace(STUDY, robustness=("full",), baselines=False), Path("runs"), [])
+    long, told = cells[0], []
+
+    class Scripted:
+        """Runs to its end at once, but for the first cell, which outlasts all that does not wait for it."""
+
+        def __init__(self, job: Job, slot: int) -> None:
+            self.job = job
+
+        @property
+        def ended(self) -> bool:
+            return self.job.cells != (long,) or len(told) == len(cells) - 1
+
+        def failures(self) -> list[Failure]:
+            return []
+
+    watcher = Mock()
+    watcher.begin.side_effect = lambda job: told.append(job.cells[0].label)
+    run_jobs(plan(cells, "local", 2), 2, Scripted, watcher)
+    assert told == [cell.label for cell in cells if cell.label != "full seed 0, robustness"] + [
+        "full seed 0, robustness"
+    ]
+
+
+def test_cells_side_by_side_take_turns_on_the_gpus_unless_they_ask_for_several(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    for overrides, jobs, seen in (((), 2, {"3", "5"}), ((), 1, {"3,5"}), (("trainer.devices=2",), 2, {"3,5"})):
+        folder = tmp_path / "_".join((*overrides, str(jobs)))
+        run(folder, "--sleep", "0.2", overrides=overrides, jobs=jobs)
+        logs = [path.read_text() for path in folder.rglob("log.txt")]
+        assert {re.search(r"GPU (\S+)", log)[1] for log in logs} == seen
+
+
+def test_an_interrupt_stops_every_job(tmp_path, monkeypatch):
+    started = []
+    start = Running.start
+
+    def watched(*given):
+        started.append(start(*given))
+        return started[-1]
+
+    def interrupt(self) -> None:
+        if len(started) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Running, "start", watched)
+    monkeypatch.setattr(StudyProgress, "poll", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "--sleep", "60", jobs=2)
+    assert [one.process.returncode for one in started] == [-signal.SIGTERM] * 2
+
+
 def test_mistakes_of_all_rows_are_told_before_anything_runs(tmp_path):
     def refuse(overrides: list[str]) -> dict[str, object]:
         row = compose(overrides)["name"]
@@ -105,7 +192,7 @@ def test_a_row_must_call_itself_by_its_name(tmp_path):
     ("options", "told"),
     [
         ({"launcher": "dask"}, "launcher must be one of local, joblib"),
-        ({"jobs": 2}, "got 2; add launcher=joblib"),
+        ({"jobs": 0}, "jobs, the number of cells at once, must be above 0, got 0"),
         ({"stale": "keep"}, "stale must be refuse or rerun, got 'keep'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs jobs as subprocesses: a job is one command and the cells that it owes."""
+"""Runs jobs as subprocesses, several side by side: a job is one command and the cells that it owes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.state import index_baselines, is_complete
@@ -18,6 +19,9 @@ COMMAND = (sys.executable, "-m", "seasonrec.cli")
 """What a cell's arguments are given to."""
 
 POLL_S = 0.2
+PATIENCE_S = 10.0
+"""How long jobs that are told to stop are waited for before they are killed."""
+
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """What moves a terminal's cursor or colours its text."""
 
@@ -64,39 +68,129 @@ class Failure:
         )
 
 
-def run_job(job: Job, command: Sequence[str], keep_open: Sequence[int], on_poll: Callable[[], None]) -> list[Failure]:
-    """Runs a job to its end and says which of its cells are not complete.
+@dataclass(frozen=True)
+class Running:
+    """A job that was started.
 
     The output goes straight to the log file, not through a pipe: a job outlives a study that is killed, and the next
     run of the study waits for it.
 
     Args:
         job: The job.
-        command: Program that takes the job's arguments.
-        keep_open: File descriptors that the job inherits.
-        on_poll: Called about five times a second while the job runs.
+        process: Its subprocess.
+    """
+
+    job: Job
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, job: Job, command: Sequence[str], keep_open: Sequence[int]) -> Running:
+        """Starts a job.
+
+        Args:
+            job: The job.
+            command: Program that takes the job's arguments.
+            keep_open: File descriptors that the job inherits.
+        """
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **job.environment}
+        with job.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ seasonrec {' '.join(job.arguments)}\n")
+            log.flush()
+            process = subprocess.Popen(
+                [*command, *job.arguments],
+                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, pass_fds=keep_open,
+            )  # fmt: skip
+        return cls(job, process)
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def failures(self) -> list[Failure]:
+        """The cells of a job that has ended that are not complete."""
+        code = self.process.wait()
+        for cell in self.job.cells:
+            if code == 0 and cell.kind == "baselines":
+                index_baselines(cell)
+        last = "\n".join(tail(self.job.log, TAIL_LINES))
+        return [Failure(cell, _reason(code), self.job.log, last) for cell in self.job.cells if not is_complete(cell)]
+
+
+class Watcher(Protocol):
+    """What is told of the jobs while they run."""
+
+    def begin(self, job: Job) -> None:
+        """A job is about to start."""
+
+    def poll(self) -> None:
+        """Called about five times a second."""
+
+    def end(self, job: Job, failures: Sequence[Failure]) -> None:
+        """A job has ended."""
+
+
+def run_jobs(
+    jobs: Sequence[Job], at_once: int, start: Callable[[Job, int], Running], watcher: Watcher
+) -> list[Failure]:
+    """Runs all jobs, several side by side, and says which of their cells are not complete.
+
+    The next job starts as soon as one has ended. Two jobs never work in one folder at once: trials of a trained run
+    wait for the run, and what comes after them may go first.
+
+    Args:
+        jobs: The jobs, first come first.
+        at_once: How many run side by side.
+        start: Starts a job in a slot, a number below ``at_once`` that no other running job has.
+        watcher: Told of every job.
 
     Raises:
-        KeyboardInterrupt: Passed on after the job was stopped; its checkpoint stays.
+        KeyboardInterrupt: Passed on after the running jobs were stopped; their checkpoints stay.
     """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **job.environment}
-    with job.log.open("a", encoding="utf-8") as log:
-        log.write(f"$ seasonrec {' '.join(job.arguments)}\n")
-        log.flush()
-        process = subprocess.Popen(
-            [*command, *job.arguments],
-            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, pass_fds=keep_open,
-        )  # fmt: skip
-        code = _wait(process, on_poll)
-    for cell in job.cells:
-        if code == 0 and cell.kind == "baselines":
-            index_baselines(cell)
-    return [
-        Failure(cell, _reason(code), job.log, "\n".join(tail(job.log, TAIL_LINES)))
-        for cell in job.cells
-        if not is_complete(cell)
-    ]
+    waiting, running, failures = list(jobs), dict[int, Running](), list[Failure]()
+    try:
+        while waiting or running:
+            for slot in sorted(set(range(at_once)) - running.keys()):
+                job = _next(waiting, running.values())
+                if job is None:
+                    break
+                waiting.remove(job)
+                watcher.begin(job)
+                running[slot] = start(job, slot)
+            watcher.poll()
+            ended = [slot for slot, one in running.items() if one.ended]
+            for one in map(running.pop, ended):
+                failed = one.failures()
+                watcher.end(one.job, failed)
+                failures += failed
+            if not ended:
+                time.sleep(POLL_S)
+    except BaseException:
+        _stop(list(running.values()))
+        raise
+    return failures
+
+
+def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
+    """The first job that works in no folder of a job that runs or that waits before it."""
+    taken = {cell.folder for one in running for cell in one.job.cells}
+    for job in waiting:
+        folders = {cell.folder for cell in job.cells}
+        if not folders & taken:
+            return job
+        taken |= folders
+    return None
+
+
+def _stop(running: Sequence[Running]) -> None:
+    for one in running:
+        one.process.terminate()
+    deadline = time.monotonic() + PATIENCE_S
+    for one in running:
+        try:
+            one.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.process.kill()
 
 
 def tail(path: Path, lines: int) -> list[str]:
@@ -109,21 +203,6 @@ def tail(path: Path, lines: int) -> list[str]:
     plain = ESCAPES.sub("", text)
     drawn = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in plain.split("\n")]
     return [line for line in drawn if line.strip()][-lines:]
-
-
-def _wait(process: subprocess.Popen[bytes], on_poll: Callable[[], None]) -> int:
-    try:
-        while process.poll() is None:
-            on_poll()
-            time.sleep(POLL_S)
-    except BaseException:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise
-    return int(process.returncode)
 
 
 def _reason(code: int) -> str:

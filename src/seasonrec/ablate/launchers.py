@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from seasonrec.ablate.cells import Cell, quote
 from seasonrec.ablate.launch import Job
+from seasonrec.ablate.shares import thread_share
 from seasonrec.ablate.study import REFERENCE_ROW, StudyError, override_key
 
 HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
@@ -18,39 +18,40 @@ JOBS_AT_ONCE = {
 }
 """How each launcher is told the number of cells at once; submitit_local starts all."""
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
-"""Cells side by side get one thread each: more of them than cores would wait for each other at every barrier."""
-
 
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     """The commands that make the missing cells, in the order in which they run.
 
-    Hydra's multirun makes every combination of what it sweeps, and missing cells are seldom all combinations. So rows
-    that miss the same seeds share one multirun over ``ablation`` and ``seed``. The baselines are one command always,
-    and so is each trial of a trained run, after all of them.
+    With ``local`` each cell is a command of its own. Hydra's multirun makes every combination of what it sweeps, and
+    missing cells are seldom all combinations. So rows that miss the same seeds share one multirun over ``ablation`` and
+    ``seed``. The baselines are one command always, and so is each trial of a trained run, after all of them.
 
     Args:
         cells: Missing cells.
         launcher: One of ``LAUNCHERS``.
-        jobs: Cells at once, for the Hydra launchers.
+        jobs: Cells at once.
 
     Raises:
-        StudyError: If the launcher is unknown, or ``jobs`` does not fit it.
+        StudyError: If the launcher is unknown, or ``jobs`` is not above 0.
     """
     if launcher not in LAUNCHERS:
         raise StudyError(f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}.")
-    if jobs < 1 or (jobs > 1 and launcher == "local"):
-        rule = "jobs must be above 0, and 1 with launcher=local, which runs one cell after the other"
-        raise StudyError(f"{rule}; got {jobs}; add launcher=joblib for more.")
+    if jobs < 1:
+        raise StudyError(f"jobs, the number of cells at once, must be above 0, got {jobs}.")
     if launcher == "local":
-        return [_single(cell) for cell in cells]
+        return [_single(cell, thread_share(jobs) if jobs > 1 else {}) for cell in cells]
     baselines = [_single(cell) for cell in cells if cell.kind == "baselines"]
     tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
     return [*baselines, *(_multirun(group, launcher, jobs) for group in _groups(cells)), *tried]
 
 
-def _single(cell: Cell) -> Job:
-    return Job((cell,), tuple(cell.arguments), cell.log)
+def jobs_side_by_side(launcher: str, jobs: int) -> int:
+    """Jobs of a plan that run at once: those of Hydra's launchers have their cells side by side within them."""
+    return jobs if launcher == "local" else 1
+
+
+def _single(cell: Cell, environment: Mapping[str, str] | None = None) -> Job:
+    return Job((cell,), tuple(cell.arguments), cell.log, environment or {})
 
 
 def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -84,5 +85,5 @@ def _multirun(cells: Sequence[Cell], launcher: str, jobs: int) -> Job:
         *(f"{key}={','.join(values)}" for key, values in swept.items()),
     ]
     number = len(list(log_dir.glob("*.txt"))) + 1
-    environment = {name: value for name, value in ONE_THREAD.items() if name not in os.environ}
+    environment = thread_share(jobs if launcher == "joblib" else None)
     return Job(tuple(cells), tuple(arguments), log_dir / f"{launcher}_{number}.txt", environment)

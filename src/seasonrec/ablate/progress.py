@@ -1,20 +1,22 @@
-"""What a person sees while a study runs: which cell of how many, how long so far, how long still."""
+"""What a person sees while a study runs: which cells of how many, how long so far, how long still."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.launch import Failure, Job, tail
 from seasonrec.ablate.state import is_complete
 
 HEARTBEAT_S = 30.0
-"""Seconds between two lines where the output is no terminal."""
+"""Seconds between two lines about a job where the output is no terminal."""
 
 
 def spell(seconds: float) -> str:
@@ -28,7 +30,7 @@ def spell(seconds: float) -> str:
 
 
 class StudyProgress:
-    """One line that is drawn over on a terminal, and one printed line now and then elsewhere.
+    """A line for the study and one for each running job, drawn over on a terminal; elsewhere lines now and then.
 
     Args:
         total: Cells of the study, those that are skipped included.
@@ -37,77 +39,110 @@ class StudyProgress:
     """
 
     def __init__(self, total: int, done: int, console: Console) -> None:
-        self._total, self._done, self._console = total, done, console
-        self._durations_s: list[float] = []
-        self._job_started_s = self._spoke_s = time.monotonic()
-        self._bar = Progress(
+        self._total, self._console = total, console
+        self._skipped, self._begun, self._ended = done, done, done
+        self._running: dict[Path, _Line] = {}
+        self._pace = _Pace()
+        self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[times]}"),
             TextColumn("[dim]{task.fields[last]}"), console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
-        self._task = self._bar.add_task("study", total=total, completed=done, times="", last="")
+        self._whole = self._bars.add_task("study", total=total, completed=done, times="", last="")
 
     def __enter__(self) -> StudyProgress:
-        if self._done:
-            self._say(f"{self._done} of {_count(self._total, 'cell')} complete already")
-        self._bar.start()
+        if self._skipped:
+            self._say(f"{self._skipped} of {_count(self._total, 'cell')} complete already")
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bars.stop()
 
     def begin(self, job: Job) -> None:
         """Announces a job."""
-        self._job_started_s = self._spoke_s = time.monotonic()
+        first, self._begun = self._begun + 1, self._begun + len(job.cells)
+        which = f"cell {first}" if first == self._begun else f"cells {first}-{self._begun}"
+        head = f"{which} of {self._total}, {_label(job.cells)}"
+        several = len(job.cells) > 1
+        bar = self._bars.add_task(escape(head), total=len(job.cells) if several else None, times="", last="")
+        self._running[job.log] = _Line(job, head, bar, time.monotonic())
+        if any(cell.kind != "baselines" for cell in job.cells):
+            self._pace.start()
         if not self._console.is_terminal:  # a terminal has its line already
-            self._say(f"{self._head(job)} ...")
+            self._say(f"{head} ...")
 
-    def poll(self, job: Job) -> None:
-        """Redraws the line; where there is no terminal, speaks every ``HEARTBEAT_S`` seconds."""
-        now_s, finished = time.monotonic(), self._done + _complete(job)
-        last = " ".join(tail(job.log, 1))[:80]
-        head, times = self._head(job), f"{spell(now_s - self._job_started_s)}, {self._left(job)}"
-        self._bar.update(self._task, completed=finished, description=escape(head), times=times, last=escape(last))
-        if not self._console.is_terminal and now_s - self._spoke_s > HEARTBEAT_S:
-            self._spoke_s = now_s
-            self._say(f"{head}: {times} | {last}")
+    def poll(self) -> None:
+        """Redraws the lines; where there is no terminal, speaks every ``HEARTBEAT_S`` seconds of each job."""
+        now_s = time.monotonic()
+        within = {log: line.complete() for log, line in self._running.items()}
+        self._pace.reach(self._ended - self._skipped + sum(within.values()))
+        self._bars.update(self._whole, completed=self._ended + sum(within.values()), times=self._left())
+        for log, line in self._running.items():
+            last, spent = " ".join(tail(log, 1))[:80], spell(now_s - line.started_s)
+            self._bars.update(line.bar, completed=within[log], times=spent, last=escape(last))
+            if not self._console.is_terminal and now_s - line.spoke_s > HEARTBEAT_S:
+                line.spoke_s = now_s
+                inside = f"{within[log]} complete, " if len(line.job.cells) > 1 else ""
+                self._say(f"{line.head}: {spent}, {inside}{self._left()} | {last}")
 
     def end(self, job: Job, failures: Sequence[Failure]) -> None:
         """Counts a job as done and says how it ended."""
-        seconds = time.monotonic() - self._job_started_s
-        if any(cell.kind == "train" for cell in job.cells):
-            self._durations_s.append(seconds / len(job.cells))
-        head = self._head(job)
-        self._done += len(job.cells)
+        line = self._running.pop(job.log)
+        self._bars.remove_task(line.bar)
+        self._ended += len(job.cells)
+        if any(cell.kind == "baselines" for cell in job.cells):
+            self._skipped += len(job.cells)  # says nothing of how long a training run takes
+        self._pace.reach(self._ended - self._skipped)
         verdict = f"{_count(len(failures), 'cell')} failed ({failures[0].reason})" if failures else "done"
-        self._say(f"{head}: {verdict} in {spell(seconds)}, {self._left(None)}")
+        self._say(f"{line.head}: {verdict} in {spell(time.monotonic() - line.started_s)}, {self._left()}")
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _head(self, job: Job) -> str:
-        first, last = self._done + 1, self._done + len(job.cells)
-        which = f"cell {first}" if first == last else f"cells {first}-{last}"
-        return f"{which} of {self._total}, {_label(job.cells)}"
+    def _left(self) -> str:
+        remaining = self._total - self._skipped - self._pace.finished
+        return "nothing left" if remaining <= 0 else self._pace.left(remaining)
 
-    def _left(self, job: Job | None) -> str:
-        """Expected seconds to the end, from the mean of the cells that this run has finished."""
-        if self._done >= self._total:
-            return "nothing left"
-        spent_s = 0.0 if job is None else time.monotonic() - self._job_started_s
-        complete = 0 if job is None else _complete(job)
-        if complete:
-            mean = spent_s / complete
-            return f"{complete} complete, about {spell(mean * (self._total - self._done - complete))} left"
-        if not self._durations_s:
+
+@dataclass
+class _Line:
+    """What is known of a running job."""
+
+    job: Job
+    head: str
+    bar: TaskID
+    started_s: float
+    spoke_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.spoke_s = self.started_s
+
+    def complete(self) -> int:
+        """Cells of a shared job that are complete; a job of one cell ends with it."""
+        return sum(map(is_complete, self.job.cells)) if len(self.job.cells) > 1 else 0
+
+
+class _Pace:
+    """Cells that this run has finished and since when: their rate foresees the end, however many run side by side."""
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self._started_s: float | None = None
+        self._reached_s = 0.0
+
+    def start(self) -> None:
+        if self._started_s is None:
+            self._started_s = time.monotonic()
+
+    def reach(self, finished: int) -> None:
+        if finished > self.finished:
+            self.finished, self._reached_s = finished, time.monotonic()
+
+    def left(self, remaining: int) -> str:
+        if not self.finished or self._started_s is None:
             return "time left not known yet"
-        mean = sum(self._durations_s) / len(self._durations_s)
-        running = 0 if job is None else len(job.cells)
-        return f"about {spell(mean * (self._total - self._done) - min(spent_s, mean * running))} left"
-
-
-def _complete(job: Job) -> int:
-    """Cells of a shared job that are complete; a job of one cell ends with it."""
-    return sum(map(is_complete, job.cells)) if len(job.cells) > 1 else 0
+        at_last_s = (self._reached_s - self._started_s) / self.finished * remaining
+        return f"about {spell(max(0.0, at_last_s - (time.monotonic() - self._reached_s)))} left"
 
 
 def _count(number: int, noun: str) -> str:

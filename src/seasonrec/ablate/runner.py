@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from seasonrec.ablate.cells import Cell, expand
-from seasonrec.ablate.launch import COMMAND, Failure, run_job
-from seasonrec.ablate.launchers import plan
+from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
+from seasonrec.ablate.launchers import jobs_side_by_side, plan
 from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress
+from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, differences, stamp, state
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake, compose
@@ -31,9 +31,9 @@ class Options:
     """How a study is run; nothing of it changes a number.
 
     Args:
-        launcher: ``local`` (one cell after the other) or a Hydra launcher: ``joblib``, ``submitit_local``,
-            ``submitit_slurm``.
-        jobs: Cells at once, for a Hydra launcher.
+        launcher: ``local`` (a command for each cell) or a Hydra launcher: ``joblib``, ``submitit_local``,
+            ``submitit_slurm``, ``ray``.
+        jobs: Cells at once.
         stale: What becomes of cells that were run with another configuration: ``refuse``, or ``rerun`` (deletes them).
         command: Program that takes a cell's arguments.
         compose: Gives the configuration that a cell would run with.
@@ -76,21 +76,22 @@ def run_cells(
     cells = expand(study, run_dir, overrides)
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
     configs = configurations(cells, options.compose)
-    failures: list[Failure] = []
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
         missing = [cell for cell in cells if states[cell] is not State.COMPLETE]
         begin()
         with StudyProgress(len(cells), len(cells) - len(missing), options.console) as progress:
-            for job in plan(missing, options.launcher, options.jobs):
+            at_once = jobs_side_by_side(options.launcher, options.jobs)
+
+            def start(job: Job, slot: int) -> Running:
                 for cell in job.cells:
                     stamp(cell, configs[cell])
-                progress.begin(job)
-                failed = run_job(job, options.command, (lock,), partial(progress.poll, job))
-                progress.end(job, failed)
-                failures += failed
-    return failures
+                if at_once > 1 and all(_devices(configs[cell]) == 1 for cell in job.cells):
+                    job = replace(job, environment={**job.environment, **gpu_share(slot)})
+                return Running.start(job, options.command, (lock,))
+
+            return run_jobs(plan(missing, options.launcher, options.jobs), at_once, start, progress)
 
 
 def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[str, Any]]:
@@ -113,6 +114,10 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
     if mistakes:
         raise ConfigError(mistakes)
     return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
+
+
+def _devices(config: Mapping[str, Any]) -> object:
+    return config.get("trainer", {}).get("devices", 1)
 
 
 def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], rule: str) -> None:

@@ -147,8 +147,8 @@ class AblateConfig:
 
     Args:
         run_dir: Folder of the study; the same folder again means: go on.
-        launcher: ``local`` runs one cell after the other; otherwise the name of a Hydra launcher.
-        jobs: Cells at once, for a Hydra launcher.
+        launcher: ``local`` runs a command for each cell; otherwise the name of a Hydra launcher.
+        jobs: Cells at once. With ``local`` they share out the cores, and where there are several GPUs each sees one.
         stale: What to do with cells that were run with another configuration; ``rerun`` deletes them.
     """
 

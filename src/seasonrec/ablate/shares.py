@@ -1,0 +1,34 @@
+"""What each of several cells side by side gets of the machine: its share of the cores, and one GPU."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from joblib import cpu_count
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+def thread_share(at_once: int | None) -> dict[str, str]:
+    """Variables that share the cores out: more threads than cores would wait for each other at every barrier.
+
+    Args:
+        at_once: Cells side by side; None where only the launcher knows how many, and each gets one thread.
+
+    Returns:
+        Threads of each cell, at least one, by variable; those that the user has set are left out.
+    """
+    threads = str(max(1, cpu_count() // at_once) if at_once else 1)
+    return {name: threads for name in THREAD_VARIABLES if name not in os.environ}
+
+
+def gpu_share(slot: int) -> dict[str, str]:
+    """The GPU that a cell sees, where there are several; each would otherwise take the first.
+
+    Args:
+        slot: Number of the cell among those side by side, from 0.
+    """
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
+    return {"CUDA_VISIBLE_DEVICES": visible[slot % len(visible)]} if len(visible) > 1 else {}
