@@ -1,6 +1,7 @@
 """Metrics of the further tasks by hand and by torchmetrics, and their evaluation on a part of the log."""
 
 import math
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from small_shop import Shop
 from torch import Tensor
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg, retrieval_recall
 
+from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.calendar import local_days
 from seasonrec.data.labels.base import bind_all
 from seasonrec.data.loader import BatchBuilder
@@ -25,7 +27,7 @@ from seasonrec.models.backbones.sasrec import SASRec
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.heads.next_item import NextItemHead
 from seasonrec.models.items.id import IdItems
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.season.none import NoSeason
 from seasonrec.models.tasks.base import Kind, TaskOutput
 from seasonrec.models.tasks.demand import DemandHead
@@ -158,6 +160,20 @@ def test_gains_are_ranked_as_torchmetrics_ranks_them() -> None:
         assert recall[row] == pytest.approx(len(best & first) / number)
 
 
+def test_level_scores_of_gains_are_taken_in_expectation() -> None:
+    """Against the mean over many orders of the columns, which break ties in as many ways."""
+    scores = torch.randint(0, 4, (3, 25), generator=DRAW).float()
+    scores[2] = -1.0  # nobody stands out
+    gains = torch.rand(3, 25, generator=DRAW) * (torch.rand(3, 25, generator=DRAW) < 0.5)
+    found = np.array(ranked_gains(scores, gains))
+    orders = [torch.randperm(25, generator=DRAW) for _ in range(4000)]
+    apart = torch.linspace(0, 1e-4, 25)
+    drawn = np.mean([ranked_gains(scores[:, order] + apart, gains[:, order]) for order in orders], axis=0)
+    assert np.abs(found - drawn).max() < 0.01
+    for order in orders[:5]:
+        assert np.allclose(ranked_gains(scores[:, order], gains[:, order]), found)
+
+
 def test_gains_level_with_the_last_of_ten_will_do() -> None:
     gains = torch.ones(1, 30)
     recall, ndcg = ranked_gains(torch.randn(1, 30, generator=DRAW), gains)
@@ -287,6 +303,26 @@ def test_of_many_users_some_are_compared(
 ) -> None:
     monkeypatch.setattr(tasks, "MATCHED_USERS", 9)
     assert evaluate_tasks(model, builder, requests, 32, "cpu")["user_match"]["samples"] == 9
+
+
+def test_each_pass_asks_its_own_heads_alone(
+    model: SeasonalRecommender, builder: BatchBuilder, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass of users is one large batch, in which heads over the whole catalogue would take too much memory."""
+    passes: list[tuple[int, set[str]]] = []
+    ask = model.tasks_of
+
+    def noting(reading: Reading, batch: SequenceBatch, names: Collection[str] | None = None) -> dict[str, TaskOutput]:
+        said = ask(reading, batch, names)
+        passes.append((batch.num_requests, set(said)))
+        return said
+
+    monkeypatch.setattr(model, "tasks_of", noting)
+    evaluate_tasks(model, builder, requests, 8, "cpu")
+    assert {name for size, names in passes if size > 8 for name in names} == {"user_match"}
+    assert {frozenset(names) for _, names in passes} == {
+        frozenset({"user_match"}), frozenset({"demand"}), frozenset(set(model.task) - {"user_match", "demand"})
+    }  # fmt: skip
 
 
 def test_a_model_without_further_tasks_has_no_metrics(shop: Shop, builder: BatchBuilder, requests: Requests) -> None:

@@ -13,8 +13,8 @@ from task_cases import WIDTH, HashedReader, alive, baskets, features_of, make_ca
 from seasonrec.data.labels.next_window import NextWindow
 from seasonrec.data.queries import word_queries
 from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import NegativeSampler
-from seasonrec.models.scoring import ScoredItems
+from seasonrec.data.sampling import ItemSample, NegativeSampler
+from seasonrec.models.scoring import LinearScores, ScoredItems
 from seasonrec.models.tasks.category import CategoryHead
 from seasonrec.models.tasks.draws import hashed_uniform
 from seasonrec.models.tasks.purchase import PurchaseHead
@@ -71,9 +71,10 @@ def test_purchase_by_hand(shop: Shop) -> None:
     features, head = features_of(case, batch), case.head
     shares = torch.log_softmax(features.scores(), dim=1)
     own = (head.project(features.query) @ features.items.vectors.T) + head.bias
-    weight = head.weight / head.weight.sum()
+    living = [head.weight[list(alive(case, batch, request))].sum() for request in range(batch.num_requests)]
+    assert min(living) < max(living)
     pairs = list(zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True))
-    odds = [shares[pair].exp() / (head.num_negatives * weight[pair[1]]) for pair in pairs]
+    odds = [shares[r, item].exp() / (head.num_negatives * head.weight[item] / living[r]) for r, item in pairs]
     torch.testing.assert_close(output.start[: len(pairs)].exp(), torch.stack(odds).float())
     expected = torch.stack([odd.log() + own[pair] for odd, pair in zip(odds, pairs, strict=True)])
     torch.testing.assert_close(output.prediction[: len(pairs)], expected.float())
@@ -129,6 +130,42 @@ def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
         expected = counts**power / (counts**power).sum()
         assert (share - expected).abs().max() < 0.015
         torch.testing.assert_close(head.log_drawn.exp(), 200 * expected)
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_negatives_of_a_sample_follow_it_too(shop: Shop, power: float) -> None:
+    """However the loss drew the sample, over many samples the task draws as it would from the whole catalogue."""
+    facts = shop.facts(WIDTH)
+    sampler = NegativeSampler.of(facts.item_train_counts.numpy(), 40, 0.75)
+    counts, head, random = facts.item_train_counts + 1, PurchaseHead(4, power, facts=facts), np.random.default_rng(0)
+    batch = make_case(shop, "purchase").builder()(shop.some_requests(12))
+    last = replace(batch, request_time_s=torch.full_like(batch.request_time_s, shop.split.end_s))
+    drawn = torch.zeros(len(counts))
+    for _ in range(1500):
+        sample = sampler.draw(batch.target_items.numpy(), random)
+        items = ScoredItems(torch.zeros(len(sample.item_ids), WIDTH), sample.item_ids, len(counts))
+        columns, _ = head._negatives(replace(last, sample=sample), items, sample.target_column)
+        assert torch.isin(columns, sample.negative_columns).all()
+        drawn += torch.bincount(sample.item_ids[columns.flatten()], minlength=len(counts))
+    expected = counts**power / (counts**power).sum()
+    assert (drawn / drawn.sum() - expected).abs().max() < 0.02
+
+
+def test_a_sample_of_items_that_are_not_sold_yet_gives_no_negatives(shop: Shop) -> None:
+    facts, head = shop.facts(WIDTH), PurchaseHead(4, facts=shop.facts(WIDTH))
+    batch = make_case(shop, "purchase").builder()(shop.some_requests(12))
+    newest = int(facts.item_first_seen_s.argmax())
+    early_s = int(facts.item_first_seen_s[newest]) - 1
+    kept = batch.target_items != newest
+    bought, request = batch.target_items[kept], batch.target_request[kept]
+    ids = torch.unique(torch.cat([bought, torch.tensor([newest])]))
+    columns, drawn = (torch.searchsorted(ids, of) for of in (bought, torch.tensor([newest])))
+    sample = ItemSample(ids, columns, drawn, torch.zeros(len(ids)))
+    times_s = torch.full_like(batch.request_time_s, early_s)
+    early = replace(batch, target_items=bought, target_request=request, request_time_s=times_s, sample=sample)
+    items = ScoredItems(torch.zeros(len(ids), WIDTH), ids, len(facts.item_first_seen_s))
+    _, is_valid = head._negatives(early, items, sample.target_column)
+    assert not is_valid.any()
 
 
 def test_hashed_numbers_look_drawn() -> None:
@@ -271,3 +308,26 @@ def test_in_training_every_query_of_a_basket_is_asked_sometimes(shop: Shop) -> N
     of_item = case.head.query_of_item.tolist()
     for request, basket in enumerate(baskets(batch)):
         assert set(drawn[:, request].tolist()) == ({of_item[item] for item in basket} - {-1} or {-1})
+
+
+def test_scores_of_a_popular_item_are_not_rounded_by_bf16() -> None:
+    """Biases are log shares: bfloat16 would round -12.3 to a sixteenth, in every row alike."""
+    draw = torch.Generator().manual_seed(0)
+    query, vectors = (torch.randn(number, 64, generator=draw) / 64 for number in (5, 300))
+    scores = LinearScores(query, vectors, torch.linspace(-13, -4, 300))
+    exact = scores.dense()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = scores.dense()
+    assert rounded.dtype == torch.float32
+    assert (rounded - exact).abs().max() < 2e-3
+
+
+def test_user_match_compares_users_in_float32_whatever_the_precision(shop: Shop) -> None:
+    case = make_case(shop, "user_match")
+    batch = case.training_batch(30)
+    features = features_of(case, batch)
+    context = {case.head.context.name: batch.context[case.head.context.name]}
+    case.head.project = torch.nn.Identity()
+    exact = case.head(features, batch, context).prediction
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(case.head(features, batch, context).prediction, exact)

@@ -197,6 +197,18 @@ def test_what_is_learnt_and_remembered_is_in_the_checkpoint(shop: Shop, tmp_path
         assert set(module.state_dict()) == names
 
 
+def test_a_batch_without_samples_of_a_task_moves_no_weight_of_it() -> None:
+    uncertainty = UncertaintyBalancing(tasks=("next_item", "spend"))
+    losses = {"next_item": torch.tensor(2.0), "spend": torch.tensor(0.0)}
+    torch.stack(list(uncertainty.weigh(losses).values())).sum().backward()
+    assert uncertainty.scaled.grad.tolist() == [pytest.approx(0.5 - 2.0), 0.0]
+    average = DynamicWeightAverage(tasks=("next_item", "spend"))
+    for spent in (3.0, 0.0, 5.0):
+        average.observe({"next_item": torch.tensor(2.0), "spend": torch.tensor(spent)})
+    average.end_epoch()
+    assert average.means[1].tolist() == [2.0, 4.0]
+
+
 def test_log_variances_move_as_many_times_faster_as_asked(tmp_path: Path) -> None:
     ends = {}
     for factor in (1.0, 10.0):
@@ -310,3 +322,8 @@ def test_weights_are_logged(tmp_path: Path) -> None:
     assert seen[0] == 1
     assert len(set(seen)) == len(BATCHES)
     assert seen[-1] != float(module.balancing.current()["spend"])  # the last step moved them once more
+
+
+def test_nothing_to_learn_is_refused(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"objective\.lambda_mt=0 leaves nothing to be learnt without a time-series"):
+        small_run(shop, tmp_path, training={"objective": Objective(lambda_mt=0.0)})

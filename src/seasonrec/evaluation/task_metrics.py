@@ -134,19 +134,31 @@ def ranked_gains(scores: Tensor, gains: Tensor) -> tuple[NDArray[np.float64], ND
     """``(P,)`` recall@10 and NDCG@10 where candidates are relevant to a degree.
 
     NDCG adds the gains themselves up, discounted. Recall asks how many of the ten greatest gains above 0 are among the
-    first ten (all of them where a row has fewer); of gains level with the last of them any will do.
+    first ten (all of them where a row has fewer); of gains level with the last of them any will do. Equal scores are
+    taken in expectation over their orders.
 
     Args:
         scores: ``(P, C)``, ``-inf`` where somebody is no candidate.
         gains: ``(P, C)`` at or above 0, not all 0 in a row; 0 where the score is ``-inf``.
     """
+    gains = gains.double()
     length = min(K, scores.shape[1])
-    found = gains.double().gather(1, scores.topk(length, dim=1).indices)  # (P, k)
-    best = gains.double().topk(length, dim=1).values
-    discount = 1.0 / torch.arange(2, length + 2, dtype=torch.float64).log2()
+    best = gains.topk(length, dim=1).values  # (P, k)
     least = torch.where(best > 0, best, torch.inf).amin(1, keepdim=True)
-    hits = (found >= least).sum(1) / (best > 0).sum(1)
-    return hits.double().numpy(), ((found * discount).sum(1) / (best * discount).sum(1)).numpy()
+    found, hits = (_by_place(scores, values)[:, :length] for values in (gains, (gains >= least).double()))
+    discount = 1.0 / torch.arange(2, length + 2, dtype=torch.float64).log2()
+    recall = hits.sum(1) / (best > 0).sum(1)
+    return recall.numpy(), ((found * discount).sum(1) / (best * discount).sum(1)).numpy()
+
+
+def _by_place(scores: Tensor, values: Tensor) -> Tensor:
+    """``(P, C)``: the value expected at each place of a row's order, the same at places of equal scores."""
+    ordered, order = scores.sort(dim=1, descending=True)
+    group = torch.zeros_like(order)
+    group[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)  # (P, C), the number of the group of equal scores
+    sums = torch.zeros_like(values).scatter_add(1, group, values.gather(1, order))
+    sizes = torch.zeros_like(values).scatter_add(1, group, torch.ones_like(values))
+    return (sums / sizes.clamp(min=1.0)).gather(1, group)
 
 
 def _binary(frame: pl.DataFrame) -> dict[str, float]:

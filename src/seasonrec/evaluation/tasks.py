@@ -109,7 +109,7 @@ def _asked(
 
     def ask(rows: Chunk) -> dict[str, pl.DataFrame]:
         batch: SequenceBatch = builder(requests[rows]).to(device)
-        outputs = model.tasks_of(model.read(batch), batch)
+        outputs = model.tasks_of(model.read(batch), batch, kinds)
         return {name: samples(kind, outputs[name]) for name, kind in kinds.items()}
 
     return ask

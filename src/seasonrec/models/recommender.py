@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -135,14 +135,24 @@ class SeasonalRecommender(nn.Module):
 
         return Reading(said.query, items, said.penalties, cache(scores))
 
-    def tasks_of(self, reading: Reading, batch: SequenceBatch) -> dict[str, TaskOutput]:
-        """What the heads of the further tasks say of a batch with their labels, by name."""
+    def tasks_of(
+        self, reading: Reading, batch: SequenceBatch, names: Collection[str] | None = None
+    ) -> dict[str, TaskOutput]:
+        """What the heads of the further tasks say of a batch with their labels, by name.
+
+        Args:
+            reading: What :meth:`read` gave of the batch.
+            batch: The requests.
+            names: Tasks that are asked; None asks all.
+        """
         if not self.task:
             return {}
         query = self.season.conditioned(reading.query, pick(batch, self.season))
         outputs = {}
         own_weights = next(self.sharing.parameters(), None) is not None  # DDP wants a gradient of each, if only a zero
         for name, head in self.task.items():
+            if names is not None and name not in names:
+                continue
             own = self.sharing(query, name)
             features = TaskFeatures(own, reading.items, lambda view: self.read(view).query, reading.scores)
             output = head(features, batch, pick(batch, head))

@@ -61,5 +61,24 @@ class LinearScores:
     bias: Tensor
 
     def dense(self) -> Tensor:
-        """``(N, C)``."""
-        return torch.addmm(self.bias, self.query, self.vectors.T)
+        """``(N, C)``, see :func:`biased_product`."""
+        return biased_product(self.bias, self.query, self.vectors)
+
+
+def biased_product(bias: Tensor, query: Tensor, vectors: Tensor) -> Tensor:
+    """``query @ vectors.T + bias`` in float32; under autocast only the product is made in fewer bits.
+
+    A bias is of the size of a log popularity: in bfloat16 it would be rounded to steps of 0.06, the same ones in every
+    row.
+
+    Args:
+        bias: ``(C,)`` float32.
+        query: ``(N, D)``.
+        vectors: ``(C, D)``.
+
+    Returns:
+        ``(N, C)``.
+    """
+    if torch.is_autocast_enabled(query.device.type):
+        return (query @ vectors.T).float() + bias
+    return torch.addmm(bias, query, vectors.T)

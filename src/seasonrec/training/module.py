@@ -84,6 +84,11 @@ class RecommenderModule(L.LightningModule):
         self.means = PassMeans()
         self.objective = objective
         self.series = tuple(name for name, head in model.task.items() if head.is_series)
+        if objective.lambda_mt == 0 and not self.series:
+            raise ValueError(
+                "objective.lambda_mt=0 leaves nothing to be learnt without a time-series task; give it a value above "
+                "0, or add task=[demand]."
+            )
         self.tasks = (MAIN_TASK, *(name for name in model.task if name not in self.series))
         self.balancing = balancing(tasks=self.tasks)
         self.adversarial = adversarial

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.data.context.own_amounts import SHORTEST_DAYS
 from seasonrec.data.labels.base import Cuts
 from seasonrec.data.log import EventLog
 from seasonrec.data.requests import Requests
@@ -85,5 +86,5 @@ class TimeToNextIndex:
                 f"task=time_to_next needs users who come back before the validation cut, got none after {len(days):,} "
                 "baskets; leave time_to_next out of task."
             )
-        logs = np.log(days[~censored].astype(np.float64))
+        logs = np.log(np.maximum(days[~censored], SHORTEST_DAYS).astype(np.float64))
         return torch.tensor([logs.mean(), max(logs.std(), 1e-3)], dtype=torch.float32)

@@ -40,4 +40,5 @@ class FrequencyHabit(nn.Module):
         own = scored_pairs(context[self.context.name], items)
         rate = own.count / own.user_baskets[own.request].clamp(min=1)
         features = torch.cat([torch.log1p(own.count)[:, None], rate[:, None], torch.log1p(own.decayed)], dim=1)
-        return scores.index_put((own.request, own.column), self.weights(features).squeeze(1), accumulate=True)
+        change = self.weights(features).squeeze(1).to(scores.dtype)
+        return scores.index_put((own.request, own.column), change, accumulate=True)

@@ -69,7 +69,8 @@ class ReplenishmentHabit(nn.Module):
             ],
             dim=1,
         )
-        return scores.index_put((own.request, own.column), self.network(features).squeeze(1), accumulate=True)
+        change = self.network(features).squeeze(1).to(scores.dtype)
+        return scores.index_put((own.request, own.column), change, accumulate=True)
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
-from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.scoring import ScoredItems, biased_product
 
 
 class Correction(nn.Module):
@@ -30,7 +30,7 @@ class Correction(nn.Module):
 
     def forward(self, scores: Tensor, query: Tensor, items: ScoredItems, words: Tensor | None = None) -> Tensor:
         view = self.project(query) if words is None else self.project(query) + words
-        return scores + torch.addmm(items.of(self.bias), view, items.vectors.T).float()
+        return scores + biased_product(items.of(self.bias), view, items.vectors)
 
 
 def targets_of(batch: SequenceBatch, width: int) -> Tensor:

@@ -44,6 +44,8 @@ class PurchaseHead(nn.Module):
     first_seen_s: Tensor
     weight: Tensor
     log_drawn: Tensor
+    births_s: Tensor
+    log_alive: Tensor
 
     def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
         super().__init__()
@@ -60,6 +62,9 @@ class PurchaseHead(nn.Module):
         nn.init.zeros_(self.project.weight)
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
         self.register_buffer("weight", weight, persistent=False)
+        births_s, order = facts.item_first_seen_s.sort(stable=True)
+        self.register_buffer("births_s", births_s, persistent=False)
+        self.register_buffer("log_alive", (weight[order].cumsum(0) / weight.sum()).log().float(), persistent=False)
         self.register_buffer("log_drawn", torch.log(num_negatives * weight / weight.sum()).float(), persistent=False)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
@@ -80,7 +85,9 @@ class PurchaseHead(nn.Module):
         scores = features.scores()
         total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
         total = F.embedding(request, total[:, None]).squeeze(1)  # not total[request]: its gradient has no fixed order
-        return scores[request, column] - total - features.items.of(self.log_drawn)[column]
+        alive = torch.searchsorted(self.births_s, batch.request_time_s, right=True)  # (N,), at least its own target
+        drawn = features.items.of(self.log_drawn)[column] - self.log_alive[alive - 1][request]
+        return scores[request, column] - total - drawn
 
     def _correction(self, features: TaskFeatures, request: Tensor, column: Tensor) -> Tensor:
         """``(P,)`` float32: what is added to it."""
@@ -90,16 +97,25 @@ class PurchaseHead(nn.Module):
         return ((users * vectors).sum(1) + bias).float()
 
     def _negatives(self, batch: SequenceBatch, items: ScoredItems, bought: Tensor) -> tuple[Tensor, Tensor]:
-        """``(M, S)`` columns of drawn items, and ``(M * S,)`` whether they are negatives and not in the basket."""
+        """``(M, S)`` columns of drawn items, and ``(M * S,)`` whether they are negatives and not in the basket.
+
+        Of a batch's sample, its negatives are drawn, the more often the less likely they were to be there.
+        """
+        weight = items.of(self.weight)
+        if batch.sample is not None:
+            there = torch.zeros_like(weight)
+            there[batch.sample.negative_columns] = 1.0
+            weight = weight * there * torch.exp(-batch.sample.log_expected)
         births, order = items.of(self.first_seen_s).sort(stable=True)
-        cumulative = items.of(self.weight)[order].cumsum(0)  # (C,)
+        cumulative = weight[order].cumsum(0)  # (C,)
         alive = torch.searchsorted(births, batch.request_time_s[batch.target_request], right=True)  # (M,)
         place = torch.searchsorted(cumulative, self._uniform(batch, bought) * cumulative[alive - 1, None], right=True)
         drawn = order[torch.minimum(place, alive[:, None] - 1)]  # (M, S)
         width = len(items.vectors)
         own = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=drawn.device)
         own[batch.target_request, bought] = True
-        return drawn, ~own[batch.target_request[:, None], drawn].flatten()
+        is_valid = ~own[batch.target_request[:, None], drawn] & (weight[drawn] > 0)  # a sample may hold none alive
+        return drawn, is_valid.flatten()
 
     def _uniform(self, batch: SequenceBatch, bought: Tensor) -> Tensor:
         """``(M, S)`` float64 in ``[0, 1)``."""

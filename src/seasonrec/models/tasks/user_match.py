@@ -65,9 +65,11 @@ class UserMatchHead(nn.Module):
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         told: NextWindow = batch.labels[self.told.name]
         vectors = F.normalize(self.project(features.query).float(), dim=1)
+        with torch.autocast(vectors.device.type, enabled=False):  # the temperature makes errors ten times larger
+            cosine = vectors @ vectors.T
         own: OwnHistory = context[self.context.name]
         before = overlaps(own.request, own.item, batch.num_requests)
-        scores = (vectors @ vectors.T + self.weight * before) / self.temperature
+        scores = (cosine + self.weight * before) / self.temperature
         same = batch.user_ids[:, None] == batch.user_ids
         scores, start = (values.masked_fill(same, float("-inf")) for values in (scores, before))
         shared = overlaps(told.request, told.items, batch.num_requests).masked_fill(same, 0.0)

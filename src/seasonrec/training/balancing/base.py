@@ -63,6 +63,11 @@ class GradientBalancing(Protocol):
         ...
 
 
+def had_samples(loss: Tensor) -> Tensor:
+    """1 where a batch had samples of a task, else 0: the mean over none is 0 exactly, and no other is."""
+    return (loss.detach() != 0).to(loss)
+
+
 class SeveralTasks(nn.Module):
     """A balancing of two tasks or more; weighs nothing, remembers nothing.
 

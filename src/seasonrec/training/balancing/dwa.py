@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, distributed
 
 from seasonrec.data.sharding import Shard
-from seasonrec.training.balancing.base import SeveralTasks
+from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
 class DynamicWeightAverage(SeveralTasks):
     """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
 
     A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs, so that a run of
-    fewer than three is the same as with ``fixed``. The means are those of all processes, and what is remembered is
+    fewer than three is the same as with ``fixed``. The means are those of all processes, over the batches that had
+    samples of the task, and what is remembered is
     saved with the weights of a checkpoint.
 
     Args:
@@ -39,7 +40,7 @@ class DynamicWeightAverage(SeveralTasks):
             raise ValueError(f"balancing.temperature must be above 0, got {temperature}; try 2.")
         self.temperature = temperature
         self.register_buffer("sums", torch.zeros(len(tasks), dtype=torch.float64))
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("batches", torch.zeros(len(tasks), dtype=torch.float64))  # that had samples
         self.register_buffer("means", torch.zeros(2, len(tasks), dtype=torch.float64))  # of two epochs; 0: none
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -48,10 +49,11 @@ class DynamicWeightAverage(SeveralTasks):
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         found = torch.stack([losses[name].detach() for name in self.tasks]).double()
+        told = torch.stack([found, had_samples(found)])
         if Shard.current().world_size > 1:  # at once: a checkpoint within an epoch holds the sums of one process
-            distributed.all_reduce(found)
-        self.sums += found / Shard.current().world_size
-        self.batches += 1
+            distributed.all_reduce(told)
+        self.sums += told[0]
+        self.batches += told[1]
 
     def current(self) -> dict[str, Tensor]:
         earlier, later = self.means

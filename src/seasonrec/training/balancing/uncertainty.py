@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from seasonrec.training.balancing.base import SeveralTasks
+from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
 class UncertaintyBalancing(SeveralTasks):
@@ -16,7 +16,8 @@ class UncertaintyBalancing(SeveralTasks):
     This is the paper's form for a classification (equation 10). Its form for a regression, ``exp(-s) L / 2 + s / 2``
     (equation 7), is the same function up to a constant, with ``s`` moved by ``log 2``: both settle where a task's
     weighed loss is 1/2. So one form serves every loss here, whichever it is, and all tasks begin with the weight that
-    ``fixed`` gives them. Losses must not be negative: no ``s_k`` would be small enough.
+    ``fixed`` gives them. Losses must not be negative: no ``s_k`` would be small enough. A batch without samples of a
+    task leaves its ``s_k`` where it is.
 
     Args:
         learning_rate_factor: How many times faster than the model's weights the log variances are learnt. They move by
@@ -43,7 +44,7 @@ class UncertaintyBalancing(SeveralTasks):
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         pairs = zip(losses.items(), self.factor * self.scaled, strict=True)
-        return {name: (-variance).exp() * loss + variance / 2 for (name, loss), variance in pairs}
+        return {name: (-variance).exp() * loss + variance / 2 * had_samples(loss) for (name, loss), variance in pairs}
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         self.refuse_negative(losses)

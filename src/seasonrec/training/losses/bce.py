@@ -28,5 +28,5 @@ class BCE:
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)
-        against = F.softplus(logits.negatives).mean(1).index_select(0, batch.target_request)  # (M,)
+        against = (F.softplus(logits.negatives) / logits.counting).sum(1).index_select(0, batch.target_request)  # (M,)
         return (F.softplus(-logits.targets) + against).mean()

@@ -12,7 +12,7 @@ from seasonrec.training.losses.sampled import sampled_logits, sampler_of
 
 
 class BPR:
-    """Minus the log probability that the target ranks above a negative, a mean over all pairs.
+    """Minus the log probability that the target ranks above a negative: a mean over its negatives, then over targets.
 
     Args:
         num_negatives: Draws a batch.
@@ -29,4 +29,4 @@ class BPR:
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)
         ahead = logits.targets[:, None] - logits.negatives.index_select(0, batch.target_request)  # (M, S)
-        return F.softplus(-ahead).mean()
+        return (F.softplus(-ahead).sum(1) / logits.counting.squeeze(1)[batch.target_request]).mean()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,7 +17,8 @@ class GBCE:
     """Binary cross-entropy with the target's probability raised to a power ``beta`` below 1.
 
     With ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)`` and ``alpha`` the share of the catalogue that is drawn,
-    ``t = 0`` is plain binary cross-entropy and ``t = 1`` is calibrated as the full one is.
+    ``t = 0`` is plain binary cross-entropy and ``t = 1`` is calibrated as the full one is. An item that is drawn twice
+    counts once, so ``n`` draws of ``V`` items are a share ``1 - (1 - 1 / V) ** n`` of them.
 
     Args:
         num_negatives: Draws a batch, all items alike.
@@ -33,7 +36,7 @@ class GBCE:
         if not 0.0 <= calibration <= 1.0:
             raise ValueError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper takes 0.75.")
         self.sampler = sampler_of(num_negatives, 0.0, facts)
-        alpha = min(1.0, num_negatives / (facts.spec.num_items - 1))
+        alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:

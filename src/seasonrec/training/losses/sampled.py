@@ -30,6 +30,11 @@ class SampledLogits(NamedTuple):
     negatives: Tensor
     sample: ItemSample
 
+    @property
+    def counting(self) -> Tensor:
+        """``(N, 1)``: how many negatives each request has, at least 1; those ruled out do not count."""
+        return (self.negatives > RULED_OUT).sum(1, keepdim=True).clamp(min=1)
+
 
 def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> NegativeSampler:
     """A sampler by the items' events before the validation cut.
@@ -49,6 +54,19 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
     return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)
 
 
+def sample_of(batch: SequenceBatch) -> ItemSample:
+    """The items that a batch is scored on.
+
+    Raises:
+        ValueError: If it has no sample.
+    """
+    if batch.sample is None:
+        raise ValueError(
+            "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
+        )
+    return batch.sample
+
+
 def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> SampledLogits:
     """Scores a batch on its sample.
 
@@ -60,11 +78,7 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Re
     Raises:
         ValueError: If the batch has none.
     """
-    sample = batch.sample
-    if sample is None:
-        raise ValueError(
-            "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
-        )
+    sample = sample_of(batch)
     reading = reading or model.read(batch)
     scores = reading.scores()  # (N, C)
     negatives = scores.index_select(1, sample.negative_columns)  # (N, S)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.training.losses.sampled import sampled_logits, sampler_of
+from seasonrec.models.tasks.candidates import log_partition, targets_of
+from seasonrec.training.losses.sampled import sample_of, sampler_of
 
 
 class SampledSoftmax:
     """Cross-entropy among each target and negatives that the batch shares, with the logQ correction.
 
     A negative's logit is lowered by the logarithm of the probability that it is among those drawn. The sum over the
-    negatives is then an unbiased estimate of the sum over all other candidates. The target is always there, so its own
-    logit is not corrected.
+    request's targets and the negatives is then an unbiased estimate of the sum over all candidates, which the full
+    softmax takes. The targets are always there, so their own logits are not corrected.
 
     Args:
         num_negatives: Draws a batch.
@@ -33,7 +34,9 @@ class SampledSoftmax:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
-        logits = sampled_logits(model, batch, reading)
-        corrected = logits.negatives - logits.sample.log_expected[logits.sample.negative_columns]
-        others = torch.logsumexp(corrected, dim=1).index_select(0, batch.target_request)  # (M,)
-        return (torch.logaddexp(logits.targets, others) - logits.targets).mean()
+        sample = sample_of(batch)
+        reading = reading or model.read(batch)
+        scores = reading.scores()
+        total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)  # (N,)
+        own = scores[batch.target_request, sample.target_column]  # (M,)
+        return (F.embedding(batch.target_request, total[:, None]).squeeze(1) - own).mean()
