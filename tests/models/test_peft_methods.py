@@ -21,10 +21,12 @@ from seasonrec.models.peft.adapter import Adapter
 from seasonrec.models.peft.gradual import GradualUnfreezing
 from seasonrec.models.peft.ia3 import IA3
 from seasonrec.models.peft.last_layers import LastLayers
-from seasonrec.models.peft.layers import depths
+from seasonrec.models.peft.layers import attention_outputs, depths, feedforward_outputs
 from seasonrec.models.peft.lora import LoRA
+from seasonrec.models.peft.merging import merged
 from seasonrec.models.peft.prefix import PrefixTuning
 from seasonrec.models.peft.prompt import PromptTuning
+from seasonrec.training.optim import AdamWOptions
 from seasonrec.training.weights import tuned_share
 
 METHODS = sorted(path.stem for path in (conf_dir() / "peft").glob("*.yaml"))
@@ -53,6 +55,66 @@ def test_lora_by_hand(make: Maker, kind: str) -> None:
 def test_ia3_scales_keys_values_and_feedforward_inputs_alone(make: Maker) -> None:
     names = {name.partition("layer.0.")[2].partition(".ia3")[0] for name in trained_names(make("bert", IA3))} - {""}
     assert names == {"attention.self.key", "attention.self.value", "output.dense"}
+
+
+def stack_of(*names: str) -> nn.Module:
+    """Stands for a language model of another type: one layer of linear layers by these names."""
+    layer = nn.Module()
+    for name in names:
+        block = layer
+        for part in name.split(".")[:-1]:
+            if not hasattr(block, part):
+                block.add_module(part, nn.Module())
+            block = getattr(block, part)
+        block.add_module(name.rpartition(".")[2], nn.Linear(4, 4))
+    model = nn.Module()
+    model.layers = nn.ModuleList([layer])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "attention", "feedforward"),
+    [
+        ("GPT-NeoX", "attention.dense", "mlp.dense_4h_to_h"),
+        ("BLOOM, Falcon", "self_attention.dense", "mlp.dense_4h_to_h"),
+        ("Phi", "self_attn.dense", "mlp.fc2"),
+        ("GPT-J", "attn.out_proj", "mlp.fc_out"),
+        ("ModernBERT", "attn.Wo", "mlp.Wo"),
+        ("DistilBERT", "attention.out_lin", "ffn.lin2"),
+        ("BERT", "attention.output.dense", "output.dense"),
+    ],
+)
+def test_ends_of_blocks_are_known_by_name(kind: str, attention: str, feedforward: str) -> None:
+    model = stack_of(attention, feedforward, "mlp.other")
+    assert attention_outputs(model) == [f"layers.0.{attention}"]
+    assert feedforward_outputs(model) == [f"layers.0.{feedforward}"]
+
+
+@pytest.mark.parametrize("method", [IA3, Adapter])
+def test_half_a_method_is_refused(shop: Shop, method: Any) -> None:
+    model = stack_of("attention.value", "attention.output.dense", "mlp.strange")
+    with pytest.raises(
+        ValueError, match=r"no layer of the feed-forward blocks of Module has a name that we know; name"
+    ):
+        method(facts=shop.facts(DIM)).tune(model)
+
+
+def test_scales_of_ia3_do_not_decay(make: Maker) -> None:
+    """They start at 1, and 0 would shut the layers off."""
+    holder = make("bert", IA3)
+    built = AdamWOptions(weight_decay=0.3).build(holder, total_steps=10)["optimizer"]
+    decay = {id(p): group["weight_decay"] for group in built.param_groups for p in group["params"]}
+    scales = {name: p for name, p in holder.named_parameters() if "ia3_l" in name}
+    assert len(scales) == 3 * LAYERS
+    assert {decay[id(p)] for p in scales.values()} == {0.0}
+    assert decay[id(holder.head.weight)] == 0.3
+
+
+def test_an_adapter_is_as_wide_as_its_block(make: Maker) -> None:
+    holder = make("bert", partial(Adapter, target_modules=("intermediate.dense",)))
+    assert holder(*inputs()).shape == inputs()[0].shape
+    widths = {p.shape[0] for name, p in holder.named_parameters() if name.endswith("up.weight")}
+    assert widths == {48}
 
 
 @pytest.mark.parametrize(("after", "blocks"), [("both", 2 * LAYERS), ("feedforward", LAYERS)])
@@ -145,6 +207,26 @@ def test_one_language_model_of_two(make: Maker, target: str) -> None:
     assert all(n.startswith(f"{target}.language_model.") and "lora_" in n for n in trained)
 
 
+def test_merging_thaws_the_language_model_that_was_not_the_target(make: Maker) -> None:
+    name = save_tiny("bert", make.folder)
+    items, backbone = TunedTextItems(name, facts=make.facts), PretrainedBackbone(name, facts=make.facts)
+    both = nn.ModuleDict({"item_encoder": items, "backbone": backbone})
+    both.peft = LoRA(target="backbone", facts=make.facts)
+    both.peft.apply(both)
+    frozen = {n for n, p in merged(both).named_parameters() if not p.requires_grad}
+    assert frozen == {"backbone.language_model.embeddings.word_embeddings.weight"}  # one row, which nothing reads
+
+
+def test_merging_a_model_whose_backbone_was_exchanged(make: Maker) -> None:
+    """A further domain's model takes the main one's, and its own is thrown away."""
+    main, other = make("bert", "lora"), make("bert", "lora", seed=4)
+    disturb(main)
+    other.backbone = main.backbone
+    plain, batch = merged(other), inputs()
+    assert type(plain.backbone.language_model) is type(make("bert", "none").backbone.language_model)
+    torch.testing.assert_close(plain(*batch), other(*batch), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"none"}))
 def test_model_without_a_language_model_is_refused(shop: Shop, method: str) -> None:
     model = nn.ModuleDict({"backbone": SASRec(facts=shop.facts(DIM))})
@@ -177,6 +259,9 @@ def test_prefix_with_gradient_checkpointing_is_refused(make: Maker) -> None:
     ("made", "message"),
     [
         (partial(LoRA, rank=0), "peft.rank must be at least 1, got 0"),
+        (partial(LoRA, alpha=0.0), r"peft.alpha must be above 0, got 0\.0"),
+        (partial(AdaLoRA, alpha=-1.0), r"peft.alpha must be above 0, got -1\.0"),
+        (partial(AdaLoRA, every_steps=0), "peft.every_steps must be at least 1, got 0"),
         (partial(Adapter, bottleneck_dim=0), "peft.bottleneck_dim must be at least 1, got 0"),
         (partial(PromptTuning, num_tokens=0), "peft.num_tokens must be at least 1, got 0"),
         (partial(LastLayers, num_layers=4), r"peft.num_layers must lie in 1\.\.3, .*got 4"),

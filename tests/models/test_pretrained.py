@@ -1,5 +1,6 @@
 """Language models as backbones: tiny ones from their configuration, and the bundled one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,21 @@ import torch
 from peft_cases import DIM, Maker, inputs
 from small_shop import Shop
 from tiny_language_models import KINDS
-from transformers import BertConfig, BertModel, GPT2Config
+from transformers import (
+    AlbertConfig,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    ElectraConfig,
+    GPT2Config,
+    LlamaConfig,
+    ModernBertConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+)
 
 from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.pretrained import fetched_folder, load_model, resolve
+from seasonrec.models.pretrained import fetched_folder, load_model, num_positions, resolve
 
 LENGTH = 9
 
@@ -44,6 +56,61 @@ def assert_causal(backbone: PretrainedBackbone, dim: int) -> None:
 
 def test_tiny_model_from_its_configuration_is_causal(shop: Shop, tiny: str) -> None:
     assert_causal(PretrainedBackbone(tiny, weights="random", facts=shop.facts()), 16)
+
+
+SIZE = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DistilBertConfig(vocab_size=40, dim=32, n_layers=2, n_heads=2, hidden_dim=48),
+        AlbertConfig(embedding_size=32, **SIZE),
+        ModernBertConfig(pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2, **SIZE),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_models_that_read_later_positions_are_refused(shop: Shop, tmp_path: Path, config: PreTrainedConfig) -> None:
+    config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"lets a position read later ones, even as a decoder: it would train on what"):
+        PretrainedBackbone(str(tmp_path), weights="random", facts=shop.facts())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [RobertaConfig(max_position_embeddings=60, **SIZE), ElectraConfig(embedding_size=32, **SIZE)],
+    ids=lambda config: config.model_type,
+)
+def test_further_encoders_are_causal(shop: Shop, tmp_path: Path, config: PreTrainedConfig) -> None:
+    config.save_pretrained(tmp_path)
+    assert_causal(PretrainedBackbone(str(tmp_path), weights="random", facts=shop.facts()), 16)
+
+
+@pytest.mark.parametrize(
+    ("config", "positions"),
+    [
+        (BertConfig(max_position_embeddings=21, **SIZE), 21),
+        (RobertaConfig(max_position_embeddings=23, pad_token_id=1, **SIZE), 21),
+        (GPT2Config(vocab_size=40, n_embd=32, n_layer=2, n_head=2, n_positions=21), 21),
+        (LlamaConfig(max_position_embeddings=21, **SIZE), None),
+    ],
+    ids=lambda of: getattr(of, "model_type", ""),
+)
+def test_windows_longer_than_the_positions_are_refused(
+    shop: Shop, tmp_path: Path, config: PreTrainedConfig, positions: int | None
+) -> None:
+    config.save_pretrained(tmp_path)
+    fits, too_long = (replace(shop.facts(), max_seq_len=length) for length in (20, 21))
+    backbone = PretrainedBackbone(str(tmp_path), weights="random", facts=fits)
+    assert num_positions(backbone.language_model) == positions
+    assert backbone(torch.randn(1, 21, 16), torch.zeros(1, 21, dtype=torch.bool)).shape == (1, 21, 16)
+    if positions is None:
+        PretrainedBackbone(str(tmp_path), weights="random", facts=too_long)
+        return
+    with pytest.raises(
+        ValueError, match=r"knows 21 positions, and max_seq_len=21 needs 22; set max_seq_len to at most"
+    ):
+        PretrainedBackbone(str(tmp_path), weights="random", facts=too_long)
 
 
 def test_num_layers_keeps_so_many(shop: Shop, tiny: str) -> None:

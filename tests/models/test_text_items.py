@@ -26,7 +26,18 @@ class LetterReader:
 @pytest.fixture
 def letters(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Facts:
     monkeypatch.setattr("seasonrec.models.items.text.TextReader", LetterReader)
-    return replace(shop.facts(), item_texts=("abba", "cab", "deaf", "feed"))
+    return replace(shop.facts(), item_texts=("abba", "cab", "deaf", "feed"), item_first_seen_s=torch.zeros(4).long())
+
+
+def test_the_text_of_an_item_of_the_future_moves_no_other(letters: Facts) -> None:
+    """Neither the mean nor the spread of the texts knows what is first seen after the validation cut."""
+    births_s = torch.tensor([0, 0, 0, letters.spec.train_until_s])
+    now, then = (
+        items_of(replace(letters, item_first_seen_s=births_s, item_texts=(*letters.item_texts[:3], last)))
+        for last in ("feed", "a long name " * 9)
+    )
+    assert torch.equal(now.text_vectors[0, :3], then.text_vectors[0, :3])
+    assert not torch.equal(now.text_vectors[0, 3], then.text_vectors[0, 3])
 
 
 def items_of(facts: Facts) -> TextItems:

@@ -50,6 +50,11 @@ class Facts:
     item_category_names: tuple[str, ...] = ()
 
     @property
+    def item_is_known(self) -> Tensor:
+        """``(V,)`` bool: first seen before the validation cut; statistics over items are fitted on these."""
+        return self.item_first_seen_s < self.spec.train_until_s
+
+    @property
     def item_categories(self) -> Tensor:
         """``(V,)`` int64, the categories' numbers in name order, as in the log."""
         return torch.from_numpy(np.unique(np.asarray(self.item_category_names), return_inverse=True)[1])

@@ -19,6 +19,10 @@ FETCHED = {"smollm2": "python -m seasonrec.models.smollm2"}
 """Names of models whose weights are fetched once into the user's cache folder, and the command that does."""
 
 
+POSITION_TABLES = ("position_embeddings", "wpe", "embed_positions")
+"""What tables of learned positions are called."""
+
+
 def resolve(name: str) -> str:
     """Where the weights of a model lie.
 
@@ -96,6 +100,17 @@ def load_tokenizer(name: str) -> Any:
 
     with quiet():
         return AutoTokenizer.from_pretrained(resolve(name))
+
+
+def num_positions(model: Any) -> int | None:
+    """How many positions a model has vectors for; None where it has no table of them, as with rotary positions."""
+    from torch import nn
+
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in POSITION_TABLES:
+            unused = getattr(module, "offset", 0) if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - unused
+    return None
 
 
 def compute_twice(model: Any) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seasonrec.models.pretrained import load_model, load_tokenizer, resolve
 
-VERSION = 1
+VERSION = 2
 """Raised when the way in which texts become vectors changes."""
 
 MAX_TOKENS = 64
@@ -80,6 +80,7 @@ class TextReader:
 
 
 def _mean_pool(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
+    tokenizer.padding_side = "right"  # on the left, learned positions would depend on the longest text of the batch
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
     hidden = model(**tokens).last_hidden_state
     weights = tokens["attention_mask"].unsqueeze(-1).float()

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+IA3_SCALES = ".ia3_l."
+"""In the names of weights that are vectors, although peft keeps them as matrices of one row or column."""
+
 
 @dataclass(frozen=True)
 class AdamWOptions:
@@ -49,11 +52,12 @@ class AdamWOptions:
             fused: One kernel for all of an update, which is faster on a CPU. Not in mixed precision, where
                 Lightning 2.6 does not clip for an optimiser that could unscale gradients by itself.
         """
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                (kept if parameter.ndim < 2 or IA3_SCALES in name else decayed).append(parameter)
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": kept, "weight_decay": 0.0}]
         betas = (self.betas[0], self.betas[1])
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=betas, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share_at(step, total_steps))

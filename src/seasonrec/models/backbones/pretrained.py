@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
 from seasonrec.models.dropout import Dropout
-from seasonrec.models.pretrained import compute_twice, load_model
+from seasonrec.models.pretrained import compute_twice, load_model, num_positions
 
 
 class PretrainedBackbone(nn.Module):
@@ -27,6 +28,10 @@ class PretrainedBackbone(nn.Module):
         gradient_checkpointing: Compute the layers a second time in the backward pass instead of keeping what they gave:
             less memory, a third more time.
 
+    Raises:
+        ValueError: If the model lets a position read later ones whatever it is told (DistilBERT, ALBERT, MPNet,
+            ModernBERT and DeBERTa do), or has fewer positions than ``max_seq_len`` needs.
+
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
     """
@@ -43,6 +48,8 @@ class PretrainedBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.language_model = load_model(name, num_layers, random=weights == "random", causal=True)
+        _refuse_few_positions(self.language_model, name, facts.max_seq_len + 1)
+        _refuse_future(self.language_model, name)
         self.is_pretrained = weights == "pretrained"
         width = self.language_model.config.hidden_size
         self.inward = nn.Linear(facts.embedding_dim, width)
@@ -57,6 +64,33 @@ class PretrainedBackbone(nn.Module):
         output = self.language_model(inputs_embeds=vectors, attention_mask=(~is_padding).long(), use_cache=False)
         hidden = output.last_hidden_state[:, -inputs.shape[1] :]  # behind the positions of a prompt
         return self.outward(hidden)
+
+
+def _refuse_few_positions(model: Any, name: str, wanted: int) -> None:
+    known = num_positions(model)
+    if known is not None and known < wanted:
+        raise ValueError(
+            f"backbone.name={name!r} knows {known} positions, and max_seq_len={wanted - 1} needs {wanted}; set "
+            f"max_seq_len to at most {known - 1}, or choose a model with rotary positions."
+        )
+
+
+@torch.no_grad()
+def _refuse_future(model: Any, name: str) -> None:
+    """Tries it: not every type of encoder heeds ``is_decoder``."""
+    draw = torch.Generator().manual_seed(0)
+    inputs = torch.randn(1, 4, model.config.hidden_size, generator=draw)
+    changed = torch.cat([inputs[:, :2], -inputs[:, 2:]], dim=1)
+    mask = torch.ones(1, 4, dtype=torch.long)
+    early, again = (
+        model(inputs_embeds=given, attention_mask=mask, use_cache=False).last_hidden_state[:, :2]
+        for given in (inputs, changed)
+    )
+    if not torch.allclose(early, again, atol=1e-5):
+        raise ValueError(
+            f"backbone.name={name!r}: {type(model).__name__} lets a position read later ones, even as a decoder: it "
+            "would train on what it is to foresee; choose a model of the BERT, RoBERTa, ELECTRA, GPT or Llama type."
+        )
 
 
 def _drop_unread_weights(model: nn.Module) -> None:

@@ -30,9 +30,9 @@ class TextItems(nn.Module):
         super().__init__()
         read = TextReader(reader, facts.cache_dir)
         said = [read(texts) for texts in (facts.texts_for("item_encoder=text"), *facts.text_variants)]
-        mean = said[0].mean(0)
+        mean = said[0][facts.item_is_known].mean(0)
         vectors = torch.stack([wording - mean for wording in said])  # (R + 1, V, E)
-        self.register_buffer("text_vectors", vectors / vectors[0].std(), persistent=False)
+        self.register_buffer("text_vectors", vectors / vectors[0][facts.item_is_known].std(), persistent=False)
         width = facts.embedding_dim
         out = nn.Linear(hidden_dim, width)
         nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)

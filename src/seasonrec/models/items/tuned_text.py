@@ -55,8 +55,9 @@ class TunedTextItems(nn.Module):
         texts = facts.texts_for("item_encoder=tuned_text")
         as_loaded = TextReader(reader, facts.cache_dir)(texts)
         self.register_buffer("as_loaded", as_loaded, persistent=False)
-        self.register_buffer("mean", as_loaded.mean(0))
-        self.register_buffer("std", (as_loaded - self.mean).std())
+        known = as_loaded[facts.item_is_known]
+        self.register_buffer("mean", known.mean(0))
+        self.register_buffer("std", (known - self.mean).std())
         self.chunk_size = chunk_size
         self._tokenize(reader, texts)
         self.language_model = load_model(reader)

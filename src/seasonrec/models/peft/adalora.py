@@ -20,8 +20,8 @@ class AdaLoRA(LibraryTuning):
     """LoRA in the form ``P diag(E) Q``, whose ranks are cut to a budget by importance while it trains.
 
     The budget falls from ``initial_rank`` to ``target_rank`` a matrix, on the mean, between the two shares of the
-    trainer's true number of steps; a run that stops early has not reached the target. The language model starts as it
-    was loaded. The paper keeps ``P`` and ``Q`` near to orthogonal by a term in the loss, which the library adds to a
+    trainer's true number of steps; a run that stops early, or whose best epoch came earlier, has not reached the
+    target. The language model starts as it was loaded. The paper keeps ``P`` and ``Q`` near to orthogonal by a term in the loss, which the library adds to a
     language model's own loss only; here its gradient is added to each step's.
 
     Args:
@@ -36,7 +36,8 @@ class AdaLoRA(LibraryTuning):
         target: Whose language model is tuned.
 
     Raises:
-        ValueError: If ranks or shares are out of order; from ``apply``, if a target matches no layer.
+        ValueError: If ranks or shares are out of order, or a number is out of its range; from ``apply``, if a target
+            matches no layer.
 
     References:
         Zhang et al., Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, ICLR 2023.
@@ -70,6 +71,10 @@ class AdaLoRA(LibraryTuning):
                 "peft.first_share and peft.last_share must keep 0 <= first_share < last_share <= 1, got "
                 f"{first_share} and {last_share}; try 0.1 and 0.7."
             )
+        if not alpha > 0:
+            raise ValueError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
+        if every_steps < 1:
+            raise ValueError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
         self.ranks = (initial_rank, target_rank)
         self.alpha = alpha
         self.every_steps = every_steps

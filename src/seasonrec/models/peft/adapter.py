@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seasonrec.data.facts import Facts
 from seasonrec.models.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
-from seasonrec.models.peft.layers import attention_outputs, feedforward_outputs, resolved
+from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforward_outputs, is_conv1d, resolved
 
 
 class Adapter(Unmergeable):
@@ -58,12 +58,13 @@ class Adapter(Unmergeable):
 
     def tune(self, language_model: Any) -> nn.Module:
         usual = feedforward_outputs(language_model)
-        usual += attention_outputs(language_model) if self.after == "both" else []
+        if self.after == "both" and self.target_modules is None:
+            usual = both_kinds(language_model, attention_outputs(language_model), usual, self.option)
         names = resolved(language_model, self.target_modules, usual, self.option)
         language_model.requires_grad_(False)
-        width = language_model.config.hidden_size
         for name in names:
             block = language_model.get_submodule(name)
+            width = int(block.nf if is_conv1d(language_model, [name]) else block.out_features)
             adapted = Adapted(block, width, self.bottleneck_dim, self.dropout)
             language_model.set_submodule(name, adapted)
         return language_model

@@ -92,8 +92,11 @@ class Tuning:
         raise NotImplementedError
 
     def merge(self, model: nn.Module) -> None:
-        for part in self.parts.values():
-            part.language_model = self.plain(part.language_model).requires_grad_(True)
+        for name in self.parts:  # those of the given model: that of a further domain shares parts with another one
+            part: Any = model.get_submodule(name)
+            part.language_model = self.plain(part.language_model)
+        for part in language_models(model).values():
+            part.language_model.requires_grad_(True)
             embedding = part.language_model.get_input_embeddings()
             embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is what nothing reads
         self.parts = {}

@@ -8,7 +8,15 @@ from torch import nn
 
 from seasonrec.data.facts import Facts
 from seasonrec.models.peft.base import Target
-from seasonrec.models.peft.layers import KEY, VALUE, attention_inputs, feedforward_outputs, is_conv1d, resolved
+from seasonrec.models.peft.layers import (
+    KEY,
+    VALUE,
+    attention_inputs,
+    both_kinds,
+    feedforward_outputs,
+    is_conv1d,
+    resolved,
+)
 from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 
@@ -24,7 +32,7 @@ class IA3(LibraryTuning):
         target: Whose language model is tuned.
 
     Raises:
-        ValueError: From ``apply``, if a target matches no layer.
+        ValueError: From ``apply``, if a target matches no layer, or the layers of a block are not known by name.
 
     References:
         Liu et al., Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, NeurIPS
@@ -41,7 +49,9 @@ class IA3(LibraryTuning):
         from peft import IA3Config
 
         second = feedforward_outputs(language_model)
-        usual = attention_inputs(language_model, KEY, VALUE) + second
+        usual = []
+        if self.target_modules is None:
+            usual = both_kinds(language_model, attention_inputs(language_model, KEY, VALUE), second, self.option)
         names = resolved(language_model, self.target_modules, usual, self.option)
         config = IA3Config(
             target_modules=names,

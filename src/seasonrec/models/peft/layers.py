@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from torch import nn
@@ -15,8 +15,13 @@ KEY = ("key", "k_proj", "k_lin")
 VALUE = ("value", "v_proj", "v_lin")
 FUSED = ("c_attn", "query_key_value", "qkv_proj", "Wqkv")
 """Queries, keys and values in one matrix."""
-ATTENTION_OUT = ("attention.output.dense", "attn.c_proj", "o_proj", "out_proj", "out_lin")
-FEEDFORWARD_OUT = ("output.dense", "mlp.c_proj", "down_proj", "fc2", "ffn.lin2")
+ATTENTION_OUT = (
+    "attention.output.dense", "attention.dense", "self_attention.dense", "self_attn.dense", "attn.c_proj", "attn.Wo",
+    "o_proj", "out_proj", "out_lin",
+)  # fmt: skip
+FEEDFORWARD_OUT = (
+    "output.dense", "dense_4h_to_h", "mlp.c_proj", "mlp.Wo", "mlp.fc_out", "down_proj", "fc2", "ffn.lin2",
+)  # fmt: skip
 """The second matrix of the feed-forward block; of the BERT type, only where it is not :data:`ATTENTION_OUT`."""
 
 
@@ -87,13 +92,29 @@ def resolved(language_model: nn.Module, target_modules: TargetModules, usual: li
     targets = () if target_modules is None else target_modules
     unmatched = [target for target in targets if not any(_ends(name, (target,)) for name in names)]
     if unmatched or not (targets or usual):
-        known = sorted({".".join(part for part in name.split(".")[-2:] if not part.isdigit()) for name in names})
         raise ValueError(
             f"peft={option}: peft.target_modules must each match a linear layer of {type(language_model).__name__}, "
-            f"got {list(targets) or None}, of which {unmatched or 'the usual names'} match none; choose from {known}, "
-            'or "all-linear".'
+            f"got {list(targets) or None}, of which {unmatched or 'the usual names'} match none; choose from "
+            f'{_known(names)}, or "all-linear".'
         )
     return [name for name in names if _ends(name, targets)] if targets else usual
+
+
+def both_kinds(language_model: nn.Module, attention: list[str], feedforward: list[str], option: str) -> list[str]:
+    """The usual layers of a method that changes both blocks.
+
+    Raises:
+        ValueError: If a block has none by a name that we know: half a method would pass for the whole.
+    """
+    if not (attention and feedforward):
+        missing = " and ".join(
+            kind for kind, names in (("attention", attention), ("feed-forward", feedforward)) if not names
+        )
+        raise ValueError(
+            f"peft={option}: no layer of the {missing} blocks of {type(language_model).__name__} has a name that we "
+            f"know; name them all in peft.target_modules, from {_known(_linear_names(language_model))}."
+        )
+    return [*attention, *feedforward]
 
 
 def is_conv1d(language_model: nn.Module, names: list[str]) -> bool:
@@ -108,6 +129,10 @@ def _linear_names(language_model: nn.Module) -> Iterator[str]:
         is_linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
         if is_linear and name.startswith(f"{stack}."):
             yield name
+
+
+def _known(names: Iterable[str]) -> list[str]:
+    return sorted({".".join(part for part in name.split(".")[-2:] if not part.isdigit()) for name in names})
 
 
 def _ends(name: str, *endings: tuple[str, ...]) -> bool:

@@ -26,7 +26,7 @@ class LoRA(LibraryTuning):
         target: Whose language model is tuned.
 
     Raises:
-        ValueError: If ``rank`` is below 1; from ``apply``, if a target matches no layer.
+        ValueError: If ``rank`` is below 1 or ``alpha`` is not above 0; from ``apply``, if a target matches no layer.
 
     References:
         Hu et al., LoRA, ICLR 2022.
@@ -48,6 +48,8 @@ class LoRA(LibraryTuning):
         super().__init__(target)
         if rank < 1:
             raise ValueError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
+        if not alpha > 0:
+            raise ValueError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         self.rank = rank
         self.alpha = alpha
         self.dropout = dropout

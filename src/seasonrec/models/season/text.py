@@ -53,8 +53,9 @@ class TextSeason(nn.Module):
         day_vectors = read([date_in_words(day, facts.spec.country, days_before) for day in days])
         text_vectors = read(facts.texts_for("season=text"))
         self.register_buffer("day_vectors", day_vectors - day_vectors[:366].mean(0), persistent=False)
-        self.register_buffer("text_vectors", text_vectors - text_vectors.mean(0), persistent=False)
-        self.register_buffer("scale", (self.day_vectors @ self.text_vectors.T).std(), persistent=False)
+        known = facts.item_is_known
+        self.register_buffer("text_vectors", text_vectors - text_vectors[known].mean(0), persistent=False)
+        self.register_buffer("scale", (self.day_vectors @ self.text_vectors[known].T).std(), persistent=False)
         self.slopes = nn.Parameter(torch.tensor([0.1, 0.0, 0.0]))
         self.gate = nn.Linear(facts.embedding_dim, 1)
         nn.init.zeros_(self.gate.weight)

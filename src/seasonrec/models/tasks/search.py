@@ -58,7 +58,7 @@ class SearchHead(nn.Module):
         require_words(facts.spec, "task=search")
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
-        is_known = (facts.item_first_seen_s < facts.spec.train_until_s).tolist()
+        is_known = facts.item_is_known.tolist()
         texts = facts.item_texts if facts.spec.has_text else [""] * len(is_known)
         queries = word_queries(facts.item_category_names, texts, is_known, max_words, min_items)
         if len(queries.texts) < 2:
