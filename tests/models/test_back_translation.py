@@ -120,6 +120,12 @@ def test_any_pair_of_pretrained_models(tmp_path: Path, facts: Facts) -> None:
     said = [new if plain(new) != plain(old) else old for old, new in zip(texts, expected, strict=True)]
     assert made.texts == (tuple(said),)
     assert made.changed_share > 0
+    again = BackTranslatedTexts(**options, facts=replace(facts, item_texts=tuple(texts)))
+    assert again(progress=lambda line: None) == made
+    assert len(list(facts.cache_dir.glob("text_variants/*.json"))) == 1
+    write_translator(folders[1], seed=7)  # other weights under the same name
+    again(progress=lambda line: None)
+    assert len(list(facts.cache_dir.glob("text_variants/*.json"))) == 2
 
 
 def test_a_translator_that_is_not_there(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,25 @@ def test_variants_are_made_once(synonyms: Any, facts: Facts, monkeypatch: pytest
     assert len(list(facts.cache_dir.glob("text_variants/*"))) == 2
 
 
+def test_variants_are_made_anew_where_parts_or_irregular_plurals_change(
+    synonyms: Any, facts: Facts, wordnet_folder: Path
+) -> None:
+    def kept(*parts: str) -> int:
+        synonyms(parts_of_speech=parts)(progress=lambda line: None)
+        return len(list(facts.cache_dir.glob("text_variants/*.json")))
+
+    assert [kept("noun", "adj"), kept("adj", "noun"), kept("noun", "adj")] == [1, 2, 2]
+    listed = wordnet_folder / "noun.exc"
+    before = listed.read_text()
+    try:
+        listed.write_text(before + "oxen ox\n")
+        assert kept("noun", "adj") == 3
+        listed.unlink()
+        assert kept("noun", "adj") == 4
+    finally:
+        listed.write_text(before)
+
+
 def test_a_variant_that_strays_is_given_up(synonyms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The words pass one by one, the whole text does not."""
     monkeypatch.setattr("seasonrec.models.text_augmentation.synonym.TextReader", CarelessReader)

@@ -130,6 +130,30 @@ def test_trainer_options_out_of_range(name: str) -> None:
         TrainerOptions(**{name: 0})
 
 
+@pytest.mark.parametrize("norm", [-0.05, math.nan])
+def test_a_norm_to_clip_to_that_is_none(norm: float) -> None:
+    with pytest.raises(
+        ValueError, match=rf"trainer\.gradient_clip_norm must be at least 0, got {norm}; 0 does not clip"
+    ):
+        TrainerOptions(gradient_clip_norm=norm)
+
+
+class BreaksInValidation(RecommenderModule):
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        raise FloatingPointError
+
+
+def test_a_validation_that_is_broken_off_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:
+    """Else the vectors of the items stay as they were, and training them again changes nothing."""
+    model = small_model(shop)
+    module = BreaksInValidation(model, FullSoftmax(facts=shop.facts()), AdamWOptions(), validation_metrics, tmp_path)
+    with pytest.raises(FloatingPointError):
+        fit(module, small_loader(shop, model), SmallValidation(shop, model), OPTIONS, tmp_path)
+    assert model._frozen is None
+    assert module.means.take() == {}
+
+
 def test_best_epoch_s_weights_are_taken(shop: Shop, tmp_path: Path) -> None:
     """With far too high a rate the run gets worse, stops, and goes back."""
     kept: dict[int, dict[str, Tensor]] = {}

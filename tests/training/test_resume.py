@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from pickle import PicklingError
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,6 +135,21 @@ def test_the_seconds_before_a_kill_are_not_lost(
     assert small_run(shop, tmp_path).result.earlier_s == 15.0, "the last checkpoint was written after step 15"
 
 
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_a_step_of_gathered_batches_takes_as_long_as_all_of_them(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    now_s = [50.0]
+    clock = SimpleNamespace(perf_counter=lambda: now_s[0], monotonic=lambda: now_s[0])
+    monkeypatch.setattr("seasonrec.training.callbacks.time", clock)
+
+    def watch(met: Event) -> None:
+        now_s[0] += met[0] == "batch_start"  # every batch takes a second
+
+    options = replace(OPTIONS, accumulate_batches=accumulate)
+    assert small_run(shop, tmp_path, watch, options=options).result.step_ms == 1e3 * accumulate
+
+
 def test_process_killed_with_9_in_mid_epoch(shop: Shop, undisturbed: SmallRun, tmp_path: Path) -> None:
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -194,10 +211,16 @@ def test_best_weights_survive_a_kill_between_them_and_the_last_checkpoint(
     assert_same_end(small_run(shop, tmp_path, curve=Curve({0: undisturbed.curve[0]})), undisturbed)
 
 
-def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = AtomicCheckpointIO()
     writer.save_checkpoint({"step": 1}, tmp_path / "last.ckpt")
-    with pytest.raises((AttributeError, TypeError)):
+    monkeypatch.setattr(
+        tempfile, "tempdir", str(tmp_path / "nowhere")
+    )
+    with pytest.raises((AttributeError, TypeError, PicklingError)):
         writer.save_checkpoint({"step": 2, "unwritable": lambda: None}, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 1}
+    (tmp_path / ".last.ckpt.tmp").write_text("what a kill has left")
+    writer.save_checkpoint({"step": 3}, tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

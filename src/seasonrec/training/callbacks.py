@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -21,18 +19,20 @@ from seasonrec.data.sharding import Shard
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under another name and renames it, so that a kill leaves the one before."""
+    """Writes a checkpoint under another name beside it and renames it, so that a kill leaves the one before.
+
+    Lightning's own way makes the file in memory first, and then another one among the machine's temporary files.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-        os.close(handle)
+        temporary = target.with_name(f".{target.name}.tmp")  # one name: what a kill leaves is written over
         try:
-            super().save_checkpoint(checkpoint, temporary, storage_options)
-            Path(temporary).replace(target)
+            torch.save(checkpoint, temporary)
+            temporary.replace(target)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 class RandomState(L.Callback):
@@ -144,6 +144,8 @@ class Patience(EarlyStopping):
 class StepClock(L.Callback):
     """Times training steps: from a batch's arrival to the end of its update, without the loading.
 
+    A step of several gathered batches is the sum of what is done with each of them.
+
     It also keeps the seconds of the training in every checkpoint, so that a run that was killed knows what its first
     part took.
 
@@ -158,7 +160,8 @@ class StepClock(L.Callback):
         self.every = every
         self.earlier_s = 0.0
         self._made_s = time.perf_counter()
-        self._began_s = 0.0
+        self._step = 0
+        self._began_s = self._spent_s = 0.0
         self._seconds: list[float] = []
 
     @property
@@ -175,14 +178,18 @@ class StepClock(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if batch_idx % self.every == 0:
+        self._step = trainer.global_step
+        if self._step % self.every == 0:
             self._began_s = _now_s(pl_module.device)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if batch_idx % self.every == 0:
-            self._seconds.append(_now_s(pl_module.device) - self._began_s)
+        if self._step % self.every == 0:
+            self._spent_s += _now_s(pl_module.device) - self._began_s
+            if trainer.global_step > self._step:
+                self._seconds.append(self._spent_s)
+                self._spent_s = 0.0
 
 
 def _now_s(device: torch.device) -> float:

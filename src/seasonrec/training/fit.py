@@ -60,7 +60,7 @@ class TrainerOptions:
         strategy: How several processes work together: ``"ddp"`` keeps the whole model in each, ``"fsdp"`` a share of
             its weights and of the optimiser's state; ``"auto"`` is ddp. Without meaning for one process.
         precision: ``"32-true"`` on a CPU, ``"bf16-mixed"`` on a GPU (a CPU without bf16 units is slower with it).
-        gradient_clip_norm: Largest gradient norm of a step.
+        gradient_clip_norm: Largest gradient norm of a step; 0 does not clip.
         accumulate_batches: Batches a step.
         compile: Whether the inner network goes through ``torch.compile``.
         num_threads: CPU threads of torch in each process; None leaves torch's choice, or shares the cores out.
@@ -90,6 +90,10 @@ class TrainerOptions:
                 raise ValueError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
         if self.num_threads is not None and self.num_threads < 1:
             raise ValueError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
+        if not self.gradient_clip_norm >= 0:
+            raise ValueError(
+                f"trainer.gradient_clip_norm must be at least 0, got {self.gradient_clip_norm}; 0 does not clip."
+            )
         if self.strategy == "fsdp" and self.world_size == 1:
             raise ValueError(
                 "trainer.strategy=fsdp shares the weights out among processes and needs more than one, got "
@@ -215,12 +219,18 @@ def _trainer(
 @contextmanager
 def _without_noise() -> Iterator[None]:
     """Keeps Lightning's notes on devices it did not use and packages it would like out of the user's output."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in NOISE:
-            warnings.filterwarnings("ignore", message=message)
-        yield
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            for message in NOISE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _take_best(

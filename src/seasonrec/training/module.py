@@ -106,7 +106,7 @@ class RecommenderModule(L.LightningModule):
         every = self.objective.interference_every_steps
         interference = [TaskInterference(every, self.run_dir / "interference.csv")] if every else []
         peft = [PeftSchedule(self.model.peft)] if self.model.peft else []
-        return [*adversarial, *self.balancing.callbacks(), *peft, *interference]
+        return [*adversarial, *self.balancing.callbacks(), *peft, *interference, _BrokenPass()]
 
     def losses(self, batch: SequenceBatch) -> Losses:
         """Every task's loss, a mean over its own samples; pure.
@@ -155,6 +155,11 @@ class RecommenderModule(L.LightningModule):
 
     def on_validation_end(self) -> None:
         self._frozen_items.close()
+
+    def forget_pass(self) -> None:
+        """Leaves nothing of a validation that was broken off: no vectors of items, no sums."""
+        self._frozen_items.close()
+        self.means = PassMeans()
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         model, prefix = self.model_of(batch), "" if batch.domain is None else f"{batch.domain}/"
@@ -213,3 +218,10 @@ class RecommenderModule(L.LightningModule):
             f"the loss at epoch {self.current_epoch}, step {self.global_step} must be finite, got {kept['losses']}; "
             f"the batch's user and basket ids are in {path}. Lower optimizer.learning_rate, or look at these baskets."
         )
+
+
+class _BrokenPass(L.Callback):
+    """Lightning does not end a validation that an error breaks off."""
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        cast(RecommenderModule, pl_module).forget_pass()

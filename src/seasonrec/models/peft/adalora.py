@@ -21,8 +21,8 @@ class AdaLoRA(LibraryTuning):
 
     The budget falls from ``initial_rank`` to ``target_rank`` a matrix, on the mean, between the two shares of the
     trainer's true number of steps; a run that stops early, or whose best epoch came earlier, has not reached the
-    target. The language model starts as it was loaded. The paper keeps ``P`` and ``Q`` near to orthogonal by a term in the loss, which the library adds to a
-    language model's own loss only; here its gradient is added to each step's.
+    target. The language model starts as it was loaded. The paper keeps ``P`` and ``Q`` near to orthogonal by a term in
+    the loss, which the library adds to a language model's own loss only; here its gradient is added to each step's.
 
     Args:
         initial_rank: Rank of each matrix at the start.

@@ -11,7 +11,7 @@ import torch
 
 from seasonrec.data.facts import Facts
 from seasonrec.models.pretrained import load_tokenizer, quiet, resolve
-from seasonrec.models.text import MAX_TOKENS
+from seasonrec.models.text import MAX_TOKENS, weights_identity
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 
 VERSION = 1
@@ -79,7 +79,9 @@ class BackTranslatedTexts:
             progress(f"translating {len(texts):,} texts there and back with {' and '.join(dict.fromkeys(names))}")
             return [self._there_and_back(texts)]
 
-        return self.rewriting({"version": VERSION, "names": names, "num_beams": self.num_beams}, rewrite, progress)
+        weights = [BUNDLED if name is None else weights_identity(name) for name in self.names]
+        options = {"version": VERSION, "names": names, "weights": weights, "num_beams": self.num_beams}
+        return self.rewriting(options, rewrite, progress)
 
     def _there_and_back(self, texts: Sequence[str]) -> list[str]:
         rows = [row for row, text in enumerate(texts) if text.strip()]

@@ -75,7 +75,9 @@ class SynonymTexts:
         self._synonyms = cache(lambda phrase: self.wordnet.synonyms(phrase, max_senses))
 
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
-        files = {name: file_sha256(self.wordnet.folder / name) for name in self.wordnet.files}
+        files = [
+            (name, file_sha256(self.wordnet.folder / name)) for name in self.wordnet.all_files
+        ]  # their order counts
         options = {"version": VERSION, "rate": self.rate, "max_senses": self.max_senses, "seed": self.seed}
         return self.rewriting({**options, "files": files}, self._rewrite, progress)
 

@@ -13,6 +13,9 @@ _PLURALS = (
 )  # fmt: skip
 """Endings of nouns and what stands in their place, as WordNet's own morphology has them."""
 
+IRREGULAR = "noun.exc"
+"""File of irregular plurals; not every release has it."""
+
 
 class WordNet:
     """Synonyms by part of speech, read line by line from ``index.*`` and ``data.*``.
@@ -37,6 +40,11 @@ class WordNet:
                     f"text_augmentation=synonym reads WordNet's files, and {folder / name} is missing; run "
                     "apt install wordnet-base, or set text_augmentation.folder to where index.noun and data.noun lie."
                 )
+
+    @property
+    def all_files(self) -> list[str]:
+        """:attr:`files`, and the list of irregular plurals where there is one."""
+        return [*self.files, *([IRREGULAR] if (self.folder / IRREGULAR).is_file() else [])]
 
     @property
     def files(self) -> list[str]:
@@ -102,7 +110,7 @@ class WordNet:
 
     @cached_property
     def _irregular(self) -> dict[str, str]:
-        rows = (line.split() for line in self._lines("noun.exc")) if (self.folder / "noun.exc").is_file() else ()
+        rows = (line.split() for line in self._lines(IRREGULAR)) if (self.folder / IRREGULAR).is_file() else ()
         return {row[0].replace("_", " "): row[1].replace("_", " ") for row in rows if row[0] != row[1]}
 
     def _lines(self, name: str) -> list[str]:
