@@ -20,6 +20,7 @@ from seasonrec.commands import COMMANDS, Command
 from seasonrec.config import ConfigError, Mistake, conf_dir
 from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
+from seasonrec.config.overrides import STUDY_KEYS, override_key
 from seasonrec.config.tree import read_yaml
 
 HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -211,11 +212,20 @@ def _ablate(command: Command, arguments: list[str]) -> int:
     own_keys = command.composer().keys()
     own = [override for override in overrides if override.partition("=")[0] in own_keys]
     shared = [override for override in overrides if override not in own]
-    mistakes = [*command.composer().mistakes(own), *_study_mistakes(path, shared)]
+    taken = [override for override in shared if override_key(override) in STUDY_KEYS]
+    mistakes = [*command.composer().mistakes(own), *map(_set_by_the_study, taken)]
+    mistakes += _study_mistakes(path, [override for override in shared if override not in taken])
     if mistakes:
         raise ConfigError(mistakes)
     command.run(path, {**command.composer().compose(own), "overrides": shared})
     return 0
+
+
+def _set_by_the_study(override: str) -> Mistake:
+    key, value = override_key(override), override.partition("=")[2]
+    in_file = {"experiment": "experiment", "ablation": "rows", "seed": "seeds"}.get(key)
+    remedy = f"change {in_file} in the study's file" if in_file else "take it out"
+    return Mistake(key, "a study sets it for each of its runs", remedy, value)
 
 
 def _study_mistakes(path: Path, shared: list[str]) -> list[Mistake]:

@@ -23,6 +23,9 @@ from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.items.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
 
+FILE_KEYS = ("events", "items", "users", "path")
+"""Options of datasets that name files."""
+
 MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
 
 
@@ -64,7 +67,7 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
 def _absolute(node: dict[str, Any]) -> dict[str, Any]:
     """A dataset's node with the files that it names named from the root."""
     return {
-        key: str(Path(value).absolute()) if isinstance(value, str) and Path(value).is_file() else value
+        key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
         for key, value in node.items()
     }
 

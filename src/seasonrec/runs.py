@@ -17,6 +17,7 @@ from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
 from seasonrec.data.log import EventLog
 from seasonrec.data.splits import spec_of
+from seasonrec.data.tables import Dataset
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.pipeline import OpenData, build_model, cache_dir_of, open_data
 from seasonrec.training.weights import load_weights
@@ -89,7 +90,8 @@ def open_history_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
         RunFolderError: As :func:`open_data_of`.
     """
     record = _record(run_dir)
-    log = _prepared(cache_dir_of(config), record.get("data_digest"))
+    dataset: Dataset = build(config["data"])()
+    log = _prepared(cache_dir_of(config), record.get("data_digest"), dataset.country, dataset.timezone)
     if log is None:
         return open_data_of(run_dir, config)
     split, protocol = build(config["split"])().resolve(log), build(config["protocol"])()
@@ -143,8 +145,11 @@ def _record(run_dir: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _prepared(cache_dir: Path, digest: str | None) -> EventLog | None:
-    """A sound prepared log with a digest, or None."""
+def _prepared(cache_dir: Path, digest: str | None, country: str | None, timezone: str) -> EventLog | None:
+    """A sound prepared log with a digest, or None.
+
+    The digest is of the events and items alone: one file counted in two time zones gives two logs of one digest.
+    """
     if digest is None:
         return None
     for manifest in sorted(cache_dir.expanduser().glob(f"prepared/*/{MANIFEST}")):
@@ -153,6 +158,6 @@ def _prepared(cache_dir: Path, digest: str | None) -> EventLog | None:
                 log = open_log(manifest.parent)
             except CacheError:
                 continue
-            if log.digest == digest:
+            if (log.digest, log.country, log.timezone) == (digest, country, timezone):
                 return log
     return None

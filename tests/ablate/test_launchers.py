@@ -30,6 +30,7 @@ def test_local_is_one_command_a_cell(eight_cores):
     assert list(jobs[1].arguments) == cells[1].arguments
     assert jobs[1].environment == {}  # alone it may have all cores
     assert plan(cells, "local", 2)[1].environment == dict.fromkeys(THREAD_VARIABLES, "4")
+    assert plan(cells[:2], "local", 8)[1].environment == dict.fromkeys(THREAD_VARIABLES, "4")  # no more than there are
 
 
 @pytest.mark.parametrize(("at_once", "threads"), [(1, "8"), (3, "2"), (8, "1"), (20, "1"), (None, "1")])
@@ -44,12 +45,15 @@ def test_threads_that_the_user_has_set_stay(eight_cores, monkeypatch):
 
 def test_cells_side_by_side_see_one_gpu_each(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert [gpu_share(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "5", "3"]
+    assert [gpu_share(slot, 1)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "5", "3"]
+    assert gpu_share(1, 2) == {}  # both of two
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,7")
+    assert [gpu_share(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,7", "0,1"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(shares.torch.cuda, "device_count", lambda: 2)
-    assert [gpu_share(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0", "1"]
+    assert [gpu_share(slot, 1)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0", "1"]
     monkeypatch.setattr(shares.torch.cuda, "device_count", lambda: 1)
-    assert gpu_share(0) == {}
+    assert gpu_share(0, 1) == {}
 
 
 def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds(eight_cores):
@@ -65,6 +69,7 @@ def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds(eight_cores):
     }  # fmt: skip
     assert both.environment == dict.fromkeys(THREAD_VARIABLES, "4")
     assert {"seed=1", "ablation=no_season"} <= set(one.arguments)
+    assert both.log != one.log
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,26 @@ def test_trials_of_a_run_wait_for_it(tmp_path):
     assert trials == {"full/seed_0", "full/seed_1", "no_habit/seed_0", "no_habit/seed_1"}
 
 
+def test_trials_of_a_failed_run_are_not_started(tmp_path):
+    failures, shown = run(tmp_path, "--fail", "full:0", study=replace(STUDY, robustness=("full",), baselines=False))
+    assert [(one.cell.label, one.reason) for one in failures] == [
+        ("full seed 0", "exit code 3"),
+        ("full seed 0, robustness", "not started, because its run failed"),
+    ]
+    assert not (tmp_path / "cells/full/seed_0/robustness.txt").exists()
+    assert "nothing left" in shown
+
+
+def test_trials_are_made_anew_with_their_run(tmp_path):
+    study = replace(STUDY, robustness=("full",))
+    run(tmp_path, study=study)
+    (tmp_path / "cells/full/seed_1/metrics.json").unlink()
+    (tmp_path / "cells/full/seed_1/robustness.csv").write_text("of the run before")
+    run(tmp_path, study=study)
+    assert (tmp_path / "cells/full/seed_1/robustness.csv").read_text() == "full"
+    assert (tmp_path / "cells/full/seed_0/robustness.txt").read_text().count("$ seasonrec") == 1
+
+
 def test_what_waits_for_a_folder_lets_others_go_first():
     cells = expand(replace(STUDY, robustness=("full",), baselines=False), Path("runs"), [])
     long, told = cells[0], []
@@ -151,6 +171,27 @@ def test_cells_side_by_side_take_turns_on_the_gpus_unless_they_ask_for_several(t
         run(folder, "--sleep", "0.2", overrides=overrides, jobs=jobs)
         logs = [path.read_text() for path in folder.rglob("log.txt")]
         assert {re.search(r"GPU (\S+)", log)[1] for log in logs} == seen
+
+
+def test_an_interrupt_reaches_what_a_job_has_started(tmp_path, monkeypatch):
+    """Workers of a launcher, for one: else they would train on while the study's folder is free."""
+    worker = "import pathlib, sys, time; time.sleep(4); pathlib.Path(sys.argv[1]).touch()"
+    parent = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}, {str(tmp_path / 'trained')!r}])"
+    )
+    command = (sys.executable, "-c", parent)
+    polls = []
+
+    def interrupt(self) -> None:
+        polls.append(1)
+        if len(polls) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(StudyProgress, "poll", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "study", command=command)
+    time.sleep(5)
+    assert not (tmp_path / "trained").exists()
 
 
 def test_an_interrupt_stops_every_job(tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import matplotlib.image
@@ -33,8 +34,16 @@ def test_weeks_hold_levels_and_gains(weeks, targets):
 
 def test_holiday_windows_span_their_days(rows):
     spans = holiday_windows(rows[0])
-    assert list(spans) == ["thanksgiving", "christmas", "after_christmas"]
-    assert date(2017, 11, 13) <= spans["thanksgiving"][0] <= spans["thanksgiving"][1] <= date(2017, 11, 26)
+    assert [name for name, _, _ in spans] == ["thanksgiving", "christmas", "after_christmas"]
+    assert date(2017, 11, 13) <= spans[0][1] <= spans[0][2] <= date(2017, 11, 26)
+
+
+def test_a_holiday_of_two_years_is_two_windows(rows):
+    frame = rows[0].runs[0].frame
+    later = frame.with_columns(pl.col("day").dt.offset_by("1y"))
+    both = replace(rows[0], runs=(replace(rows[0].runs[0], frame=pl.concat([frame, later])),))
+    assert [name for name, _, _ in holiday_windows(both)] == ["thanksgiving", "christmas", "after_christmas"] * 2
+    assert all((last - first).days < 31 for _, first, last in holiday_windows(both))
 
 
 def test_rows_of_the_figure_by_week(rows):

@@ -214,9 +214,7 @@ def test_best_weights_survive_a_kill_between_them_and_the_last_checkpoint(
 def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = AtomicCheckpointIO()
     writer.save_checkpoint({"step": 1}, tmp_path / "last.ckpt")
-    monkeypatch.setattr(
-        tempfile, "tempdir", str(tmp_path / "nowhere")
-    )
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises((AttributeError, TypeError, PicklingError)):
         writer.save_checkpoint({"step": 2, "unwritable": lambda: None}, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 1}

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from seasonrec.ablate.study import REFERENCE_ROW, Study, override_key
+from seasonrec.ablate.study import REFERENCE_ROW, Study
+from seasonrec.config.overrides import override_key
 
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""

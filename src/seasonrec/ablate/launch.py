@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -73,7 +75,7 @@ class Running:
     """A job that was started.
 
     The output goes straight to the log file, not through a pipe: a job outlives a study that is killed, and the next
-    run of the study waits for it.
+    run of the study waits for it. It has a process group of its own, so that what it has started ends with it.
 
     Args:
         job: The job.
@@ -100,6 +102,7 @@ class Running:
             process = subprocess.Popen(
                 [*command, *job.arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, pass_fds=keep_open,
+                start_new_session=True,
             )  # fmt: skip
         return cls(job, process)
 
@@ -163,6 +166,12 @@ def run_jobs(
                 failed = one.failures()
                 watcher.end(one.job, failed)
                 failures += failed
+                for job in _owing(waiting, failed):
+                    waiting.remove(job)
+                    watcher.begin(job)
+                    skipped = [Failure(cell, "not started, because its run failed", job.log, "") for cell in job.cells]
+                    watcher.end(job, skipped)
+                    failures += skipped
             if not ended:
                 time.sleep(POLL_S)
     except BaseException:
@@ -182,15 +191,26 @@ def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
     return None
 
 
+def _owing(waiting: Sequence[Job], failed: Sequence[Failure]) -> list[Job]:
+    """The jobs that would need what has failed: trials of a run."""
+    folders = {failure.cell.folder for failure in failed}
+    return [job for job in waiting if folders & {cell.folder for cell in job.cells}]
+
+
 def _stop(running: Sequence[Running]) -> None:
     for one in running:
-        one.process.terminate()
+        _signal(one, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE_S
     for one in running:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             one.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            one.process.kill()
+        _signal(one, signal.SIGKILL)  # workers that outlived it too
+        one.process.wait()
+
+
+def _signal(one: Running, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(one.process.pid, number)
 
 
 def tail(path: Path, lines: int) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from seasonrec.ablate.cells import Cell, quote
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.shares import thread_share
-from seasonrec.ablate.study import REFERENCE_ROW, StudyError, override_key
+from seasonrec.ablate.study import REFERENCE_ROW, StudyError
+from seasonrec.config.overrides import override_key
 
 HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 LAUNCHERS = ("local", *HYDRA_LAUNCHERS)
@@ -39,10 +40,12 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     if jobs < 1:
         raise StudyError(f"jobs, the number of cells at once, must be above 0, got {jobs}.")
     if launcher == "local":
-        return [_single(cell, thread_share(jobs) if jobs > 1 else {}) for cell in cells]
+        at_once = min(jobs, len(cells))
+        return [_single(cell, thread_share(at_once) if at_once > 1 else {}) for cell in cells]
     baselines = [_single(cell) for cell in cells if cell.kind == "baselines"]
     tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
-    return [*baselines, *(_multirun(group, launcher, jobs) for group in _groups(cells)), *tried]
+    multiruns = [_multirun(group, launcher, jobs, number) for number, group in enumerate(_groups(cells), 1)]
+    return [*baselines, *multiruns, *tried]
 
 
 def jobs_side_by_side(launcher: str, jobs: int) -> int:
@@ -66,7 +69,7 @@ def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _multirun(cells: Sequence[Cell], launcher: str, jobs: int) -> Job:
+def _multirun(cells: Sequence[Cell], launcher: str, jobs: int, number: int) -> Job:
     study_dir = cells[0].folder.parents[2]
     swept = {"seed": [str(seed) for seed in dict.fromkeys(cell.seed for cell in cells)]}
     swept["ablation"] = ["null" if row == REFERENCE_ROW else row for row in dict.fromkeys(cell.row for cell in cells)]
@@ -84,6 +87,6 @@ def _multirun(cells: Sequence[Cell], launcher: str, jobs: int) -> Job:
         f"group={quote(cells[0].group)}",
         *(f"{key}={','.join(values)}" for key, values in swept.items()),
     ]
-    number = len(list(log_dir.glob("*.txt"))) + 1
+    number += len(list(log_dir.glob("*.txt")))
     environment = thread_share(jobs if launcher == "joblib" else None)
     return Job(tuple(cells), tuple(arguments), log_dir / f"{launcher}_{number}.txt", environment)

@@ -16,7 +16,8 @@ def hold(folder: Path, say: Callable[[str], None]) -> Iterator[int]:
     """Holds the folder's lock, and waits for it first where it is taken.
 
     The lock goes with the open file, which the jobs of a study inherit: it is free when the last of them has ended,
-    so a cell is never trained by two processes at once, not even after the study itself was killed with -9.
+    so a cell is never trained by two processes at once, not even after the study itself was killed with -9. Where the
+    file system has no locks, nobody is kept out.
 
     Args:
         folder: Run folder of the study.
@@ -27,16 +28,18 @@ def hold(folder: Path, say: Callable[[str], None]) -> Iterator[int]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
-        if not _taken(file.fileno()):
+        if not _acquired(file.fileno()):
             say(f"{folder} is in use by a study, or by a cell that a killed study left running; waiting for it to end.")
-            while not _taken(file.fileno()):
+            while not _acquired(file.fileno()):
                 time.sleep(WAIT_S)
         yield file.fileno()
 
 
-def _taken(descriptor: int) -> bool:
+def _acquired(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # a file system without locks: nobody can be kept out
+        return True
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,9 @@ def run_cells(
             def start(job: Job, slot: int) -> Running:
                 for cell in job.cells:
                     stamp(cell, configs[cell])
-                if at_once > 1 and all(_devices(configs[cell]) == 1 for cell in job.cells):
-                    job = replace(job, environment={**job.environment, **gpu_share(slot)})
+                if at_once > 1:
+                    devices = configs[job.cells[0]].get("trainer", {}).get("devices", 1)
+                    job = replace(job, environment={**job.environment, **gpu_share(slot, devices)})
                 return Running.start(job, options.command, (lock,))
 
             return run_jobs(plan(missing, options.launcher, options.jobs), at_once, start, progress)
@@ -114,10 +115,6 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
     if mistakes:
         raise ConfigError(mistakes)
     return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
-
-
-def _devices(config: Mapping[str, Any]) -> object:
-    return config.get("trainer", {}).get("devices", 1)
 
 
 def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], rule: str) -> None:

@@ -1,4 +1,4 @@
-"""What each of several cells side by side gets of the machine: its share of the cores, and one GPU."""
+"""What each of several cells side by side gets of the machine: its share of the cores and of the GPUs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ def thread_share(at_once: int | None) -> dict[str, str]:
     return {name: threads for name in THREAD_VARIABLES if name not in os.environ}
 
 
-def gpu_share(slot: int) -> dict[str, str]:
-    """The GPU that a cell sees, where there are several; each would otherwise take the first.
+def gpu_share(slot: int, devices: int) -> dict[str, str]:
+    """The GPUs that a cell sees, where there are more than it takes; each would otherwise take the first.
 
     Args:
-        slot: Number of the cell among those side by side, from 0.
+        slot: Number of the cell among those side by side, from 0. Cells take turns where the GPUs do not suffice.
+        devices: GPUs that it takes.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     visible = named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
-    return {"CUDA_VISIBLE_DEVICES": visible[slot % len(visible)]} if len(visible) > 1 else {}
+    if len(visible) <= devices:
+        return {}
+    own = [visible[(slot * devices + number) % len(visible)] for number in range(devices)]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(own)}

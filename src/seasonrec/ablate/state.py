@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from enum import Enum
 from pathlib import Path
@@ -16,6 +15,9 @@ INDEX = "rows.json"
 
 STAMP = "cell.json"
 """File beside a cell's results that keeps the configuration it was launched with."""
+
+TRIALS = "robustness.csv"
+"""File that trials of a trained run leave beside its results."""
 
 PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
 """Top-level keys that say where a run writes, who watches it and what stands beside it; they change no number of it."""
@@ -49,7 +51,7 @@ def is_complete(cell: Cell) -> bool:
     if cell.kind == "train":
         return read_object(cell.folder / "metrics.json") is not None
     if cell.kind == "robustness":
-        return (cell.folder / "robustness.csv").is_file()
+        return (cell.folder / TRIALS).is_file() and read_object(cell.folder / "metrics.json") is not None
     index = read_object(cell.folder / INDEX)
     owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
     return all(read_object(path) is not None for path in owed)
@@ -76,9 +78,10 @@ def differences(cell: Cell, config: dict[str, Any]) -> list[str]:
 
 
 def stamp(cell: Cell, config: dict[str, Any]) -> None:
-    """Writes down the configuration a cell is about to run with."""
-    kept = numbers_of(cell, config)
-    write_json(cell.folder / STAMP, {"digest": digest(kept), "config": kept})
+    """Writes down the configuration a cell is about to run with; trials of what it was before are no longer its own."""
+    write_json(cell.folder / STAMP, {"config": numbers_of(cell, config)})
+    if cell.kind == "train":
+        (cell.folder / TRIALS).unlink(missing_ok=True)
 
 
 def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
@@ -88,11 +91,6 @@ def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
     else:
         kept = {key: value for key, value in config.items() if key not in PLACE_KEYS}
     return dict(json.loads(json.dumps(kept, default=str)))  # dates and tuples as they will be when read back
-
-
-def digest(config: dict[str, Any]) -> str:
-    """Short hash of a configuration, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def flatten(node: object, prefix: str = "") -> dict[str, Any]:

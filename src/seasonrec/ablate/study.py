@@ -12,14 +12,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.overrides import STUDY_KEYS, override_key
 from seasonrec.evaluation.ranked import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
 
 REFERENCE_ROW = "full"
 """The row without an ablation."""
-
-OWN_KEYS = ("experiment", "ablation", "seed", "name", "group", "run_dir", "baselines")
-"""Keys of a run that the study sets for each cell."""
 
 
 class StudyError(ValueError):
@@ -163,7 +161,7 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
         remedy = nearest(raw["experiment"], experiments)
         yield Mistake("experiment", "no such file in conf/experiment", remedy, shown(raw["experiment"]))
     for place, override in enumerate(raw.get("overrides", [])):
-        if override_key(override) in OWN_KEYS:
+        if override_key(override) in STUDY_KEYS:
             yield Mistake(f"overrides[{place}]", "the study sets this key itself", "take it out", shown(override))
     for place, metric in enumerate(raw.get("metrics", [])):
         kind, _, length = metric.partition("@")
@@ -173,8 +171,3 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
     for place, cost in enumerate(raw.get("costs", [])):
         if cost not in COLUMNS:
             yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))
-
-
-def override_key(override: str) -> str:
-    """The key or group that an override sets."""
-    return override.partition("=")[0].lstrip("+~").strip()

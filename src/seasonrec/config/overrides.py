@@ -19,6 +19,14 @@ from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree
 MAX_CHECKED_JOBS = 256
 """Jobs of a multirun that are checked before the first starts; each is checked again as it starts."""
 
+STUDY_KEYS = ("experiment", "ablation", "seed", "name", "group", "run_dir", "baselines")
+"""Keys of a run that a study sets for each of its cells."""
+
+
+def override_key(override: str) -> str:
+    """The key or group that an override sets."""
+    return override.partition("=")[0].lstrip("+~").strip()
+
 
 @dataclass(frozen=True)
 class CheckedOverrides:

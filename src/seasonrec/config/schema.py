@@ -148,7 +148,7 @@ class AblateConfig:
     Args:
         run_dir: Folder of the study; the same folder again means: go on.
         launcher: ``local`` runs a command for each cell; otherwise the name of a Hydra launcher.
-        jobs: Cells at once. With ``local`` they share out the cores, and where there are several GPUs each sees one.
+        jobs: Cells at once. With ``local`` they share out the cores, and the GPUs where there are several.
         stale: What to do with cells that were run with another configuration; ``rerun`` deletes them.
     """
 

@@ -18,6 +18,12 @@ from seasonrec.report.rows import Row, same_seeds
 from seasonrec.report.selection import Selection
 from seasonrec.report.style import COLUMN_WIDTH_IN, FAINT, figure, looks, quiet_grid, save, spoken
 
+Window = tuple[str, date, date]
+"""Name, first and last day."""
+
+SAME_WINDOW_DAYS = 7
+"""Days without a request that may lie within a holiday window; after more of them it is next year's."""
+
 MID_WEEK_DAYS = 3.5
 WINDOW_TINTS = ("#FFF1D6", "#E3F1E4", "#ECE7F4")
 WEEK_SCHEMA = {
@@ -48,13 +54,13 @@ def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
     return pl.DataFrame(found, schema=WEEK_SCHEMA, orient="row")
 
 
-def week_figure(stem: Path, table: pl.DataFrame, windows: dict[str, tuple[date, date]], metric: str) -> list[Path]:
+def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metric: str) -> list[Path]:
     """Draws the metric by week above and the gains below, holiday windows shaded.
 
     Args:
         stem: Path without ending.
         table: From :func:`week_table`.
-        windows: First and last day of each holiday window.
+        windows: Holiday windows, see :func:`holiday_windows`.
         metric: Name for the axis.
 
     Returns:
@@ -95,15 +101,17 @@ def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
     return [by_name[name] for name in selection.figure_rows or default if name in by_name]
 
 
-def holiday_windows(row: Row) -> dict[str, tuple[date, date]]:
-    """First and last day of each holiday window that the results touch, in order of time."""
-    days = (
-        row.runs[0]
-        .frame.drop_nulls("window")
-        .group_by("window")
+def holiday_windows(row: Row) -> list[Window]:
+    """Name, first and last day of each holiday window that the results touch, in order of time; once a year."""
+    days = row.runs[0].frame.drop_nulls("window").select("window", "day").unique().sort("window", "day")
+    begins = (pl.col("day").diff() > timedelta(days=SAME_WINDOW_DAYS)).fill_null(True).over("window")
+    spans = (
+        days.with_columns(year=begins.cum_sum().over("window"))
+        .group_by("window", "year")
         .agg(first=pl.col("day").min(), last=pl.col("day").max())
+        .sort("first", "window")
     )
-    return {line["window"]: (line["first"], line["last"]) for line in days.sort("first").iter_rows(named=True)}
+    return [(line["window"], line["first"], line["last"]) for line in spans.iter_rows(named=True)]
 
 
 def _weeks(row: Row) -> list[date]:
@@ -138,14 +146,14 @@ def _line(panel: Axes, table: pl.DataFrame, name: str, look: dict[str, object], 
     )  # fmt: skip
 
 
-def _shade(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
-    for number, (first, last) in enumerate(windows.values()):
+def _shade(panel: Axes, windows: Sequence[Window]) -> None:
+    for number, (_, first, last) in enumerate(windows):
         stop = _place(last + timedelta(days=1))
         panel.axvspan(_place(first), stop, color=WINDOW_TINTS[number % len(WINDOW_TINTS)], linewidth=0, zorder=0)
 
 
-def _name_windows(panel: Axes, windows: dict[str, tuple[date, date]]) -> None:
-    for name, (first, last) in windows.items():
+def _name_windows(panel: Axes, windows: Sequence[Window]) -> None:
+    for name, first, last in windows:
         middle = (_place(first) + _place(last) + 1) / 2
         panel.annotate(
             spoken(name).replace(" ", "\n"), (middle, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),

@@ -83,9 +83,10 @@ def tasks_markdown(table: pl.DataFrame) -> str:
         for row in rows
     ]
     return (
-        "# Further tasks\n\nMeans over the seeds on the same requests as the table, each ± half of the range that the "
-        "seeds span: no interval over users, and no test. In brackets what would be foreseen if a head's own weights "
-        "had learnt nothing: by counting, or by the next item's scores. `tasks.csv` has every metric.\n\n"
+        "# Further tasks\n\nMeans over the seeds on the requests of the table (series once a day, users beside users "
+        "once each), each ± half of the range that the seeds span: no interval over users, and no test. In brackets "
+        "what would be foreseen if a head's own weights had learnt nothing: by counting, or by the next item's scores. "
+        "`tasks.csv` has every metric.\n\n"
         f"{pipe_table(head, body)}\n"
     )
 

@@ -67,6 +67,10 @@ class Table:
         check_time_options(self.time_format, self.timezone)
         if self.min_item_events < 1:
             raise ValueError(f"min_item_events must be at least 1, got {self.min_item_events}.")
+        columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
+        if len(set(columns.values())) < len(columns):
+            said = ", ".join(f"data.{key}={value}" for key, value in columns.items())
+            raise ValueError(f"user, item and time must be three columns, got {said}; name one of its own for each.")
         for name in ("text_column", "category_column"):
             if getattr(self, name) is not None and self.items is None:
                 raise ValueError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
