@@ -188,6 +188,19 @@ def test_ablate_checks_every_row_before_the_first(tmp_path: Path) -> None:
         assert mistake in done.stderr
 
 
+def test_ablate_refuses_keys_that_the_study_sets(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("experiment: first_season\nrows: [full]\n")
+    done = _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "seed=7", "group=mine", "name=mine")
+    assert done.returncode == 2
+    assert "3 mistakes" in done.stderr
+    for mistake in (
+        "seed = 7: a study sets it for each of its runs; change seeds in the study's file",
+        "group = mine: a study sets it for each of its runs; take it out",
+        "name = mine: a study sets it for each of its runs; take it out",
+    ):
+        assert mistake in done.stderr
+
+
 def test_report_takes_a_path(tmp_path: Path) -> None:
     (call,) = _calls(_run(tmp_path, "report", "some dir/it's, here"))
     assert call == {"given": ["some dir/it's, here", "None"], "heavy": []}

@@ -14,10 +14,13 @@ import pytest
 from small_log import ITEMS, SMALL, of_table, write_csv, write_log
 
 from seasonrec.cli import main
+from seasonrec.config import compose
 from seasonrec.data.tables import DataError
+from seasonrec.pipeline import open_data
 from seasonrec.recommend import RequestError
 from seasonrec.recommend import run as recommend
-from seasonrec.runs import RunFolderError
+from seasonrec.record import write_json
+from seasonrec.runs import RunFolderError, open_history_of
 
 Ask = Callable[..., pl.DataFrame]
 LATE = "late"
@@ -145,6 +148,23 @@ def test_events_of_a_dataset_that_is_no_table(tmp_path: Path) -> None:
     arguments = (f"checkpoint={tmp_path / 'run'}", "users=all", "date=2016-04-12", f"events={path}", f"output={output}")
     assert main(["recommend", *arguments]) == 0
     assert "fresh" in pl.read_csv(output)["user_id"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+def test_the_log_is_reopened_in_the_time_zone_of_the_run(trained: Path, tmp_path: Path, zone: str) -> None:
+    """Numbers of seconds give one digest in all zones; their days differ."""
+    events = pl.read_csv(trained / "E.csv").with_columns(pl.col("timestamp").str.to_datetime().dt.epoch("s"))
+    events.write_csv(tmp_path / "E.csv")
+    digests = set()
+    for number, other in enumerate(("Asia/Tokyo", "America/New_York", "UTC")):
+        config = compose([*of_table(tmp_path, tmp_path / f"{number}", items=False)[1:], f"data.timezone={other}"])
+        digests.add(open_data(config, progress=lambda line: None).log.digest)
+        if other == zone:
+            chosen = config
+    assert len(digests) == 1
+    run_dir = tmp_path / "run"
+    write_json(run_dir / "record.json", {"data_digest": digests.pop(), "fingerprint": "f"})
+    assert open_history_of(run_dir, chosen).log.timezone == zone
 
 
 def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from seasonrec.data.context.own_history import OwnHistoryContext
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import BoundLabels, Cuts
 from seasonrec.data.log import EventLog
+from seasonrec.data.pools import Period
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
 from seasonrec.data.splits import Split
@@ -182,6 +183,18 @@ def test_basket_from_after_the_cut_in_training(shop: Shop) -> None:
     split = Greedy(**vars(shop.split))
     with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
         run(shop, split=split)
+
+
+def test_a_loader_that_reads_on_after_the_cut(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges = Period._ranges
+
+    def one_more(self: Period, log: EventLog, users: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        start, stop = ranges(self, log, users)
+        return start, stop + 1
+
+    monkeypatch.setattr(Period, "_ranges", one_more)
+    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
+        run(shop)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ EVENT_CASES = {
         {"value_column": "price"},
         "column price must hold numbers, got '2 EUR' in row 2 .*and 1 such rows",
     ),
-    "too many fields": (HEADER + "u1,i1,1500000000,x,y\n", {}, "events.csv cannot be read as csv: "),
+    "too many fields": (HEADER + "u1,i1,1500000000,x,y\n", {}, "events.csv must have 3 fields in every row, as its header has, got 5 in line 2; put fields that"),
 }
 
 
@@ -178,6 +178,7 @@ def test_ids_that_are_fractions(tmp_path):
         ({"time_format": "unix"}, "time_format must be auto, s, ms, iso or a pattern.*got 'unix'"),
         ({"timezone": "Europe/Atlantis"}, "timezone must be an IANA name.*got 'Europe/Atlantis'"),
         ({"min_item_events": 0}, "min_item_events must be at least 1, got 0"),
+        ({"user_column": "item_id"}, "must be three columns, got data.user_column=item_id, data.item_column=item_id"),
         ({"text_column": "title"}, "text_column is a column of the items' file, got 'title' without items"),
     ],
 )

@@ -22,6 +22,7 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.loader import BatchBuilder
 from seasonrec.data.log import EventLog
+from seasonrec.data.pools import Period
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
@@ -109,8 +110,9 @@ def audit(
 
 
 def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int64]]) -> None:
-    times = log.basket_times_s[parts["training"]]
-    late = parts["training"][times >= split.validation_from_s]
+    read = Period(split.train_from_s, split.validation_from_s).of_users(log, (0, log.num_users))  # as the loader does
+    baskets = np.concatenate([parts["training"], read])
+    late = baskets[log.basket_times_s[baskets] >= split.validation_from_s]
     if len(late):
         raise LeakError(
             f"a test event in training: basket {int(late[0])} lies at second {int(log.basket_times_s[late[0]])}, the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -200,7 +201,21 @@ def _unreadable(path: Path, error: Exception) -> DataError:
             f"{path} must be UTF-8, got other bytes in line {line:,}; convert it, e.g. "
             f"iconv -f latin1 -t utf-8 {path.name}."
         )
+    if not is_typed(path) and "more fields" in str(error) and (wide := _first_row_too_wide(path)) is not None:
+        line, fields, wanted = wide
+        return DataError(
+            f"{path} must have {wanted} fields in every row, as its header has, got {fields} in line {line:,}; put "
+            f"fields that hold {_separator(path)!r} into double quotes."
+        )
     return DataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {str(error).splitlines()[0]}.")
+
+
+def _first_row_too_wide(path: Path) -> tuple[int, int, int] | None:
+    """Line at which the first row with more fields than the header ends, its fields, and those of the header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter=_separator(path))
+        wanted = len(next(rows, []))
+        return next(((rows.line_num, len(row), wanted) for row in rows if len(row) > wanted), None)
 
 
 def _first_line_not_utf8(path: Path) -> int | None:
