@@ -96,7 +96,11 @@ EVENT_CASES = {
         {"value_column": "price"},
         "column price must hold numbers, got '2 EUR' in row 2 .*and 1 such rows",
     ),
-    "too many fields": (HEADER + "u1,i1,1500000000,x,y\n", {}, "events.csv must have 3 fields in every row, as its header has, got 5 in line 2; put fields that"),
+    "too many fields": (
+        HEADER + "u1,i1,1500000000,x,y\n",
+        {},
+        "events.csv must have 3 fields in every row, as its header has, got 5 in line 2; put fields that",
+    ),
 }
 
 
