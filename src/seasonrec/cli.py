@@ -28,8 +28,16 @@ REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would go round the checked configuration."""
 
 
+INTERRUPTED = 130
+"""A shell's exit code after Ctrl-C."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one subcommand; returns 0, or 2 with a message on stderr where the user's input is refused."""
+    """Runs one subcommand.
+
+    Returns:
+        0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
+    """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help"):
         print(_overview())
@@ -39,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
+    except KeyboardInterrupt:
+        print(f"seasonrec {name}: stopped", file=sys.stderr)
+        return INTERRUPTED
     except (RefusedAlone, Exception) as error:
         if isinstance(error, Exception) and not _is_ours(error):
             raise

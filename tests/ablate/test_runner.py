@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
+from seasonrec.ablate import entry
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launch import Failure, Job, Running, run_jobs
 from seasonrec.ablate.launchers import plan
@@ -240,6 +242,36 @@ def test_a_row_must_call_itself_by_its_name(tmp_path):
 def test_wrong_options_are_refused(tmp_path, options, told):
     with pytest.raises(StudyError, match=told):
         run(tmp_path, **options)
+
+
+def test_a_launcher_that_is_not_installed_is_told_with_its_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr("seasonrec.ablate.launchers.find_spec", lambda name: None)
+    with pytest.raises(StudyError, match=r"launcher=ray is not installed; run pip install \"\.\[ray\]\""):
+        run(tmp_path, launcher="ray")
+    assert not list(tmp_path.iterdir())
+
+
+def test_cells_of_other_code_are_told_of(tmp_path, monkeypatch):
+    run(tmp_path)
+    for seed, commit in ((0, "1111111"), (1, "2222222")):
+        (tmp_path / f"cells/full/seed_{seed}/record.json").write_text(json.dumps({"commit": commit}))
+    monkeypatch.setattr("seasonrec.ablate.runner.code_commit", lambda: "2222222")
+    _, shown = run(tmp_path)
+    assert "note: complete cells were run by other code than today's 2222222 (1 by 1111111); they are kept" in shown
+    (tmp_path / "cells/full/seed_0/record.json").unlink()
+    assert "other code" not in run(tmp_path)[1]
+
+
+def test_a_folder_holds_one_study(tmp_path):
+    study = tmp_path / "study.yaml"
+    content = "question: '?'\nexperiment: first_season\nrows: [full]\nseeds: [0]\n"
+    study.write_text(f"name: mine\n{content}")
+    (tmp_path / "out").mkdir()
+    kept = json.dumps({"command": "", "overrides": [], "study": {"name": "another"}})
+    (tmp_path / "out/study.json").write_text(kept)
+    with pytest.raises(StudyError, match="holds the study 'another', and this is 'mine'; give another run_dir"):
+        entry.run(study, {"run_dir": str(tmp_path / "out")})
+    assert (tmp_path / "out/study.json").read_text() == kept
 
 
 def test_a_killed_study_goes_on_and_waits_for_the_cell_it_left_behind(tmp_path):

@@ -54,6 +54,11 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         (GOOD + "sedes: [1]\n", "sedes = [1]: unknown key; did you mean 'seeds'?"),
         (GOOD.replace("question: Does it know the season?\n", ""), "question: missing; every study states it"),
         (GOOD + "robustness: [no_habits]\n", "robustness[0] = 'no_habits': is not among the rows"),
+        (GOOD + "figure_rows: [full, nobody]\n", "figure_rows[1] = 'nobody': is neither a row nor a baseline"),
+        (
+            GOOD + "baseline_reference: personel\n",
+            "baseline_reference = 'personel': no such baseline; did you mean 'person",
+        ),
         (GOOD.replace("[0, 1]", "[]"), "seeds = []: must not be empty"),
         (GOOD.replace("[0, 1]", "0"), "seeds = 0: must be a list; write [0]"),
         (GOOD.replace("[0, 1]", "[0, one]"), "seeds[1] = 'one': must hold whole numbers"),

@@ -23,7 +23,13 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
+from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.models.habit.none import NoHabit
+from seasonrec.models.heads.next_item import NextItemHead
+from seasonrec.models.items.id import IdItems
 from seasonrec.models.parts import at_requests
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.models.temporal.intervals import BOUNDS_S, NUM_BUCKETS, buckets, log_days
 from seasonrec.models.temporal.lstm import LSTMTemporal
@@ -214,3 +220,24 @@ def test_a_window_of_padding_alone_does_not_disturb_the_others(make: Callable[..
     times_s = torch.where(batch.is_padding, TODAY_S + 10**8, batch.timestamps_s)
     changed = module(torch.stack([hidden[0], hidden[1], wild]), replace(batch, timestamps_s=times_s)).query
     torch.testing.assert_close(changed, module(hidden, batch).query, rtol=0, atol=1e-5)
+
+
+def test_a_module_that_breaks_the_contract_is_told_so(shop: Shop) -> None:
+    class Silent(torch.nn.Module):
+        def __init__(self, *, facts: Facts) -> None:
+            super().__init__()
+
+        def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
+            return hidden[batch.request_window, batch.request_position]
+
+    parts = {"item_encoder": IdItems, "backbone": SASRec, "season": NoSeason, "habit": NoHabit, "head": NextItemHead}
+    with pytest.raises(
+        ValueError, match="temporal module Silent must have an attribute changes_hidden: False if it pas"
+    ):
+        SeasonalRecommender(**parts, temporal=Silent, facts=shop.facts())
+    Silent.changes_hidden = True
+    model = SeasonalRecommender(**parts, temporal=Silent, facts=shop.facts())
+    with pytest.raises(
+        ValueError, match=r"Silent must give a SequenceReading of the requests' queries, got Tensor; wrap"
+    ):
+        model.read(shop.builder(model.contexts())(shop.some_requests(4)))

@@ -79,6 +79,13 @@ def test_a_table_of_the_validation_part_says_so_first():
     assert second == notes([FULL], selection, compared)[0] == "Budget: 60 households."
 
 
+def test_a_table_of_one_seed_says_what_it_cannot_tell(rows):
+    one = [replace(row, runs=row.runs[:1]) for row in rows]
+    selection = Selection("small", "?", ("all",), ("bits",))
+    told = " ".join(notes(one, selection, comparison_table(one, "full", selection.columns)))
+    assert "and one seed, so that another might say otherwise." in told
+
+
 def test_notes_say_what_a_reader_must_know(rows):
     selection = Selection(
         "small",
@@ -93,7 +100,7 @@ def test_notes_say_what_a_reader_must_know(rows):
     for words in (
         "Budget: 60 households.",
         "fingerprint 0123456789abcdef; seeds 0, 1.",
-        "Holm over the 3 comparisons",
+        "Holm over the 3 comparisons of this table, and every seed says so.",
         "No results (failed or not yet run): no_habit seed 1.",
         "Made by: seasonrec ablate s.yaml.",
     ):

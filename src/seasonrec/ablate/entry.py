@@ -17,6 +17,7 @@ from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of
 from seasonrec.config import ConfTree
+from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
 from seasonrec.record import write_json
 from seasonrec.report.errors import ReportError
 from seasonrec.report.rows import Row, read_row
@@ -25,9 +26,6 @@ from seasonrec.report.write import write_report
 
 RECORD = "study.json"
 """File of the run folder that keeps the study as it was run, for its report."""
-
-BASELINE_ROWS = ("popularity", "recent_7d", "recent_28d", "decayed", "personal", "personal_recent")
-"""Order of the first block; a baseline that is not named here comes after them."""
 
 INTERRUPTED = 130
 """A shell's exit code after Ctrl-C."""
@@ -51,6 +49,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     tree = ConfTree.of()
     content = read_study(study, tree.options("experiment"), tree.options("ablation"))
     run_dir, overrides = Path(settings["run_dir"]), [str(override) for override in settings.get("overrides", ())]
+    _refuse_another(run_dir, content)
     chosen = {key: settings[key] for key in ("launcher", "jobs", "stale") if key in settings}
     options = replace(options or Options(), **chosen)
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides])
@@ -70,6 +69,16 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         _say(options.console, f"No report: {error}")
     if failures:
         raise SystemExit(1)
+
+
+def _refuse_another(run_dir: Path, study: Study) -> None:
+    """One folder holds one study: another one's table would take its place."""
+    kept = read_object(run_dir / RECORD)
+    if kept is not None and kept["study"]["name"] != study.name:
+        raise StudyError(
+            f"run_dir={run_dir} holds the study {kept['study']['name']!r}, and this is {study.name!r}; give another "
+            "run_dir."
+        )
 
 
 def report(run_dir: Path, reference: str | None = None) -> None:
@@ -126,7 +135,7 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
 
 def _baseline_names(folder: Path) -> list[str]:
     found = {path.parent.name for path in folder.glob("*/metrics.json")}
-    return [*(name for name in BASELINE_ROWS if name in found), *sorted(found - set(BASELINE_ROWS))]
+    return [name for name in BASELINE_ROWS if name in found]
 
 
 def _say_failures(failures: Sequence[Failure], console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 from seasonrec.ablate.cells import Cell, quote
 from seasonrec.ablate.launch import Job
@@ -18,6 +19,13 @@ JOBS_AT_ONCE = {
     "ray": "+hydra.launcher.ray.init.num_cpus",  # a job takes one of them
 }
 """How each launcher is told the number of cells at once; submitit_local starts all."""
+
+PLUGINS = {
+    "submitit_local": ("hydra_submitit_launcher", 'pip install -c constraints.txt ".[slurm]"'),
+    "submitit_slurm": ("hydra_submitit_launcher", 'pip install -c constraints.txt ".[slurm]"'),
+    "ray": ("hydra_ray_launcher", 'pip install ".[ray]", without the constraints'),
+}
+"""Packages of the launchers that do not come with seasonrec, and how they are installed."""
 
 
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
@@ -46,6 +54,16 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
     multiruns = [_multirun(group, launcher, jobs, number) for number, group in enumerate(_groups(cells), 1)]
     return [*baselines, *multiruns, *tried]
+
+
+def require_installed(launcher: str) -> None:
+    """Refuses a launcher whose package is missing, before anything runs.
+
+    Raises:
+        StudyError: If it is.
+    """
+    if launcher in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[launcher][0]}") is None:
+        raise StudyError(f"launcher={launcher} is not installed; run {PLUGINS[launcher][1]}.")
 
 
 def jobs_side_by_side(launcher: str, jobs: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +13,14 @@ from rich.console import Console
 
 from seasonrec.ablate.cells import Cell, expand
 from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
-from seasonrec.ablate.launchers import jobs_side_by_side, plan
+from seasonrec.ablate.launchers import jobs_side_by_side, plan, require_installed
 from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.shares import gpu_share
-from seasonrec.ablate.state import State, differences, stamp, state
+from seasonrec.ablate.state import State, differences, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake, compose
+from seasonrec.record import code_commit
 
 SHOWN_DIFFERENCES = 3
 
@@ -75,11 +77,13 @@ def run_cells(
     """
     cells = expand(study, run_dir, overrides)
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
+    require_installed(options.launcher)
     configs = configurations(cells, options.compose)
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
         missing = [cell for cell in cells if states[cell] is not State.COMPLETE]
+        _say_other_code([cell for cell in cells if states[cell] is State.COMPLETE], options.console)
         begin()
         with StudyProgress(len(cells), len(cells) - len(missing), options.console) as progress:
             at_once = jobs_side_by_side(options.launcher, options.jobs)
@@ -115,6 +119,19 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
     if mistakes:
         raise ConfigError(mistakes)
     return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
+
+
+def _say_other_code(complete: Sequence[Cell], console: Console) -> None:
+    """Stamps know the configuration of a cell, not the code that it ran by."""
+    records = (read_object(cell.folder / "record.json") for cell in complete if cell.kind == "train")
+    ran_by = Counter(record["commit"] for record in records if record and record.get("commit"))
+    others = {commit: number for commit, number in ran_by.items() if commit != code_commit()}
+    if others and code_commit():
+        told = ", ".join(f"{number} by {commit}" for commit, number in others.items())
+        console.print(
+            f"note: complete cells were run by other code than today's {code_commit()} ({told}); they are kept. Delete "
+            "their folders to run them again.", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], rule: str) -> None:

@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.overrides import STUDY_KEYS, override_key
+from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.ranked import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
 
@@ -151,6 +152,13 @@ def _row_mistakes(raw: dict[str, Any], ablations: Sequence[str]) -> Iterator[Mis
     for place, row in enumerate(raw.get("robustness", [])):
         if row not in raw["rows"]:
             yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, raw["rows"]), shown(row))
+    known = [*raw["rows"], *BASELINES]
+    for place, row in enumerate(raw.get("figure_rows", [])):
+        if row not in known:
+            yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, known), shown(row))
+    baseline = raw.get("baseline_reference", Study.baseline_reference)
+    if baseline not in BASELINES:
+        yield Mistake("baseline_reference", "no such baseline", nearest(baseline, BASELINES), shown(baseline))
     reference = raw.get("reference", Study.reference)
     if raw["rows"] and reference not in raw["rows"]:
         yield Mistake("reference", "is not among the rows", nearest(reference, raw["rows"]), shown(reference))

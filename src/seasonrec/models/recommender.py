@@ -91,6 +91,11 @@ class SeasonalRecommender(nn.Module):
         self.item_encoder = item_encoder(facts=facts)
         self.backbone = backbone(facts=facts)
         self.temporal = temporal(facts=facts)
+        if not hasattr(self.temporal, "changes_hidden"):
+            raise ValueError(
+                f"the temporal module {type(self.temporal).__name__} must have an attribute changes_hidden: False if "
+                "it passes the backbone's output on, else True."
+            )
         self.season = season(facts=facts)
         self.habit = habit(facts=facts)
         self.head = head(facts=facts)
@@ -216,7 +221,13 @@ class SeasonalRecommender(nn.Module):
             return SequenceReading(self.backbone.at(inputs, batch.request_position))
         never = batch.is_padding.new_zeros(len(events), 1)
         hidden = self.backbone(inputs, torch.cat([never, batch.is_padding], dim=1))
-        return self.temporal(hidden, batch)
+        reading = self.temporal(hidden, batch)
+        if not isinstance(reading, SequenceReading):
+            raise ValueError(
+                f"the temporal module {type(self.temporal).__name__} must give a SequenceReading of the requests' "
+                f"queries, got {type(reading).__name__}; wrap what it gives: SequenceReading(query)."
+            )
+        return reading
 
     def _one_position_each(self, batch: SequenceBatch) -> bool:
         """Whether, outside training, one position of each window is all that is ever read."""

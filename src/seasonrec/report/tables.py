@@ -137,10 +137,11 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
 def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
     """What a reader must know to trust the table and to make it again."""
     seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
+    by_seed = "every seed says so" if len(seeds) > 1 else "one seed, so that another might say otherwise"
     users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
     marked = (
         f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
-        f"users, after Holm over the {compared.height} comparisons of this table, and every seed says so. Best of a "
+        f"users, after Holm over the {compared.height} comparisons of this table, and {by_seed}. Best of a "
         "column in bold"
     )
     unseen = "Ranked on the validation part, on which epochs and baselines are chosen: no test result"

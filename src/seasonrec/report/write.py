@@ -85,9 +85,10 @@ def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: 
         written += interference_figure(folder / "figure_interference", cosines)
     trials = [path for row in rows for path in row.trials]
     if trials:
-        curves = robustness_curves(read_trials(trials), ROBUSTNESS_METRIC)
-        written.append(_write_csv(folder / "figure_robustness.csv", curves))
-        written += robustness_figure(folder / "figure_robustness", curves, ROBUSTNESS_METRIC)
+        curves = {name: robustness_curves(read_trials(trials), name) for name in (ROBUSTNESS_METRIC, "bits")}
+        both = pl.concat([curve.select(pl.lit(name).alias("metric"), pl.all()) for name, curve in curves.items()])
+        written.append(_write_csv(folder / "figure_robustness.csv", both))
+        written += robustness_figure(folder / "figure_robustness", curves[ROBUSTNESS_METRIC], ROBUSTNESS_METRIC)
     return written
 
 
