@@ -81,13 +81,26 @@ def _check_subcommand(name: str, arguments: list[str]) -> None:
 
 
 def test_the_ablation_that_the_readme_writes_composes(tmp_path: Path) -> None:
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    example, _ = _yaml_of_the_readme()
     name = yaml.safe_load(example)["name"]
     (tmp_path / "ablation").mkdir()
     (tmp_path / "ablation" / f"{name}.yaml").write_text(example, encoding="utf-8")
     config = compose([f"ablation={name}"], extra=tmp_path)
     assert config["name"] == name
     assert config["season"]["_target_"].endswith("CalendarSeason")
+
+
+def test_the_experiment_that_the_readme_writes_composes(tmp_path: Path) -> None:
+    _, example = _yaml_of_the_readme()
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(example, encoding="utf-8")
+    config = compose(["experiment=mine"], extra=tmp_path)
+    assert config["data"]["_target_"].endswith("Table")
+    assert (config["data"]["timezone"], str(config["split"]["test_from"])) == ("Europe/London", "2025-10-15")
+
+
+def _yaml_of_the_readme() -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
 
 
 @pytest.mark.parametrize("trainer", ["cpu", "gpu"])

@@ -48,15 +48,13 @@ def _made(kind: str, layers: int) -> PreTrainedModel:
 
 def save_tiny(kind: str, folder: Path, layers: int = LAYERS) -> str:
     """Writes a model with a tokenizer of a few words; the weights are louder than fresh ones, so that layers matter."""
-    model = _made(kind, layers)
     path = folder / f"{kind}_{layers}"
     if not path.exists():
-        state = torch.random.get_rng_state()
-        torch.manual_seed(2)
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # whoever asks first draws what the others draw
+            model = _made(kind, layers)
+            torch.manual_seed(2)
             for parameter in model.parameters():
                 parameter.copy_(parameter + 0.1 * torch.randn_like(parameter))
-        torch.random.set_rng_state(state)
         model.save_pretrained(path)
         words = {word: place for place, word in enumerate(("[PAD]", "[END]", "[UNK]", *WORDS))}
         tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
