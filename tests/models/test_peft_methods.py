@@ -110,6 +110,22 @@ def test_scales_of_ia3_do_not_decay(make: Maker) -> None:
     assert decay[id(holder.head.weight)] == 0.3
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_language_model_came_with_may_be_trained_more_slowly(make: Maker, method: str) -> None:
+    """Its own weights have the share of the rate, what a method adds and everything else the whole."""
+    holder = make("bert", method)
+    options = AdamWOptions(learning_rate=0.5, warmup_share=0.0, weight_decay=0.3, pretrained_factor=0.1)
+    built = options.build(holder, total_steps=10)["optimizer"]
+    group_of = {id(p): group for group in built.param_groups for p in group["params"]}
+    trained = {name: p for name, p in holder.named_parameters() if p.requires_grad}
+    assert len(group_of) == len(trained)
+    for name, parameter in trained.items():
+        own = "language_model" in name and method in ("none", "norms", "last_layers", "gradual")
+        assert group_of[id(parameter)]["lr"] == pytest.approx(0.05 if own else 0.5), name
+        is_matrix = parameter.ndim >= 2 and "ia3_l" not in name
+        assert group_of[id(parameter)]["weight_decay"] == (0.3 if is_matrix else 0.0), name
+
+
 def test_an_adapter_is_as_wide_as_its_block(make: Maker) -> None:
     holder = make("bert", partial(Adapter, target_modules=("intermediate.dense",)))
     assert holder(*inputs()).shape == inputs()[0].shape

@@ -113,6 +113,10 @@ def test_schedule_ends_at_zero_with_the_last_step_of_the_run(shop: Shop, tmp_pat
     [
         ({"learning_rate": 0.0}, r"optimizer\.learning_rate must be above 0, got 0\.0; try 0\.002"),
         ({"learning_rate": math.nan}, r"optimizer\.learning_rate must be above 0, got nan"),
+        (
+            {"pretrained_factor": 0.0},
+            r"optimizer\.pretrained_factor must be above 0, got 0\.0; peft=frozen trains none",
+        ),
         ({"warmup_share": 1.0}, r"optimizer\.warmup_share must lie in \[0, 1\), got 1\.0; try 0\.1"),
     ],
 )

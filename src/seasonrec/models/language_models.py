@@ -34,6 +34,16 @@ def frozen_names(model: nn.Module) -> set[str]:
     }
 
 
+def loaded_names(model: nn.Module) -> set[str]:
+    """Names of the weights that language models came with and that may be trained; not those that a method adds."""
+    held = [
+        f"{name}.language_model."
+        for name, part in language_models(model).items()
+        if part.is_pretrained and not getattr(part, "has_added_weights", False)
+    ]
+    return {name for name, _ in model.named_parameters() if name.startswith(tuple(held))}
+
+
 def digest_of(state: Mapping[str, Tensor]) -> str:
     """Of the names and the bytes of weights: equal for equal weights, wherever they lie."""
     digest = hashlib.blake2b(digest_size=16)

@@ -70,6 +70,8 @@ class Tuning:
 
     option = ""
     needs_whole_gradients = False
+    adds_weights = False
+    """Whether it trains weights of its own and leaves those of the language model as they were loaded."""
 
     def __init__(self, target: Target = "all") -> None:
         self.target = target
@@ -83,6 +85,7 @@ class Tuning:
         for name, part in found.items():
             if name in wanted:
                 self.parts[name] = part
+                part.has_added_weights = self.adds_weights
                 part.language_model = self.tune(part.language_model)
             else:
                 part.language_model.requires_grad_(False)
@@ -95,6 +98,7 @@ class Tuning:
         for name in self.parts:  # those of the given model: that of a further domain shares parts with another one
             part: Any = model.get_submodule(name)
             part.language_model = self.plain(part.language_model)
+            part.has_added_weights = False
         for part in language_models(model).values():
             part.language_model.requires_grad_(True)
             embedding = part.language_model.get_input_embeddings()
@@ -130,6 +134,8 @@ class Tuning:
 
 class Unmergeable(Tuning):
     """A method whose weights stand beside those of the language model and do not fit into them."""
+
+    adds_weights = True
 
     def plain(self, language_model: Any) -> Any:
         raise ValueError(

@@ -13,6 +13,8 @@ from seasonrec.models.peft.base import Tuning
 class LibraryTuning(Tuning):
     """A method whose adapters come from peft and can be merged into the weights that they stand beside."""
 
+    adds_weights = True
+
     def plain(self, language_model: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
