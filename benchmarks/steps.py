@@ -33,13 +33,9 @@ from seasonrec.ablate.study import Study, read_study
 from seasonrec.config import ConfTree, build
 from seasonrec.config.compose import compose
 from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.pools import Period
-from seasonrec.data.validation import ValidationBatches
-from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.pipeline import batch_builder, build_model, open_data
+from seasonrec.train import batches_of, module_of
 from seasonrec.training.fit import TrainerOptions, fit
-from seasonrec.training.module import RecommenderModule
 
 WARM_UP = 2
 """Steps of each row before the clock starts."""
@@ -171,27 +167,11 @@ def _prepared(
     L.seed_everything(config["seed"], verbose=False)
     model, facts = build_model(config, data, for_training=True)
     builder = batch_builder(model, data.log, data.spec, config["max_seq_len"], data.split)
-    loss = build(config["loss"])(facts=facts)
-    loader: LoaderOptions = build(config["loader"])()
-    augment = build(config["augmentation"])(facts=facts, log=data.log)
-    split, horizon_s = data.split, data.protocol.horizon_s
-    past = Period(split.train_from_s, split.validation_from_s)
-    following = Period(split.validation_from_s, split.test_from_s)
-    batches = TrainingLoader(builder, past, loader, horizon_s, config["seed"], loss.sampler, augment=augment)
-    validation = ValidationBatches(builder, following, loader, horizon_s)
+    loss, batches, validation = batches_of(config, data, facts, builder, config["seed"])
     trainer: TrainerOptions = build(config["trainer"])()
     device = torch.device("cuda" if trainer.uses_gpu else "cpu")
     timed = TimedBatches(list(islice(chain.from_iterable(repeat(batches)), steps)), row, turns, device)
-    module = RecommenderModule(
-        model,
-        loss,
-        build(config["optimizer"])(),
-        validation_metrics,
-        run_dir,
-        objective=build(config["objective"])(),
-        balancing=build(config["balancing"]),
-        adversarial=build(config["adversarial"])(),
-    )
+    module = module_of(config, model, loss, run_dir)
     return lambda: fit(module, timed, validation, trainer, run_dir), timed
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seasonrec import cli
 from seasonrec.commands import COMMANDS
 from seasonrec.config import ConfTree
 from seasonrec.config.tree import LIST_GROUPS
@@ -210,3 +211,14 @@ def test_report_takes_a_path(tmp_path: Path) -> None:
     assert "RUN_DIR: missing; write seasonrec report RUN_DIR" in missing.stderr
     flagged = _run(tmp_path, "report", "out", "--multirun")
     assert "--multirun: seasonrec report takes no flags; take it out" in flagged.stderr
+
+
+def test_an_interrupt_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(command: object, arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._DISPATCH, "ablate", stop)
+    assert cli.main(["ablate", "study.yaml"]) == 130
+    assert capsys.readouterr().err == "seasonrec ablate: stopped\n"

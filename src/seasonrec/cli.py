@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,10 +29,6 @@ REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would go round the checked configuration."""
 
 
-INTERRUPTED = 130
-"""A shell's exit code after Ctrl-C."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand.
 
@@ -49,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
     except KeyboardInterrupt:
         print(f"seasonrec {name}: stopped", file=sys.stderr)
-        return INTERRUPTED
+        return 128 + signal.SIGINT  # what a shell gives after Ctrl-C
     except (RefusedAlone, Exception) as error:
         if isinstance(error, Exception) and not _is_ours(error):
             raise

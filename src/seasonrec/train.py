@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.data.mixing import DomainBatches, InTurn, MixedLoader
 from seasonrec.data.pools import Period
-from seasonrec.data.sharding import Shard
+from seasonrec.data.sharding import WHOLE, Shard
 from seasonrec.data.validation import ValidationBatches
 from seasonrec.domains import OpenDomain, build_domains, open_domain_data
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, labels_of, print_table
@@ -124,22 +125,13 @@ def _train(
     logger: Logger | None,
     shard: Shard,
 ) -> FitResult:
-    loss, training, validation = _batches(config, data, facts, builder, config["seed"], shard)
-    others = {d.name: (d, *_batches(d.config, d.data, d.facts, d.builder, d.seed, shard)) for d in domains}
+    loss, training, validation = batches_of(config, data, facts, builder, config["seed"], shard)
+    others = {d.name: (d, *batches_of(d.config, d.data, d.facts, d.builder, d.seed, shard)) for d in domains}
     for domain, _, _, own_validation in others.values():
         check_contexts(domain.model, next(iter(own_validation)))
     run_dir = Path(config["run_dir"])
-    module = RecommenderModule(
-        model,
-        loss,
-        build(config["optimizer"])(),
-        validation_metrics,
-        run_dir,
-        objective=build(config["objective"])(),
-        balancing=build(config["balancing"]),
-        adversarial=build(config["adversarial"])(),
-        domains={name: (domain.model, own) for name, (domain, own, _, _) in others.items()},
-    )
+    further = {name: (domain.model, own) for name, (domain, own, _, _) in others.items()}
+    module = module_of(config, model, loss, run_dir, further)
     if not others:
         return fit(module, training, validation, options, run_dir, logger)
     drawn = {name: DomainBatches(batches, domain.alpha) for name, (domain, _, batches, _) in others.items()}
@@ -148,8 +140,29 @@ def _train(
     return fit(module, mixed, in_turn, options, run_dir, logger)
 
 
-def _batches(
-    config: dict[str, Any], data: OpenData, facts: Facts, builder: BatchBuilder, seed: int, shard: Shard
+def module_of(
+    config: dict[str, Any],
+    model: SeasonalRecommender,
+    loss: Loss,
+    run_dir: Path,
+    domains: Mapping[str, tuple[SeasonalRecommender, Loss]] | None = None,
+) -> RecommenderModule:
+    """The model with its loss, and the optimiser, objective, balancing and adversary that a configuration names."""
+    return RecommenderModule(
+        model,
+        loss,
+        build(config["optimizer"])(),
+        validation_metrics,
+        run_dir,
+        objective=build(config["objective"])(),
+        balancing=build(config["balancing"]),
+        adversarial=build(config["adversarial"])(),
+        domains=domains,
+    )
+
+
+def batches_of(
+    config: dict[str, Any], data: OpenData, facts: Facts, builder: BatchBuilder, seed: int, shard: Shard = WHOLE
 ) -> tuple[Loss, TrainingLoader, ValidationBatches]:
     """The loss over one log, and its batches of training and validation."""
     options: LoaderOptions = build(config["loader"])()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -26,9 +27,6 @@ from seasonrec.report.write import write_report
 
 RECORD = "study.json"
 """File of the run folder that keeps the study as it was run, for its report."""
-
-INTERRUPTED = 130
-"""A shell's exit code after Ctrl-C."""
 
 
 def run(study: Path, settings: Mapping[str, Any], options: Options | None = None) -> None:
@@ -59,7 +57,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         failures = run_cells(content, run_dir, overrides, options, begin)
     except KeyboardInterrupt:
         options.console.print("\nStopped. Run the same command again to go on.")
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(128 + signal.SIGINT) from None  # what a shell gives after Ctrl-C
     _say_failures(failures, options.console)
     try:
         _say(options.console, make_report(run_dir))
