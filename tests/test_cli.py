@@ -175,6 +175,23 @@ def test_ablate_splits_its_own_options_from_those_of_the_runs(tmp_path: Path) ->
     assert call == {"given": ["study.yaml", {**options, "overrides": ["trainer.max_epochs=1"]}], "heavy": []}
 
 
+def test_ablate_takes_rows_and_experiments_of_a_folder_of_ones_own(tmp_path: Path) -> None:
+    for group, text in {"experiment": "group: ours\n", "ablation": "name: weekly\nmax_seq_len: 20\n"}.items():
+        (tmp_path / "own" / group).mkdir(parents=True)
+        file = tmp_path / "own" / group / f"{'shop' if group == 'experiment' else 'weekly'}.yaml"
+        file.write_text("# @package _global_\n# Ours.\n" + text)
+    (tmp_path / "study.yaml").write_text("experiment: shop\nrows: [full, weekly, no_season]\n")
+    (call,) = _calls(_run(tmp_path, "ablate", "study.yaml", "run_dir=out", "--config-dir", "own"))
+    assert call["given"][1]["config_dir"] == str((tmp_path / "own").resolve())
+    without = _run(tmp_path, "ablate", "study.yaml", "run_dir=out")
+    assert "experiment = shop: unknown option" in without.stderr
+    assert "ablation = weekly: unknown option" in without.stderr
+    lost = _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "--config-dir=nowhere")
+    assert lost.returncode == 2
+    assert "--config-dir = nowhere: no such folder" in lost.stderr
+    assert "--config-dir" in _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "--config-dir").stderr
+
+
 def test_ablate_checks_every_row_before_the_first(tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
     study.write_text("experiment: first_season\nrows: [full, no_habit, no_seasn]\n")

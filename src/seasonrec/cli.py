@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dis import opmap
@@ -85,9 +86,7 @@ def _is_ours(error: Exception) -> bool:
 def _through_hydra(command: Command, arguments: list[str]) -> int:
     """Checks every override at once, then lets Hydra run the job or jobs."""
     flags = get_args_parser().parse_intermixed_args(arguments)
-    extra = Path(flags.config_dir).resolve() if flags.config_dir else None
-    if extra is not None and not extra.is_dir():
-        raise ConfigError([Mistake("--config-dir", "no such folder", "give a folder laid out like conf", str(extra))])
+    extra = _own_conf(flags.config_dir)
     if flags.help:
         print(command.help(extra))
         return 0
@@ -104,6 +103,16 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
     settings = [*command.settings, *_sweep_folder(flags.overrides)]
     _run_hydra(command, [*own_flags, *settings, *composer.for_hydra(flags.overrides)])
     return 0
+
+
+def _own_conf(given: str | None) -> Path | None:
+    """The user's own folder of yaml files, whole, so that other processes find it."""
+    if given is None:
+        return None
+    folder = Path(given).resolve()
+    if not given or not folder.is_dir():
+        raise ConfigError([Mistake("--config-dir", "no such folder", "give a folder laid out like conf", given)])
+    return folder
 
 
 def _sweep_folder(overrides: list[str]) -> list[str]:
@@ -189,10 +198,12 @@ _JOBS: dict[str, Callable[[DictConfig], None]] = {
 """Functions of the module's top level, because a launcher sends them to other processes by name."""
 
 
-def _leading_path(command: Command, arguments: list[str]) -> tuple[Path | None, list[str]]:
+def _leading_path(
+    command: Command, arguments: list[str], own_conf: Path | None = None
+) -> tuple[Path | None, list[str]]:
     """The path that comes first, and the rest; None where help is asked for."""
     if "-h" in arguments or "--help" in arguments:
-        print(command.help())
+        print(command.help(own_conf))
         return None, []
     flags = [argument for argument in arguments if argument.startswith("-")]
     if flags:
@@ -213,7 +224,11 @@ def _report(command: Command, arguments: list[str]) -> int:
 
 def _ablate(command: Command, arguments: list[str]) -> int:
     """Splits overrides into those of the study's own and those of its runs, and checks every row before the first."""
-    path, overrides = _leading_path(command, arguments)
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", nargs="?", const="")
+    flags, others = parser.parse_known_args(arguments)
+    own_conf = _own_conf(flags.config_dir)
+    path, overrides = _leading_path(command, others, own_conf)
     if path is None:
         return 0
     overrides = [override.removeprefix("hydra/") for override in overrides]  # hydra/launcher=joblib is ours here
@@ -222,10 +237,11 @@ def _ablate(command: Command, arguments: list[str]) -> int:
     shared = [override for override in overrides if override not in own]
     taken = [override for override in shared if override_key(override) in STUDY_KEYS]
     mistakes = [*command.composer().mistakes(own), *map(_set_by_the_study, taken)]
-    mistakes += _study_mistakes(path, [override for override in shared if override not in taken])
+    mistakes += _study_mistakes(path, [override for override in shared if override not in taken], own_conf)
     if mistakes:
         raise ConfigError(mistakes)
-    command.run(path, {**command.composer().compose(own), "overrides": shared})
+    settings = {**command.composer().compose(own), "overrides": shared}
+    command.run(path, settings if own_conf is None else {**settings, "config_dir": str(own_conf)})
     return 0
 
 
@@ -236,11 +252,11 @@ def _set_by_the_study(override: str) -> Mistake:
     return Mistake(key, "a study sets it for each of its runs", remedy, value)
 
 
-def _study_mistakes(path: Path, shared: list[str]) -> list[Mistake]:
+def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> list[Mistake]:
     """Mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
     study = read_yaml(path) if path.is_file() else {}
     rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
-    composer = COMMANDS["train"].composer()
+    composer = COMMANDS["train"].composer(own_conf)
     experiment = [f"experiment={study['experiment']}"] if "experiment" in study else []
     again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
     kept = [override for override in map(str, own) if override.partition("=")[0] not in again]

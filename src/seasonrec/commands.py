@@ -75,7 +75,7 @@ _ALL = (
     Command("baselines", _RUN, "evaluates the counting baselines alone.", "seasonrec.evaluate:run_baselines"),
     _small("evaluate", "checkpoint=DIR [key=value ...]", "evaluates a finished run again.", "seasonrec.evaluate:run"),
     _small(
-        "ablate", "STUDY.yaml run_dir=DIR [key=value ...]",
+        "ablate", "STUDY.yaml run_dir=DIR [key=value ...] [--config-dir DIR]",
         "runs the missing cells of a study, then its report; other overrides go to every run.", "seasonrec.ablate:run",
     ),
     _small(

@@ -14,6 +14,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 parser.add_argument("--fail", default="")
 parser.add_argument("--sleep", type=float, default=0.0)
+parser.add_argument("--config-dir")
 parser.add_argument("subcommand")
 parser.add_argument("overrides", nargs="*")
 options = parser.parse_args()

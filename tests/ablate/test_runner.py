@@ -21,6 +21,7 @@ from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake
+from seasonrec.report.errors import ReportError
 
 STUB = Path(__file__).with_name("stub_cell.py")
 STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1))
@@ -55,6 +56,23 @@ def test_every_cell_runs_once_and_a_second_run_does_nothing(tmp_path):
     _, shown = run(tmp_path)
     assert calls(tmp_path) == before
     assert "7 of 7 cells complete already" in shown
+
+
+def test_every_command_is_given_the_flags_of_the_study(tmp_path):
+    own_conf = tmp_path / "own"
+    for group, name, text in (("experiment", "shop", "group: ours\n"), ("ablation", "weekly", "name: weekly\n")):
+        (own_conf / group).mkdir(parents=True)
+        (own_conf / group / f"{name}.yaml").write_text(f"# @package _global_\n# Ours.\n{text}max_seq_len: 20\n")
+    study = tmp_path / "study.yaml"
+    study.write_text("name: small\nexperiment: shop\nquestion: '?'\nrows: [full, weekly]\nseeds: [0]\n")
+    options = Options(command=(sys.executable, str(STUB)), console=Console(file=io.StringIO()))
+    settings = {"run_dir": str(tmp_path / "out"), "config_dir": str(own_conf)}
+    with pytest.raises(ReportError, match="no results at"):  # the stub writes none
+        entry.run(study, settings, options)
+    logs = [path.read_text().splitlines()[0] for path in sorted(tmp_path.glob("out/**/*.txt"))]
+    assert len(logs) == 3
+    assert all(first.endswith(f" --config-dir {own_conf}") for first in logs)
+    assert json.loads((tmp_path / "out" / "study.json").read_text())["command"].endswith(f"--config-dir {own_conf}")
 
 
 def test_only_what_is_missing_runs(tmp_path):

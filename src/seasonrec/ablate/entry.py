@@ -35,7 +35,8 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     Args:
         study: The study file.
         settings: ``run_dir``, ``launcher``, ``jobs``, ``stale``, see
-            :class:`~seasonrec.config.schema.AblateConfig`, and ``overrides``: Hydra overrides for all cells.
+            :class:`~seasonrec.config.schema.AblateConfig`, and ``overrides``: Hydra overrides for all cells; where the
+            user has one, ``config_dir``: a folder of yaml files to look into before the shipped one.
         options: How to run, where the settings do not say it.
 
     Raises:
@@ -44,13 +45,17 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results. With 130 after
             Ctrl-C.
     """
-    tree = ConfTree.of()
+    own_conf = Path(settings["config_dir"]) if "config_dir" in settings else None
+    tree = ConfTree.of(own_conf)
     content = read_study(study, tree.options("experiment"), tree.options("ablation"))
     run_dir, overrides = Path(settings["run_dir"]), [str(override) for override in settings.get("overrides", ())]
     _refuse_another(run_dir, content)
     chosen = {key: settings[key] for key in ("launcher", "jobs", "stale") if key in settings}
     options = replace(options or Options(), **chosen)
-    command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides])
+    if own_conf is not None:
+        flags = ("--config-dir", str(own_conf))
+        options = replace(options, compose=partial(options.compose, extra=own_conf), flags=flags)
+    command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)
     try:

@@ -24,8 +24,8 @@ from seasonrec.record import code_commit
 
 SHOWN_DIFFERENCES = 3
 
-Compose = Callable[[list[str]], dict[str, Any]]
-"""Turns overrides into the complete configuration; raises ConfigError where they are wrong."""
+Compose = Callable[..., dict[str, Any]]
+"""Turns overrides, and the folder ``extra`` where there is one, into the complete configuration, or raises ConfigError."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Options:
         jobs: Cells at once.
         stale: What becomes of cells that were run with another configuration: ``refuse``, or ``rerun`` (deletes them).
         command: Program that takes a cell's arguments.
+        flags: What every cell's command is given besides.
         compose: Gives the configuration that a cell would run with.
         console: Where progress is shown.
     """
@@ -46,6 +47,7 @@ class Options:
     jobs: int = 1
     stale: str = "refuse"
     command: Sequence[str] = COMMAND
+    flags: tuple[str, ...] = ()
     compose: Compose = compose
     console: Console = field(default_factory=Console)
 
@@ -94,6 +96,7 @@ def run_cells(
                 if at_once > 1:
                     devices = configs[job.cells[0]].get("trainer", {}).get("devices", 1)
                     job = replace(job, environment={**job.environment, **gpu_share(slot, devices)})
+                job = replace(job, arguments=(*job.arguments, *options.flags))
                 return Running.start(job, options.command, (lock,))
 
             return run_jobs(plan(missing, options.launcher, options.jobs), at_once, start, progress)
