@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seasonrec.memory import MIB, forget_peak, peak_memory
+from seasonrec.memory import MIB, forget_peak, highest, peak_memory
 
 
 def taken(mib: int) -> None:
@@ -53,3 +53,9 @@ def test_the_memory_of_a_gpu_is_counted_from_the_runs_beginning(monkeypatch):
     forget_peak()
     assert began
     assert peak_memory()["peak_gpu_memory_mib"] == 3.0
+
+
+def test_the_peak_of_a_run_in_two_parts_is_that_of_its_higher_part():
+    assert highest({"memory": 3.0, "gpu": None}, {"memory": 2.0, "gpu": 5.0}) == {"memory": 3.0, "gpu": 5.0}
+    assert highest({"memory": 3.0, "gpu": None}, {"memory": 4.0, "gpu": None}) == {"memory": 4.0, "gpu": None}
+    assert highest({}, {"memory": 1.0}) == {"memory": 1.0}

@@ -19,6 +19,7 @@ from seasonrec import train
 from seasonrec.cli import main
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines import BASELINES
+from seasonrec.models.text import weights_identity
 
 FIRST_YEAR_BASELINES = [name for name in BASELINES if name != "last_year"]
 
@@ -107,12 +108,15 @@ def test_memory_and_commit_are_asked_for_first_and_earlier_training_counts(
     assert asked == ["code_commit", "forget_peak", "open_data"]
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     kept = torch.load(last, weights_only=True)
-    assert kept["callbacks"]["StepClock"]["seconds"] > 0
-    kept["callbacks"]["StepClock"]["seconds"] = 9000.0
+    costs = kept["callbacks"]["CostsSoFar"]
+    assert costs["seconds"] > 0
+    assert costs["peaks"]["peak_memory_mib"] > 100
+    costs["seconds"], costs["peaks"]["peak_memory_mib"] = 9000.0, 2e6
     torch.save(kept, last)
     assert main(arguments) == 0, "goes on from its last checkpoint and has nothing left to train"
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["stages_s"]["train"] > 9000.0
+    assert record["peak_memory_mib"] == 2e6
 
 
 def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:
@@ -122,6 +126,18 @@ def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "results.parquet").equals(pl.read_parquet(folder / "results.parquet"))
     for name in FIRST_YEAR_BASELINES:
         assert _metrics(tmp_path / "baselines" / name) == _metrics(folder / "baselines" / name)
+
+
+def test_texts_that_another_language_model_has_read_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = run
+    before = json.loads((folder / "record.json").read_text())["text_readers"]
+    assert before == {"minilm": weights_identity("minilm")}
+    monkeypatch.setattr("seasonrec.models.text.weights_identity", lambda name: "another")
+    assert main(["evaluate", f"checkpoint={folder}", f"output={tmp_path}"]) == 2
+    assert f"'minilm' read them, whose weights have changed since ({before['minilm'][:12]}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_robustness_tries_a_run_and_draws_what_it_found(run: Run, tmp_path: Path) -> None:

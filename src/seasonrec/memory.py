@@ -10,6 +10,9 @@ from pathlib import Path
 
 MIB = 1024 * 1024
 
+Peaks = dict[str, float | None]
+"""MiB by what was measured; None where there is nothing to measure."""
+
 _FORGET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
@@ -29,7 +32,7 @@ def forget_peak() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def peak_memory() -> dict[str, float | None]:
+def peak_memory() -> Peaks:
     """Peaks since :func:`forget_peak`, MiB.
 
     Returns:
@@ -40,6 +43,12 @@ def peak_memory() -> dict[str, float | None]:
 
     on_gpu = round(torch.cuda.max_memory_allocated() / MIB, 1) if torch.cuda.is_available() else None
     return {"peak_memory_mib": round(_peak_bytes() / MIB, 1), "peak_gpu_memory_mib": on_gpu}
+
+
+def highest(first: Peaks, second: Peaks) -> Peaks:
+    """The higher of two peaks of each kind: those of the parts of a run that was killed between them."""
+    found = {key: (first.get(key), second.get(key)) for key in first | second}
+    return {key: max((peak for peak in both if peak is not None), default=None) for key, both in found.items()}
 
 
 def _peak_bytes() -> int:

@@ -19,6 +19,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.splits import spec_of
 from seasonrec.data.tables import Dataset
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.text import text_readers
 from seasonrec.pipeline import OpenData, build_model, cache_dir_of, open_data
 from seasonrec.training.weights import load_weights
 
@@ -102,9 +103,17 @@ def trained_model(run_dir: Path, config: dict[str, Any], data: OpenData) -> Seas
     """The model of a run with its trained weights.
 
     Raises:
-        RunFolderError: If the weights are damaged or those of another model.
+        RunFolderError: If the weights are damaged or those of another model, or the texts were read by others.
     """
     model, _ = build_model(config, data)
+    now = text_readers(model)
+    for reader, before in _record(run_dir).get("text_readers", {}).items():
+        if now.get(reader) != before:
+            raise RunFolderError(
+                f"{run_dir} was trained on texts as the language model {reader!r} read them, whose weights have "
+                f"changed since ({before[:12]} -> {str(now.get(reader))[:12]}); bring the version of that time back, "
+                "or train again."
+            )
     path = run_dir / "model.safetensors"
     try:
         load_weights(path, model)

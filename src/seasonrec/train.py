@@ -22,9 +22,10 @@ from seasonrec.domains import OpenDomain, build_domains, open_domain_data
 from seasonrec.evaluate import evaluate_baselines, evaluate_model, labels_of, print_table
 from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.scorers import validation_metrics
-from seasonrec.memory import forget_peak, peak_memory
+from seasonrec.memory import forget_peak, highest, peak_memory
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.text import text_readers
 from seasonrec.pipeline import OpenData, batch_builder, build_model, open_data, with_absolute_paths
 from seasonrec.record import Stages, code_commit, environment, write_json, write_yaml
 from seasonrec.runs import refuse_another_run
@@ -235,11 +236,13 @@ def _write_record(
         "monitored": result.best_value,
         "parameters": sum(p.numel() for p in parameters),
         "trained_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "peft": model.peft.record() if model.peft else {},
+        "text_readers": text_readers(model),
         "text_changed_share": facts.text_changed_share,
         "checkpoint_bytes": (run_dir / "model.safetensors").stat().st_size,
         "step_ms": result.step_ms,
         "stages_s": stages.seconds,
-        **peak_memory(),
+        **highest(peak_memory(), result.earlier_peaks),
         **environment(),
         "config": config,
     }

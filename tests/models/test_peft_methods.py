@@ -161,6 +161,18 @@ def test_prompt_positions_are_cut_off(make: Maker) -> None:
     assert torch.equal(holder.backbone.outward(whole[:, 5:]), holder.backbone(*batch))
 
 
+@pytest.mark.parametrize("method", [PromptTuning, PrefixTuning])
+def test_prompts_that_leave_the_sequence_too_few_positions_are_refused(make: Maker, method: Any) -> None:
+    """GPT-2's table has 64 positions; a window of the small shop's facts is read at one more than its events."""
+    room = 64 - (make.facts.max_seq_len + 1)
+    fits = make("gpt2", partial(method, num_tokens=room))
+    longest = torch.randn(1, make.facts.max_seq_len + 1, DIM)
+    assert fits(longest, torch.zeros(longest.shape[:2], dtype=torch.bool)).isfinite().all()
+    with pytest.raises(ValueError, match=f"knows 64, got 65; set peft.num_tokens to at most {room}"):
+        make("gpt2", partial(method, num_tokens=room + 1))
+    make("llama", partial(method, num_tokens=room + 1))  # rotary: no table that could end
+
+
 def test_gradual_thaws_from_the_top(make: Maker) -> None:
     holder = make("gpt2", partial(GradualUnfreezing, first_share=0.1, last_share=0.7))
     holder.peft.before_training(100)
@@ -296,6 +308,7 @@ def test_ranks_are_counted(make: Maker) -> None:
     assert set(ranks(holder.backbone.language_model).values()) == {0}  # E starts at zero
     disturb(holder)
     assert set(ranks(holder.backbone.language_model).values()) == {3}
+    assert holder.peft.record() == {"ranks": {"backbone": ranks(holder.backbone.language_model)}}
     assert len(ranks(holder.backbone.language_model)) == 6 * LAYERS
 
 

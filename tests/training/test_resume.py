@@ -115,10 +115,12 @@ def test_finished_run_that_is_started_again_trains_no_further(
     assert_same_end(again, undisturbed)
 
 
-def test_the_seconds_before_a_kill_are_not_lost(
+def test_what_was_spent_before_a_kill_is_not_lost(
     shop: Shop, undisturbed: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [50.0]
+    peak = {"peak_memory_mib": 900.0, "peak_gpu_memory_mib": None}
+    monkeypatch.setattr("seasonrec.training.callbacks.peak_memory", lambda: dict(peak))
     clock = SimpleNamespace(perf_counter=lambda: now_s[0], monotonic=lambda: now_s[0])
     monkeypatch.setattr("seasonrec.training.callbacks.time", clock)
 
@@ -132,7 +134,10 @@ def test_the_seconds_before_a_kill_are_not_lost(
         with pytest.raises(Killed):
             small_run(shop, tmp_path, partial(watch, until))
         now_s[0] += 1000.0  # nobody trains meanwhile
-    assert small_run(shop, tmp_path).result.earlier_s == 15.0, "the last checkpoint was written after step 15"
+        peak["peak_memory_mib"] = 60.0  # of the next process
+    result = small_run(shop, tmp_path).result
+    assert result.earlier_s == 15.0, "the last checkpoint was written after step 15"
+    assert result.earlier_peaks == {"peak_memory_mib": 900.0, "peak_gpu_memory_mib": None}
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 4])

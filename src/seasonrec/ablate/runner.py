@@ -25,7 +25,7 @@ from seasonrec.record import code_commit
 SHOWN_DIFFERENCES = 3
 
 Compose = Callable[..., dict[str, Any]]
-"""Turns overrides, and the folder ``extra`` where there is one, into the complete configuration, or raises ConfigError."""
+"""Turns overrides, with the user's own folder as ``extra``, into the complete configuration; raises ConfigError."""
 
 
 @dataclass(frozen=True)

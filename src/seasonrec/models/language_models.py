@@ -1,7 +1,7 @@
 """The language models inside a recommender: where they are, what their layers are called, which weights stay as loaded.
 
-A part that holds one has it as ``language_model``, and says by ``is_pretrained`` whether its weights can be loaded
-again from where they came from.
+A part that holds one has it as ``language_model``, says by ``is_pretrained`` whether its weights can be loaded again
+from where they came from, and by ``num_positions_read`` how many positions it reads at most.
 """
 
 from __future__ import annotations

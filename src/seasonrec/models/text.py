@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from seasonrec.models.pretrained import load_model, load_tokenizer, resolve
 
@@ -97,6 +97,16 @@ def weights_identity(name: str) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def text_readers(model: nn.Module) -> dict[str, str]:
+    """The weights behind the text vectors that a model holds, which no file of its own weights has.
+
+    Returns:
+        :func:`weights_identity` by the name of the reader.
+    """
+    found = (getattr(module, "reader", None) for module in model.modules())
+    return {name: weights_identity(name) for name in sorted({name for name in found if isinstance(name, str)})}
 
 
 def _read(path: Path) -> Tensor | None:

@@ -16,6 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, distributed
 
 from seasonrec.data.sharding import Shard
+from seasonrec.memory import Peaks, highest, peak_memory
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -141,25 +142,38 @@ class Patience(EarlyStopping):
             trainer.should_stop = True
 
 
+class CostsSoFar(L.Callback):
+    """Keeps what the training took in every checkpoint, so that a killed run knows the costs of its first part.
+
+    Attributes:
+        earlier_s: Seconds of training that lie in the checkpoint that the run went on from; 0 without one.
+        earlier_peaks: Peaks of memory up to that checkpoint, as :func:`~seasonrec.memory.peak_memory` names them.
+    """
+
+    def __init__(self) -> None:
+        self.earlier_s = 0.0
+        self.earlier_peaks: Peaks = {}
+        self._made_s = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        seconds = self.earlier_s + time.perf_counter() - self._made_s
+        return {"seconds": seconds, "peaks": highest(self.earlier_peaks, peak_memory())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.earlier_s, self.earlier_peaks = state_dict["seconds"], state_dict["peaks"]
+
+
 class StepClock(L.Callback):
     """Times training steps: from a batch's arrival to the end of its update, without the loading.
 
     A step of several gathered batches is the sum of what is done with each of them.
 
-    It also keeps the seconds of the training in every checkpoint, so that a run that was killed knows what its first
-    part took.
-
     Args:
         every: One step in so many is timed. On a GPU the timed ones are waited for.
-
-    Attributes:
-        earlier_s: Seconds of training that lie in the checkpoint that the run went on from; 0 without one.
     """
 
     def __init__(self, every: int = 8) -> None:
         self.every = every
-        self.earlier_s = 0.0
-        self._made_s = time.perf_counter()
         self._step = 0
         self._began_s = self._spent_s = 0.0
         self._seconds: list[float] = []
@@ -168,12 +182,6 @@ class StepClock(L.Callback):
     def median_ms(self) -> float | None:
         """Median time of a step since the run last started, in milliseconds; None before the first."""
         return 1e3 * median(self._seconds) if self._seconds else None
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.earlier_s + time.perf_counter() - self._made_s}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.earlier_s = state_dict["seconds"]
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

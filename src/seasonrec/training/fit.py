@@ -18,9 +18,11 @@ from lightning.pytorch.loggers import Logger
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.sharding import Shard
+from seasonrec.memory import Peaks
 from seasonrec.models.context_use import check_contexts
 from seasonrec.training.callbacks import (
     AtomicCheckpointIO,
+    CostsSoFar,
     LineProgress,
     LoaderPosition,
     Patience,
@@ -141,6 +143,7 @@ class FitResult:
         best_value: The monitored metric at the best epoch.
         step_ms: Median milliseconds of a training step since the run last started; None where it made none.
         earlier_s: Seconds of training before the run last started, up to the checkpoint that it went on from.
+        earlier_peaks: Peaks of memory up to that checkpoint, as :func:`~seasonrec.memory.peak_memory` names them.
     """
 
     best_epoch: int
@@ -148,6 +151,7 @@ class FitResult:
     best_value: float
     step_ms: float | None = field(default=None, compare=False)
     earlier_s: float = field(default=0.0, compare=False)
+    earlier_peaks: Peaks = field(default_factory=dict, compare=False)
 
 
 def fit(
@@ -177,18 +181,22 @@ def fit(
     metric: str = f"val/{options.monitor}"
     mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
     kept = RunCheckpoints(run_dir / "checkpoints", metric, mode, options.checkpoint_every_steps)
-    clock = StepClock()
+    clock, costs = StepClock(), CostsSoFar()
     stop = Patience(metric, mode=mode, patience=options.patience)
     check_contexts(module.model, next(iter(validation)))
     if options.compile:
         module.model.compile()
     with _without_noise():
-        trainer = _trainer(
-            options, len(module.domains) > 0, [clock, RandomState(), LoaderPosition(training), stop, kept], logger
-        )
+        callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept]
+        trainer = _trainer(options, len(module.domains) > 0, callbacks, logger)
         resume: Any = str(kept.last) if kept.last.exists() else None
         trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-    return replace(_take_best(module, trainer, kept, options), step_ms=clock.median_ms, earlier_s=clock.earlier_s)
+    return replace(
+        _take_best(module, trainer, kept, options),
+        step_ms=clock.median_ms,
+        earlier_s=costs.earlier_s,
+        earlier_peaks=costs.earlier_peaks,
+    )
 
 
 def _trainer(

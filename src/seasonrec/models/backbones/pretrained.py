@@ -48,7 +48,8 @@ class PretrainedBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.language_model = load_model(name, num_layers, random=weights == "random", causal=True)
-        _refuse_few_positions(self.language_model, name, facts.max_seq_len + 1)
+        self.num_positions_read = facts.max_seq_len + 1
+        _refuse_few_positions(self.language_model, name, self.num_positions_read)
         _refuse_future(self.language_model, name)
         self.is_pretrained = weights == "pretrained"
         width = self.language_model.config.hidden_size

@@ -28,6 +28,7 @@ class TextItems(nn.Module):
 
     def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
         super().__init__()
+        self.reader = reader
         read = TextReader(reader, facts.cache_dir)
         said = [read(texts) for texts in (facts.texts_for("item_encoder=text"), *facts.text_variants)]
         mean = said[0][facts.item_is_known].mean(0)

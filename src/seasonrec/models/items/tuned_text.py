@@ -53,6 +53,7 @@ class TunedTextItems(nn.Module):
     ) -> None:
         super().__init__()
         texts = facts.texts_for("item_encoder=tuned_text")
+        self.reader = reader
         as_loaded = TextReader(reader, facts.cache_dir)(texts)
         self.register_buffer("as_loaded", as_loaded, persistent=False)
         known = as_loaded[facts.item_is_known]
@@ -109,3 +110,4 @@ class TunedTextItems(nn.Module):
         self.register_buffer("token_ids", tokens["input_ids"], persistent=False)
         self.register_buffer("is_token", tokens["attention_mask"], persistent=False)
         self.register_buffer("length", tokens["attention_mask"].sum(1), persistent=False)
+        self.num_positions_read = int(tokens["input_ids"].shape[1])

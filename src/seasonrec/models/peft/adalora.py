@@ -123,6 +123,9 @@ class AdaLoRA(LibraryTuning):
         for part in self.parts.values():
             part.language_model.base_model.update_and_allocate(step)
 
+    def record(self) -> dict[str, Any]:
+        return {"ranks": {name: ranks(part.language_model) for name, part in self.parts.items()}}
+
     def state_dict(self) -> dict[str, Any]:
         return {name: _allocation(part.language_model) for name, part in self.parts.items()}
 

@@ -50,6 +50,10 @@ class Peft(Protocol):
         """
         ...
 
+    def record(self) -> dict[str, Any]:
+        """What the record of a run says of the tuned model besides how many weights were trained."""
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """What a run that goes on needs besides the weights."""
         ...
@@ -117,6 +121,9 @@ class Tuning:
 
     def after_step(self, step: int) -> None:
         pass
+
+    def record(self) -> dict[str, Any]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -24,8 +24,8 @@ class PrefixTuning(PromptTuning):
         target: Whose language model is tuned.
 
     Raises:
-        ValueError: If there is none; from ``apply``, with gradient checkpointing, which computes a layer twice and
-            would attend to what it has kept from the first time.
+        ValueError: If there is none; from ``apply``, if the language model has too few positions, or with gradient
+            checkpointing, which computes a layer twice and would attend to what it has kept from the first time.
 
     References:
         Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, ACL 2021.

@@ -9,6 +9,7 @@ from torch import nn
 from seasonrec.data.facts import Facts
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.library import wrapped
+from seasonrec.models.pretrained import num_positions
 
 
 class PromptTuning(Unmergeable):
@@ -22,7 +23,8 @@ class PromptTuning(Unmergeable):
         target: Whose language model is tuned.
 
     Raises:
-        ValueError: If there is no vector; from ``merge``, always.
+        ValueError: If there is no vector; from ``apply``, if the language model has too few positions for them; from
+            ``merge``, always.
 
     References:
         Lester, Al-Rfou and Constant, The Power of Scale for Parameter-Efficient Prompt Tuning, EMNLP 2021.
@@ -35,6 +37,17 @@ class PromptTuning(Unmergeable):
         if num_tokens < 1:
             raise ValueError(f"peft.num_tokens must be at least 1, got {num_tokens}; peft=frozen adds nothing.")
         self.num_tokens = num_tokens
+
+    def apply(self, model: nn.Module) -> None:
+        super().apply(model)
+        for name, part in self.parts.items():
+            known, wanted = num_positions(part.language_model), self.num_tokens + part.num_positions_read
+            if known is not None and known < wanted:
+                raise ValueError(
+                    f"peft.num_tokens={self.num_tokens} stand before {part.num_positions_read} positions that {name} "
+                    f"reads, and its language model knows {known}, got {wanted}; set peft.num_tokens to at most "
+                    f"{known - part.num_positions_read}, or lower max_seq_len."
+                )
 
     def tune(self, language_model: Any) -> nn.Module:
         from peft import PromptTuningConfig, TaskType

@@ -49,6 +49,7 @@ class TextSeason(nn.Module):
         ends = local_days(np.asarray([facts.spec.first_time_s, facts.spec.last_time_s]), facts.spec.timezone)
         self.first_day, self.last_day = int(ends[0]), int(ends[1]) + DAYS_AHEAD
         days = range(self.first_day, self.last_day + 1)
+        self.reader = reader
         read = TextReader(reader, facts.cache_dir)
         day_vectors = read([date_in_words(day, facts.spec.country, days_before) for day in days])
         text_vectors = read(facts.texts_for("season=text"))

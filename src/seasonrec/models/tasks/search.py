@@ -66,6 +66,7 @@ class SearchHead(nn.Module):
                 f"task=search needs at least 2 queries before the validation cut, got {list(queries.texts)} from the "
                 f"items' words; lower task.search.min_items ({min_items}), or leave search out of task."
             )
+        self.reader = reader
         vectors = TextReader(reader, facts.cache_dir)(queries.texts)
         vectors = vectors - vectors.mean(0)
         self.register_buffer("text_vectors", vectors / vectors.std(), persistent=False)
