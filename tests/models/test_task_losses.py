@@ -207,6 +207,27 @@ def test_category_by_hand(shop: Shop) -> None:
     assert shares.sum().item() == pytest.approx(1.0)
 
 
+def test_items_without_a_category_are_no_category(shop: Shop) -> None:
+    facts = shop.facts(WIDTH)
+    first = min(facts.item_category_names)
+    names = tuple("" if name == first else name for name in facts.item_category_names)
+    bare = replace(facts, item_category_names=names)
+    assert torch.equal(bare.item_categories, facts.item_categories)
+    case = make_case(shop, "category")
+    batch = case.training_batch(25)
+    everything = case.output(batch)
+    head = CategoryHead(facts=bare).eval()
+    head.load_state_dict(case.head.state_dict())
+    case.model.task["category"] = head
+    output = case.output(batch)
+    kept = everything.truth[:, 1:].any(1)
+    assert not kept.all(), "some baskets hold nothing else"
+    assert output.truth[:, 0].sum() == 0
+    assert torch.equal(output.truth[:, 1:], everything.truth[kept, 1:])
+    assert output.prediction[:, 0].eq(float("-inf")).all()
+    assert torch.equal(output.prediction[:, 1:], everything.prediction[kept, 1:])
+
+
 def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
     facts = shop.facts(WIDTH)
     first = facts.item_first_seen_s.clone()

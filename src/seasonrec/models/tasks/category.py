@@ -18,7 +18,8 @@ from seasonrec.models.tasks.candidates import mean_of
 class CategoryHead(nn.Module):
     """A softmax over the categories against the categories' shares in the basket; every basket weighs alike.
 
-    A category is a candidate from its first item's first event on. The bias begins at the categories' shares before the
+    A category is a candidate from its first item's first event on; items without one belong to none, and a basket of
+    such items alone is not asked about. The bias begins at the categories' shares before the
     validation cut, and the user's own counts of a category are added, weighed as those of
     :class:`~seasonrec.models.habit.frequency.FrequencyHabit`.
 
@@ -34,13 +35,16 @@ class CategoryHead(nn.Module):
     item_categories: Tensor
     first_seen_s: Tensor
     shares: Tensor
+    is_named: Tensor
 
     def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
         super().__init__()
         number = facts.spec.num_categories
-        if number < 2:
+        is_named = torch.ones(number, dtype=torch.bool)
+        is_named[facts.item_categories[torch.tensor([not name for name in facts.item_category_names])]] = False
+        if is_named.sum() < 2:
             raise ValueError(
-                f"task=category needs items of at least 2 categories, got {number}; name their column "
+                f"task=category needs items of at least 2 categories, got {int(is_named.sum())}; name their column "
                 "(data.category_column of a table), or leave category out of task."
             )
         self.context = OwnHistoryContext(tuple(half_lives_days))
@@ -50,8 +54,10 @@ class CategoryHead(nn.Module):
         counts = torch.ones(number).index_add(0, categories, facts.item_train_counts)
         births = torch.full((number,), torch.iinfo(torch.int64).max)
         births = births.scatter_reduce(0, categories, facts.item_first_seen_s, "amin")
+        births[~is_named] = torch.iinfo(torch.int64).max
         self.register_buffer("item_categories", categories, persistent=False)
         self.register_buffer("first_seen_s", births, persistent=False)
+        self.register_buffer("is_named", is_named, persistent=False)
         self.out = nn.Linear(facts.embedding_dim, number)
         self.weights = nn.Linear(len(half_lives_days) + 2, 1, bias=False)
         nn.init.constant_(self.weights.weight, 0.5)
@@ -84,8 +90,8 @@ class CategoryHead(nn.Module):
         return sums.index_add(0, own.request * len(self.shares) + place, pairs).view(number, len(self.shares), -1)
 
     def _shares(self, batch: SequenceBatch, like: Tensor) -> Tensor:
-        """``(N, K)``: the share of each category in each request's basket."""
+        """``(N, K)``: the share of each category among the items of each request's basket that have one."""
         counts = torch.zeros_like(like)
         place = (batch.target_request, self.item_categories[batch.target_items])
-        counts.index_put_(place, counts.new_ones(len(batch.target_items)), accumulate=True)
+        counts.index_put_(place, self.is_named[place[1]].to(counts), accumulate=True)
         return counts / counts.sum(1, keepdim=True).clamp(min=1.0)
