@@ -22,7 +22,7 @@ from seasonrec.commands import COMMANDS, Command
 from seasonrec.config import ConfigError, Mistake, conf_dir
 from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
-from seasonrec.config.overrides import STUDY_KEYS, override_key
+from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
 from seasonrec.config.tree import read_yaml
 
 HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -217,7 +217,7 @@ def _leading_path(
 def _report(command: Command, arguments: list[str]) -> int:
     path, overrides = _leading_path(command, arguments)
     if path is not None:
-        options = command.composer().compose([f"run_dir={_quoted(str(path))}", *overrides])
+        options = command.composer().compose([f"run_dir={quoted(str(path))}", *overrides])
         command.run(Path(options["run_dir"]), options["reference"])
     return 0
 
@@ -265,11 +265,6 @@ def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> lis
         ablation = [] if row == "full" else [f"ablation={row}"]
         found += composer.mistakes([*experiment, *kept, *shared, *ablation])
     return list(dict.fromkeys(found))
-
-
-def _quoted(value: str) -> str:
-    """A path as Hydra's override grammar takes it."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 _DISPATCH: dict[str, Callable[[Command, list[str]], int]] = {"ablate": _ablate, "report": _report}

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from yaml import YAMLError
 
 from seasonrec.config import build, compose
+from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.config.schema import YOUNGER_SLOTS
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
@@ -28,10 +29,6 @@ class RunFolderError(ValueError):
     """A folder that is no finished run, or whose data is gone."""
 
 
-PLACES = ("run_dir", "cache_dir", "logger", "group", "baselines")
-"""Top-level keys that say where a run writes and what it adds; they may change when it goes on."""
-
-
 def refuse_another_run(run_dir: Path, config: dict[str, Any]) -> None:
     """Refuses to go on from the checkpoint of a run that was configured in another way.
 
@@ -40,12 +37,8 @@ def refuse_another_run(run_dir: Path, config: dict[str, Any]) -> None:
     """
     if not (run_dir / "checkpoints" / "last.ckpt").is_file() or not (run_dir / "config.yaml").is_file():
         return
-    kept, wanted = _flat(_config_of(run_dir)), _flat(json.loads(json.dumps(config, default=str)))
-    changed = [
-        f"{key}: {kept.get(key, 'absent')!r} -> {wanted.get(key, 'absent')!r}"
-        for key in sorted(kept.keys() | wanted.keys())
-        if kept.get(key) != wanted.get(key) and key.partition(".")[0] not in PLACES
-    ]
+    both = (_config_of(run_dir), json.loads(json.dumps(config, default=str)))
+    changed = differences(*({key: value for key, value in one.items() if key not in PLACE_KEYS} for one in both))
     if changed:
         raise RunFolderError(
             f"run_dir {run_dir} holds the checkpoint of a run with another configuration ({'; '.join(changed)}); "
@@ -135,17 +128,6 @@ def _config_of(run_dir: Path) -> dict[str, Any]:
     younger = [slot for slot in YOUNGER_SLOTS if slot not in known]
     defaults = compose([]) if younger else {}
     return known | {slot: defaults[slot] for slot in younger}
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``."""
-    if not isinstance(node, dict):
-        return {prefix: node}
-    return {
-        key: value
-        for name, entry in node.items()
-        for key, value in _flat(entry, f"{prefix}.{name}" if prefix else name).items()
-    }
 
 
 def _record(run_dir: Path) -> dict[str, Any]:

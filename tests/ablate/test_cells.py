@@ -4,7 +4,7 @@ from pathlib import Path
 
 from seasonrec.ablate.cells import expand, merged
 from seasonrec.ablate.launchers import plan
-from seasonrec.ablate.state import State, differences, index_baselines, is_complete, stamp, state
+from seasonrec.ablate.state import State, changes, index_baselines, is_complete, stamp, state
 from seasonrec.ablate.study import Study
 
 STUDY = Study("small", "autumn", "?", ("full", "no_season"), (0, 1), overrides=("trainer.max_epochs=3",))
@@ -65,7 +65,7 @@ def test_a_cell_is_complete_with_its_own_configuration_alone(tmp_path):
     assert state(cell, {**CONFIG, "run_dir": "elsewhere"}) is State.COMPLETE
     changed = {**CONFIG, "trainer": {"max_epochs": 9}}
     assert state(cell, changed) is State.STALE
-    assert differences(cell, changed) == ["trainer.max_epochs: 3 -> 9"]
+    assert changes(cell, changed) == ["trainer.max_epochs: 3 -> 9"]
 
 
 def test_an_unfinished_cell_of_another_configuration_is_stale(tmp_path):
@@ -86,7 +86,7 @@ def test_results_that_nobody_stamped_are_not_taken(tmp_path):
     cell = expand(STUDY, tmp_path, [])[1]
     finish(cell)
     assert state(cell, CONFIG) is State.STALE
-    assert "cell.json is missing" in differences(cell, CONFIG)[0]
+    assert "cell.json is missing" in changes(cell, CONFIG)[0]
 
 
 def test_baselines_depend_on_data_split_and_protocol_alone(tmp_path):

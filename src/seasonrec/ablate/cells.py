@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from seasonrec.ablate.study import REFERENCE_ROW, Study
-from seasonrec.config.overrides import override_key
+from seasonrec.config.overrides import override_key, quoted
 
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
@@ -43,8 +43,8 @@ class Cell:
     def arguments(self) -> list[str]:
         """Subcommand and overrides, as written after ``seasonrec``."""
         if self.kind == "robustness":
-            return [self.kind, f"checkpoint={quote(str(self.run_dir))}"]
-        return [self.kind, *self.overrides, f"group={quote(self.group)}", f"run_dir={quote(str(self.run_dir))}"]
+            return [self.kind, f"checkpoint={quoted(str(self.run_dir))}"]
+        return [self.kind, *self.overrides, f"group={quoted(self.group)}", f"run_dir={quoted(str(self.run_dir))}"]
 
     @property
     def label(self) -> str:
@@ -82,8 +82,3 @@ def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
     """Two lists of overrides as one; where both set a key, the second says it."""
     by_key = {override_key(override): override for override in first}
     return list((by_key | {override_key(override): override for override in second}).values())
-
-
-def quote(value: str) -> str:
-    """A value as Hydra's override grammar takes it, spaces and equal signs included."""
-    return "'" + value.replace("'", "\\'") + "'"

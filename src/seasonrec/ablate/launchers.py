@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
-from seasonrec.ablate.cells import Cell, quote
+from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.shares import thread_share
 from seasonrec.ablate.study import REFERENCE_ROW, StudyError
-from seasonrec.config.overrides import override_key
+from seasonrec.config.overrides import override_key, quoted
 
 HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 LAUNCHERS = ("local", *HYDRA_LAUNCHERS)
@@ -99,10 +99,10 @@ def _multirun(cells: Sequence[Cell], launcher: str, jobs: int, number: int) -> J
         "--multirun",
         f"hydra/launcher={launcher}",
         *([f"{parallel}={jobs}"] if parallel else []),
-        f"hydra.sweep.dir={quote(str(study_dir / 'cells'))}",
+        f"hydra.sweep.dir={quoted(str(study_dir / 'cells'))}",
         "hydra.sweep.subdir='${name}/seed_${seed}'",  # in a multirun this becomes the job's run_dir
         *shared,
-        f"group={quote(cells[0].group)}",
+        f"group={quoted(cells[0].group)}",
         *(f"{key}={','.join(values)}" for key, values in swept.items()),
     ]
     number += len(list(log_dir.glob("*.txt")))

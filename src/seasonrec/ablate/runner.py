@@ -17,7 +17,7 @@ from seasonrec.ablate.launchers import jobs_side_by_side, plan, require_installe
 from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.shares import gpu_share
-from seasonrec.ablate.state import State, differences, read_object, stamp, state
+from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake, compose
 from seasonrec.record import code_commit
@@ -141,7 +141,7 @@ def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], ru
     if rule not in ("refuse", "rerun"):
         raise StudyError(f"stale must be refuse or rerun, got {rule!r}.")
     if cells and rule == "refuse":
-        found = "\n".join(f"  {cell.folder}: {_few(differences(cell, configs[cell]))}" for cell in cells)
+        found = "\n".join(f"  {cell.folder}: {_few(changes(cell, configs[cell]))}" for cell in cells)
         count = "1 cell was" if len(cells) == 1 else f"{len(cells)} cells were"
         raise StudyError(
             f"{count} run with another configuration than this study asks for now (stored -> wanted):\n{found}\n"

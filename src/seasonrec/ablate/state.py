@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seasonrec.ablate.cells import Cell
+from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.record import write_json
 
 INDEX = "rows.json"
@@ -18,9 +19,6 @@ STAMP = "cell.json"
 
 TRIALS = "robustness.csv"
 """File that trials of a trained run leave beside its results."""
-
-PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
-"""Top-level keys that say where a run writes, who watches it and what stands beside it; they change no number of it."""
 
 BASELINE_KEYS = ("data", "split", "protocol")
 """Top-level keys that decide the numbers of a baseline."""
@@ -41,7 +39,7 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
     cell is complete when every metrics.json that it owes is there and parses. Everything else is missing, and training
     goes on from the checkpoint if there is one.
     """
-    if differences(cell, config):
+    if changes(cell, config):
         return State.STALE
     return State.COMPLETE if is_complete(cell) else State.MISSING
 
@@ -62,19 +60,14 @@ def index_baselines(cell: Cell) -> None:
     write_json(cell.folder / INDEX, {"rows": sorted(path.parent.name for path in cell.folder.glob("*/metrics.json"))})
 
 
-def differences(cell: Cell, config: dict[str, Any]) -> list[str]:
+def changes(cell: Cell, config: dict[str, Any]) -> list[str]:
     """Keys in which the cell's stamp differs from ``config``, as ``key: stored -> wanted``."""
     path = cell.folder / STAMP
     kept = read_object(path)
     if kept is None:
         unknown = f"{path.name} is missing, so nobody can say which configuration made these results"
         return [unknown] if is_complete(cell) else []
-    stored, wanted = flatten(kept["config"]), flatten(numbers_of(cell, config))
-    return [
-        f"{key}: {stored.get(key, 'absent')!r} -> {wanted.get(key, 'absent')!r}"
-        for key in sorted(stored.keys() | wanted.keys())
-        if stored.get(key) != wanted.get(key)
-    ]
+    return differences(kept["config"], numbers_of(cell, config))
 
 
 def stamp(cell: Cell, config: dict[str, Any]) -> None:
@@ -91,16 +84,6 @@ def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
     else:
         kept = {key: value for key, value in config.items() if key not in PLACE_KEYS}
     return dict(json.loads(json.dumps(kept, default=str)))  # dates and tuples as they will be when read back
-
-
-def flatten(node: object, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``."""
-    if not isinstance(node, dict) or not node:
-        return {prefix: node}
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ class CheckedOverrides:
         """The override lists of all jobs, for Hydra: one, or one for each combination of a multirun's choices."""
         choices = [_variants(override, tree) for override in self.accepted]
         return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
+
+
+def quoted(value: str) -> str:
+    """A value in quotes, as Hydra's grammar of overrides takes it, whatever it holds.
+
+    In quotes a backslash is one, unless a quote follows those that stand together.
+    """
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda met: 2 * met[1] + ("\\'" if met[2] else ""), value) + "'"
 
 
 def check_overrides(

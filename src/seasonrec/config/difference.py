@@ -1,0 +1,29 @@
+"""What two configurations differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
+"""Top-level keys that say where a run writes, who watches it and what stands beside it; they change no number of it."""
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Keys whose values differ, as ``key: stored -> wanted``, sorted; nested ones as ``trainer.max_epochs``."""
+    before, after = _flat(stored), _flat(wanted)
+    return [
+        f"{key}: {before.get(key, 'absent')!r} -> {after.get(key, 'absent')!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(node: object, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``; an empty one is a value."""
+    if not isinstance(node, Mapping) or not node:
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
