@@ -10,7 +10,7 @@ from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader, evaluation_batches
+from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.data.requests import Requests
 
 DAY = 86_400
@@ -153,15 +153,12 @@ def test_state_after_the_last_batch_leads_into_the_next_epoch(shop: Shop) -> Non
     assert [b.basket_ids.tolist() for b in read] != [b.basket_ids.tolist() for b in following]
 
 
-def test_evaluation_gives_each_request_a_full_window_in_its_own_order(shop: Shop) -> None:
+def test_requests_have_a_full_window_each_in_their_own_order(shop: Shop) -> None:
     requests = shop.some_requests(30)
-    builder = shop.builder({})
-    met: list[int] = []
-    for rows, batch in evaluation_batches(builder, requests, 8):
-        assert batch.num_requests == len(batch.item_ids) == rows.stop - rows.start <= 8
-        assert_reads_own_past(shop, batch, 0, MAX_SEQ_LEN)
-        met += batch.basket_ids.tolist()
-    assert met == requests.baskets.tolist()
+    batch = shop.builder({})(requests)
+    assert batch.num_requests == len(batch.item_ids) == len(requests)
+    assert_reads_own_past(shop, batch, 0, MAX_SEQ_LEN)
+    assert batch.basket_ids.tolist() == requests.baskets.tolist()
 
 
 def test_user_without_history(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seasonrec.config import build, conf_dir
 from seasonrec.models.backbones.pretrained import PretrainedBackbone
+from seasonrec.models.language_models import language_models
 from seasonrec.models.peft.base import Peft
 
 LENGTH = 7
@@ -77,3 +78,9 @@ def disturb(model: nn.Module) -> None:
 
 def trained_names(holder: Holder) -> set[str]:
     return {name for name, p in holder.backbone.language_model.named_parameters() if p.requires_grad}
+
+
+def tuned_share(model: nn.Module) -> float:
+    """Share of the language models' weights that is trained, what was added to them included."""
+    held = [parameter for part in language_models(model).values() for parameter in part.language_model.parameters()]
+    return sum(p.numel() for p in held if p.requires_grad) / sum(p.numel() for p in held)

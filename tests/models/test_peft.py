@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft_cases import DIM, Maker, disturb, inputs, trained_names
+from peft_cases import DIM, Maker, disturb, inputs, trained_names, tuned_share
 from safetensors import safe_open
 from tiny_language_models import KINDS
 
 from seasonrec.config import conf_dir
 from seasonrec.models.peft.merging import merged
-from seasonrec.training.weights import load_weights, save_weights, tuned_share
+from seasonrec.training.weights import load_weights, save_weights
 
 METHODS = sorted(path.stem for path in (conf_dir() / "peft").glob("*.yaml"))
 STARTS_AS_LOADED = {"none", "frozen", "norms", "last_layers", "gradual", "lora", "dora", "adalora", "ia3", "adapter"}

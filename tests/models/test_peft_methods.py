@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft_cases import DIM, LENGTH, Holder, Maker, disturb, inputs, method_of, trained_names
+from peft_cases import DIM, LENGTH, Holder, Maker, disturb, inputs, method_of, trained_names, tuned_share
 from small_shop import Shop
 from tiny_language_models import KINDS, LAYERS, save_tiny
 from torch import nn
@@ -27,7 +27,6 @@ from seasonrec.models.peft.merging import merged
 from seasonrec.models.peft.prefix import PrefixTuning
 from seasonrec.models.peft.prompt import PromptTuning
 from seasonrec.training.optim import AdamWOptions
-from seasonrec.training.weights import tuned_share
 
 METHODS = sorted(path.stem for path in (conf_dir() / "peft").glob("*.yaml"))
 

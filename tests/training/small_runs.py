@@ -16,7 +16,7 @@ from small_shop import Shop, open_shop
 from torch import Tensor
 
 from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader, evaluation_batches
+from seasonrec.data.loader import LoaderOptions, TrainingLoader
 from seasonrec.data.sharding import Shard
 from seasonrec.evaluation.scorers import validation_metrics
 from seasonrec.models.backbones.sasrec import SASRec
@@ -85,7 +85,8 @@ class SmallValidation:
         return -(-len(self.requests) // LOADER.evaluation_batch_size)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
-        return (batch for _, batch in evaluation_batches(self.builder, self.requests, LOADER.evaluation_batch_size))
+        size = LOADER.evaluation_batch_size
+        return (self.builder(self.requests[start : start + size]) for start in range(0, len(self.requests), size))
 
 
 def small_model(shop: Shop, **parts: Any) -> SeasonalRecommender:

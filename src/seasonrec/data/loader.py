@@ -306,12 +306,3 @@ class TrainingLoader:
             )
         wanted = -(-num_requests // (self.options.batch_size * ranks))
         return min(wanted, num_requests // ranks) * ranks
-
-
-def evaluation_batches(
-    builder: BatchBuilder, requests: Requests, batch_size: int
-) -> Iterator[tuple[slice, SequenceBatch]]:
-    """Batches of requests in their own order, each request with a full window of its own."""
-    for start in range(0, len(requests), batch_size):
-        rows = slice(start, min(start + batch_size, len(requests)))
-        yield rows, builder(requests[rows])

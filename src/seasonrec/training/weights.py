@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
-from seasonrec.models.language_models import digest_of, frozen_names, language_models
+from seasonrec.models.language_models import digest_of, frozen_names
 
 FROZEN = "frozen"
 """Key in a file's metadata of the digest of what was left out."""
@@ -92,31 +92,6 @@ def check_left_out(names: set[str], model: nn.Module, where: str, prefix: str = 
             f"{len(missing)} {missing[:2]} and has {len(unexpected)} more {unexpected[:2]}; set peft and its options "
             "as they were in training."
         )
-
-
-def tuned_share(model: nn.Module) -> float:
-    """Share of the language models' weights that is trained, what was added to them included; 1.0 without one."""
-    held = [parameter for part in language_models(model).values() for parameter in part.language_model.parameters()]
-    total = sum(parameter.numel() for parameter in held)
-    return sum(parameter.numel() for parameter in held if parameter.requires_grad) / total if total else 1.0
-
-
-def weights_record(path: Path, model: nn.Module) -> dict[str, float | int]:
-    """What the record of a run says of its weights.
-
-    Args:
-        path: The file of :func:`save_weights`.
-        model: Whose it is.
-    """
-    every = sum(parameter.numel() for parameter in model.parameters())
-    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return {
-        "parameters": every,
-        "trained_parameters": trained,
-        "trained_share": trained / max(1, every),
-        "language_model_trained_share": tuned_share(model),
-        "weights_bytes": path.stat().st_size,
-    }
 
 
 def _replace(path: Path, write: Callable[[str], None]) -> None:
