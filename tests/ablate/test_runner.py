@@ -75,6 +75,20 @@ def test_every_command_is_given_the_flags_of_the_study(tmp_path):
     assert json.loads((tmp_path / "out" / "study.json").read_text())["command"].endswith(f"--config-dir {own_conf}")
 
 
+def test_values_out_of_range_are_told_before_the_first_cell(tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full, no_season]\nseeds: [0]\n")
+    overrides = ["split.test_from=2017-13-01", "trainer.max_epochs=0", "data.households=1"]
+    with pytest.raises(StudyError) as refused:
+        entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": overrides})
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "nothing was run:"
+    assert [next(key for key in ("households", "test_from", "max_epochs") if key in line) for line in lines[1:]] == [
+        "households", "test_from", "max_epochs",
+    ]  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
 def test_only_what_is_missing_runs(tmp_path):
     run(tmp_path)
     (tmp_path / "cells/no_season/seed_1/metrics.json").unlink()

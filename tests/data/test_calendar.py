@@ -8,6 +8,7 @@ import pytest
 
 from seasonrec.data import calendar
 from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+from seasonrec.data.datasets.table import Table
 
 
 def day_number(text: str) -> int:
@@ -69,6 +70,11 @@ def test_holidays_of_the_united_states() -> None:
 
 def test_no_country_has_no_holidays() -> None:
     assert holiday_days(None, 2016, 2017) == {}
+
+
+def test_unknown_country_of_a_users_own_log_is_told_before_it_is_read() -> None:
+    with pytest.raises(ValueError, match=r"knows, got 'Atlantis'; set data\.country"):
+        Table("nowhere.csv", country="Atlantis")
 
 
 def test_unknown_country() -> None:

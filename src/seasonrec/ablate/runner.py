@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError
-from seasonrec.config import ConfigError, Mistake, compose
+from seasonrec.config import ConfigError, Mistake, build, compose
+from seasonrec.config.annotations import is_part
 from seasonrec.record import code_commit
 
 SHOWN_DIFFERENCES = 3
+
+OPTION_SLOTS = ("data", "split", "protocol", "loader", "trainer", "optimizer", "objective", "adversarial")
+"""Slots whose classes need nothing but their options, so that they can be tried before anything runs."""
 
 Compose = Callable[..., dict[str, Any]]
 """Turns overrides, with the user's own folder as ``extra``, into the complete configuration; raises ConfigError."""
@@ -107,6 +111,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
 
     Raises:
         ConfigError: With the mistakes of all rows at once.
+        StudyError: With the values, of all rows at once, that the classes of :data:`OPTION_SLOTS` do not take.
     """
     by_row: dict[str, dict[str, Any]] = {}
     mistakes: list[Mistake] = []
@@ -121,7 +126,20 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
             mistakes.append(Mistake(f"conf/ablation/{cell.row}.yaml", problem, f"write name: {cell.row} in it"))
     if mistakes:
         raise ConfigError(mistakes)
+    refused = dict.fromkeys(message for config in by_row.values() for message in _refused_values(config))
+    if refused:
+        raise StudyError("nothing was run:\n" + "\n".join(f"  {message}" for message in refused))
     return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
+
+
+def _refused_values(config: dict[str, Any]) -> Iterator[str]:
+    """What the classes say to values of the right type that are out of range, or no date, or no time zone."""
+    for slot in OPTION_SLOTS:
+        if slot in config and is_part(config[slot]):
+            try:
+                build(config[slot])()
+            except (ValueError, OSError) as error:
+                yield str(error)
 
 
 def _say_other_code(complete: Sequence[Cell], console: Console) -> None:

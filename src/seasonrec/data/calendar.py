@@ -68,6 +68,19 @@ def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:
     return (days + EPOCH_WEEKDAY) % 7
 
 
+def check_country(country: str) -> None:
+    """Refuses a country whose holidays nobody knows.
+
+    Raises:
+        ValueError: If it is not known to the ``holidays`` package.
+    """
+    if country not in holidays.list_supported_countries():
+        raise ValueError(
+            f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
+            "set data.country, for example to US, or to null for no holidays."
+        )
+
+
 @lru_cache(maxsize=32)
 def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[str, tuple[int, ...]]:
     """Day numbers of every public and, where the country has them, unofficial holiday, by name.
@@ -87,12 +100,7 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
     """
     if country is None:
         return {}
-    supported = holidays.list_supported_countries()
-    if country not in supported:
-        raise ValueError(
-            f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
-            "set data.country, for example to US, or to null for no holidays."
-        )
+    check_country(country)
     categories = tuple(
         c for c in ("public", "unofficial") if c in holidays.country_holidays(country).supported_categories
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.calendar import check_country
 from seasonrec.data.files.event_file import EventColumns, EventFile
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
@@ -65,6 +66,8 @@ class Table:
 
     def __post_init__(self) -> None:
         check_time_options(self.time_format, self.timezone)
+        if self.country is not None:
+            check_country(self.country)
         if self.min_item_events < 1:
             raise ValueError(f"min_item_events must be at least 1, got {self.min_item_events}.")
         columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
