@@ -1,16 +1,12 @@
 """Recommenders with one further task, for the tests of the tasks."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from small_shop import MAX_SEQ_LEN, Shop
-from torch import Tensor, nn
 
 from seasonrec.config import Composer, ConfTree, build, conf_dir
 from seasonrec.data.batch import SequenceBatch
@@ -36,17 +32,6 @@ def composed(season: str) -> dict[str, Any]:
 
 def head_of(option: str) -> partial[Any]:
     return build(composed(PLAIN["season"])["task"][option])
-
-
-class HashedReader:
-    """Stands for the frozen language model: a vector of each text's bytes."""
-
-    def __init__(self, name: str, cache_dir: Path) -> None:
-        pass
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        rows = [torch.Generator().manual_seed(int(hashlib.md5(text.encode()).hexdigest()[:12], 16)) for text in texts]
-        return nn.functional.normalize(torch.stack([torch.randn(24, generator=row) for row in rows]), dim=-1)
 
 
 @dataclass

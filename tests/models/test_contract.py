@@ -1,9 +1,8 @@
 """What every part of the model must keep to; a new file under models/ and a new yaml are tested without a word here."""
 
-import hashlib
 import importlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import MAX_SEQ_LEN, Shop
 from tiny_language_models import save_tiny
-from torch import Tensor, nn
+from torch import nn
 
 import seasonrec.models
 from seasonrec.config import Composer, ConfTree, build, conf_dir
@@ -63,17 +63,6 @@ def modules_of(slot: str) -> list[type[nn.Module]]:
         classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
         found += [c for c in classes if issubclass(c, nn.Module) and "facts" in inspect.signature(c).parameters]
     return found
-
-
-class HashedReader:
-    """Stands for the frozen language model: a vector of each text's bytes."""
-
-    def __init__(self, name: str, cache_dir: Path) -> None:
-        pass
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        rows = [torch.Generator().manual_seed(int(hashlib.md5(text.encode()).hexdigest()[:12], 16)) for text in texts]
-        return nn.functional.normalize(torch.stack([torch.randn(24, generator=row) for row in rows]), dim=-1)
 
 
 @dataclass

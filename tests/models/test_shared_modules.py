@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
-from test_contract import HashedReader
 from torch import nn
 
 from seasonrec.data.batch import SequenceBatch

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import WIDTH, HashedReader, features_of, make_case
+from task_cases import WIDTH, features_of, make_case
 
 from seasonrec.data.context.calendar import CalendarContext
 from seasonrec.data.labels.base import bind_all

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import OWN, WIDTH, Case, HashedReader, head_of, make_case
+from task_cases import OWN, WIDTH, Case, head_of, make_case
 from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import WIDTH, HashedReader, alive, baskets, features_of, make_case
+from task_cases import WIDTH, alive, baskets, features_of, make_case
 
 from seasonrec.data.labels.next_window import NextWindow
 from seasonrec.data.queries import word_queries

@@ -9,8 +9,9 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import OPTIONS, OWN, WIDTH, Case, HashedReader, head_of, make_case
+from task_cases import OPTIONS, OWN, WIDTH, Case, head_of, make_case
 
 from seasonrec.data.audit import replace_future
 from seasonrec.data.requests import Requests
