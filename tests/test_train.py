@@ -128,6 +128,15 @@ def test_evaluate_reproduces_the_metrics(run: Run, tmp_path: Path) -> None:
         assert _metrics(tmp_path / "baselines" / name) == _metrics(folder / "baselines" / name)
 
 
+def test_a_loss_without_probabilities_is_told_and_recorded(
+    files: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert json.loads((run[0] / "record.json").read_text())["gives_probabilities"] is True
+    assert main(of_table(files, tmp_path / "bpr", "loss=bpr", "loss.num_negatives=8")) == 0
+    assert "the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch" in capsys.readouterr().out
+    assert json.loads((tmp_path / "bpr" / "record.json").read_text())["gives_probabilities"] is False
+
+
 def test_texts_that_another_language_model_has_read_are_refused(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

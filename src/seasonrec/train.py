@@ -127,6 +127,8 @@ def _train(
     shard: Shard,
 ) -> FitResult:
     loss, training, validation = batches_of(config, data, facts, builder, config["seed"], shard)
+    if options.monitor == "bits" and not loss.gives_probabilities:
+        print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {d.name: (d, *batches_of(d.config, d.data, d.facts, d.builder, d.seed, shard)) for d in domains}
     for domain, _, _, own_validation in others.values():
         check_contexts(domain.model, next(iter(own_validation)))
@@ -224,6 +226,7 @@ def _write_record(
     run_dir: Path,
 ) -> None:
     parameters = list(model.parameters())
+    loss: Any = build(config["loss"]).func
     record = {
         "name": config["name"],
         "group": config["group"],
@@ -241,6 +244,7 @@ def _write_record(
         "text_changed_share": facts.text_changed_share,
         "checkpoint_bytes": (run_dir / "model.safetensors").stat().st_size,
         "step_ms": result.step_ms,
+        "gives_probabilities": loss.gives_probabilities,
         "stages_s": stages.seconds,
         **highest(peak_memory(), result.earlier_peaks),
         **environment(),

@@ -69,6 +69,16 @@ def test_the_grid_marks_the_best_and_what_differs(rows):
     assert laid.rows[ndcg.index(max(ndcg))].cells[0].is_best
 
 
+def test_bits_of_a_loss_without_probabilities_are_not_to_be_compared():
+    selection = Selection("small", "?", ("all",), ("ndcg@10", "bits"))
+    rows = [replace(FULL, gives_probabilities=False)]
+    compared = comparison_table(rows, "full", selection.columns)
+    told = "No probabilities come from the losses of full: compare their ranking alone."
+    assert told in notes(rows, selection, compared)
+    assert told not in notes([FULL], selection, compared)
+    assert told not in notes(rows, replace(selection, metrics=("ndcg@10",)), compared)
+
+
 def test_a_table_of_the_validation_part_says_so_first():
     validated = Row("full", False, tuple(replace(run, part="validation") for run in FULL.runs))
     selection = Selection("small", "?", ("all",), ("bits",), note="60 households")

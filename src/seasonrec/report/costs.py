@@ -73,9 +73,14 @@ COLUMNS = {
 """Columns by the name that a study gives them."""
 
 
+def read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """What the runs of a row recorded of themselves; of baselines, nothing."""
+    return [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
+
+
 def read_cost(folders: Sequence[Path]) -> Cost | None:
     """The cost of a row from its run folders, one a seed; None where nothing was recorded."""
-    records = [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
+    records = read_records(folders)
     if not records:
         return None
     stages: dict[str, list[float]] = {}

@@ -10,7 +10,7 @@ import polars as pl
 
 from seasonrec.evaluation.results import RunResults, read_results
 from seasonrec.evaluation.significance import require_one_fingerprint
-from seasonrec.report.costs import Cost, read_cost
+from seasonrec.report.costs import Cost, read_cost, read_records
 from seasonrec.report.errors import ReportError
 from seasonrec.report.interference import read_interference
 from seasonrec.report.tasks import read_tasks
@@ -28,6 +28,7 @@ class Row:
         interference: How the gradients of its tasks lay to each other; None where nothing was measured.
         tasks: How well it foresees what its further tasks are for; None where it has none.
         trials: Files of its runs that were tried with perturbed inputs and changed histories.
+        gives_probabilities: Whether its bits say what it has learnt; False where the loss gives no probabilities.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Row:
     interference: pl.DataFrame | None = None
     tasks: pl.DataFrame | None = None
     trials: tuple[Path, ...] = ()
+    gives_probabilities: bool = True
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -55,7 +57,15 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
     by_seed = tuple(sorted(light, key=lambda run: run.seed))
-    return Row(name, is_baseline, by_seed, read_cost(folders), read_interference(folders), read_tasks(folders))
+    return Row(
+        name,
+        is_baseline,
+        by_seed,
+        read_cost(folders),
+        read_interference(folders),
+        read_tasks(folders),
+        gives_probabilities=all(record.get("gives_probabilities", True) for record in read_records(folders)),
+    )
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:

@@ -144,6 +144,7 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
         f"users, after Holm over the {compared.height} comparisons of this table, and {by_seed}. Best of a "
         "column in bold"
     )
+    improper = [row.name for row in rows if not row.gives_probabilities] if "bits" in selection.metrics else []
     unseen = "Ranked on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
         unseen if rows[0].runs[0].part == "validation" else "",
@@ -151,6 +152,9 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
         users,
         marked if compared.height else "",
+        f"No probabilities come from the losses of {', '.join(improper)}: compare their ranking alone"
+        if improper
+        else "",
         f"No results (failed or not yet run): {', '.join(selection.missing)}" if selection.missing else "",
         f"Made by: {selection.command}" if selection.command else "",
     ]

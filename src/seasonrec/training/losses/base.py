@@ -18,9 +18,12 @@ class Loss(Protocol):
 
     Attributes:
         sampler: Draws the items that a training batch is scored on; None for the whole catalogue.
+        gives_probabilities: Whether it is least where a softmax over the scores gives the true probabilities, so that
+            bits measure what was learnt.
     """
 
     sampler: NegativeSampler | None
+    gives_probabilities: bool
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         """A scalar, the mean over the batch's ``M`` targets, in nats.

@@ -23,6 +23,8 @@ class BCE:
         a batch share their negatives, so that there can be many.
     """
 
+    gives_probabilities = False
+
     def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 

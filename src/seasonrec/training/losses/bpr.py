@@ -23,6 +23,8 @@ class BPR:
         a batch share their negatives.
     """
 
+    gives_probabilities = False
+
     def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 

@@ -27,6 +27,7 @@ class FullSoftmax:
     """
 
     sampler: NegativeSampler | None = None
+    gives_probabilities = True
 
     def __init__(self, *, facts: Facts) -> None:
         self._births, self._order = facts.item_first_seen_s.sort(stable=True)

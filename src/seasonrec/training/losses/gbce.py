@@ -32,6 +32,8 @@ class GBCE:
         Sampling, RecSys 2023, equations 8 and 9. Departure: the requests of a batch share their negatives.
     """
 
+    gives_probabilities = False
+
     def __init__(self, num_negatives: int = 256, calibration: float = 0.75, *, facts: Facts) -> None:
         if not 0.0 <= calibration <= 1.0:
             raise ValueError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper takes 0.75.")

@@ -30,6 +30,8 @@ class SampledSoftmax:
         not corrected).
     """
 
+    gives_probabilities = True
+
     def __init__(self, num_negatives: int = 1024, popularity_power: float = 0.75, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
