@@ -126,7 +126,10 @@ ON_THE_COMMAND_LINE = {
     "part of an option that is not chosen": (["season=none", "season@season.text=none"], "season@season.text"),
     "several values without a multirun": (["seed=1,2"], "seed = 1,2: several values need --multirun"),
     "no override at all": (["seed"], "seed: not a Hydra override"),
-    "other class of a part": (["season._target_=a.b.C"], "season._target_ = a.b.C: there is no module 'a.b'"),
+    "other class of a part": (
+        ["season._target_=a.b.C"],
+        "there is no module 'a.b'; give _target_ as package.module.Class of something",
+    ),
 }
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from seasonrec.config.errors import nearest
 from seasonrec.config.source import Module, find_module
 
+UNKNOWN = "give _target_ as package.module.Class of something that is installed or on PYTHONPATH"
+"""Remedy where nothing of such a name is found."""
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -88,10 +91,10 @@ def _nearest_module(name: str) -> str:
     package_name = name.rpartition(".")[0]
     package = find_module(package_name) if package_name else None
     if package is None:
-        return "give _target_ as package.module.Class"
+        return UNKNOWN
     paths = [path for path in package.path.parent.iterdir() if path.suffix == ".py" or path.is_dir()]
     siblings = [f"{package_name}.{path.stem}" for path in paths if not path.stem.startswith("_")]
-    return nearest(name, siblings) if siblings else "give _target_ as package.module.Class"
+    return nearest(name, siblings) if siblings else UNKNOWN
 
 
 def _function_arguments(module: Module, function: ast.FunctionDef) -> Iterator[Argument]:
