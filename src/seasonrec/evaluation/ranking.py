@@ -11,7 +11,7 @@ from seasonrec.evaluation.counting import count_above_and_level
 
 EXPONENTS_AT_ONCE = 2**20
 """Exponentials held in memory at once on a CPU, 4 MiB; the sum of a row is the same whichever rows are beside it."""
-BLOCKS_FROM = 2**15
+BLOCKS_FROM = 2**13
 """Items from which a CPU finds the best of a list by blocks; see ``benchmarks/ranking.py``."""
 BLOCK = 16
 
