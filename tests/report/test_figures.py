@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from seasonrec.report.comparisons import comparison_table
-from seasonrec.report.effects import effect_figure, effect_table, farthest
+from seasonrec.report.effects import chosen_ticks, effect_figure, effect_table, farthest
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.selection import Selection
 
@@ -82,3 +82,10 @@ def test_figures_are_drawn_and_come_out_the_same_twice(which, weeks, effects, ro
     again, _ = draw("two")
     assert again.read_bytes() == png.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.pdf", "one.png", "two.pdf", "two.png"]
+
+
+def test_ticks_of_the_figure_of_effects_leave_room_for_their_labels():
+    assert chosen_ticks(-0.078, 0.01, apart=0.01) == pytest.approx([-0.06, -0.03, 0.0])
+    assert chosen_ticks(-0.078, 0.01, apart=0.04) == pytest.approx([-0.05, 0.0])
+    assert chosen_ticks(-0.078, 0.01, apart=0.5) == [0.0]
+    assert chosen_ticks(0.0, 1.2, apart=0.1)[0] == 0.0

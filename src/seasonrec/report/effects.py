@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_
 
 ROOM = 0.75
 """Share of a panel's span that is kept free on its right for the numbers."""
+
+TICK_IN = 0.4
+"""Inches between two ticks at least, so that their labels do not touch."""
 
 OUTLIER = 2.0
 """A row that reaches this many times farther than the next is drawn at the edge."""
@@ -70,15 +74,31 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
             )  # fmt: skip
         panels[0].set_yticks(range(len(names)), [spoken(name) for name in names])
         panels[0].set_ylim(len(names) - 0.5, -0.5)
-        ticks = MaxNLocator(nbins=3, min_n_ticks=2).tick_values(lowest, highest)
-        ticks = [tick for tick in ticks if lowest <= tick <= highest]
+        limits = (lowest - 0.12 * far, highest + ROOM * (highest - lowest))
+        ticks = chosen_ticks(lowest, highest, TICK_IN * len(slices) / TEXT_WIDTH_IN * (limits[1] - limits[0]))
         panels[0].set_xticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
-        panels[0].set_xlim(lowest - 0.12 * far, highest + ROOM * (highest - lowest))
+        panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
         told = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
         made.supxlabel(f"{unit} by {reference} against the row; {told}", fontsize=7)
         return save(made, stem)
+
+
+def chosen_ticks(lowest: float, highest: float, apart: float) -> list[float]:
+    """Round numbers between two, one of them 0, as many as stand far enough apart for their labels; three at most.
+
+    Args:
+        lowest: At most 0.
+        highest: At least 0, and above ``lowest``.
+        apart: Least distance of two.
+    """
+    for nbins in (3, 2, 1):
+        ticks = MaxNLocator(nbins=nbins, min_n_ticks=2).tick_values(lowest, highest)
+        shown = [float(tick) for tick in ticks if lowest <= tick <= highest]
+        if all(second - first >= apart for first, second in pairwise(shown)):
+            return shown
+    return [0.0]
 
 
 def farthest(table: pl.DataFrame) -> float:
