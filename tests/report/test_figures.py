@@ -85,7 +85,7 @@ def test_figures_are_drawn_and_come_out_the_same_twice(which, weeks, effects, ro
 
 
 def test_ticks_of_the_figure_of_effects_leave_room_for_their_labels():
-    assert chosen_ticks(-0.078, 0.01, apart=0.01) == pytest.approx([-0.06, -0.03, 0.0])
-    assert chosen_ticks(-0.078, 0.01, apart=0.04) == pytest.approx([-0.05, 0.0])
-    assert chosen_ticks(-0.078, 0.01, apart=0.5) == [0.0]
-    assert chosen_ticks(0.0, 1.2, apart=0.1)[0] == 0.0
+    assert list(chosen_ticks(-0.078, 0.01, inches=100).values()) == ["\N{MINUS SIGN}0.06", "\N{MINUS SIGN}0.03", "0"]
+    assert list(chosen_ticks(-0.078, 0.01, inches=8).values()) == ["\N{MINUS SIGN}0.05", "0"]
+    assert chosen_ticks(-0.078, 0.01, inches=1) == {0.0: "0"}
+    assert list(chosen_ticks(0.0, 1.2, inches=1)) == pytest.approx([0.0, 0.4, 0.8])

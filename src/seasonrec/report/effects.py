@@ -19,8 +19,11 @@ from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_
 ROOM = 0.75
 """Share of a panel's span that is kept free on its right for the numbers."""
 
-TICK_IN = 0.4
-"""Inches between two ticks at least, so that their labels do not touch."""
+PANELS = 0.8
+"""Share of the figure's width that its panels have, about; the names of the rows have the rest."""
+
+LETTER_IN, GAP_IN = 0.054, 0.05
+"""Inches of a letter of a tick's label, and between two labels at least."""
 
 OUTLIER = 2.0
 """A row that reaches this many times farther than the next is drawn at the edge."""
@@ -75,8 +78,9 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_yticks(range(len(names)), [spoken(name) for name in names])
         panels[0].set_ylim(len(names) - 0.5, -0.5)
         limits = (lowest - 0.12 * far, highest + ROOM * (highest - lowest))
-        ticks = chosen_ticks(lowest, highest, TICK_IN * len(slices) / TEXT_WIDTH_IN * (limits[1] - limits[0]))
-        panels[0].set_xticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+        inches = PANELS * TEXT_WIDTH_IN / len(slices) / (limits[1] - limits[0])
+        ticks = chosen_ticks(lowest, highest, inches)
+        panels[0].set_xticks(list(ticks), list(ticks.values()))
         panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
@@ -85,20 +89,25 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         return save(made, stem)
 
 
-def chosen_ticks(lowest: float, highest: float, apart: float) -> list[float]:
-    """Round numbers between two, one of them 0, as many as stand far enough apart for their labels; three at most.
+def chosen_ticks(lowest: float, highest: float, inches: float) -> dict[float, str]:
+    """Round numbers between two with their labels, 0 among them, as many as have room beside each other; three at most.
 
     Args:
         lowest: At most 0.
         highest: At least 0, and above ``lowest``.
-        apart: Least distance of two.
+        inches: Of the axis for each unit.
     """
     for nbins in (3, 2, 1):
-        ticks = MaxNLocator(nbins=nbins, min_n_ticks=2).tick_values(lowest, highest)
-        shown = [float(tick) for tick in ticks if lowest <= tick <= highest]
-        if all(second - first >= apart for first, second in pairwise(shown)):
-            return shown
-    return [0.0]
+        values = MaxNLocator(nbins=nbins, min_n_ticks=2).tick_values(lowest, highest)
+        ticks = {float(v): f"{v:g}".replace("-", "\N{MINUS SIGN}") for v in values if lowest <= v <= highest}
+        if all(_have_room(*pair, inches) for pair in pairwise(ticks.items())):
+            return ticks
+    return {0.0: "0"}
+
+
+def _have_room(first: tuple[float, str], second: tuple[float, str], inches: float) -> bool:
+    letters = (len(first[1]) + len(second[1])) / 2
+    return (second[0] - first[0]) * inches >= LETTER_IN * letters + GAP_IN
 
 
 def farthest(table: pl.DataFrame) -> float:
