@@ -127,7 +127,7 @@ def _train(
     shard: Shard,
 ) -> FitResult:
     loss, training, validation = batches_of(config, data, facts, builder, config["seed"], shard)
-    if options.monitor == "bits" and not loss.gives_probabilities:
+    if not loss.gives_probabilities and options.monitor == "bits":  # asked of every loss before it trains
         print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {d.name: (d, *batches_of(d.config, d.data, d.facts, d.builder, d.seed, shard)) for d in domains}
     for domain, _, _, own_validation in others.values():
