@@ -76,7 +76,7 @@ def main() -> None:
     rows = []
     for level in options.levels:
         for width in options.widths:
-            for work in _works(level, width, options):
+            for work in works(level, width, options.length, options.evaluated):
                 rows.append(_measure(work, options.rounds))
     print(f"written to {save(options.output, rows)}")
 
@@ -93,15 +93,23 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _works(level: str, width: int, options: argparse.Namespace) -> Iterator[Work]:
+def works(level: str, width: int, length: int, evaluated: int) -> Iterator[Work]:
+    """What is measured of a level of Complete Journey's items.
+
+    Args:
+        level: ``product_id`` or ``product_type``.
+        width: ``D``.
+        length: Events of a window at most.
+        evaluated: Requests of the evaluation pass.
+    """
     parts = ["item_encoder=id", "temporal=none", "season=none", "habit=none", f"backbone.num_layers={LAYERS}"]
-    config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={options.length}", *parts])
+    config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={length}", *parts])
     data = open_data(config, progress=lambda line: None)
-    builder = BatchBuilder(data.log, {}, options.length)
+    builder = BatchBuilder(data.log, {}, length)
     name = f"{level} ({data.log.num_items} items), width {width}"
     yield _training(f"train, {name}, a request a basket", config, data, _basket_batch(data, builder))
     yield _training(f"train, {name}, every event a target", config, data, _event_batch(data, builder))
-    yield _evaluation(f"evaluate, {name}", config, data, builder, options.evaluated)
+    yield _evaluation(f"evaluate, {name}", config, data, builder, evaluated)
 
 
 def _basket_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:

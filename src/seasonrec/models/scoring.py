@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seasonrec.models.products import linear
+
 
 @dataclass(frozen=True)
 class ScoredItems:
@@ -81,4 +83,4 @@ def biased_product(bias: Tensor, query: Tensor, vectors: Tensor) -> Tensor:
     """
     if torch.is_autocast_enabled(query.device.type):
         return (query @ vectors.T).float() + bias
-    return torch.addmm(bias, query, vectors.T)
+    return linear(query, vectors, bias)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seasonrec.data.facts import Facts
 from seasonrec.models.dropout import Dropout
 from seasonrec.models.pretrained import compute_twice, load_model, num_positions
+from seasonrec.models.products import Linear
 
 
 class PretrainedBackbone(nn.Module):
@@ -53,8 +54,8 @@ class PretrainedBackbone(nn.Module):
         _refuse_future(self.language_model, name)
         self.is_pretrained = weights == "pretrained"
         width = self.language_model.config.hidden_size
-        self.inward = nn.Linear(facts.embedding_dim, width)
-        self.outward = nn.Linear(width, facts.embedding_dim)
+        self.inward = Linear(facts.embedding_dim, width)
+        self.outward = Linear(width, facts.embedding_dim)
         self.dropout = Dropout(dropout)
         _drop_unread_weights(self.language_model)
         if gradient_checkpointing:

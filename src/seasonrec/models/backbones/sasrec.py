@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seasonrec.data.facts import Facts
 from seasonrec.models.dropout import Dropout
 from seasonrec.models.packing import Packing, causal_attention, packed_attention
+from seasonrec.models.products import Linear, linear
 
 PACK_FROM_PADDING = 0.25
 """Share of padding in a batch from which packing pays, by ``benchmarks/packing.py``."""
@@ -122,11 +123,9 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
-        )
+        self.query_key_value = Linear(width, 3 * width)
+        self.out = Linear(width, width)
+        self.feed_forward = nn.Sequential(nn.LayerNorm(width), Linear(width, width), nn.ReLU(), Linear(width, width))
         self.drop = Dropout(dropout)
 
     def forward(self, hidden: Tensor, attend: Attention) -> Tensor:
@@ -139,8 +138,8 @@ class Block(nn.Module):
         row = torch.arange(count, device=hidden.device) * length + position
         normed = self.attention_norm(hidden)
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        query = F.linear(F.embedding(row, normed.flatten(0, 1)), weight[:width], bias[:width])  # (B, D)
-        key_value = F.linear(normed, weight[width:], bias[width:])
+        query = linear(F.embedding(row, normed.flatten(0, 1)), weight[:width], bias[:width])  # (B, D)
+        key_value = linear(normed, weight[width:], bias[width:])
         key, value = key_value.view(count, length, 2 * self.num_heads, -1).transpose(1, 2).chunk(2, dim=1)
         past = torch.arange(length, device=hidden.device) <= position[:, None]  # (B, T + 1)
         one = query.view(count, self.num_heads, 1, -1)  # (B, heads, 1, D / heads)

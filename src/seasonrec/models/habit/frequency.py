@@ -10,6 +10,7 @@ from seasonrec.data.context.own_history import OwnHistoryContext
 from seasonrec.data.facts import Facts
 from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 
 
@@ -33,7 +34,7 @@ class FrequencyHabit(nn.Module):
         super().__init__()
         self.context = OwnHistoryContext(tuple(half_lives_days))
         self.reads: tuple[Context, ...] = (self.context,)
-        self.weights = nn.Linear(len(half_lives_days) + 2, 1)
+        self.weights = Linear(len(half_lives_days) + 2, 1)
         nn.init.constant_(self.weights.weight, 0.5)
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:

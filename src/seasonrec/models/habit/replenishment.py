@@ -10,6 +10,7 @@ from seasonrec.data.context.own_history import LAST_BASKETS, OwnHistory, OwnHist
 from seasonrec.data.facts import Facts
 from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 
 
@@ -51,11 +52,11 @@ class ReplenishmentHabit(nn.Module):
         self.register_buffer("item_interval_days", facts.item_interval_days, persistent=False)
         num_features = len(half_lives_days) + 10 + LAST_BASKETS
         self.network = nn.Sequential(
-            nn.Linear(num_features + item_dim, hidden_dim),
+            Linear(num_features + item_dim, hidden_dim),
             nn.ReLU(),
-            nn.Linear(hidden_dim, hidden_dim // 2),
+            Linear(hidden_dim, hidden_dim // 2),
             nn.ReLU(),
-            nn.Linear(hidden_dim // 2, 1),
+            Linear(hidden_dim // 2, 1),
         )
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.products import Linear
 from seasonrec.models.text import TextReader
 
 
@@ -35,9 +36,9 @@ class TextItems(nn.Module):
         vectors = torch.stack([wording - mean for wording in said])  # (R + 1, V, E)
         self.register_buffer("text_vectors", vectors / vectors[0][facts.item_is_known].std(), persistent=False)
         width = facts.embedding_dim
-        out = nn.Linear(hidden_dim, width)
+        out = Linear(hidden_dim, width)
         nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
-        self.project = nn.Sequential(nn.Linear(vectors.shape[-1], hidden_dim), nn.GELU(), out)
+        self.project = nn.Sequential(Linear(vectors.shape[-1], hidden_dim), nn.GELU(), out)
 
     def forward(self, item_ids: Tensor | None = None) -> Tensor:
         return self.project(self._wording(item_ids))

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from seasonrec.data.facts import Facts
 from seasonrec.models.items.id import IdItems
 from seasonrec.models.pretrained import load_model, load_tokenizer
+from seasonrec.models.products import Linear
 from seasonrec.models.text import MAX_TOKENS, TextReader
 
 
@@ -65,9 +66,9 @@ class TunedTextItems(nn.Module):
         self.is_pretrained = True
         if getattr(self.language_model, "pooler", None) is not None:
             self.language_model.pooler = None  # nothing reads it
-        out = nn.Linear(hidden_dim, facts.embedding_dim)
+        out = Linear(hidden_dim, facts.embedding_dim)
         nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
-        self.project = nn.Sequential(nn.Linear(as_loaded.shape[1], hidden_dim), nn.GELU(), out)
+        self.project = nn.Sequential(Linear(as_loaded.shape[1], hidden_dim), nn.GELU(), out)
         self.id = IdItems(facts=facts) if with_ids else None
 
     def forward(self, item_ids: Tensor | None = None) -> Tensor:

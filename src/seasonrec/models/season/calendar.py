@@ -12,6 +12,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.calendar import CalendarContext, RequestCalendar, holiday_names
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 
 MAJOR = (
@@ -72,9 +73,9 @@ class CalendarSeason(nn.Module):
         self.register_buffer("major", places, persistent=False)
         self.ramps = HolidayRamps(len(names))
         num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 1
-        self.condition = nn.Linear(num_features, facts.embedding_dim, bias=False)
-        self.phase = nn.Linear(num_features, affinity_dim, bias=False)
-        self.affinity = nn.Linear(facts.embedding_dim, affinity_dim, bias=False)
+        self.condition = Linear(num_features, facts.embedding_dim, bias=False)
+        self.phase = Linear(num_features, affinity_dim, bias=False)
+        self.affinity = Linear(facts.embedding_dim, affinity_dim, bias=False)
         nn.init.zeros_(self.condition.weight)
         nn.init.zeros_(self.phase.weight)
 

@@ -9,6 +9,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.momentum import Momentum, MomentumContext
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 
 
@@ -33,7 +34,7 @@ class MomentumSeason(nn.Module):
         self.reads: tuple[Context, ...] = (self.context,)
         num_features = 2 * len(windows_days)
         self.weight = nn.Parameter(torch.full((num_features,), 0.25))
-        self.gate = nn.Linear(facts.embedding_dim, num_features)
+        self.gate = Linear(facts.embedding_dim, num_features)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 

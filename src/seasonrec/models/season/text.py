@@ -14,6 +14,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.text import TextReader
 
@@ -58,7 +59,7 @@ class TextSeason(nn.Module):
         self.register_buffer("text_vectors", text_vectors - text_vectors[known].mean(0), persistent=False)
         self.register_buffer("scale", (self.day_vectors @ self.text_vectors[known].T).std(), persistent=False)
         self.slopes = nn.Parameter(torch.tensor([0.1, 0.0, 0.0]))
-        self.gate = nn.Linear(facts.embedding_dim, 1)
+        self.gate = Linear(facts.embedding_dim, 1)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 

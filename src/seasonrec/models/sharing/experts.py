@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from seasonrec.models.products import Linear
+
 
 class Experts(nn.Module):
     """Networks of one hidden layer side by side; all say 0 at the start, so that what adds them begins without them.
@@ -21,7 +23,7 @@ class Experts(nn.Module):
 
     def __init__(self, num_experts: int, width: int) -> None:
         super().__init__()
-        self.inner = nn.Linear(width, num_experts * width)
+        self.inner = Linear(width, num_experts * width)
         self.outer = nn.Parameter(torch.zeros(num_experts, width, width))
 
     def forward(self, query: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.products import Linear
 from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 
@@ -34,7 +35,7 @@ class MMoE(nn.Module):
         super().__init__()
         check_counts(num_experts=num_experts)
         self.experts = Experts(num_experts, facts.embedding_dim)
-        self.gates = nn.ModuleDict({task: nn.Linear(facts.embedding_dim, num_experts, bias=False) for task in tasks})
+        self.gates = nn.ModuleDict({task: Linear(facts.embedding_dim, num_experts, bias=False) for task in tasks})
 
     def forward(self, query: Tensor, task: str) -> Tensor:
         return query + mixed(self.gates[task](query), self.experts(query))

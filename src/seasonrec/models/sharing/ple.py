@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.data.facts import Facts
+from seasonrec.models.products import Linear
 from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 SHARED = "(shared)"
@@ -75,7 +76,7 @@ class Level(nn.Module):
         self.experts[SHARED] = Experts(num_shared, width)
         every = num_shared + num_own * len(tasks)
         sizes = dict.fromkeys(tasks, num_shared + num_own) | ({} if is_last else {SHARED: every})
-        self.gates = nn.ModuleDict({name: nn.Linear(width, size, bias=False) for name, size in sizes.items()})
+        self.gates = nn.ModuleDict({name: Linear(width, size, bias=False) for name, size in sizes.items()})
 
     def forward(self, streams: Mapping[str, Tensor], name: str) -> Tensor:
         """What leaves the level in a task's stream, or in the shared one, ``(N, D)``."""

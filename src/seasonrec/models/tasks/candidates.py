@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems, biased_product
 
 
@@ -25,7 +26,7 @@ class Correction(nn.Module):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(facts.spec.num_items))
-        self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
         nn.init.zeros_(self.project.weight)
 
     def forward(self, scores: Tensor, query: Tensor, items: ScoredItems, words: Tensor | None = None) -> Tensor:

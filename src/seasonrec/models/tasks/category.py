@@ -11,6 +11,7 @@ from seasonrec.data.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import mean_of
 
@@ -58,8 +59,8 @@ class CategoryHead(nn.Module):
         self.register_buffer("item_categories", categories, persistent=False)
         self.register_buffer("first_seen_s", births, persistent=False)
         self.register_buffer("is_named", is_named, persistent=False)
-        self.out = nn.Linear(facts.embedding_dim, number)
-        self.weights = nn.Linear(len(half_lives_days) + 2, 1, bias=False)
+        self.out = Linear(facts.embedding_dim, number)
+        self.weights = Linear(len(half_lives_days) + 2, 1, bias=False)
         nn.init.constant_(self.weights.weight, 0.5)
         self.register_buffer("shares", counts / counts.sum(), persistent=False)
         with torch.no_grad():

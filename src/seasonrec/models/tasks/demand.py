@@ -17,6 +17,7 @@ from seasonrec.data.labels.base import Labels
 from seasonrec.data.labels.demand import Demand, DemandLabels
 from seasonrec.models.dropout import Dropout
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import mean_of
@@ -72,11 +73,11 @@ class DemandHead(nn.Module):
         self.told = DemandLabels(of)
         self.labels: tuple[Labels, ...] = (self.told,)
         self.day = DayFeatures(facts.spec)
-        self.from_series = nn.Linear(num_weeks + 1, hidden_dim)
-        self.from_day = nn.Linear(self.day.width, hidden_dim, bias=False)
-        self.from_item = nn.Linear(facts.embedding_dim, hidden_dim, bias=False)
+        self.from_series = Linear(num_weeks + 1, hidden_dim)
+        self.from_day = Linear(self.day.width, hidden_dim, bias=False)
+        self.from_item = Linear(facts.embedding_dim, hidden_dim, bias=False)
         self.dropout = Dropout(dropout)
-        self.out = nn.Linear(hidden_dim, 1)
+        self.out = Linear(hidden_dim, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("item_categories", facts.item_categories, persistent=False)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 
 
 class OwnStart:
@@ -54,7 +55,7 @@ class OwnStart:
 
 def own_correction(width: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
     """A network that reads a query ``(N, D)`` and what :class:`OwnStart` gives beside it; its output begins at 0."""
-    last = nn.Linear(hidden_dim, out_dim)
+    last = Linear(hidden_dim, out_dim)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width + OwnStart.width, hidden_dim), nn.GELU(), last)
+    return nn.Sequential(Linear(width + OwnStart.width, hidden_dim), nn.GELU(), last)

@@ -11,6 +11,7 @@ from seasonrec.data.context.base import Context
 from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import log_partition, targets_of
@@ -58,7 +59,7 @@ class PurchaseHead(nn.Module):
         self.num_negatives = num_negatives
         weight = (facts.item_train_counts.double() + 1.0) ** popularity_power
         self.bias = nn.Parameter(torch.zeros(len(weight)))
-        self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
         nn.init.zeros_(self.project.weight)
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
         self.register_buffer("weight", weight, persistent=False)

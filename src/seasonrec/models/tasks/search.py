@@ -11,6 +11,7 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.queries import require_words, word_queries
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import Correction, mean_of, set_cross_entropy, targets_of
@@ -71,7 +72,7 @@ class SearchHead(nn.Module):
         vectors = vectors - vectors.mean(0)
         self.register_buffer("text_vectors", vectors / vectors.std(), persistent=False)
         self.register_buffer("query_of_item", torch.tensor(queries.of_item), persistent=False)
-        self.words = nn.Linear(vectors.shape[1], facts.embedding_dim)
+        self.words = Linear(vectors.shape[1], facts.embedding_dim)
         nn.init.normal_(self.words.weight, std=0.1 * (vectors.shape[1] * facts.embedding_dim) ** -0.5)
         width = max(1, *(len(own) for own in queries.matched))
         matched = [[*own, *([-1] * (width - len(own)))] for own in queries.matched]

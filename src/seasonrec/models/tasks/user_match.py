@@ -13,6 +13,7 @@ from seasonrec.data.facts import Facts
 from seasonrec.data.labels.base import Labels
 from seasonrec.data.labels.next_window import NextWindow, NextWindowLabels
 from seasonrec.models.parts import ContextValues
+from seasonrec.models.products import Linear
 from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.tasks.candidates import mean_of
 
@@ -59,7 +60,7 @@ class UserMatchHead(nn.Module):
         self.told = NextWindowLabels(days)
         self.labels: tuple[Labels, ...] = (self.told,)
         self.temperature = temperature
-        self.project = nn.Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
         self.weight = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.products import Linear
 from seasonrec.models.temporal.recurrence import BasketRecurrence
 
 
@@ -36,7 +37,7 @@ class LSTMTemporal(nn.Module):
         super().__init__()
         width = facts.embedding_dim
         self.recurrence = BasketRecurrence(nn.LSTMCell, width, num_layers)
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

@@ -12,6 +12,7 @@ from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.products import Linear
 from seasonrec.models.temporal.baskets import Baskets, take
 
 HALF_LIFE_DAYS = 28.0
@@ -55,7 +56,7 @@ class MovingAverageTemporal(nn.Module):
         self.window = window
         self.place_logits = nn.Parameter(torch.zeros(window)) if weights == "learned" else None
         self.log_half_life = nn.Parameter(torch.tensor(math.log(HALF_LIFE_DAYS))) if weights == "exponential" else None
-        self.gate = nn.Linear(2 * facts.embedding_dim, facts.embedding_dim)
+        self.gate = Linear(2 * facts.embedding_dim, facts.embedding_dim)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 

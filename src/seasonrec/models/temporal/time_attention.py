@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.models.dropout import Dropout
+from seasonrec.models.products import Linear
 from seasonrec.models.temporal.intervals import NUM_BUCKETS
 
 
@@ -27,13 +28,11 @@ class TimeAttentionBlock(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
+        self.query = Linear(width, width)
+        self.key_value = Linear(width, 2 * width)
         self.interval = nn.Parameter(torch.zeros(num_heads, NUM_BUCKETS))
-        self.out = nn.Linear(width, width)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
-        )
+        self.out = Linear(width, width)
+        self.feed_forward = nn.Sequential(nn.LayerNorm(width), Linear(width, width), nn.ReLU(), Linear(width, width))
         self.drop = Dropout(dropout)
 
     def attend(self, queries: Tensor, answering: Tensor, bucket: Tensor, may_read: Tensor) -> Tensor:

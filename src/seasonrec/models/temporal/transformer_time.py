@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.products import Linear
 from seasonrec.models.temporal.baskets import Baskets
 from seasonrec.models.temporal.intervals import NUM_BUCKETS, buckets
 from seasonrec.models.temporal.moments import Moments
@@ -60,13 +61,13 @@ class TransformerTime(nn.Module):
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
             )
         self.moments = Moments(facts.spec, num_harmonics)
-        self.calendar = nn.Linear(self.moments.num_features, width, bias=False)
+        self.calendar = Linear(self.moments.num_features, width, bias=False)
         self.blocks = nn.ModuleList(TimeAttentionBlock(width, num_heads, dropout) for _ in range(num_layers))
         self.reading = TimeAttentionBlock(width, num_heads, dropout)
         self.since_last = nn.Embedding(NUM_BUCKETS, width)
         nn.init.normal_(self.since_last.weight, std=0.02)
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

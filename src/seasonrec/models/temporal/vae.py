@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.facts import Facts
 from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.models.products import Linear
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
 
 
@@ -71,7 +72,7 @@ class VAETemporal(nn.Module):
         self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers=1)
         self.posterior = Gaussian(width, width, latent_dim)
         self.prior = Gaussian(width + 1, width, latent_dim) if prior == "learned" else None
-        self.out = nn.Linear(latent_dim, width)
+        self.out = Linear(latent_dim, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -103,7 +104,7 @@ class Gaussian(nn.Module):
 
     def __init__(self, num_inputs: int, width: int, num_outputs: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(num_inputs, width), nn.Tanh(), nn.Linear(width, 2 * num_outputs))
+        self.layers = nn.Sequential(Linear(num_inputs, width), nn.Tanh(), Linear(width, 2 * num_outputs))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.layers(inputs).float().chunk(2, dim=-1)

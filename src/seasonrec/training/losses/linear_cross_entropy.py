@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seasonrec.models.products import addmm
+
 CHUNK_SCORES = {"cpu": 2**24, "cuda": 2**27}
 """Scores held at once by device, in float32: 64 MiB and 512 MiB."""
 CHUNK_REQUESTS = (64, 512)
@@ -212,10 +214,7 @@ class _Chunk:
     def _make(self, start: int, stop: int, shift: Tensor | None = None) -> Tensor:
         """``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
         tile, bias_2 = self.room[start:stop], self.bias_2[start:stop, None]
-        if self.vectors.dtype == tile.dtype:
-            torch.addmm(bias_2, self.vectors[start:stop], self.query_2, out=tile)
-        else:
-            torch.add(bias_2, self.vectors[start:stop] @ self.query_2, out=tile)
+        addmm(bias_2, self.vectors[start:stop], self.query_2, out=tile)
         if shift is not None:
             tile.sub_(shift)
         if self.alive is not None and stop > self.least:
@@ -227,8 +226,5 @@ class _Chunk:
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Adds ``left @ right`` to a float32 total, in the narrower type of the two."""
-    if left.dtype == right.dtype == torch.float32:
-        total.addmm_(left, right)
-    else:
-        narrow = left.dtype if left.dtype != torch.float32 else right.dtype
-        total += left.to(narrow) @ right.to(narrow)
+    narrow = left.dtype if left.dtype != torch.float32 else right.dtype
+    addmm(total, left.to(narrow), right.to(narrow), out=total)

@@ -1,0 +1,102 @@
+"""Float32 matrix products by MKL and by oneDNN, and training steps with the one and the other, in turns.
+
+Run:  python -m benchmarks.products
+
+Prints a line a size and a line a work of ``benchmarks.limit``: how many times faster oneDNN is, by the median and the
+quartiles of the rounds. The rule in ``seasonrec.models.products`` comes from here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.limit import works
+from benchmarks.timing import in_turns, ratio
+from seasonrec.models import products
+
+SIZES = (
+    ("a layer, few tokens", 128, 64, 64),
+    ("a layer", 3200, 64, 64),
+    ("queries, keys and values", 3200, 64, 192),
+    ("a wide layer", 3200, 256, 256),
+    ("scores of few items", 256, 64, 1567),
+    ("scores of many items", 256, 64, 13278),
+    ("a square one", 1024, 1024, 1024),
+)
+"""What it is, rows, columns and columns of the result."""
+
+
+def main() -> None:
+    """Prints how many times faster oneDNN is."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    if not products.onednn_is_faster():
+        print("on this processor both would be MKL: it has no AVX-512, or MKL uses it")
+        return
+    for name, rows, inner, columns in SIZES:
+        left, right = torch.randn(rows, inner, requires_grad=True), torch.randn(columns, inner, requires_grad=True)
+        upstream = torch.randn(rows, columns)
+        for what, way in (("forward", _forward), ("and backward", _both)):
+            jobs = {
+                "mkl": way(F.linear, left, right, upstream),
+                "onednn": way(_onednn, left, right, upstream),
+            }
+            _say(f"{name}, {rows} x {inner} x {columns}, {what}", jobs, options.rounds)
+    for level in options.levels:
+        for width in options.widths:
+            for work in works(level, width, length=50, evaluated=1024):
+                _say(work.name, {"mkl": _without(work.run), "onednn": work.run}, options.steps)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--levels", nargs="*", default=["product_id", "product_type"], help="items of Complete Journey")
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=15, help="rounds of the training steps and evaluations")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser.parse_args()
+
+
+def _forward(way: Callable[..., Tensor], left: Tensor, right: Tensor, upstream: Tensor) -> Callable[[], object]:
+    def job() -> object:
+        with torch.no_grad():
+            return way(left, right)
+
+    return job
+
+
+def _both(way: Callable[..., Tensor], left: Tensor, right: Tensor, upstream: Tensor) -> Callable[[], object]:
+    return lambda: torch.autograd.grad(way(left, right), (left, right), upstream)
+
+
+def _onednn(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right.T`` by oneDNN, however small it is."""
+    least, products.LEAST_OPERATIONS = products.LEAST_OPERATIONS, 1
+    try:
+        return products.linear(left, right)
+    finally:
+        products.LEAST_OPERATIONS = least
+
+
+def _without(job: Callable[[], object]) -> Callable[[], object]:
+    def run() -> object:
+        with torch.backends.mkldnn.flags(enabled=False):
+            return job()
+
+    return run
+
+
+def _say(name: str, jobs: dict[str, Callable[[], object]], rounds: int) -> None:
+    seconds = in_turns(jobs, rounds)
+    found = ratio(seconds["mkl"], seconds["onednn"])
+    print(f"{name:72} {found['ratio']:.2f} times ({found['ratio_low']:.2f} to {found['ratio_high']:.2f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
