@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -39,14 +40,9 @@ def main() -> None:
         print("on this processor both would be MKL: it has no AVX-512, or MKL uses it")
         return
     for name, rows, inner, columns in SIZES:
-        left, right = torch.randn(rows, inner, requires_grad=True), torch.randn(columns, inner, requires_grad=True)
-        upstream = torch.randn(rows, columns)
-        for what, way in (("forward", _forward), ("and backward", _both)):
-            jobs = {
-                "mkl": way(F.linear, left, right, upstream),
-                "onednn": way(_onednn, left, right, upstream),
-            }
-            _say(f"{name}, {rows} x {inner} x {columns}, {what}", jobs, options.rounds)
+        left, right = torch.randn(rows, inner), torch.randn(columns, inner)
+        jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(_onednn, left, right)}
+        _say(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
     for level in options.levels:
         for width in options.widths:
             for work in works(level, width, length=50, evaluated=1024):
@@ -63,23 +59,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _forward(way: Callable[..., Tensor], left: Tensor, right: Tensor, upstream: Tensor) -> Callable[[], object]:
-    def job() -> object:
-        with torch.no_grad():
-            return way(left, right)
-
-    return job
-
-
-def _both(way: Callable[..., Tensor], left: Tensor, right: Tensor, upstream: Tensor) -> Callable[[], object]:
-    return lambda: torch.autograd.grad(way(left, right), (left, right), upstream)
-
-
 def _onednn(left: Tensor, right: Tensor) -> Tensor:
     """``left @ right.T`` by oneDNN, however small it is."""
     least, products.LEAST_OPERATIONS = products.LEAST_OPERATIONS, 1
     try:
-        return products.linear(left, right)
+        with torch.no_grad():
+            return products.linear(left, right)
     finally:
         products.LEAST_OPERATIONS = least
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from seasonrec.models import products
+from seasonrec.training.losses import linear_cross_entropy
 
 N, D, OUT = 7, 5, 3
 
@@ -40,81 +41,74 @@ def factors(*shape: int, out: int = OUT) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("shape", [(N,), (2, N), (1,), (2, 3, 4), (0,)])
 @pytest.mark.parametrize("out", [OUT, D, 4 * D], ids=["narrower", "square", "wider"])
 @pytest.mark.parametrize("with_bias", [True, False])
-def test_equals_torch_with_gradients(shape: tuple[int, ...], out: int, with_bias: bool) -> None:
-    inputs, weight, bias = factors(*shape, out=out)
-    given = (inputs, weight, bias) if with_bias else (inputs, weight)
-    expected, found = F.linear(*given), products.linear(*given)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    upstream = torch.randn(expected.shape)
-    ours, theirs = (torch.autograd.grad(result, given, upstream) for result in (found, expected))
-    for gradient, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(gradient, other, rtol=1e-5, atol=1e-5)
+def test_equals_torch(shape: tuple[int, ...], out: int, with_bias: bool) -> None:
+    torch.manual_seed(0)
+    given = (torch.randn(*shape, D), torch.randn(out, D), torch.randn(out))[: 2 + with_bias]
+    with torch.no_grad():
+        torch.testing.assert_close(products.linear(*given), F.linear(*given), rtol=1e-5, atol=1e-5)
 
 
-def test_strided_inputs_and_expanded_upstreams() -> None:
-    inputs, weight, _ = factors(2, N)
-    given = inputs.detach().transpose(0, 1).requires_grad_()
-    expected = torch.autograd.grad(F.linear(given, weight).sum(), (given, weight))
-    for ours, theirs in zip(
-        torch.autograd.grad(products.linear(given, weight).sum(), (given, weight)), expected, strict=True
-    ):
-        torch.testing.assert_close(ours, theirs)
+def test_strided_factors() -> None:
+    inputs, weight = torch.randn(N, 2, D).transpose(0, 1), torch.randn(D, OUT).T
+    with torch.no_grad():
+        assert used(lambda: products.linear(inputs, weight))
+        torch.testing.assert_close(products.linear(inputs, weight), F.linear(inputs, weight))
 
 
-def test_differentiable_twice() -> None:
-    """As penalties on gradients need it: the gradient of a gradient's square."""
-
-    def penalty(way: Callable[..., Tensor]) -> list[Tensor]:
-        inputs, weight, bias = factors(N)
-        (gradient,) = torch.autograd.grad(way(inputs, weight, bias).exp().sum(), inputs, create_graph=True)
-        return list(torch.autograd.grad(gradient.square().sum(), (inputs, weight, bias)))
-
-    for ours, theirs in zip(penalty(products.linear), penalty(F.linear), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+def test_in_training_it_is_torch() -> None:
+    layer, inputs = products.Linear(D, OUT), torch.randn(N, D)
+    assert isinstance(layer, nn.Linear)
+    assert not used(lambda: layer(inputs).sum().backward())
+    assert layer.weight.grad is not None
 
 
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_several_upstreams_at_once() -> None:
-    """As gradients of many tasks are taken together."""
-    inputs, weight, _ = factors(N)
-    upstreams = torch.randn(4, N, OUT)
-
-    def batched(way: Callable[..., Tensor]) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(way(inputs, weight), (inputs, weight), upstreams, is_grads_batched=True)
-
-    for ours, theirs in zip(batched(products.linear), batched(F.linear), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-
-
-def test_matmul_and_addmm() -> None:
+@pytest.mark.parametrize("recurs", [True, False])
+def test_addmm(recurs: bool) -> None:
     left, right, added = torch.randn(N, D), torch.randn(D, OUT), torch.randn(N, 1)
-    torch.testing.assert_close(products.matmul(left, right), left @ right)
     out = torch.empty(N, OUT)
-    assert products.addmm(added, left, right, out=out) is out
+    assert used(lambda: products.addmm(added, left, right, out, recurs)) is recurs
+    assert products.addmm(added, left, right, out, recurs) is out
     torch.testing.assert_close(out, added + left @ right)
-    products.addmm(out, left, right, out=out)
+    products.addmm(out, left, right, out, recurs)
     torch.testing.assert_close(out, added + 2 * (left @ right))
-    narrow = products.addmm(torch.zeros(N, 1), left.bfloat16(), right.bfloat16(), out=torch.empty(N, OUT))
+    narrow = products.addmm(torch.zeros(N, 1), left.bfloat16(), right.bfloat16(), torch.empty(N, OUT), recurs)
     assert narrow.dtype == torch.float32
     torch.testing.assert_close(narrow, (left.bfloat16() @ right.bfloat16()).float())
 
 
 def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs, weight, bias = factors(N)
-    layer = products.Linear(D, OUT)
-    assert isinstance(layer, nn.Linear)
-    assert used(lambda: products.linear(inputs, weight, bias))
-    assert used(lambda: layer(inputs))
-    assert used(lambda: products.addmm(torch.zeros(1), inputs.detach(), weight.detach().T, out=torch.empty(N, OUT)))
-    assert not used(lambda: products.linear(inputs.double(), weight.double()))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(inputs).dtype == torch.bfloat16
-    with torch.backends.mkldnn.flags(enabled=False):
+    layer, inputs = products.Linear(D, OUT), torch.randn(N, D)
+    with torch.no_grad():
+        assert used(lambda: layer(inputs))
+        assert not used(lambda: products.linear(inputs.double(), layer.weight.double()))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert layer(inputs).dtype == torch.bfloat16
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert not used(lambda: layer(inputs))
+        monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT + 1)
         assert not used(lambda: layer(inputs))
-    monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT + 1)
-    assert not used(lambda: layer(inputs))
-    monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT)
-    assert used(lambda: layer(inputs))
+        monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT)
+        assert used(lambda: layer(inputs))
+
+
+@pytest.mark.parametrize(("requests", "uses"), [(64, True), (63, False)])
+def test_full_softmax_with_tiles_of_one_size(monkeypatch: pytest.MonkeyPatch, requests: int, uses: bool) -> None:
+    """Tiles of 8 items and a last one of 5; with its gradients."""
+    monkeypatch.setattr(linear_cross_entropy, "TILE_SCORES", 8 * requests // torch.get_num_threads())
+    torch.manual_seed(0)
+    factors = [tensor.requires_grad_() for tensor in (torch.randn(requests, D), torch.randn(29, D), torch.randn(29))]
+    column = torch.randint(0, 29, (requests,))
+    targets = linear_cross_entropy.Targets(torch.arange(requests), column)
+
+    def ours() -> Tensor:
+        return linear_cross_entropy.linear_cross_entropy(*factors, targets)
+
+    assert used(ours) is uses
+    theirs = F.cross_entropy(F.linear(*factors), column)
+    torch.testing.assert_close(ours(), theirs)
+    gradients = zip(torch.autograd.grad(ours(), factors), torch.autograd.grad(theirs, factors), strict=True)
+    for found, expected in gradients:
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

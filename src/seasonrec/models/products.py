@@ -4,6 +4,10 @@ torch multiplies float32 matrices by MKL, which does not use AVX-512 on processo
 torch brings along for convolutions, does, and takes half the time (``benchmarks/products.py``). So on such a processor
 large products go to oneDNN; everywhere else, and for all other types and devices, these functions are torch's own.
 ``torch.backends.mkldnn.flags(enabled=False)`` keeps everything with MKL.
+
+oneDNN compiles a product of sizes that it has not met, which takes longer than to compute it, and keeps it, half a
+megabyte each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of
+few, and where a caller says so. A training step has another number of tokens each time.
 """
 
 from __future__ import annotations
@@ -11,7 +15,6 @@ from __future__ import annotations
 import platform
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +32,7 @@ class Linear(nn.Linear):
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``inputs @ weight.T + bias``, as ``F.linear``; differentiable any number of times.
+    """``inputs @ weight.T + bias``, as ``F.linear``; in training it is ``F.linear``.
 
     Args:
         inputs: ``(..., D)``.
@@ -39,18 +42,12 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         ``(..., O)``.
     """
-    if not _pays(inputs, weight):
+    if torch.is_grad_enabled() or not _pays(inputs, weight):
         return F.linear(inputs, weight, bias)
-    result: Tensor = _Linear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]  # torch's own
-    return result
+    return _onednn(inputs, weight, bias)
 
 
-def matmul(left: Tensor, right: Tensor) -> Tensor:
-    """``left @ right`` of two matrices, ``(N, K)`` and ``(K, M)`` to ``(N, M)``; differentiable as :func:`linear`."""
-    return linear(left, right.T)
-
-
-def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool) -> Tensor:
     """``added + left @ right`` written into ``out``, as ``torch.addmm``; not differentiable.
 
     Args:
@@ -58,10 +55,13 @@ def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         left: ``(N, K)``.
         right: ``(K, M)``.
         out: ``(N, M)``; in float32 even where the factors have fewer bits.
+        recurs: Whether products of these sizes come again and again.
     """
-    if left.dtype == out.dtype and not _pays(left, right.T):
+    if recurs and _pays(left, right.T):
+        return torch.add(added, _onednn(left, right.T, None), out=out)
+    if left.dtype == out.dtype:
         return torch.addmm(added, left, right, out=out)
-    return torch.add(added, matmul(left, right), out=out)
+    return torch.add(added, left @ right, out=out)
 
 
 @cache
@@ -69,6 +69,11 @@ def onednn_is_faster() -> bool:
     """Whether this is a processor with AVX-512 on which MKL does not use it, and torch was built with oneDNN."""
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
     return wide and "GenuineIntel" not in _vendor() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+    return result
 
 
 def _pays(inputs: Tensor, weight: Tensor) -> bool:
@@ -87,27 +92,3 @@ def _vendor() -> str:
     except OSError:  # not a Linux
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
-
-
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(inputs, weight)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, weight = ctx.saved_tensors
-        rows, columns = upstream.reshape(-1, len(weight)), inputs.reshape(-1, inputs.shape[-1])  # (N, O), (N, D)
-        of_inputs = linear(upstream, weight.T) if ctx.needs_input_grad[0] else None
-        of_weight = _transposed_product(rows, columns) if ctx.needs_input_grad[1] else None
-        of_bias = rows.sum(0) if ctx.needs_input_grad[2] else None
-        return of_inputs, of_weight, of_bias
-
-
-def _transposed_product(left: Tensor, right: Tensor) -> Tensor:
-    """``left.T @ right``, made from the side that is faster."""
-    if left.shape[1] > right.shape[1]:
-        return matmul(right.T, left).T
-    return matmul(left.T, right)

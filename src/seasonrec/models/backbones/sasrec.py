@@ -22,6 +22,9 @@ PACK_FROM_ROWS = 1024
 BUCKETS = 4
 """Attention calls of a packed batch at most, by ``benchmarks/packing.py``."""
 
+ROUND_LENGTH = 8
+"""Lengths of evaluated sequences are multiples of it; see :mod:`seasonrec.models.products`."""
+
 Attention = Callable[[Tensor, int], Tensor]
 """Queries, keys and values side by side ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
 
@@ -80,11 +83,17 @@ class SASRec(nn.Module):
         Returns:
             ``(B, D)``, equal to that of the whole sequence but for rounding.
         """
+        inputs = self._rounded(inputs)
         hidden = self.dropout(inputs + self.positions[: inputs.shape[1]])
         for block in self.blocks[:-1]:
             hidden = block(hidden, causal_attention)
         last = cast(Block, self.blocks[-1])
         return self.norm(last.at(hidden, position))
+
+    def _rounded(self, inputs: Tensor) -> Tensor:
+        """With padding up to a multiple of :data:`ROUND_LENGTH` or the full length: sizes that recur are fast."""
+        length = min(-(-inputs.shape[1] // ROUND_LENGTH) * ROUND_LENGTH, len(self.positions))
+        return F.pad(inputs, (0, 0, 0, length - inputs.shape[1])) if length > inputs.shape[1] else inputs
 
     def padded(self, inputs: Tensor) -> Tensor:
         """``(B, T + 1, D)`` to the same, padding computed like everything else."""

@@ -19,6 +19,8 @@ CHUNK_REQUESTS = (64, 512)
 """Requests of a chunk at least, so that a pass over the catalogue is worth its memory traffic, and on a CPU at most."""
 TILE_SCORES = 2**19
 """Scores of each CPU thread that go through product, exponential and sums together, 2 MiB: they stay in its cache."""
+ROUND_REQUESTS = 64
+"""Chunks of a multiple of so many requests are of few sizes, which come again and again."""
 LEAST_SUM = 1e-30
 """A sum of exponentials below this has lost digits; the chunk is then done again with the largest score taken off."""
 
@@ -169,6 +171,8 @@ class _Chunk:
         self.width = len(vectors) if alive is None else int(alive[-1])
         self.least = self.width if alive is None else int(alive[0])
         self.shift = torch.zeros(0)
+        on_cpu = room.device.type == "cpu"
+        self.step = max(1, TILE_SCORES * torch.get_num_threads() // len(query) if on_cpu else self.width)
 
     def largest(self) -> Tensor:
         """``(n,)`` the largest score of each request."""
@@ -193,7 +197,7 @@ class _Chunk:
             powers = self._make(start, stop, shift)
             total += powers.exp2_().sum(0)
             if with_gradient:
-                _add_product(pulled, self.vectors[start:stop].T, powers)
+                _add_product(pulled, self.vectors[start:stop].T, powers, self._recurs(start, stop))
         if shift is not None:
             self.shift = shift
         return total, pulled
@@ -203,18 +207,20 @@ class _Chunk:
         weighed = self.query * scale[:, None].to(self.query.dtype)
         for start, stop in self._tiles():
             powers = self.room[start:stop]
-            _add_product(vectors_gradient[start:stop], powers, weighed)
+            _add_product(vectors_gradient[start:stop], powers, weighed, self._recurs(start, stop))
             bias_gradient[start:stop].addmv_(powers, scale)
 
     def _tiles(self) -> Iterator[tuple[int, int]]:
-        cached = self.room.device.type == "cpu"
-        step = max(1, TILE_SCORES * torch.get_num_threads() // len(self.query)) if cached else max(1, self.width)
-        return ((start, min(start + step, self.width)) for start in range(0, self.width, step))
+        return ((start, min(start + self.step, self.width)) for start in range(0, self.width, self.step))
+
+    def _recurs(self, start: int, stop: int) -> bool:
+        """Whether a tile is of a size that comes again and again: those behind the last whole one are not."""
+        return stop - start == self.step and len(self.query) % ROUND_REQUESTS == 0
 
     def _make(self, start: int, stop: int, shift: Tensor | None = None) -> Tensor:
         """``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
         tile, bias_2 = self.room[start:stop], self.bias_2[start:stop, None]
-        addmm(bias_2, self.vectors[start:stop], self.query_2, out=tile)
+        addmm(bias_2, self.vectors[start:stop], self.query_2, tile, self._recurs(start, stop))
         if shift is not None:
             tile.sub_(shift)
         if self.alive is not None and stop > self.least:
@@ -224,7 +230,7 @@ class _Chunk:
         return tile
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+def _add_product(total: Tensor, left: Tensor, right: Tensor, recurs: bool) -> None:
     """Adds ``left @ right`` to a float32 total, in the narrower type of the two."""
     narrow = left.dtype if left.dtype != torch.float32 else right.dtype
-    addmm(total, left.to(narrow), right.to(narrow), out=total)
+    addmm(total, left.to(narrow), right.to(narrow), total, recurs)
