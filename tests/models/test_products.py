@@ -76,6 +76,7 @@ def test_addmm(recurs: bool) -> None:
     torch.testing.assert_close(narrow, (left.bfloat16() @ right.bfloat16()).float())
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
 def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, inputs = products.Linear(D, OUT), torch.randn(N, D)
     with torch.no_grad():
