@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--length", type=int, default=50)
     parser.add_argument("--evaluated", type=int, default=1024, help="requests of the evaluation pass")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", default="limit.json", help="file under benchmarks/results")
     return parser.parse_args()

@@ -14,7 +14,6 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from benchmarks.limit import works
 from benchmarks.timing import in_turns, ratio
@@ -41,7 +40,7 @@ def main() -> None:
         return
     for name, rows, inner, columns in SIZES:
         left, right = torch.randn(rows, inner), torch.randn(columns, inner)
-        jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(_onednn, left, right)}
+        jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(products.by_onednn, left, right)}
         _say(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
     for level in options.levels:
         for width in options.widths:
@@ -57,16 +56,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=15, help="rounds of the training steps and evaluations")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser.parse_args()
-
-
-def _onednn(left: Tensor, right: Tensor) -> Tensor:
-    """``left @ right.T`` by oneDNN, however small it is."""
-    least, products.LEAST_OPERATIONS = products.LEAST_OPERATIONS, 1
-    try:
-        with torch.no_grad():
-            return products.linear(left, right)
-    finally:
-        products.LEAST_OPERATIONS = least
 
 
 def _without(job: Callable[[], object]) -> Callable[[], object]:

@@ -14,8 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "addmm_": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2), "baddbmm_": (1, 2)}
 """Operators that multiply matrices, and which of their arguments."""
-TRANSPOSED = {"_linear_pointwise": (0, 1)}
-"""Those that take the second one transposed."""
+PRODUCTS |= {"_linear_pointwise": (0, 1)}  # oneDNN's, which takes the second one transposed
 COPIES = frozenset(
     ["clone", "copy_", "_to_copy", "cat", "stack", "index", "index_select", "embedding", "gather", "index_copy_"]
 )
@@ -58,9 +57,9 @@ class CountedWork(TorchDispatchMode):
     def _note(self, name: str, args: Any, given: list[Tensor], made: list[Tensor]) -> None:
         counts = self.counts
         counts.calls[name] += 1
-        if name in PRODUCTS or name in TRANSPOSED:
-            left, right = (args[place] for place in (PRODUCTS | TRANSPOSED)[name])
-            counts.product_flops += 2 * left.numel() * right.shape[0 if name in TRANSPOSED else -1]
+        if name in PRODUCTS:
+            left, right = (args[place] for place in PRODUCTS[name])
+            counts.product_flops += 2 * left.numel() * right.shape[0 if name == "_linear_pointwise" else -1]
         if name in COPIES:
             counts.copied += sum(tensor.nbytes for tensor in made)
         known = {tensor.untyped_storage().data_ptr() for tensor in given}

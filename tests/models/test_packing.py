@@ -48,6 +48,18 @@ def test_packed_equals_padded(num_buckets: int, training: bool) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("tokens", "rounded"), [(13, 16), (16, 16), (17, 21), (21, 21)])
+def test_evaluated_sequences_are_of_few_lengths(tokens: int, rounded: int) -> None:
+    """Of multiples of 8 and the longest, 21; with what is added unread."""
+    model, inputs = backbone(length=20).eval(), torch.randn(B, tokens, D)
+    position = torch.randint(0, tokens, (B,))
+    lengths = []
+    model.blocks[0].register_forward_hook(lambda block, given, output: lengths.append(given[0].shape[1]))
+    found = model.at(inputs, position)
+    assert lengths == [rounded]
+    torch.testing.assert_close(found, model.padded(inputs)[torch.arange(B), position], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("num_layers", [1, 3])
 def test_one_position_of_each_sequence_is_what_the_whole_gives_there(num_layers: int) -> None:
     torch.manual_seed(0)

@@ -32,12 +32,6 @@ def used(work: Callable[[], object]) -> bool:
     return any("_linear_pointwise" in event.key for event in record.key_averages())
 
 
-def factors(*shape: int, out: int = OUT) -> tuple[Tensor, Tensor, Tensor]:
-    torch.manual_seed(0)
-    made = torch.randn(*shape, D), torch.randn(out, D), torch.randn(out)
-    return tuple(tensor.requires_grad_() for tensor in made)  # type: ignore[return-value]
-
-
 @pytest.mark.parametrize("shape", [(N,), (2, N), (1,), (2, 3, 4), (0,)])
 @pytest.mark.parametrize("out", [OUT, D, 4 * D], ids=["narrower", "square", "wider"])
 @pytest.mark.parametrize("with_bias", [True, False])

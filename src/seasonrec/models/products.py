@@ -5,8 +5,8 @@ torch brings along for convolutions, does, and takes half the time (``benchmarks
 large products go to oneDNN; everywhere else, and for all other types and devices, these functions are torch's own.
 ``torch.backends.mkldnn.flags(enabled=False)`` keeps everything with MKL.
 
-oneDNN compiles a product of sizes that it has not met, which takes longer than to compute it, and keeps it, half a
-megabyte each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of
+oneDNN compiles a product of sizes that it has not met, which takes longer than to compute it, and keeps it, 0.7 MB
+each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of
 few, and where a caller says so. A training step has another number of tokens each time.
 """
 
@@ -44,7 +44,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """
     if torch.is_grad_enabled() or not _pays(inputs, weight):
         return F.linear(inputs, weight, bias)
-    return _onednn(inputs, weight, bias)
+    return by_onednn(inputs, weight, bias)
 
 
 def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool) -> Tensor:
@@ -58,7 +58,7 @@ def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool)
         recurs: Whether products of these sizes come again and again.
     """
     if recurs and _pays(left, right.T):
-        return torch.add(added, _onednn(left, right.T, None), out=out)
+        return torch.add(added, by_onednn(left, right.T), out=out)
     if left.dtype == out.dtype:
         return torch.addmm(added, left, right, out=out)
     return torch.add(added, left @ right, out=out)
@@ -71,7 +71,8 @@ def onednn_is_faster() -> bool:
     return wide and "GenuineIntel" not in _vendor() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def _onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def by_onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """:func:`linear` by oneDNN, whatever its size; not differentiable, and only where torch was built with oneDNN."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return result
 
