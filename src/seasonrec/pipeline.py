@@ -103,7 +103,7 @@ def build_model(
     """
     facts = Facts.of(data.log, data.spec, config["embedding_dim"], config["max_seq_len"], data.cache_dir)
     if for_training:
-        facts = replace(facts, text_variants=build(config["text_augmentation"])(facts=facts)().texts)
+        facts = replace(facts, text_variants=build(config["text_augmentation"])(facts=facts)())
     parts = {slot: build(config[slot]) for slot in MODEL_SLOTS}
     task = {name: build(node) for name, node in (config["task"] or {}).items()}
     model = SeasonalRecommender(**parts, task=task, facts=facts)

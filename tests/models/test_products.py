@@ -49,8 +49,74 @@ def test_strided_factors() -> None:
         torch.testing.assert_close(products.linear(inputs, weight), F.linear(inputs, weight))
 
 
-def test_in_training_it_is_torch() -> None:
-    layer, inputs = products.Linear(D, OUT), torch.randn(N, D)
+def with_gradients(job: Callable[..., Tensor], given: list[Tensor]) -> list[Tensor]:
+    """The output, its gradients, and those of the sum of their squares."""
+    leaves = [tensor.detach().clone().requires_grad_() for tensor in given]
+    output = job(*leaves)
+    upstream = torch.linspace(-1, 1, output.numel()).view(output.shape)
+    first = torch.autograd.grad(output, leaves, upstream, retain_graph=True)
+    penalty = torch.stack([g.square().sum() for g in torch.autograd.grad(output, leaves, upstream, create_graph=True)])
+    second = torch.autograd.grad(penalty.sum(), leaves[:2])
+    return [output.detach(), *first, *second]
+
+
+@pytest.mark.parametrize("shape", [(N,), (2, N), (1,), (2, 3, 4), (products.ROUND_ROWS,)])
+@pytest.mark.parametrize("out", [OUT, D, 4 * D], ids=["narrower", "square", "wider"])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_training_equals_torch(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], out: int, with_bias: bool
+) -> None:
+    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    torch.manual_seed(0)
+    given = [torch.randn(*shape, D), torch.randn(out, D), torch.randn(out)][: 2 + with_bias]
+    found: list[Tensor] = []
+    assert used(lambda: found.extend(with_gradients(products.linear, given))) == 3
+    for ours, theirs in zip(found, with_gradients(F.linear, given), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_training_of_some_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    inputs, weight, bias = torch.randn(N, D), torch.randn(OUT, D), torch.randn(OUT)
+    assert used(lambda: products.linear(inputs, weight, bias.clone().requires_grad_()).sum().backward()) == 1
+    assert used(lambda: products.linear(inputs.clone().requires_grad_(), weight, bias).sum().backward()) == 2
+    leaf = weight.clone().requires_grad_()
+    assert used(lambda: products.linear(inputs, leaf, bias).sum().backward()) == 2
+    torch.testing.assert_close(leaf.grad, inputs.sum(0).expand(OUT, D))
+
+
+def test_several_gradients_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    leaves = [torch.randn(N, D).requires_grad_(), torch.randn(OUT, D).requires_grad_()]
+    upstream = torch.randn(4, N, OUT)
+    found = torch.autograd.grad(products.linear(*leaves), leaves, upstream, is_grads_batched=True)
+    expected = torch.autograd.grad(F.linear(*leaves), leaves, upstream, is_grads_batched=True)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_products_of_training_are_of_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What oneDNN is given has a round number of rows, whatever a step has."""
+    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    sizes: set[tuple[int, ...]] = set()
+    by_onednn = products.by_onednn
+
+    def noted(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        sizes.add((*inputs.shape, len(weight)))
+        return by_onednn(inputs, weight, bias)
+
+    monkeypatch.setattr(products, "by_onednn", noted)
+    layer = products.Linear(D, OUT)
+    for rows in (1, 2, products.ROUND_ROWS - 1, products.ROUND_ROWS):
+        layer(torch.randn(rows, D).requires_grad_()).sum().backward()
+    rows = products.ROUND_ROWS
+    assert sizes == {(rows, D, OUT), (rows, OUT, D), (OUT, rows, D)}
+
+
+def test_narrow_layers_train_by_torch() -> None:
+    layer, inputs = (
+        products.Linear(products.LEAST_WIDTH, products.LEAST_WIDTH - 1),
+        torch.randn(N, products.LEAST_WIDTH),
+    )
     assert isinstance(layer, nn.Linear)
     assert not used(lambda: layer(inputs).sum().backward())
     assert layer.weight.grad is not None

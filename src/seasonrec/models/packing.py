@@ -17,13 +17,13 @@ class Bucket:
     """Neighbouring sequences of like length, which attend in one call.
 
     Args:
-        tokens: Their tokens, from the first to the one behind the last.
+        num_tokens: Theirs, which stand behind those of the bucket before.
         num_sequences: ``b``.
         longest: ``l``, the tokens of the longest.
-        place: ``(tokens,)`` int64, the row of each in a padded ``(b * l)``; None where all are of one length.
+        place: ``(num_tokens,)`` int64, the row of each in a padded ``(b * l)``; None where all are of one length.
     """
 
-    tokens: slice
+    num_tokens: int
     num_sequences: int
     longest: int
     place: Tensor | None
@@ -37,7 +37,7 @@ class Packing:
         rows: ``(S,)`` int64, the row of each token in the padded ``(B * (T + 1))``.
         positions: ``(S,)`` int64, the place of each in its sequence.
         num_rows: ``B * (T + 1)``.
-        buckets: Slices of the tokens that attend together.
+        buckets: Neighbouring tokens that attend together.
     """
 
     rows: Tensor
@@ -87,8 +87,8 @@ def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) 
     one block-diagonal mask, jagged nested tensors and one padded batch.
     """
     mixed = []
-    for bucket in packing.buckets:
-        tokens = query_key_value[bucket.tokens]
+    parts = torch.split(query_key_value, [bucket.num_tokens for bucket in packing.buckets])
+    for bucket, tokens in zip(packing.buckets, parts, strict=True):
         num_rows = bucket.num_sequences * bucket.longest
         padded = tokens if bucket.place is None else spread(tokens, bucket.place, num_rows)
         sequences = padded.view(bucket.num_sequences, bucket.longest, -1)
@@ -114,9 +114,9 @@ def _buckets(lengths: list[int], sequence: Tensor, positions: Tensor, num_bucket
     token = 0
     for start, stop in pairwise(cuts):
         longest, size = lengths[start], sum(lengths[start:stop])
-        tokens = slice(token, token + size)
-        place = (sequence[tokens] - start) * longest + positions[tokens] if lengths[stop - 1] < longest else None
-        yield Bucket(tokens, stop - start, longest, place)
+        own = slice(token, token + size)
+        place = (sequence[own] - start) * longest + positions[own] if lengths[stop - 1] < longest else None
+        yield Bucket(size, stop - start, longest, place)
         token += size
 
 

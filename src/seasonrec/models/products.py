@@ -6,8 +6,9 @@ large products go to oneDNN; everywhere else, and for all other types and device
 ``torch.backends.mkldnn.flags(enabled=False)`` keeps everything with MKL.
 
 oneDNN compiles a product of sizes that it has not met, which takes longer than to compute it, and keeps it, 0.7 MB
-each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of
-few, and where a caller says so. A training step has another number of tokens each time.
+each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of few; where
+a caller says so; and in the layers of training, which have another number of rows at each step, by empty rows up to a
+multiple of :data:`ROUND_ROWS`, if the layer is wide enough to pay for this copy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,10 @@ from torch import Tensor, nn
 
 LEAST_OPERATIONS = 2**22
 """Floating-point operations of a product from which oneDNN's start is paid for."""
+ROUND_ROWS = 256
+"""A layer of training has a multiple of so many rows: that is few sizes, which come again and again."""
+LEAST_WIDTH = 128
+"""Width in and out of a layer of training from which its faster products outweigh the copies to round rows."""
 
 
 class Linear(nn.Linear):
@@ -32,7 +38,7 @@ class Linear(nn.Linear):
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``inputs @ weight.T + bias``, as ``F.linear``; in training it is ``F.linear``.
+    """``inputs @ weight.T + bias``, as ``F.linear``; differentiable any number of times.
 
     Args:
         inputs: ``(..., D)``.
@@ -42,9 +48,18 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         ``(..., O)``.
     """
-    if torch.is_grad_enabled() or not _pays(inputs, weight):
+    if not _pays(inputs, weight):
         return F.linear(inputs, weight, bias)
-    return by_onednn(inputs, weight, bias)
+    if not torch.is_grad_enabled():
+        return by_onednn(inputs, weight, bias)
+    if min(weight.shape) < LEAST_WIDTH:
+        return F.linear(inputs, weight, bias)
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    spare = -len(rows) % ROUND_ROWS
+    filled = F.pad(rows, (0, 0, 0, spare)) if spare else rows
+    outputs: Tensor = _Linear.apply(filled, weight, bias)  # type: ignore[no-untyped-call]  # torch's own
+    kept = outputs[: len(rows)] if spare else outputs
+    return kept.view(*inputs.shape[:-1], len(weight))
 
 
 def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool) -> Tensor:
@@ -75,6 +90,29 @@ def by_onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     """:func:`linear` by oneDNN, whatever its size; not differentiable, and only where torch was built with oneDNN."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return result
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return by_onednn(inputs, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors  # (N, D), (O, D)
+        product = torch.mm if torch.is_grad_enabled() else _product  # the gradient is itself differentiated
+        of_inputs = product(upstream, weight) if ctx.needs_input_grad[0] else None
+        of_weight = None
+        if ctx.needs_input_grad[1]:  # from the side that is faster
+            wide = len(weight) > weight.shape[1]
+            of_weight = product(inputs.T, upstream).T if wide else product(upstream.T, inputs)
+        of_bias = upstream.sum(0) if ctx.needs_input_grad[2] else None
+        return of_inputs, of_weight, of_bias
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    return by_onednn(left, right.T)
 
 
 def _pays(inputs: Tensor, weight: Tensor) -> bool:

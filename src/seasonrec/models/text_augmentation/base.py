@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,21 +16,8 @@ from seasonrec.data.facts import Facts
 from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.text import TextReader, weights_identity
 
-Variants = tuple[tuple[str, ...], ...]
-"""``R`` lists of ``V`` texts."""
-
-
-@dataclass(frozen=True)
-class TextVariants:
-    """Other ways to say what the items are.
-
-    Args:
-        texts: ``R`` lists of ``V`` texts, in item order; a text that could not be said in another way stands as it is.
-        changed_share: Share of the ``V`` items of which a variant differs from the text in more than case and spacing.
-    """
-
-    texts: Variants
-    changed_share: float
+TextVariants = tuple[tuple[str, ...], ...]
+"""Other ways to say what the items are: ``R`` lists of ``V`` texts, a text that has none as it is."""
 
 
 class TextAugmentation(Protocol):
@@ -110,14 +97,14 @@ class Rewriting:
 
     def _told(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
         said = [dict(zip(texts, variant, strict=True)) for variant in made]
-        changed = {text for text in texts if any(variant[text] != text for variant in said)}
-        share = sum(text in changed for text in self.facts.item_texts) / len(self.facts.item_texts)
+        variants = tuple(tuple(variant[text] for text in self.facts.item_texts) for variant in said)
+        share = replace(self.facts, text_variants=variants).text_changed_share
         count = f"{self.num_variants} variant{'s' * (self.num_variants > 1)}"
         progress(
             f"text_augmentation={self.name}: {share:.1%} of {len(self.facts.item_texts):,} item texts changed, "
             f"{count} each"
         )
-        return TextVariants(tuple(tuple(v[text] for text in self.facts.item_texts) for v in said), share)
+        return variants
 
 
 def plain(text: str) -> str:

@@ -15,4 +15,4 @@ class NoTextAugmentation:
         pass
 
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
-        return TextVariants((), 0.0)
+        return ()
