@@ -116,3 +116,10 @@ def test_markdown_has_a_line_a_comparison(rows):
     lines = [line for line in comparisons_markdown(table).splitlines() if line.startswith("| full - ")]
     assert len(lines) == table.height == 3
     assert np.unique([line.count("|") for line in lines]).size == 1
+
+
+def test_rows_that_are_equal_have_no_effect_size():
+    runs = [hand_run(name, 0, [[1, 3], [2, 6]], [[0, 0], [0, 0]]) for name in ("full", "twin")]
+    table = comparison_table([row_of(run.name, run) for run in runs], "full", [("all", "bits")])
+    line = comparisons_markdown(table).splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")][4:9] == ["+0.0000", "+0.0000 … +0.0000", "1.0000", "1.0000", ""]

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from seasonrec.report.comparisons import comparison_table
-from seasonrec.report.effects import chosen_ticks, effect_figure, effect_table, farthest
+from seasonrec.report.effects import chosen_ticks, effect_figure, effect_table, farthest, signed
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.selection import Selection
 
@@ -89,3 +89,7 @@ def test_ticks_of_the_figure_of_effects_leave_room_for_their_labels():
     assert list(chosen_ticks(-0.078, 0.01, inches=8).values()) == ["\N{MINUS SIGN}0.05", "0"]
     assert chosen_ticks(-0.078, 0.01, inches=1) == {0.0: "0"}
     assert list(chosen_ticks(0.0, 1.2, inches=1)) == pytest.approx([0.0, 0.4, 0.8])
+
+
+def test_equal_rows_have_no_sign():
+    assert [signed(effect) for effect in (0.0, -0.0, 0.0501, -0.0002)] == ["0", "0", "+0.050", "\N{MINUS SIGN}0.000"]

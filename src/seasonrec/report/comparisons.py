@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import polars as pl
@@ -105,7 +106,7 @@ def comparisons_markdown(table: pl.DataFrame) -> str:
         [
             f"{line['row']} - {line['against']}", line["slice"], line["metric"], f"{line['difference']:+.4f}",
             f"{line['low']:+.4f} … {line['high']:+.4f}", f"{line['p']:.4f}", f"{line['p_holm']:.4f}",
-            f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]),
+            "" if isnan(line["effect_size"]) else f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]),
             f"{line['seed_low']:+.4f} … {line['seed_high']:+.4f}", line["better"] or "",
         ]
         for line in table.iter_rows(named=True)

@@ -135,12 +135,18 @@ def _panel(panel: Axes, table: pl.DataFrame, names: list[str], far: float) -> No
 def _mark(panel: Axes, line: dict[str, Any], place: int, far: float) -> None:
     told, effect = line["better"] is not None, line["effect"]
     colour = FAINT if not told else COLOURS[0] if effect > 0 else COLOURS[1]
-    number = f"{effect:+.3f}".replace("-", "\N{MINUS SIGN}")
     beside = panel.get_yaxis_transform()  # across the panel, at the row's height
-    panel.text(0.99, place, number, transform=beside, color=colour, fontsize=6.2, ha="right", va="center_baseline")
+    panel.text(
+        0.99, place, signed(effect), transform=beside, color=colour, fontsize=6.2, ha="right", va="center_baseline"
+    )
     if abs(effect) > far:
         panel.plot(np.sign(effect) * far, place, marker=">" if effect > 0 else "<", markersize=4.2, color=colour)
         return
     panel.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
     face = colour if told else "white"
     panel.plot(effect, place, marker="o", markersize=4.0, color=colour, markeredgewidth=1.0, markerfacecolor=face)
+
+
+def signed(effect: float) -> str:
+    """An effect in three digits with its sign; ``0`` where two rows are equal to the last bit."""
+    return f"{effect:+.3f}".replace("-", "\N{MINUS SIGN}") if effect else "0"
