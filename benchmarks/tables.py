@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.results import markdown
+from benchmarks.peers.results import NDCG, by_work, ratio_table, work_table
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -35,9 +35,10 @@ def growth_table(rows: Rows) -> str:
 
 
 def all_tables(folder: Path = RESULTS) -> str:
-    """What stands between the marks of the README."""
+    """What stands between the marks of the README; of the peers the ratios, and the works with a quality."""
     peers, limit, growth = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in _NAMES)
-    return "\n\n".join([markdown(peers), limit_table(limit), growth_table(growth)])
+    scored = [work_table(rows) for rows in by_work(peers).values() if any(row.get(NDCG) for row in rows)]
+    return "\n\n".join([ratio_table(peers), *scored, limit_table(limit), growth_table(growth)])
 
 
 _NAMES = ("peers", "limit", "growth")

@@ -161,7 +161,7 @@ def test_ratios_compare_with_the_best_peer_round_by_round() -> None:
     assert found["train_positions_per_s"] == {"against": "fast", "median": 2.0, "least": 2.0, "greatest": 2.0}
     assert found["peak_mib"] == {"against": "slow", "median": 1.0125, "least": 0.9, "greatest": 1.125}
     assert "infer_users_per_s" not in found
-    assert "train_positions_per_s: 2.00 times the fastest peer (fast)" in results.markdown(rows)
+    assert "| a work | - | 2.00 (2.00-2.00) fast | - | 1.01 (0.90-1.12) slow |" in results.markdown(rows)
 
 
 def test_a_work_replaces_its_own_rows_alone(tmp_path: Path) -> None:

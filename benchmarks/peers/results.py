@@ -14,7 +14,13 @@ import numpy as np
 from benchmarks.peers.score import Truth, interval, ndcg
 
 OURS = "seasonrec"
-MEASURES = ("prepare_events_per_s", "train_positions_per_s", "infer_users_per_s", "peak_mib")
+MEASURES = {
+    "prepare_events_per_s": "prepare events/s",
+    "train_positions_per_s": "train positions/s",
+    "infer_users_per_s": "infer users/s",
+    "peak_mib": "peak MiB",
+}
+"""What is measured, and the words of the tables for it."""
 LOWER_IS_BETTER = frozenset({"peak_mib"})
 NDCG = "ndcg@10"
 
@@ -86,9 +92,38 @@ def ratios(rows: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 
 def markdown(rows: Sequence[Record]) -> str:
-    """A table by work, with the ratios under it."""
-    works = list(dict.fromkeys(row["work"] for row in rows))
-    return "\n\n".join(_section(work, [row for row in rows if row["work"] == work]) for work in works)
+    """Ratios of all works, and a table by work."""
+    return "\n\n".join([ratio_table(rows), *(work_table(own) for own in by_work(rows).values())])
+
+
+def by_work(rows: Sequence[Record]) -> dict[str, list[Record]]:
+    """The rows of each work, in the order in which the works come."""
+    return {work: [row for row in rows if row["work"] == work] for work in dict.fromkeys(row["work"] for row in rows)}
+
+
+def ratio_table(rows: Sequence[Record]) -> str:
+    """A line a work: ours to the fastest peer, for memory to the lowest, as :func:`ratios` has them."""
+    lines = [
+        "| ours to the best peer | " + " | ".join(MEASURES.values()) + " |",
+        "|---" + "|---:" * len(MEASURES) + "|",
+    ]
+    for work, own in by_work(rows).items():
+        found = ratios(own)
+        cells = [_ratio(found[measure]) if measure in found else "-" for measure in MEASURES]
+        lines.append(f"| {work} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def work_table(rows: Sequence[Record]) -> str:
+    """A line a competitor: what was measured of it in one work, the median and the range of the rounds."""
+    head = ("", *MEASURES.values(), "NDCG@10", "ours minus this, 95%")
+    lines = [f"**{rows[0]['work']}**", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for row in rows:
+        cells = [_cell(_known(row["rounds"][measure])) for measure in MEASURES]
+        score = "-" if row.get(NDCG) is None else f"{row[NDCG]:.4f} ({row['train_steps']:,} steps)"
+        lines.append(f"| {row['competitor']} | {' | '.join(cells)} | {score} | {_difference(row)} |")
+    failed = [f"- {row['competitor']} failed: {row['error']}" for row in rows if row.get("error")]
+    return "\n".join([*lines, *([""] if failed else []), *failed])
 
 
 def merge(path: Path, rows: Sequence[Record]) -> list[Record]:
@@ -110,20 +145,8 @@ def machine() -> Record:
     return {"cores": os.cpu_count(), "processor": models[0] if models else None}
 
 
-def _section(work: str, rows: Sequence[Record]) -> str:
-    head = ("", "prepare events/s", "train positions/s", "infer users/s", "peak MiB", "NDCG@10", "ours minus this, 95%")
-    lines = [f"**{work}**", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    for row in rows:
-        cells = [_cell(_known(row["rounds"][measure])) for measure in MEASURES]
-        score = "-" if row.get(NDCG) is None else f"{row[NDCG]:.4f} ({row['train_steps']:,} steps)"
-        lines.append(f"| {row['competitor']} | {' | '.join(cells)} | {score} | {_difference(row)} |")
-    lines.append("")
-    for measure, ratio in ratios(rows).items():
-        best = "lowest" if measure in LOWER_IS_BETTER else "fastest"
-        spread = f"rounds {ratio['least']:.2f} to {ratio['greatest']:.2f}"
-        lines.append(f"- {measure}: {ratio['median']:.2f} times the {best} peer ({ratio['against']}), {spread}")
-    lines += [f"- {row['competitor']} failed: {row['error']}" for row in rows if row.get("error")]
-    return "\n".join(lines)
+def _ratio(found: dict[str, Any]) -> str:
+    return f"{found['median']:.2f} ({found['least']:.2f}-{found['greatest']:.2f}) {found['against']}"
 
 
 def _cell(values: Sequence[float]) -> str:
