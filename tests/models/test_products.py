@@ -152,10 +152,16 @@ def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) 
         assert used(lambda: layer(inputs))
 
 
-@pytest.mark.parametrize(("requests", "times"), [(64, 3 * 3), (63, 0)])
-def test_full_softmax_with_tiles_of_one_size(monkeypatch: pytest.MonkeyPatch, requests: int, times: int) -> None:
-    """Three products each of three tiles of 8 items, none of the last one of 5; with its gradients."""
-    monkeypatch.setattr(linear_cross_entropy, "TILE_SCORES", 8 * requests // torch.get_num_threads())
+@pytest.mark.parametrize(
+    ("requests", "tile", "times"),
+    [(64, 8, 3 * 3), (64, 11, 3 * 3), (64, 16, 2 * 3), (64, 100, 3), (64, 7, 0), (63, 8, 0)],  # 8+8+8+5, 16+8+5, 24+5
+)
+def test_full_softmax_with_tiles_of_one_size(
+    monkeypatch: pytest.MonkeyPatch, requests: int, tile: int, times: int
+) -> None:
+    """Three products for each tile of 29 items that is a multiple of 8."""
+    monkeypatch.setattr(linear_cross_entropy, "ROUND_ITEMS", 8)
+    monkeypatch.setattr(linear_cross_entropy, "TILE_SCORES", tile * requests // torch.get_num_threads())
     torch.manual_seed(0)
     factors = [tensor.requires_grad_() for tensor in (torch.randn(requests, D), torch.randn(29, D), torch.randn(29))]
     column = torch.randint(0, 29, (requests,))

@@ -19,8 +19,8 @@ CHUNK_REQUESTS = (64, 512)
 """Requests of a chunk at least, so that a pass over the catalogue is worth its memory traffic, and on a CPU at most."""
 TILE_SCORES = 2**19
 """Scores of each CPU thread that go through product, exponential and sums together, 2 MiB: they stay in its cache."""
-ROUND_REQUESTS = 64
-"""Chunks of a multiple of so many requests are of few sizes, which come again and again."""
+ROUND_REQUESTS, ROUND_ITEMS = 64, 256
+"""Chunks of a multiple of so many requests, and tiles of so many items, are of few sizes: they come again and again."""
 LEAST_SUM = 1e-30
 """A sum of exponentials below this has lost digits; the chunk is then done again with the largest score taken off."""
 
@@ -172,7 +172,9 @@ class _Chunk:
         self.least = self.width if alive is None else int(alive[0])
         self.shift = torch.zeros(0)
         on_cpu = room.device.type == "cpu"
-        self.step = max(1, TILE_SCORES * torch.get_num_threads() // len(query) if on_cpu else self.width)
+        step = TILE_SCORES * torch.get_num_threads() // len(query) if on_cpu else self.width
+        self.step = max(1, step - step % ROUND_ITEMS if on_cpu and step > ROUND_ITEMS else step)
+        self.whole = self.width - self.width % ROUND_ITEMS if on_cpu else self.width
 
     def largest(self) -> Tensor:
         """``(n,)`` the largest score of each request."""
@@ -211,11 +213,14 @@ class _Chunk:
             bias_gradient[start:stop].addmv_(powers, scale)
 
     def _tiles(self) -> Iterator[tuple[int, int]]:
-        return ((start, min(start + self.step, self.width)) for start in range(0, self.width, self.step))
+        for start in range(0, self.whole, self.step):
+            yield start, min(start + self.step, self.whole)
+        if self.whole < self.width:
+            yield self.whole, self.width
 
     def _recurs(self, start: int, stop: int) -> bool:
-        """Whether a tile is of a size that comes again and again: those behind the last whole one are not."""
-        return stop - start == self.step and len(self.query) % ROUND_REQUESTS == 0
+        """Whether a tile is of a size that comes again and again."""
+        return (stop - start) % ROUND_ITEMS == 0 and len(self.query) % ROUND_REQUESTS == 0
 
     def _make(self, start: int, stop: int, shift: Tensor | None = None) -> Tensor:
         """``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
