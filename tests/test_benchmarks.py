@@ -170,7 +170,7 @@ def test_a_work_replaces_its_own_rows_alone(tmp_path: Path) -> None:
     other = {**_row("seasonrec", [2.0], [1.0]), "work": "another"}
     results.merge(path, [other])
     merged = results.merge(path, [_row("seasonrec", [3.0], [1.0])])
-    assert [(row["work"], row["train_positions_per_s"]) for row in merged] == [("another", 2.0), ("a work", 3.0)]
+    assert [(row["work"], row["train_positions_per_s"]) for row in merged] == [("a work", 3.0), ("another", 2.0)]
     assert json.loads(path.read_text()) == merged
 
 

@@ -128,9 +128,8 @@ def work_table(rows: Sequence[Record]) -> str:
 
 def merge(path: Path, rows: Sequence[Record]) -> list[Record]:
     """Writes rows into the results file in the place of those of the same work, and gives all."""
-    works = {row["work"] for row in rows}
     before = json.loads(path.read_text("utf-8")) if path.exists() else []
-    merged = [row for row in before if row["work"] not in works] + list(rows)
+    merged = [row for own in (by_work(before) | by_work(rows)).values() for row in own]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
