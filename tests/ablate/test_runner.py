@@ -247,6 +247,29 @@ def test_an_interrupt_stops_every_job(tmp_path, monkeypatch):
     assert [one.process.returncode for one in started] == [-signal.SIGTERM] * 2
 
 
+def test_sigterm_stops_every_job_too(tmp_path, monkeypatch):
+    started = []
+    start = Running.start
+
+    def watched(*given):
+        started.append(start(*given))
+        return started[-1]
+
+    monkeypatch.setattr(Running, "start", watched)
+    monkeypatch.setattr(StudyProgress, "poll", lambda self: os.kill(os.getpid(), signal.SIGTERM))
+    study = tmp_path / "study.yaml"
+    study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full]\nseeds: [0]\n")
+    console = Console(file=io.StringIO(), width=200)
+    options = Options(command=(sys.executable, str(STUB), "--sleep", "60"), compose=compose, console=console)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        entry.run(study, {"run_dir": str(tmp_path / "out")}, options)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "Run the same command again to go on." in console.file.getvalue()
+    assert [one.process.returncode for one in started] == [-signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_mistakes_of_all_rows_are_told_before_anything_runs(tmp_path):
     def refuse(overrides: list[str]) -> dict[str, object]:
         row = compose(overrides)["name"]

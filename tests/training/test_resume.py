@@ -105,6 +105,21 @@ def test_run_interrupted_three_times(shop: Shop, undisturbed: SmallRun, tmp_path
     assert_same_end(killed_and_started_again(shop, tmp_path, *stops), undisturbed)
 
 
+def test_a_run_that_is_told_to_end_says_so_and_goes_on_to_the_bit(
+    shop: Shop, undisturbed: SmallRun, tmp_path: Path
+) -> None:
+    curve = Curve()
+
+    def terminate(met: Event) -> None:
+        if met == ("batch_end", 1, 3):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        small_run(shop, tmp_path, terminate, curve=curve)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert_same_end(small_run(shop, tmp_path, curve=curve), undisturbed)
+
+
 def test_finished_run_that_is_started_again_trains_no_further(
     shop: Shop, undisturbed: SmallRun, tmp_path: Path
 ) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -43,7 +45,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         StudyError: If the study file is wrong, or its folder holds cells of another configuration.
         ConfigError: If a cell's configuration is wrong.
         SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results. With 130 after
-            Ctrl-C.
+            Ctrl-C and 143 after SIGTERM; what it has started is stopped first.
     """
     own_conf = Path(settings["config_dir"]) if "config_dir" in settings else None
     tree = ConfTree.of(own_conf)
@@ -59,10 +61,12 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)
     try:
-        failures = run_cells(content, run_dir, overrides, options, begin)
-    except KeyboardInterrupt:
+        with _terminable():
+            failures = run_cells(content, run_dir, overrides, options, begin)
+    except KeyboardInterrupt as stopped:
         options.console.print("\nStopped. Run the same command again to go on.")
-        raise SystemExit(128 + signal.SIGINT) from None  # what a shell gives after Ctrl-C
+        number = signal.SIGTERM if isinstance(stopped, _Terminated) else signal.SIGINT
+        raise SystemExit(128 + number) from None  # what a shell gives
     _say_failures(failures, options.console)
     try:
         _say(options.console, make_report(run_dir))
@@ -72,6 +76,24 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         _say(options.console, f"No report: {error}")
     if failures:
         raise SystemExit(1)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: from ``kill``, or a cluster whose time is over."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops what was started, as Ctrl-C does; by itself it would end this process alone."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse_another(run_dir: Path, study: Study) -> None:

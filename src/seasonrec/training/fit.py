@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.sharding import Shard
@@ -177,6 +179,9 @@ def fit(
 
     Returns:
         How it went.
+
+    Raises:
+        SystemExit: With 143 after SIGTERM, which a cluster sends before it kills; the last checkpoint stays.
     """
     metric: str = f"val/{options.monitor}"
     mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
@@ -190,7 +195,10 @@ def fit(
         callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept]
         trainer = _trainer(options, len(module.domains) > 0, callbacks, logger)
         resume: Any = str(kept.last) if kept.last.exists() else None
-        trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+        try:
+            trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+        except SIGTERMException:  # with which Lightning would end as if all were well
+            raise SystemExit(128 + signal.SIGTERM) from None
     return replace(
         _take_best(module, trainer, kept, options),
         step_ms=clock.median_ms,
