@@ -15,6 +15,7 @@ import argparse
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,21 +103,30 @@ def works(level: str, width: int, length: int, evaluated: int) -> Iterator[Work]
         length: Events of a window at most.
         evaluated: Requests of the evaluation pass.
     """
-    parts = ["item_encoder=id", "temporal=none", "season=none", "habit=none", f"backbone.num_layers={LAYERS}"]
-    config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={length}", *parts])
-    data = open_data(config, progress=lambda line: None)
-    builder = BatchBuilder(data.log, {}, length)
+    config, data, builder = plain_model(level, width, length)
     name = f"{level} ({data.log.num_items} items), width {width}"
     yield _training(f"train, {name}, a request a basket", config, data, _basket_batch(data, builder))
     yield _training(f"train, {name}, every event a target", config, data, _event_batch(data, builder))
     yield _evaluation(f"evaluate, {name}", config, data, builder, evaluated)
 
 
+def basket_loader(data: OpenData, builder: BatchBuilder) -> TrainingLoader:
+    """The default loader, a request a basket."""
+    baskets = data.split.train_baskets(data.log)
+    return TrainingLoader(builder, baskets, LoaderOptions(), data.protocol.horizon_s, seed=0)
+
+
+def plain_model(level: str, width: int, length: int) -> tuple[dict[str, Any], OpenData, BatchBuilder]:
+    """SASRec without the seasonal parts on a level of Complete Journey's items: configuration, data and batches."""
+    parts = ["item_encoder=id", "temporal=none", "season=none", "habit=none", f"backbone.num_layers={LAYERS}"]
+    config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={length}", *parts])
+    data = open_data(config, progress=lambda line: None)
+    return config, data, BatchBuilder(data.log, {}, length)
+
+
 def _basket_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
     """A middling batch of the default loader."""
-    baskets = data.split.train_baskets(data.log)
-    loader = TrainingLoader(builder, baskets, LoaderOptions(), data.protocol.horizon_s, seed=0)
-    batches = sorted(loader, key=lambda batch: int((~batch.is_padding).sum()))
+    batches = sorted(basket_loader(data, builder), key=lambda batch: int((~batch.is_padding).sum()))
     return batches[len(batches) // 2]
 
 
@@ -127,7 +137,10 @@ def _event_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
     return next_event_batch(builder(Requests(users, times_s, times_s, np.full(len(users), -1))))
 
 
-def _training(name: str, config: dict[str, Any], data: OpenData, batch: SequenceBatch) -> Work:
+def training_step(
+    config: dict[str, Any], data: OpenData
+) -> tuple[SeasonalRecommender, Callable[[SequenceBatch], None]]:
+    """A fresh model, and what trains it on a batch."""
     torch.manual_seed(0)
     model, facts = build_model(config, data)
     module = RecommenderModule(
@@ -137,14 +150,19 @@ def _training(name: str, config: dict[str, Any], data: OpenData, batch: Sequence
     optimizer, norm = built["optimizer"], float(config["trainer"].get("gradient_clip_norm", 1.0))
     model.train()
 
-    def step() -> None:
+    def step(batch: SequenceBatch) -> None:
         module.losses(batch).tasks["next_item"].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), norm)
         optimizer.step()
         optimizer.zero_grad()
 
+    return model, step
+
+
+def _training(name: str, config: dict[str, Any], data: OpenData, batch: SequenceBatch) -> Work:
+    model, step = training_step(config, data)
     sizes = _sizes(batch, data, config, model)
-    return Work(name, step, training_flops(sizes), training_bytes(sizes), False, asdict(sizes))
+    return Work(name, partial(step, batch), training_flops(sizes), training_bytes(sizes), False, asdict(sizes))
 
 
 def _evaluation(name: str, config: dict[str, Any], data: OpenData, builder: BatchBuilder, count: int) -> Work:

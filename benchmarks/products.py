@@ -2,8 +2,9 @@
 
 Run:  python -m benchmarks.products
 
-Prints a line a size and a line a work of ``benchmarks.limit``: how many times faster oneDNN is, by the median and the
-quartiles of the rounds. The rule in ``seasonrec.models.products`` comes from here.
+Prints how many times faster oneDNN is, by the median and the quartiles of the rounds: a line a size, a line a layer
+that is trained, with another number of rows each time, a line a work of ``benchmarks.limit``, and a line for training
+batch after batch, each of another size. The rules in ``seasonrec.models.products`` come from here.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from benchmarks.limit import works
+from benchmarks.limit import basket_loader, plain_model, training_step, works
 from benchmarks.timing import in_turns, ratio
 from seasonrec.models import products
 
@@ -42,8 +44,12 @@ def main() -> None:
         left, right = torch.randn(rows, inner), torch.randn(columns, inner)
         jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(products.by_onednn, left, right)}
         _say(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
+    for width in options.widths:
+        left, right = _trained_layer(width, F.linear), _trained_layer(width, products.linear_of_round_rows)
+        _say(f"a layer that is trained, width {width}", {"mkl": left, "onednn": right}, options.rounds)
     for level in options.levels:
         for width in options.widths:
+            _say(f"train, {level}, width {width}, batch after batch", _epochs(level, width), options.rounds)
             for work in works(level, width, length=50, evaluated=1024):
                 _say(work.name, {"mkl": _without(work.run), "onednn": work.run}, options.steps)
 
@@ -51,11 +57,36 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--levels", nargs="*", default=["product_id", "product_type"], help="items of Complete Journey")
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--steps", type=int, default=15, help="rounds of the training steps and evaluations")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser.parse_args()
+
+
+def _trained_layer(width: int, linear: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], object]:
+    """Forward and backward, the rows those of some training batch."""
+    rows = torch.randint(1_500, 3_500, (1_000,), generator=torch.Generator().manual_seed(0)).tolist()
+    weight = torch.randn(width, width, requires_grad=True)
+    inputs = torch.randn(max(rows), width, requires_grad=True)
+    turns = iter(rows)
+
+    def run() -> object:
+        return linear(inputs[: next(turns)], weight).sum().backward()
+
+    return run
+
+
+def _epochs(level: str, width: int) -> dict[str, Callable[[], object]]:
+    """Two trainings on the same batches, which are made before the clock runs."""
+    config, data, builder = plain_model(level, width, length=50)
+    batches = list(basket_loader(data, builder))
+
+    def training() -> Callable[[], object]:
+        (_, step), turns = training_step(config, data), iter(batches)
+        return lambda: step(next(turns))
+
+    return {"mkl": _without(training()), "onednn": training()}
 
 
 def _without(job: Callable[[], object]) -> Callable[[], object]:

@@ -40,6 +40,19 @@ def run(run_dir: Path, *stub: str, study: Study = STUDY, overrides: tuple[str, .
     return failures, console.file.getvalue()
 
 
+@pytest.fixture
+def started(monkeypatch) -> list[Running]:
+    """The jobs that were started, first come first."""
+    jobs, start = [], Running.start
+
+    def watched(*given):
+        jobs.append(start(*given))
+        return jobs[-1]
+
+    monkeypatch.setattr(Running, "start", watched)
+    return jobs
+
+
 def calls(run_dir: Path) -> dict[str, int]:
     return {str(path.parent.relative_to(run_dir)): len(path.read_text()) for path in run_dir.rglob("calls")}
 
@@ -228,34 +241,18 @@ def test_an_interrupt_reaches_what_a_job_has_started(tmp_path, monkeypatch):
     assert not (tmp_path / "trained").exists()
 
 
-def test_an_interrupt_stops_every_job(tmp_path, monkeypatch):
-    started = []
-    start = Running.start
-
-    def watched(*given):
-        started.append(start(*given))
-        return started[-1]
-
+def test_an_interrupt_stops_every_job(started, tmp_path, monkeypatch):
     def interrupt(self) -> None:
         if len(started) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Running, "start", watched)
     monkeypatch.setattr(StudyProgress, "poll", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "--sleep", "60", jobs=2)
     assert [one.process.returncode for one in started] == [-signal.SIGTERM] * 2
 
 
-def test_sigterm_stops_every_job_too(tmp_path, monkeypatch):
-    started = []
-    start = Running.start
-
-    def watched(*given):
-        started.append(start(*given))
-        return started[-1]
-
-    monkeypatch.setattr(Running, "start", watched)
+def test_sigterm_stops_every_job_too(started, tmp_path, monkeypatch):
     monkeypatch.setattr(StudyProgress, "poll", lambda self: os.kill(os.getpid(), signal.SIGTERM))
     study = tmp_path / "study.yaml"
     study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full]\nseeds: [0]\n")

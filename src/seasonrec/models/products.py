@@ -54,6 +54,11 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return by_onednn(inputs, weight, bias)
     if min(weight.shape) < LEAST_WIDTH:
         return F.linear(inputs, weight, bias)
+    return linear_of_round_rows(inputs, weight, bias)
+
+
+def linear_of_round_rows(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """:func:`linear` by oneDNN, whatever its size: rows are filled up to a multiple of :data:`ROUND_ROWS`."""
     rows = inputs.reshape(-1, inputs.shape[-1])
     spare = -len(rows) % ROUND_ROWS
     filled = F.pad(rows, (0, 0, 0, spare)) if spare else rows
