@@ -51,7 +51,7 @@ study: $(INSTALLED)  ## The whole first study, in runs/first_season; started aga
 	$(BIN)/seasonrec ablate $(STUDY)/study.yaml run_dir=runs/first_season jobs=$(JOBS)
 
 fetch-smollm2: $(INSTALLED)  ## Fetches a small language model of the Llama type, 93 MB, for backbone=smollm2.
-	$(BIN)/python -m seasonrec.models.smollm2
+	$(BIN)/python -m seasonrec.models.language.smollm2
 
 format: $(INSTALLED)  ## Formats the code and applies the linter's safe corrections.
 	$(BIN)/ruff check --fix .

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.timing import in_turns, ratio
-from seasonrec.models.dropout import Dropout
+from seasonrec.models.kernels.dropout import Dropout
 
 
 def main() -> None:

@@ -67,8 +67,8 @@ def measure(size: int, folder: Path, threads: int) -> dict[str, Any]:
 
 def prepare(path: Path, cache: Path) -> float:
     """Does what the command ``seasonrec prepare`` does, and gives the seconds without those of the imports."""
+    from seasonrec.commands.prepare import run
     from seasonrec.config.compose import compose
-    from seasonrec.prepare import run
 
     config = compose([*_data(path), f"cache_dir={cache}"])
     start = time.perf_counter()
@@ -80,11 +80,11 @@ def train_step(path: Path, cache: Path) -> float:
     """One optimiser step on a prepared log, and its seconds."""
     import torch
 
+    from seasonrec.batches.loader import TrainingLoader
+    from seasonrec.batches.user_pools import Period
     from seasonrec.config import build
     from seasonrec.config.compose import compose
-    from seasonrec.data.loader import TrainingLoader
-    from seasonrec.data.pools import Period
-    from seasonrec.pipeline import batch_builder, build_model, open_data
+    from seasonrec.runs.opening import batch_builder, build_model, open_data
 
     config = compose([*_data(path), *_STEP, f"cache_dir={cache}"])
     data = open_data(config, progress=lambda line: None)

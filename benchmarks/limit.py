@@ -32,15 +32,15 @@ from benchmarks.needed_work import (
     training_flops,
 )
 from benchmarks.timing import RateProbe, in_turns, save
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.batches.requests import Requests
 from seasonrec.config import build
 from seasonrec.config.compose import compose
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
-from seasonrec.data.requests import Requests
-from seasonrec.evaluation.evaluator import quick_metrics
-from seasonrec.evaluation.scorers import ModelScorer, validation_metrics
+from seasonrec.evaluation.ranking.evaluator import quick_metrics
+from seasonrec.evaluation.ranking.scorers import ModelScorer, validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.pipeline import OpenData, build_model, open_data
+from seasonrec.runs.opening import OpenData, build_model, open_data
 from seasonrec.training.module import RecommenderModule
 
 LAYERS = 2

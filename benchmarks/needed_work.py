@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 
 FLOAT = 4
 """Bytes of a float32."""

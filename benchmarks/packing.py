@@ -5,7 +5,7 @@ Run:  python -m benchmarks.packing
 Writes ``benchmarks/results/packing.json``: a row for every distribution of lengths and every form, in milliseconds and
 as a ratio to the padded form (median and quartiles over the rounds, forms taking turns), rows that look for the share
 of padding from which packing pays, and one row for every set of Complete Journey's training batches with its padding.
-``seasonrec.models.backbones.sasrec.PACK_FROM_PADDING`` and ``BUCKETS`` come from here.
+``seasonrec.models.backbone.sasrec.PACK_FROM_PADDING`` and ``BUCKETS`` come from here.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.timing import in_turns, ratio, save
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.config.compose import compose
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
-from seasonrec.models.backbones.sasrec import SASRec
-from seasonrec.models.packing import Packing, collect, spread
-from seasonrec.pipeline import open_data
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.kernels.packing import Packing, collect, spread
+from seasonrec.runs.opening import open_data
 
 BATCH, WIDTH, HEADS = 128, 64, 2
 BUCKET_COUNTS = (1, 2, 4, 8)

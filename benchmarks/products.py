@@ -4,7 +4,7 @@ Run:  python -m benchmarks.products
 
 Prints how many times faster oneDNN is, by the median and the quartiles of the rounds: a line a size, a line a layer
 that is trained, with another number of rows each time, a line a work of ``benchmarks.limit``, and a line for training
-batch after batch, each of another size. The rules in ``seasonrec.models.products`` come from here.
+batch after batch, each of another size. The rules in ``seasonrec.models.kernels.matmul`` come from here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.limit import basket_loader, plain_model, training_step, works
 from benchmarks.timing import in_turns, ratio
-from seasonrec.models import products
+from seasonrec.models.kernels import matmul as products
 
 SIZES = (
     ("a layer, few tokens", 128, 64, 64),

@@ -4,7 +4,7 @@
 
 Every way gives the same counts (checked here), so only time decides. The ways take turns, A B C A B C, and each is
 given by the median of its ratios to the first: a neighbour on the machine then disturbs all alike. The defaults that
-follow from it stand in ``seasonrec.evaluation.counting`` and ``seasonrec.evaluation.ranking``.
+follow from it stand in ``seasonrec.evaluation.ranking.counting`` and ``seasonrec.evaluation.ranking.ranks``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seasonrec.evaluation import counting
-from seasonrec.evaluation.counting import count_above_and_level, count_gathered
-from seasonrec.evaluation.ranking import best, best_by_blocks, log_partition
+from seasonrec.evaluation.ranking import counting
+from seasonrec.evaluation.ranking.counting import count_above_and_level, count_gathered
+from seasonrec.evaluation.ranking.ranks import best, best_by_blocks, log_partition
 
 LIST_LENGTH = 50
 WIDTH = 64

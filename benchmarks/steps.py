@@ -30,11 +30,11 @@ import torch
 from benchmarks.timing import ratio, save
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.study import Study, read_study
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.commands.train import batches_of, module_of
 from seasonrec.config import ConfTree, build
 from seasonrec.config.compose import compose
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.pipeline import batch_builder, build_model, open_data
-from seasonrec.train import batches_of, module_of
+from seasonrec.runs.opening import batch_builder, build_model, open_data
 from seasonrec.training.fit import TrainerOptions, fit
 
 WARM_UP = 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from seasonrec.models.products import linear
+from seasonrec.models.kernels.matmul import linear
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROWS, INNER = 512, 8192
@@ -56,7 +56,7 @@ class Rates:
 class RateProbe:
     """The jobs that :class:`Rates` come from, to run in turns with the work they are held against.
 
-    The product is that of the faster of torch's two libraries, see ``seasonrec.models.products``.
+    The product is that of the faster of torch's two libraries, see ``seasonrec.models.kernels.matmul``.
     """
 
     def __init__(self) -> None:

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from seasonrec.data.context.base import Context
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import Split, TimeSplit, spec_of
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.facts import Facts
-from seasonrec.data.loader import BatchBuilder
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
-from seasonrec.data.splits import Split, TimeSplit, spec_of
 
 MAX_SEQ_LEN = 12
 DATASET = {"num_users": 24, "num_items": 30, "num_days": 560, "visits_per_week": 0.45, "first_date": "2016-06-01"}

@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 
 DAY_S = 86_400
 TODAY_S = 1_790_000_000

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from seasonrec import cli
-from seasonrec.commands import COMMANDS
+from seasonrec.cli import main as cli
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import ConfTree
 from seasonrec.config.tree import LIST_GROUPS
 
@@ -27,7 +27,7 @@ for name in ("prepare", "train", "evaluate", "ablate", "recommend"):
     module = types.ModuleType("seasonrec." + name)
     module.run = module.report = module.run_baselines = entry
     sys.modules[module.__name__] = module
-from seasonrec.cli import main
+from seasonrec.cli.main import main
 code = main()
 print("HEAVY " + json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 sys.exit(code)
@@ -93,12 +93,12 @@ def test_hydra_flags_work_unchanged(tmp_path: Path) -> None:
 
 
 def test_a_message_of_our_own_reaches_the_user_without_a_traceback(tmp_path: Path) -> None:
-    script = SCRIPT.replace("from seasonrec.cli import main", "\n".join((
+    script = SCRIPT.replace("from seasonrec.cli.main import main", "\n".join((
         "def entry(config):",
         "    from seasonrec.config import ConfigError, Mistake",
         "    raise ConfigError([Mistake('data', 'the file is empty', 'bring events')])",
-        "sys.modules['seasonrec.train'].run = entry",
-        "from seasonrec.cli import main",
+        "sys.modules['seasonrec.commands.train'].run = entry",
+        "from seasonrec.cli.main import main",
     )))  # fmt: skip
     command = [sys.executable, "-c", script, "train", "run_dir=out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -126,14 +126,14 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from seasonrec.cli import main
+    from seasonrec.cli.main import main
 
     assert main([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"seasonrec {name}: ")
 
 
 def test_overview_and_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    from seasonrec.cli import main
+    from seasonrec.cli.main import main
 
     assert main([]) == 0
     overview = capsys.readouterr().out

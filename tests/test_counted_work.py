@@ -18,29 +18,29 @@ import torch
 from counting import Counts, counted, python_lines
 from small_shop import Shop
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.loader import BatchBuilder
-from seasonrec.data.requests import Requests
-from seasonrec.data.splits import TimeSplit, spec_of
-from seasonrec.evaluation.evaluator import quick_metrics
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.scorers import ModelScorer, validation_metrics
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.evaluation.ranking.evaluator import quick_metrics
+from seasonrec.evaluation.ranking.scorers import ModelScorer, validation_metrics
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.season.none import NoSeason
-from seasonrec.models.tasks.next_basket import NextBasketHead
-from seasonrec.models.tasks.purchase import PurchaseHead
+from seasonrec.models.task.next_basket import NextBasketHead
+from seasonrec.models.task.purchase import PurchaseHead
 from seasonrec.models.temporal.none import NoTemporal
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

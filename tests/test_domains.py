@@ -14,11 +14,11 @@ from small_log import of_table, write_log
 from small_visits import write_visits
 from torch import Tensor
 
-from seasonrec.cli import main
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.cli.main import main
 from seasonrec.config import compose
-from seasonrec.data.batch import SequenceBatch
 from seasonrec.evaluation.baselines import BASELINES
-from seasonrec.pipeline import open_data
+from seasonrec.runs.opening import open_data
 from seasonrec.training.module import RecommenderModule
 
 SHARED = ("start", "backbone.", "item_encoder.text.project.")

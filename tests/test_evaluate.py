@@ -12,8 +12,8 @@ import torch
 from small_shop import Shop
 from two_processes import CHUNK, small_evaluation
 
-from seasonrec.evaluation import evaluator
-from seasonrec.evaluation.results import read_results
+from seasonrec.evaluation.ranking import evaluator
+from seasonrec.evaluation.results.store import read_results
 
 
 def evaluate_in(processes: int, shop: Shop, folder: Path) -> list[dict[str, Any]]:

@@ -29,13 +29,13 @@ def test_the_wheel_holds_code_and_configuration(tmp_path: Path) -> None:
     assert {name for name in wanted if "__pycache__" not in name} - held == set()
     assert "seasonrec/py.typed" in held
     assert any(name.endswith("licenses/LICENSE") for name in held)
-    assert not any(name.startswith(("tests", "seasonrec/runs/")) for name in held)
-    assert "seasonrec = seasonrec.cli:main" in scripts
+    assert not any(name.startswith(("tests", "seasonrec/runs/finished/")) for name in held)
+    assert "seasonrec = seasonrec.cli.main:main" in scripts
 
 
 def test_the_console_script_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="seasonrec")
-    assert script.value == "seasonrec.cli:main"
+    assert script.value == "seasonrec.cli.main:main"
     assert callable(script.load())
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from seasonrec.ablate.study import read_study
-from seasonrec.commands import COMMANDS
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import ConfTree, compose
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 from small_log import ITEMS, SMALL, of_table, write_csv, write_log
 
-from seasonrec.cli import main
+from seasonrec.cli.main import main
+from seasonrec.commands.recommend import RequestError
+from seasonrec.commands.recommend import run as recommend
 from seasonrec.config import compose
 from seasonrec.data.tables import DataError
-from seasonrec.pipeline import open_data
-from seasonrec.recommend import RequestError
-from seasonrec.recommend import run as recommend
-from seasonrec.record import write_json
-from seasonrec.runs import RunFolderError, open_history_of
+from seasonrec.runs.finished import RunFolderError, open_history_of
+from seasonrec.runs.opening import open_data
+from seasonrec.runs.record import write_json
 
 Ask = Callable[..., pl.DataFrame]
 LATE = "late"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seasonrec.record import code_commit
+from seasonrec.runs.record import code_commit
 
 
 def git(folder: Path, *arguments: str) -> str:

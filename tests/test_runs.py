@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from seasonrec.config import compose
-from seasonrec.config.schema import YOUNGER_SLOTS
-from seasonrec.record import write_yaml
-from seasonrec.runs import RunFolderError, read_config, refuse_another_run
+from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS
+from seasonrec.runs.finished import RunFolderError, read_config, refuse_another_run
+from seasonrec.runs.record import write_yaml
 
 CONFIG = {"name": "full", "seed": 0, "run_dir": "a", "optimizer": {"learning_rate": 0.002}}
-CONFIG |= {slot: compose([])[slot] for slot in YOUNGER_SLOTS}
+CONFIG |= {slot: compose([])[slot] for slot in SLOTS_WITH_LATER_DEFAULTS}
 
 
 def _left_by_a_killed_run(folder: Path) -> Path:

@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 from small_log import SMALL, of_table, write_log
 from small_visits import write_visits
 
-from seasonrec import train
-from seasonrec.cli import main
+from seasonrec.cli.main import main
+from seasonrec.commands import train
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines import BASELINES
-from seasonrec.models.text import weights_identity
+from seasonrec.models.language.text_vectors import weights_identity
 
 FIRST_YEAR_BASELINES = [name for name in BASELINES if name != "last_year"]
 
@@ -143,7 +143,7 @@ def test_texts_that_another_language_model_has_read_are_refused(
     folder, _ = run
     before = json.loads((folder / "record.json").read_text())["text_readers"]
     assert before == {"minilm": weights_identity("minilm")}
-    monkeypatch.setattr("seasonrec.models.text.weights_identity", lambda name: "another")
+    monkeypatch.setattr("seasonrec.models.language.text_vectors.weights_identity", lambda name: "another")
     assert main(["evaluate", f"checkpoint={folder}", f"output={tmp_path}"]) == 2
     assert f"'minilm' read them, whose weights have changed since ({before['minilm'][:12]}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -247,7 +247,7 @@ def test_a_defect_of_our_own_keeps_its_traceback(files: Path, tmp_path: Path, mo
     def defect(*arguments: object) -> None:
         int("no number")
 
-    monkeypatch.setattr("seasonrec.train.audit", defect)
+    monkeypatch.setattr("seasonrec.commands.train.audit", defect)
     with pytest.raises(ValueError, match="invalid literal"):
         main(of_table(files, tmp_path / "run"))
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from small_log import of_table, write_log
 
-from seasonrec.cli import main
+from seasonrec.cli.main import main
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

@@ -1,4 +1,4 @@
-"""Evaluates a small model as one of several processes, as ``seasonrec.train`` does; run as a script, one a process."""
+"""Evaluates a small model as one of several processes, as training does; run as a script, one per process."""
 
 import json
 import sys
@@ -11,18 +11,18 @@ import torch
 from small_shop import Shop, open_shop
 from torch import distributed
 
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluate import evaluate_model
-from seasonrec.evaluation import evaluator
+from seasonrec.batches.sharding import Shard
+from seasonrec.commands.evaluate import evaluate_model
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.evaluation.ranking import evaluator
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
-from seasonrec.pipeline import OpenData
+from seasonrec.runs.opening import OpenData
 
 CHUNK = 9
 CONFIG = {"name": "small", "seed": 3, "trainer": {}}

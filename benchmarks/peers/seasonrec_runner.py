@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from benchmarks.peers.serve import Runner, Settings, StepClock, serve
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.batches.splits import Split, spec_of
 from seasonrec.config import build
 from seasonrec.config.compose import compose
-from seasonrec.data.batch import SequenceBatch
 from seasonrec.data.events import prepare
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
-from seasonrec.data.splits import Split, spec_of
-from seasonrec.evaluation.lists import top_lists
-from seasonrec.evaluation.scorers import ModelScorer, validation_metrics
-from seasonrec.pipeline import OpenData, batch_builder, build_model
+from seasonrec.evaluation.ranking.lists import top_lists
+from seasonrec.evaluation.ranking.scorers import ModelScorer, validation_metrics
+from seasonrec.runs.opening import OpenData, batch_builder, build_model
 from seasonrec.training.module import RecommenderModule
 
 

@@ -26,7 +26,7 @@ ON_THE_COMMAND_LINE = {
     ),
     "misspelt key of a part of a list": (
         ["task=[purchase]", "task.purchase.num_negativs=3"],
-        "task.purchase.num_negativs = 3: unknown key of seasonrec.models.tasks.purchase.PurchaseHead; did you mean",
+        "task.purchase.num_negativs = 3: unknown key of seasonrec.models.task.purchase.PurchaseHead; did you mean",
     ),
     "unknown domain": (["domain=[flickrs]"], "domain = flickrs: unknown option; did you mean 'flickr'?"),
     "domain without its file": (
@@ -40,7 +40,7 @@ ON_THE_COMMAND_LINE = {
     ),
     "misspelt key of a domain": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alfa=1"],
-        "domain.flickr.alfa = 1: unknown key of seasonrec.domains.Domain; did you mean 'alpha'?",
+        "domain.flickr.alfa = 1: unknown key of seasonrec.runs.domains.Domain; did you mean 'alpha'?",
     ),
     "misspelt key of a domain's data": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.data.town=Osaka"],
@@ -58,11 +58,11 @@ ON_THE_COMMAND_LINE = {
     "unknown ablation": (["ablation=no_seasn"], "ablation = no_seasn: unknown option; did you mean 'no_season'?"),
     "unknown key in a slot": (
         ["loader.zzz=1"],
-        "loader.zzz = 1: unknown key of seasonrec.data.loader.LoaderOptions; valid names: batch_size, ",
+        "loader.zzz = 1: unknown key of seasonrec.batches.loader.LoaderOptions; valid names: batch_size, ",
     ),
     "misspelt key in a slot": (
         ["backbone.num_layer=3"],
-        "backbone.num_layer = 3: unknown key of seasonrec.models.backbones.sasrec.SASRec; did you mean 'num_layers'?",
+        "backbone.num_layer = 3: unknown key of seasonrec.models.backbone.sasrec.SASRec; did you mean 'num_layers'?",
     ),
     "misspelt key in a nested part": (
         ["season.momentum.window_days=[7]"],
@@ -91,7 +91,7 @@ ON_THE_COMMAND_LINE = {
     ),
     "argument given by code": (
         ["backbone.facts=1"],
-        "backbone.facts = 1: seasonrec.models.backbones.sasrec.SASRec is given this by code, never by yaml",
+        "backbone.facts = 1: seasonrec.models.backbone.sasrec.SASRec is given this by code, never by yaml",
     ),
     "leftover of a removed option": (
         ["backbone=none", "backbone.num_layers=3"],
@@ -291,7 +291,7 @@ def test_all_mistakes_in_one_message(composer: Composer) -> None:
         "backbone = sasrek: unknown option; did you mean 'sasrec'?",
         "season = sommer: unknown option; valid names: calendar, combined, last_year, momentum",
         "seed = 'one': must be int",
-        "loader.batchsize = 3: unknown key of seasonrec.data.loader.LoaderOptions; did you mean 'batch_size'?",
+        "loader.batchsize = 3: unknown key of seasonrec.batches.loader.LoaderOptions; did you mean 'batch_size'?",
         "+extra=1: '+' adds keys",
         "extra = 1: unknown key",
         "sead = 2: unknown key, neither a value nor a group; did you mean 'seed'?",

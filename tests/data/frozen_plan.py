@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Baskets, window of each, where each one's history ends, and where each window begins."""

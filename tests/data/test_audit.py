@@ -10,20 +10,20 @@ import torch
 from numpy.typing import NDArray
 from small_shop import Shop
 
-from seasonrec.data import audit as module
-from seasonrec.data.audit import LeakError, audit, replace_future
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.calendar import CalendarContext
-from seasonrec.data.context.last_year import LastYearContext
-from seasonrec.data.context.momentum import MomentumContext
-from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.facts import Facts
-from seasonrec.data.labels.base import BoundLabels, Cuts
+from seasonrec.batches import audit as module
+from seasonrec.batches.audit import LeakError, audit, replace_future
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.last_year import LastYearContext
+from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import BoundLabels, Cuts
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import Split
+from seasonrec.batches.user_pools import Period
 from seasonrec.data.log import EventLog
-from seasonrec.data.pools import Period
-from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
-from seasonrec.data.splits import Split
 
 DAY = 86_400
 CONTEXTS: dict[str, Context] = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_shop import Shop
 
-from seasonrec.data.context.calendar import FAR_DAYS, CalendarContext, RequestCalendar, holiday_names
-from seasonrec.data.requests import Requests
+from seasonrec.batches.context.calendar import FAR_DAYS, CalendarContext, RequestCalendar, holiday_names
+from seasonrec.batches.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 

@@ -9,12 +9,12 @@ import torch
 from random_log import DAY_S, random_log
 from small_shop import Shop
 
-from seasonrec.data.context import daily_counts, last_year, lift, momentum
-from seasonrec.data.context.calendar import CalendarContext
-from seasonrec.data.context.last_year import LastYearContext
-from seasonrec.data.context.momentum import MomentumContext
-from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.requests import Requests
+from seasonrec.batches.context import daily_counts, last_year, lift, momentum
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.last_year import LastYearContext
+from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.requests import Requests
 
 Patch = pytest.MonkeyPatch
 

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from random_log import DAY_S, random_log
 
+from seasonrec.batches.context import prefix_counts as module
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.prefix_counts import DensePrefix, SparsePrefix, prefix_counts
+from seasonrec.batches.requests import Requests
 from seasonrec.data import portions
 from seasonrec.data.calendar import local_days
-from seasonrec.data.context import prefix_counts as module
-from seasonrec.data.context.daily_counts import DailyCounts
-from seasonrec.data.context.prefix_counts import DensePrefix, SparsePrefix, prefix_counts
-from seasonrec.data.requests import Requests
 
 
 @pytest.fixture(params=["whole", "in pieces"])

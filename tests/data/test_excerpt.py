@@ -3,9 +3,9 @@
 import numpy as np
 from random_log import DAY_S, random_log
 
-from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.excerpt import excerpt
-from seasonrec.data.requests import Requests
+from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.excerpt import excerpt
+from seasonrec.batches.requests import Requests
 
 
 def test_small_log_is_taken_whole() -> None:

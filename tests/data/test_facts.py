@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_shop import Shop
 
-from seasonrec.data.audit import replace_future
-from seasonrec.data.facts import INTERVAL_PRIOR, Facts
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.facts import INTERVAL_PRIOR, Facts
 from seasonrec.data.portions import user_portions
 
 DAY = 86_400

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from small_visits import write_visits
 
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.flickr import CITIES, Flickr
 from seasonrec.data.events import prepare
-from seasonrec.data.splits import TimeSplit, spec_of
 from seasonrec.data.tables import DataError
 
 VISITS = Path(__file__).parents[3] / "shared" / "data" / "flickr_poi.parquet"

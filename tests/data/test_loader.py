@@ -8,10 +8,10 @@ import torch
 from random_log import random_log
 from small_shop import MAX_SEQ_LEN, Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.context.own_history import OwnHistoryContext
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
-from seasonrec.data.requests import Requests
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.batches.requests import Requests
 
 DAY = 86_400
 OPTIONS = LoaderOptions(batch_size=70)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from small_shop import Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.mixing import DomainBatches, InTurn, MixedLoader, of_domain
-from seasonrec.data.sharding import WHOLE, Shard
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.mixing import DomainBatches, InTurn, MixedLoader, of_domain
+from seasonrec.batches.sharding import WHOLE, Shard
 
 OPTIONS = LoaderOptions(batch_size=60)
 ALPHA = 0.5

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_shop import Shop
 
-from seasonrec.data.audit import replace_future
-from seasonrec.data.context.daily_counts import DailyCounts
-from seasonrec.data.context.momentum import MomentumContext
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 
 DAY = 86_400
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from small_shop import Shop
 
+from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
+from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
-from seasonrec.data.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 
 DAY = 86_400
 

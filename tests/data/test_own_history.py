@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from small_shop import Shop
 
-from seasonrec.data.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 
 DAY = 86_400
 HALF_LIVES = (5.0, 40.0)

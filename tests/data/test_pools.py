@@ -10,11 +10,11 @@ import torch
 from frozen_plan import frozen_epoch
 from small_shop import MAX_SEQ_LEN, Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.sampling import NegativeSampler
+from seasonrec.batches.user_pools import GivenBaskets, Period, cut_pools
 from seasonrec.data.log import EventLog
-from seasonrec.data.pools import GivenBaskets, Period, cut_pools
-from seasonrec.data.sampling import NegativeSampler
 
 DAY = 86_400
 OPTIONS = LoaderOptions(batch_size=33)

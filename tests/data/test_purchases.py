@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from random_log import DAY_S, random_log
 
-from seasonrec.data.context import purchases as module
-from seasonrec.data.context.purchases import purchases, running_decay
+from seasonrec.batches.context import purchases as module
+from seasonrec.batches.context.purchases import purchases, running_decay
 
 DECAYS = np.log(2.0) / (np.asarray([3.0, 20.0]) * DAY_S)
 

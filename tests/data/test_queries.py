@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from small_shop import Shop
 
-from seasonrec.data.queries import require_words, word_queries
+from seasonrec.models.queries import require_words, word_queries
 
 CATEGORIES = ["Salads & Dips", "salads & dips", "salads & dips", "cakes", "cakes", "", "toys"]
 TEXTS = ["green salad 12", "green salad", "bean salad", "bean cake cake", "bean pie", "green thing", "toy duck"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from seasonrec.data.context import rows
-from seasonrec.data.context.rows import RowCache
+from seasonrec.batches.context import rows
+from seasonrec.batches.context.rows import RowCache
 
 ROW_BYTES = 3 * 8
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from small_shop import Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.pools import Period
-from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import NegativeSampler
-from seasonrec.data.sharding import WHOLE, Shard
-from seasonrec.data.validation import ValidationBatches
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sampling import NegativeSampler
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.batches.user_pools import Period
+from seasonrec.batches.validation import ValidationBatches
 
 OPTIONS = LoaderOptions(batch_size=16, evaluation_batch_size=5, validation_stride=2)
 IN_POOLS = replace(OPTIONS, pool_size=100)

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.log import EventLog
-from seasonrec.data.splits import TimeSplit, spec_of
 
 DAY = 86_400
 

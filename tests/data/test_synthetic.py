@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from seasonrec.batches.splits import TimeSplit
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.splits import TimeSplit
 from seasonrec.data.synthetic_truth import HOLIDAYS, holiday_date
 
 DATA = Synthetic(num_users=300, habit_share=0.3)

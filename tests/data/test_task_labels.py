@@ -14,15 +14,15 @@ import pytest
 import torch
 from random_log import DAY_S, START_S, random_log
 
-import seasonrec.data.labels
-from seasonrec.data.audit import replace_future
-from seasonrec.data.labels.base import Cuts, bind_all, union
-from seasonrec.data.labels.demand import DemandLabels
-from seasonrec.data.labels.next_window import NextWindowLabels
-from seasonrec.data.labels.spend import SpendLabels
-from seasonrec.data.labels.time_to_next import TimeToNextLabels
+import seasonrec.batches.labels
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.labels.base import Cuts, bind_all, union
+from seasonrec.batches.labels.demand import DemandLabels
+from seasonrec.batches.labels.next_window import NextWindowLabels
+from seasonrec.batches.labels.spend import SpendLabels
+from seasonrec.batches.labels.time_to_next import TimeToNextLabels
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 
 MIDNIGHT_S = START_S + 13 * 3600  # 5:00 UTC, midnight in New York
 CUTS = Cuts((MIDNIGHT_S + 28 * DAY_S, MIDNIGHT_S + 39 * DAY_S, START_S + 50 * DAY_S))
@@ -31,8 +31,8 @@ DAYS = 9.0
 
 def label_classes() -> list[type]:
     found = []
-    for path in sorted(Path(seasonrec.data.labels.__file__).parent.glob("[!_]*.py")):
-        module = importlib.import_module(f"seasonrec.data.labels.{path.stem}")
+    for path in sorted(Path(seasonrec.batches.labels.__file__).parent.glob("[!_]*.py")):
+        module = importlib.import_module(f"seasonrec.batches.labels.{path.stem}")
         classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
         found += [c for c in classes if c.__name__.endswith("Labels") and path.stem != "base"]
     return found

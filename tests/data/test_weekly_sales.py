@@ -7,10 +7,10 @@ import pytest
 import torch
 from random_log import DAY_S, random_log
 
-from seasonrec.data.audit import replace_future
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.context.weekly_sales import WeeklySalesContext
+from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
-from seasonrec.data.context.weekly_sales import WeeklySalesContext
-from seasonrec.data.requests import Requests
 
 
 @pytest.mark.parametrize("of", ["item", "category"])

@@ -1,8 +1,8 @@
 import pytest
 from evaluation_logs import build_split, random_log
 
+from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.data.splits import Split
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import torch
 
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
-from seasonrec.data.splits import Split
 
 Basket = tuple[int, str, Sequence[int]]
 """User, time such as ``2017-11-20 18:00`` in UTC, items."""

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from seasonrec.data.context.daily_counts import DailyCounts
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.complete_journey import CompleteJourney
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.splits import TimeSplit, spec_of
 from seasonrec.evaluation.baselines import BASELINES, components, fit_baselines
 from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
 from seasonrec.evaluation.baselines.fitting import BaselineFitter
 from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
-from seasonrec.evaluation.evaluator import evaluate
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.results import summarise
+from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.results.store import summarise
 
 
 def test_every_baseline_gives_probabilities_of_all_items(shop):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seasonrec.evaluation import bootstrap as bootstrap_module
-from seasonrec.evaluation.bootstrap import Bootstrap, resample
+from seasonrec.evaluation.statistics import bootstrap as bootstrap_module
+from seasonrec.evaluation.statistics.bootstrap import Bootstrap, resample
 
 
 def test_agreement_with_scipy():

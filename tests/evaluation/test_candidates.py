@@ -5,8 +5,8 @@ import pytest
 import torch
 from evaluation_logs import build_log
 
-from seasonrec.data.requests import Requests
-from seasonrec.evaluation.candidates import CandidateFilter, are_candidates
+from seasonrec.batches.requests import Requests
+from seasonrec.evaluation.ranking.candidates import CandidateFilter, are_candidates
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from seasonrec.evaluation import counting
-from seasonrec.evaluation.counting import by_comparing, by_sorting, count_above_and_level, count_gathered
+from seasonrec.evaluation.ranking import counting
+from seasonrec.evaluation.ranking.counting import by_comparing, by_sorting, count_above_and_level, count_gathered
 
 
 def table(rows: int, items: int, seed: int = 0) -> torch.Tensor:

@@ -8,13 +8,13 @@ import pytest
 import torch
 from evaluation_logs import TableScorer
 
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation import evaluator
-from seasonrec.evaluation.evaluator import evaluate, quick_metrics, requests_at_once
-from seasonrec.evaluation.labels import RequestLabels
+from seasonrec.batches.sharding import Shard
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranking import top_items
-from seasonrec.evaluation.results import summarise
+from seasonrec.evaluation.ranking import evaluator
+from seasonrec.evaluation.ranking.evaluator import evaluate, quick_metrics, requests_at_once
+from seasonrec.evaluation.ranking.ranks import top_items
+from seasonrec.evaluation.results.store import summarise
+from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 
 def table_of(log, seed: int = 0) -> TableScorer:

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation import gathering
-from seasonrec.evaluation.gathering import gather
+from seasonrec.batches.sharding import Shard
+from seasonrec.evaluation.ranking import gathering
+from seasonrec.evaluation.ranking.gathering import gather
 
 FRAME = pl.DataFrame({"basket": [4, 9], "ranks": [[1, 2], []], "bits": [[0.1], [0.2]]})
 

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from evaluation_logs import build_log, build_split
 
-from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 BASKETS = [
     (0, "2017-11-01 12:00", [0, 1]),

@@ -5,9 +5,9 @@ import pytest
 import torch
 from evaluation_logs import TableScorer, build_log, seconds
 
-from seasonrec.evaluation import lists
-from seasonrec.evaluation.lists import TopLists, top_lists
 from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking import lists
+from seasonrec.evaluation.ranking.lists import TopLists, top_lists
 
 NOW = seconds("2017-02-01 00:00")
 USERS = np.array([3, 0, 5, 1, 4, 2, 3])

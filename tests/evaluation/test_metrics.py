@@ -12,7 +12,7 @@ from torchmetrics.retrieval import (
 )
 
 from seasonrec.evaluation import metrics
-from seasonrec.evaluation.ranking import rank_targets
+from seasonrec.evaluation.ranking.ranks import rank_targets
 
 
 def test_golden_case_by_hand():

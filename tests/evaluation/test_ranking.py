@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from seasonrec.evaluation import counting, ranking
-from seasonrec.evaluation.ranking import best, best_by_blocks, log_partition, rank_targets, top_items
+from seasonrec.evaluation.ranking import counting
+from seasonrec.evaluation.ranking import ranks as ranking
+from seasonrec.evaluation.ranking.ranks import best, best_by_blocks, log_partition, rank_targets, top_items
 
 NEVER = -math.inf
 

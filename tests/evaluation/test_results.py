@@ -4,10 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from seasonrec.evaluation.labels import RequestLabels
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranked import BASKET_AT_K
-from seasonrec.evaluation.results import (
+from seasonrec.evaluation.results.store import (
     COLUMNS,
     RunResults,
     coverage,
@@ -16,6 +14,8 @@ from seasonrec.evaluation.results import (
     user_sums,
     write_results,
 )
+from seasonrec.evaluation.results.targets import BASKET_AT_K
+from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 
 def results_by_hand(log, split) -> RunResults:

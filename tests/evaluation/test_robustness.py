@@ -14,17 +14,17 @@ import pytest
 import torch
 from small_shop import Shop
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.requests import Requests
-from seasonrec.evaluation.evaluator import quick_metrics
-from seasonrec.evaluation.histories import histories
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.robustness import PerturbedScorer, RobustnessOptions, robustness_table, write_table
-from seasonrec.evaluation.scorers import ModelScorer
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.evaluation.ranking.evaluator import quick_metrics
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.evaluation.robustness.histories import histories
+from seasonrec.evaluation.robustness.trials import PerturbedScorer, RobustnessOptions, robustness_table, write_table
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.none import NoTemporal
@@ -54,7 +54,7 @@ def perturbed(scorer: ModelScorer, target: Any, direction: str, size: float) -> 
 
 
 def loss_of(model: SeasonalRecommender, batch: SequenceBatch) -> torch.Tensor:
-    scores = model.mask_unborn(model(batch), batch)
+    scores = model.mask_unavailable(model(batch), batch)
     return -torch.log_softmax(scores, 1)[batch.target_request, batch.target_items].mean()
 
 

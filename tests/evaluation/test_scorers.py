@@ -4,13 +4,13 @@ import pytest
 import torch
 from small_shop import Shop
 
-from seasonrec.evaluation.evaluator import evaluate, requests_at_once
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.scorers import ModelScorer
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.evaluation.ranking.evaluator import evaluate, requests_at_once
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal

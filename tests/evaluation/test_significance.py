@@ -5,9 +5,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from seasonrec.evaluation.bootstrap import Bootstrap
-from seasonrec.evaluation.results import COLUMNS, RunResults
-from seasonrec.evaluation.significance import compare, holm, interval
+from seasonrec.evaluation.results.store import COLUMNS, RunResults
+from seasonrec.evaluation.statistics.bootstrap import Bootstrap
+from seasonrec.evaluation.statistics.significance import compare, holm, interval
 
 USERS, BASKETS = 40, 3
 

@@ -3,7 +3,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from seasonrec.evaluation.slices import flat, slice_masks
+from seasonrec.evaluation.slices.masks import flat, slice_masks
 
 FRAME = pl.DataFrame(
     {

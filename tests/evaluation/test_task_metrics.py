@@ -13,28 +13,28 @@ from small_shop import Shop
 from torch import Tensor
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg, retrieval_recall
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.labels.base import bind_all
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sharding import Shard
 from seasonrec.data.calendar import local_days
-from seasonrec.data.labels.base import bind_all
-from seasonrec.data.loader import BatchBuilder
-from seasonrec.data.requests import Requests
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation import task_metrics as module
-from seasonrec.evaluation import tasks
-from seasonrec.evaluation.task_metrics import no_samples, ranked_gains, ranked_sets, samples, task_metrics
-from seasonrec.evaluation.tasks import evaluate_tasks
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.evaluation.tasks import evaluate as tasks
+from seasonrec.evaluation.tasks import metrics as module
+from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
+from seasonrec.evaluation.tasks.metrics import no_samples, ranked_gains, ranked_sets, samples, task_metrics
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.season.none import NoSeason
-from seasonrec.models.tasks.base import Kind, TaskOutput
-from seasonrec.models.tasks.demand import DemandHead
-from seasonrec.models.tasks.next_basket import NextBasketHead
-from seasonrec.models.tasks.purchase import PurchaseHead
-from seasonrec.models.tasks.time_to_next import TimeToNextHead
-from seasonrec.models.tasks.user_match import UserMatchHead
+from seasonrec.models.task.base import Kind, TaskOutput
+from seasonrec.models.task.demand import DemandHead
+from seasonrec.models.task.next_basket import NextBasketHead
+from seasonrec.models.task.purchase import PurchaseHead
+from seasonrec.models.task.time_to_next import TimeToNextHead
+from seasonrec.models.task.user_match import UserMatchHead
 from seasonrec.models.temporal.none import NoTemporal
 
 DRAW = torch.Generator().manual_seed(0)

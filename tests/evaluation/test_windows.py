@@ -1,7 +1,7 @@
 import numpy as np
 
 from seasonrec.evaluation.protocol import MAJOR_HOLIDAYS
-from seasonrec.evaluation.windows import snake_case, window_names
+from seasonrec.evaluation.slices.holidays import snake_case, window_names
 
 
 def windows_of(first: str, last: str, holidays=MAJOR_HOLIDAYS, country="US") -> dict[str, tuple[str, str]]:

@@ -11,8 +11,8 @@ from tiny_language_models import save_tiny
 from torch import Tensor, nn
 
 from seasonrec.config import build, conf_dir
-from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.language_models import language_models
+from seasonrec.models.backbone.pretrained import PretrainedBackbone
+from seasonrec.models.language.inside import language_models
 from seasonrec.models.peft.base import Peft
 
 LENGTH = 7

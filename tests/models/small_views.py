@@ -10,10 +10,10 @@ import torch
 from small_shop import Shop
 from torch import Tensor
 
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
 from seasonrec.data.spec import DataSpec
 
 CHANGED = {"item_ids", "timestamps_s", "is_padding", "request_position"}

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from small_shop import MAX_SEQ_LEN, Shop
 
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.labels.base import bind_all
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.labels.base import bind_all
-from seasonrec.data.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.models.context_use import pick
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.tasks.base import TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskOutput
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
 OWN = ("category", "demand", "next_basket", "purchase", "search", "spend", "time_to_next", "user_match")

@@ -99,7 +99,7 @@ def test_reorder(seed: int, window_s: int, gap_s: int) -> None:
     assert_is(made, expected, [positions(batch, row) for row in range(len(expected))])
 
 
-def test_reorder_does_something_and_leaves_unborn_items_where_they_are() -> None:
+def test_reorder_does_something_and_leaves_unavailable_items_where_they_are() -> None:
     """Two events a minute apart; the second item was first sold between them."""
     batch = random_batch(1, width=2)
     item_ids, times_s = torch.tensor([[0, 1]] * 7), torch.tensor([[START_S, START_S + 60]] * 7)

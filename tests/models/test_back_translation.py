@@ -10,7 +10,7 @@ import torch
 from small_shop import Shop
 from small_wordnet import StubReader
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.text_augmentation.back_translation import BackTranslatedTexts
 from seasonrec.models.text_augmentation.base import plain
 

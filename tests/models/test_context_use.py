@@ -8,15 +8,15 @@ import torch
 from small_shop import Shop
 from torch import Tensor, nn
 
-from seasonrec.data.context.calendar import CalendarContext
-from seasonrec.data.context.momentum import MomentumContext
-from seasonrec.data.facts import Facts
-from seasonrec.models.backbones.none import NoBackbone
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.facts import Facts
+from seasonrec.models.backbone.none import NoBackbone
+from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.context_use import ContextError, check_contexts
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
-from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.combined import CombinedSeason
 from seasonrec.models.season.momentum import MomentumSeason

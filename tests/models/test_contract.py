@@ -17,26 +17,18 @@ from tiny_language_models import save_tiny
 from torch import nn
 
 import seasonrec.models
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.audit import replace_future
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import NegativeSampler
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.training.checkpointing.weights import load_weights, save_weights
 
-FOLDERS = {
-    "item_encoder": "items",
-    "backbone": "backbones",
-    "temporal": "temporal",
-    "season": "season",
-    "habit": "habit",
-    "head": "heads",
-    "sharing": "sharing",
-}
-CASES = [(slot, path.stem) for slot in FOLDERS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
+SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
+CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "none", "habit": "none"}
 PLAIN |= {"head": "next_item", "sharing": "hard"}
 ROOM = 4
@@ -58,8 +50,8 @@ def part_of(slot: str, option: str) -> partial[Any]:
 def modules_of(slot: str) -> list[type[nn.Module]]:
     """Every class of the slot's folder that is built as a part: it is told the facts."""
     found = []
-    for path in sorted((Path(seasonrec.models.__file__).parent / FOLDERS[slot]).glob("[!_]*.py")):
-        module = importlib.import_module(f"seasonrec.models.{FOLDERS[slot]}.{path.stem}")
+    for path in sorted((Path(seasonrec.models.__file__).parent / slot).glob("[!_]*.py")):
+        module = importlib.import_module(f"seasonrec.models.{slot}.{path.stem}")
         classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
         found += [c for c in classes if issubclass(c, nn.Module) and "facts" in inspect.signature(c).parameters]
     return found
@@ -102,7 +94,7 @@ def cases(shop: Shop, language_model_folder: Path) -> Iterator[dict[tuple[str, s
     with pytest.MonkeyPatch.context() as patch:
         for module in ("pretrained", "text"):
             patch.setattr(f"seasonrec.models.{module}.resolve", tiny.__getitem__)
-        for user in ("seasonrec.models.items.text", "seasonrec.models.season.text"):
+        for user in ("seasonrec.models.item_encoder.text", "seasonrec.models.season.text"):
             patch.setattr(f"{user}.TextReader", HashedReader)
         yield {(slot, option): make_case(shop, slot, option) for slot, option in CASES}
 
@@ -112,7 +104,7 @@ def case(cases: dict[tuple[str, str], Case], slot: str, option: str) -> Case:
     return cases[slot, option]
 
 
-@pytest.mark.parametrize("slot", FOLDERS)
+@pytest.mark.parametrize("slot", SLOTS)
 def test_every_module_has_a_yaml(slot: str) -> None:
     modules = {f"{c.__module__}.{c.__qualname__}" for c in modules_of(slot)}
     built = [part_of(slot, option).func for s, option in CASES if s == slot]

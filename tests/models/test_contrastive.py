@@ -9,13 +9,13 @@ import torch
 from small_shop import MAX_SEQ_LEN, Shop
 from torch import Tensor
 
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.scoring import ScoredItems
-from seasonrec.models.tasks.base import TaskFeatures, TaskOutput
-from seasonrec.models.tasks.contrastive import ContrastiveHead, last_requests, view_scores
+from seasonrec.models.task.base import TaskFeatures, TaskOutput
+from seasonrec.models.task.contrastive import ContrastiveHead, last_requests, view_scores
 
 PARTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head")
 PLAIN = ["item_encoder=id", "season=none", "habit=none", "task=[contrastive]"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seasonrec.models.dropout import LEVELS, Dropout
+from seasonrec.models.kernels.dropout import LEVELS, Dropout
 
 COUNT = 400_003
 """Elements, no multiple of what one draw serves."""

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seasonrec.models.backbones.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, pays
-from seasonrec.models.packing import Packing, collect, spread
+from seasonrec.models.backbone.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, pays
+from seasonrec.models.kernels.packing import Packing, collect, spread
 
 B, T, D = 9, 12, 16
 LENGTHS = (5, 1, 13, 7, 7, 2, 13, 1, 4)

@@ -10,7 +10,7 @@ from tiny_language_models import KINDS
 
 from seasonrec.config import conf_dir
 from seasonrec.models.peft.merging import merged
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.training.checkpointing.weights import load_weights, save_weights
 
 METHODS = sorted(path.stem for path in (conf_dir() / "peft").glob("*.yaml"))
 STARTS_AS_LOADED = {"none", "frozen", "norms", "last_layers", "gradual", "lora", "dora", "adalora", "ia3", "adapter"}

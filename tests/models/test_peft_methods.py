@@ -12,10 +12,10 @@ from tiny_language_models import KINDS, LAYERS, save_tiny
 from torch import nn
 
 from seasonrec.config import conf_dir
-from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.backbones.sasrec import SASRec
-from seasonrec.models.items.tuned_text import TunedTextItems
-from seasonrec.models.language_models import language_models
+from seasonrec.models.backbone.pretrained import PretrainedBackbone
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.item_encoder.tuned_text import TunedTextItems
+from seasonrec.models.language.inside import language_models
 from seasonrec.models.peft.adalora import AdaLoRA, orthogonality_term, ranks
 from seasonrec.models.peft.adapter import Adapter
 from seasonrec.models.peft.gradual import GradualUnfreezing
@@ -26,7 +26,7 @@ from seasonrec.models.peft.lora import LoRA
 from seasonrec.models.peft.merging import merged
 from seasonrec.models.peft.prefix import PrefixTuning
 from seasonrec.models.peft.prompt import PromptTuning
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 
 METHODS = sorted(path.stem for path in (conf_dir() / "peft").glob("*.yaml"))
 

@@ -9,7 +9,7 @@ from peft_cases import Maker, inputs, tuned_share
 from tiny_language_models import LAYERS
 
 from seasonrec.models.peft.lora import LoRA
-from seasonrec.training.weights import WeightsError, load_weights, save_weights
+from seasonrec.training.checkpointing.weights import WeightsError, load_weights, save_weights
 
 
 def test_a_file_of_other_weights_is_refused(make: Maker, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from transformers import (
     RobertaConfig,
 )
 
-from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.pretrained import fetched_folder, load_model, num_positions, resolve
+from seasonrec.models.backbone.pretrained import PretrainedBackbone
+from seasonrec.models.language.pretrained import fetched_folder, load_model, num_positions, resolve
 
 LENGTH = 9
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from seasonrec.models import products
-from seasonrec.training.losses import linear_cross_entropy
+from seasonrec.models.kernels import matmul as products
+from seasonrec.training.loss import linear_cross_entropy
 
 N, D, OUT = 7, 5, 3
 

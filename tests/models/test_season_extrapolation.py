@@ -7,14 +7,14 @@ import pytest
 import torch
 from small_shop import Shop
 
-from seasonrec.data.context.calendar import CalendarContext
-from seasonrec.data.context.last_year import LastYearContext, request_and_known_days, window_a_year_ago
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.last_year import LastYearContext, request_and_known_days, window_a_year_ago
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.facts import Facts
-from seasonrec.data.requests import Requests
 from seasonrec.data.spec import SECONDS_PER_DAY
-from seasonrec.data.splits import TimeSplit, spec_of
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason, HolidayRamps
 from seasonrec.models.season.last_year import LastYearSeason

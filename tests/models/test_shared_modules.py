@@ -12,21 +12,21 @@ from hashed_reader import HashedReader
 from small_shop import Shop
 from torch import nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.context.base import Context
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.mixing import of_domain
+from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.mixing import of_domain
-from seasonrec.data.splits import TimeSplit, spec_of
-from seasonrec.models.backbones.sasrec import SASRec
-from seasonrec.models.domains import own_parameters, share
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.domain_sharing import own_parameters, share
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items import tuned_text as tuned
-from seasonrec.models.items.id import IdItems
-from seasonrec.models.items.id_text import IdTextItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder import tuned_text as tuned
+from seasonrec.models.item_encoder.id import IdItems
+from seasonrec.models.item_encoder.id_text import IdTextItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.none import NoSeason
@@ -34,9 +34,9 @@ from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.models.temporal.moving_average import MovingAverageTemporal
 from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.models.temporal.transformer_time import TransformerTime
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 
 PARTS: dict[str, Any] = {
     "item_encoder": IdTextItems,
@@ -74,8 +74,8 @@ def make(shop: Shop, other_shop: Shop) -> Iterator[Any]:
         return Pair(main, other, share(main, other))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seasonrec.models.items.text.TextReader", HashedReader)
-        patch.setattr("seasonrec.models.items.tuned_text.TextReader", HashedReader)
+        patch.setattr("seasonrec.models.item_encoder.text.TextReader", HashedReader)
+        patch.setattr("seasonrec.models.item_encoder.tuned_text.TextReader", HashedReader)
         yield made
 
 
@@ -203,7 +203,7 @@ def test_the_loss_of_a_domain_is_that_of_its_model_alone(
     other = pair.other.eval()
     assert other.scores_are_linear == linear
     batch = batch_of(other_shop, other.contexts())
-    scores = other.mask_unborn(other(batch), batch)
+    scores = other.mask_unavailable(other(batch), batch)
     chosen = scores.log_softmax(1)[batch.target_request, batch.target_items]
     step = module_of(pair, (shop, other_shop), tmp_path).training_step
     torch.testing.assert_close(step(of_domain(batch, "other"), 0), -chosen.mean())

@@ -12,20 +12,20 @@ from hashed_reader import HashedReader
 from small_shop import Shop
 from task_cases import WIDTH, features_of, make_case
 
-from seasonrec.data.context.calendar import CalendarContext
-from seasonrec.data.labels.base import bind_all
-from seasonrec.data.requests import Requests
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.labels.base import bind_all
+from seasonrec.batches.requests import Requests
 from seasonrec.models.season.calendar import CalendarSeason
-from seasonrec.models.tasks.base import TaskFeatures
-from seasonrec.models.tasks.day_features import DayFeatures
-from seasonrec.models.tasks.demand import DemandHead, poisson_deviance, squared_log_error
-from seasonrec.models.tasks.spend import pinball, quantiles
-from seasonrec.models.tasks.time_to_next import SHORTEST_DAYS
+from seasonrec.models.task.base import TaskFeatures
+from seasonrec.models.task.day_features import DayFeatures
+from seasonrec.models.task.demand import DemandHead, poisson_deviance, squared_log_error
+from seasonrec.models.task.spend import pinball, quantiles
+from seasonrec.models.task.time_to_next import SHORTEST_DAYS
 
 
 @pytest.fixture(autouse=True)
 def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+    monkeypatch.setattr("seasonrec.models.task.search.TextReader", HashedReader)
 
 
 def test_pinball_by_hand() -> None:
@@ -86,7 +86,7 @@ def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any)
 
 
 def test_far_too_short_a_forecast_still_learns() -> None:
-    from seasonrec.models.tasks.time_to_next import _weibull
+    from seasonrec.models.task.time_to_next import _weibull
 
     location = torch.tensor([-100.0], requires_grad=True)
     for censored in (True, False):

@@ -11,25 +11,25 @@ from small_shop import Shop
 from task_cases import OWN, WIDTH, Case, head_of, make_case
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.labels.base import bind_all
-from seasonrec.data.labels.demand import Demand
-from seasonrec.data.requests import Requests
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.labels.base import bind_all
+from seasonrec.batches.labels.demand import Demand
+from seasonrec.batches.requests import Requests
 from seasonrec.models.scoring import ScoredItems
-from seasonrec.models.tasks.base import TaskFeatures, TaskHead
-from seasonrec.models.tasks.category import CategoryHead
-from seasonrec.models.tasks.demand import DemandHead
-from seasonrec.models.tasks.next_basket import NextBasketHead
-from seasonrec.models.tasks.purchase import PurchaseHead
-from seasonrec.models.tasks.search import SearchHead
-from seasonrec.models.tasks.spend import SpendHead
-from seasonrec.models.tasks.time_to_next import TimeToNextHead
-from seasonrec.models.tasks.user_match import UserMatchHead
+from seasonrec.models.task.base import TaskFeatures, TaskHead
+from seasonrec.models.task.category import CategoryHead
+from seasonrec.models.task.demand import DemandHead
+from seasonrec.models.task.next_basket import NextBasketHead
+from seasonrec.models.task.purchase import PurchaseHead
+from seasonrec.models.task.search import SearchHead
+from seasonrec.models.task.spend import SpendHead
+from seasonrec.models.task.time_to_next import TimeToNextHead
+from seasonrec.models.task.user_match import UserMatchHead
 
 
 @pytest.fixture(autouse=True)
 def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+    monkeypatch.setattr("seasonrec.models.task.search.TextReader", HashedReader)
 
 
 def planted(case: Case, batch: SequenceBatch) -> Tensor:

@@ -11,20 +11,20 @@ from hashed_reader import HashedReader
 from small_shop import Shop
 from task_cases import WIDTH, alive, baskets, features_of, make_case
 
-from seasonrec.data.labels.next_window import NextWindow
-from seasonrec.data.queries import word_queries
-from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import ItemSample, NegativeSampler
+from seasonrec.batches.labels.next_window import NextWindow
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sampling import ItemSample, NegativeSampler
+from seasonrec.models.queries import word_queries
 from seasonrec.models.scoring import LinearScores, ScoredItems
-from seasonrec.models.tasks.category import CategoryHead
-from seasonrec.models.tasks.draws import hashed_uniform
-from seasonrec.models.tasks.purchase import PurchaseHead
-from seasonrec.models.tasks.user_match import overlaps
+from seasonrec.models.task.category import CategoryHead
+from seasonrec.models.task.draws import hashed_uniform
+from seasonrec.models.task.purchase import PurchaseHead
+from seasonrec.models.task.user_match import overlaps
 
 
 @pytest.fixture(autouse=True)
 def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+    monkeypatch.setattr("seasonrec.models.task.search.TextReader", HashedReader)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "multi_label"])
@@ -105,14 +105,14 @@ def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -
     items = case.model.read(batch).items
     drawn, is_valid = case.head._negatives(batch, items, batch.target_items)
     assert is_valid.float().mean() > 0.7
-    rows, own, unborn, seen = batch.target_request.tolist(), baskets(batch), 0, set()
+    rows, own, unavailable, seen = batch.target_request.tolist(), baskets(batch), 0, set()
     for request, columns, valid in zip(rows, drawn.tolist(), is_valid.view_as(drawn).tolist(), strict=True):
         born = set(alive(case, batch, request))
-        unborn += len(born) < shop.log.num_items
+        unavailable += len(born) < shop.log.num_items
         assert set(columns) <= born
         assert valid == [item not in own[request] for item in columns]
         seen |= set(columns)
-    assert unborn > 10
+    assert unavailable > 10
     assert len(seen) == shop.log.num_items, "every item is drawn"
     again = case.head._negatives(batch, items, batch.target_items)[0]
     assert torch.equal(again, drawn) == (not training)
@@ -247,7 +247,7 @@ def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
 
 @pytest.mark.parametrize("at_once", [2, 1 << 14])
 def test_overlaps_by_hand(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seasonrec.models.tasks.user_match.ITEMS_AT_ONCE", at_once)
+    monkeypatch.setattr("seasonrec.models.task.user_match.ITEMS_AT_ONCE", at_once)
     windows = [{1, 4, 7}, {4, 7, 9, 11}, set(), {9}]
     pairs = [(row, item) for row, window in enumerate(windows) for item in sorted(window)]
     given = NextWindow(*(torch.tensor(column) for column in zip(*pairs, strict=True)))

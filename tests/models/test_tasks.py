@@ -13,25 +13,25 @@ from hashed_reader import HashedReader
 from small_shop import Shop
 from task_cases import OPTIONS, OWN, WIDTH, Case, head_of, make_case
 
-from seasonrec.data.audit import replace_future
-from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import NegativeSampler
+from seasonrec.batches.audit import replace_future
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.models.context_use import check_contexts
-from seasonrec.models.tasks.base import Kind
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.models.task.base import Kind
+from seasonrec.training.checkpointing.weights import load_weights, save_weights
 
 every_task = pytest.mark.parametrize("option", OPTIONS)
 
 
 @pytest.fixture(autouse=True)
 def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+    monkeypatch.setattr("seasonrec.models.task.search.TextReader", HashedReader)
 
 
 @pytest.fixture(scope="module")
 def cases(shop: Shop) -> Iterator[dict[str, Case]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seasonrec.models.tasks.search.TextReader", HashedReader)
+        patch.setattr("seasonrec.models.task.search.TextReader", HashedReader)
         yield {option: make_case(shop, option) for option in OPTIONS}
 
 

@@ -21,13 +21,13 @@ from small_windows import (
 )
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.components import at_requests
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
-from seasonrec.models.parts import at_requests
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.gru import GRUTemporal

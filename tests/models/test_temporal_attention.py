@@ -12,10 +12,10 @@ from small_shop import Shop
 from small_windows import DAY_S, TODAY_S, WIDTH, batch_of, shaken, some_batch, some_hidden
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.temporal.clock_features import Moments
 from seasonrec.models.temporal.intervals import BOUNDS_S
-from seasonrec.models.temporal.moments import Moments
 from seasonrec.models.temporal.time_attention import TimeAttentionBlock
 from seasonrec.models.temporal.transformer_time import TransformerTime
 

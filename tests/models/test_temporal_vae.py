@@ -7,8 +7,8 @@ from small_windows import DAY_S, WIDTH, batch_of, shaken, some_batch, some_hidde
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import at_requests
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import at_requests
 from seasonrec.models.temporal.vae import VAETemporal, gaussian_kl
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seasonrec.models import text
-from seasonrec.models.text import TextReader
+from seasonrec.models.language import text_vectors as text
+from seasonrec.models.language.text_vectors import TextReader
 
 TEXTS = ["turkey, meat", "christmas lights, seasonal", "milk"]
 

@@ -11,8 +11,8 @@ import pytest
 from small_shop import Shop
 from small_wordnet import CarelessReader, StubReader, write_wordnet
 
+from seasonrec.batches.facts import Facts
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.facts import Facts
 from seasonrec.models.text_augmentation.back_translation import BackTranslatedTexts
 from seasonrec.models.text_augmentation.synonym import SynonymTexts
 

@@ -9,8 +9,8 @@ import torch
 from small_shop import Shop
 from torch import Tensor
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.items.text import TextItems
+from seasonrec.batches.facts import Facts
+from seasonrec.models.item_encoder.text import TextItems
 
 
 class LetterReader:
@@ -25,7 +25,7 @@ class LetterReader:
 
 @pytest.fixture
 def letters(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Facts:
-    monkeypatch.setattr("seasonrec.models.items.text.TextReader", LetterReader)
+    monkeypatch.setattr("seasonrec.models.item_encoder.text.TextReader", LetterReader)
     return replace(shop.facts(), item_texts=("abba", "cab", "deaf", "feed"), item_first_seen_s=torch.zeros(4).long())
 
 

@@ -8,9 +8,9 @@ from peft_cases import DIM, Maker, disturb, method_of
 from tiny_language_models import KINDS, save_tiny
 from torch import nn
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.items.text import TextItems
-from seasonrec.models.items.tuned_text import TunedTextItems
+from seasonrec.batches.facts import Facts
+from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.models.item_encoder.tuned_text import TunedTextItems
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 SOME = torch.tensor([4, 20, 3, 29, 0, 11, 17, 8, 9, 10])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from seasonrec.evaluation.results import COLUMNS, RunResults, write_results
+from seasonrec.evaluation.results.store import COLUMNS, RunResults, write_results
 
 FIRST_DAY = date(2017, 11, 6)
 WEEKS = 8

@@ -15,7 +15,7 @@ from rich.console import Console
 from seasonrec.ablate import report, run
 from seasonrec.ablate.runner import Options
 from seasonrec.ablate.study import StudyError
-from seasonrec.cli import main
+from seasonrec.cli.main import main
 from seasonrec.report.errors import ReportError
 
 STUDY = """

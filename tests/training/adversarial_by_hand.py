@@ -12,11 +12,11 @@ from small_runs import small_model
 from small_shop import Shop
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.models.backbones.sasrec import SASRec
-from seasonrec.models.heads.next_item import NextItemHead
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 
 WITHOUT_DROPOUT: dict[str, Any] = {
     "backbone": partial(SASRec, num_layers=1, dropout=0.0),
@@ -90,7 +90,7 @@ class Hand:
             return what(batch)
 
     def logits(self, batch: SequenceBatch) -> Tensor:
-        return self.model.mask_unborn(self.model(batch).float(), batch)
+        return self.model.mask_unavailable(self.model(batch).float(), batch)
 
     def radius(self) -> Tensor:
         """Of size 1, from what the last pass saw."""

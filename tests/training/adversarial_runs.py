@@ -12,20 +12,20 @@ from small_runs import small_loader, small_model
 from small_shop import Shop, open_shop
 from torch import nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation.scorers import validation_metrics
-from seasonrec.models.parts import ContextValues
-from seasonrec.models.tasks.base import TaskFeatures, TaskOutput
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.sharding import Shard
+from seasonrec.evaluation.ranking.scorers import validation_metrics
+from seasonrec.models.components import ContextValues
+from seasonrec.models.task.base import TaskFeatures, TaskOutput
 from seasonrec.training.adversarial.fgm import FGM
 from seasonrec.training.adversarial.freelb import FreeLB
 from seasonrec.training.adversarial.pgd import PGD
 from seasonrec.training.adversarial.vat import VAT
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.distributed.processes import RunProcesses
+from seasonrec.training.distributed.strategies import strategy_of
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.processes import RunProcesses
-from seasonrec.training.strategies import strategy_of
 
 CLASSES: dict[str, Any] = {"fgm": FGM, "pgd": PGD, "pgd from a random start": PGD, "freelb": FreeLB, "vat": VAT}
 GATHERED = 3

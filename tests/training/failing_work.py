@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import distributed
 
-from seasonrec.data.sharding import Shard
+from seasonrec.batches.sharding import Shard
 
 
 def die_where_the_other_waits(shard: Shard) -> None:

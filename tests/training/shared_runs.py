@@ -11,17 +11,17 @@ import torch
 from small_runs import OPTIONS, Curve, Event, Killed, SmallRun, small_model, small_run
 from small_shop import Shop, open_shop
 
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation.evaluator import evaluate
-from seasonrec.evaluation.gathering import gather
+from seasonrec.batches.sharding import Shard
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.scorers import ModelScorer
-from seasonrec.models.backbones.sasrec import SASRec
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.training.checkpoints import best_weights
+from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.ranking.gathering import gather
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.models.backbone.sasrec import SASRec
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.training.checkpointing.checkpoints import best_weights
+from seasonrec.training.checkpointing.weights import load_weights
+from seasonrec.training.distributed.means import PassMeans
 from seasonrec.training.fit import TrainerOptions
-from seasonrec.training.means import PassMeans
-from seasonrec.training.weights import load_weights
 
 DDP = replace(OPTIONS, max_epochs=2, devices=2, strategy="ddp")
 FSDP = replace(DDP, strategy="fsdp")

@@ -15,21 +15,21 @@ import torch
 from small_shop import Shop, open_shop
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
-from seasonrec.data.sharding import Shard
-from seasonrec.evaluation.scorers import validation_metrics
-from seasonrec.models.backbones.sasrec import SASRec
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.sharding import Shard
+from seasonrec.evaluation.ranking.scorers import validation_metrics
+from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.heads.next_item import NextItemHead
-from seasonrec.models.items.id import IdItems
+from seasonrec.models.head.next_item import NextItemHead
+from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.training.fit import FitResult, TrainerOptions, fit
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 
 Event = tuple[str, int, int]
 """Hook, epoch, and batch within the epoch (or -1)."""
@@ -129,7 +129,7 @@ def small_run(
     training: dict[str, Any] | None = None,
     **parts: Any,
 ) -> SmallRun:
-    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.train`` makes it.
+    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.commands.train`` makes it.
 
     ``training`` goes to the module: its objective, its balancing.
     """

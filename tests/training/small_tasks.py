@@ -9,9 +9,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.tasks.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 
 SECONDS_PER_DAY = 86_400
 

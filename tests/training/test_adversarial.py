@@ -20,14 +20,14 @@ from small_runs import Killed, SmallValidation, small_loader, small_model
 from small_shop import Shop
 from torch import Tensor, nn
 
-import seasonrec.models.items.text
+import seasonrec.models.item_encoder.text
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.evaluation.scorers import validation_metrics
-from seasonrec.models.backbones.none import NoBackbone
-from seasonrec.models.items.text import TextItems
+from seasonrec.evaluation.ranking.scorers import validation_metrics
+from seasonrec.models.backbone.none import NoBackbone
+from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.tasks.contrastive import ContrastiveHead
+from seasonrec.models.task.contrastive import ContrastiveHead
 from seasonrec.training.adversarial.base import Adversarial
 from seasonrec.training.adversarial.callback import AdversarialCallback
 from seasonrec.training.adversarial.fgm import FGM
@@ -47,9 +47,9 @@ from seasonrec.training.adversarial.pgd import PGD
 from seasonrec.training.adversarial.shifts import PerturbationError
 from seasonrec.training.adversarial.vat import VAT, power_iteration
 from seasonrec.training.fit import fit
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 
 CLASSES: dict[str, Callable[..., Adversarial]] = {"fgm": FGM, "pgd": PGD, "freelb": FreeLB, "vat": VAT}
 YAMLS = sorted(path.stem for path in (conf_dir() / "adversarial").glob("*.yaml"))
@@ -117,7 +117,7 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def read(items: tuple[str, ...]) -> Tensor:
         return kept.setdefault(len(items), torch.randn(len(items), 24, generator=draws))
 
-    monkeypatch.setattr(seasonrec.models.items.text, "TextReader", lambda name, folder: read)
+    monkeypatch.setattr(seasonrec.models.item_encoder.text, "TextReader", lambda name, folder: read)
     return {"item_encoder": partial(TextItems, hidden_dim=8), **WITHOUT_DROPOUT}
 
 

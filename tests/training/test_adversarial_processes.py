@@ -14,9 +14,9 @@ from adversarial_runs import CLASSES, GATHERED, TARGETS, train_in_two
 from small_runs import LOADER, small_loader, small_model
 from small_shop import Shop
 
-from seasonrec.data.loader import TrainingLoader
-from seasonrec.data.sharding import Shard
-from seasonrec.training.processes import run_everywhere
+from seasonrec.batches.loader import TrainingLoader
+from seasonrec.batches.sharding import Shard
+from seasonrec.training.distributed.processes import run_everywhere
 
 Ranks = list[dict[str, Any]]
 

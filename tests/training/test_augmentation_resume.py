@@ -12,17 +12,17 @@ from small_runs import LOADER, Curve, Event, Killed, SmallRun, small_run
 from small_shop import Shop
 from torch import Tensor
 
-from seasonrec.data.facts import Facts
-from seasonrec.data.loader import TrainingLoader
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.loader import TrainingLoader
 from seasonrec.models.augmentation.crop import Crop
 from seasonrec.models.augmentation.insert import Insert
 from seasonrec.models.augmentation.mask import Mask
 from seasonrec.models.augmentation.reorder import Reorder
 from seasonrec.models.augmentation.several import Several
 from seasonrec.models.augmentation.substitute import Substitute
-from seasonrec.models.items.text import TextItems
+from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.tasks.contrastive import ContrastiveHead
+from seasonrec.models.task.contrastive import ContrastiveHead
 from seasonrec.training.fit import TrainerOptions
 
 OPTIONS = TrainerOptions(max_epochs=1, checkpoint_every_steps=3)
@@ -53,7 +53,7 @@ def augmented_loader(shop: Shop, model: SeasonalRecommender, seed: int) -> Train
 def test_a_killed_run_ends_where_one_left_alone_ends(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seasonrec.models.items.text.TextReader", LengthReader)
+    monkeypatch.setattr("seasonrec.models.item_encoder.text.TextReader", LengthReader)
     parts: dict[str, Any] = {"item_encoder": worded_items, "task": {"contrastive": partial(ContrastiveHead)}}
     options: dict[str, Any] = {"options": OPTIONS, "make_loader": augmented_loader, **parts}
 

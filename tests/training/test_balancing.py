@@ -15,8 +15,8 @@ from small_runs import Curve, Killed, small_run
 from small_shop import Shop
 from small_tasks import SMALL_TASKS
 
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.loader import LoaderOptions, TrainingLoader
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.none import NoTemporal

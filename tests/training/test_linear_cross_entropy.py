@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seasonrec.training.losses.linear_cross_entropy import CHUNK_REQUESTS, Targets, linear_cross_entropy
+from seasonrec.training.loss.linear_cross_entropy import CHUNK_REQUESTS, Targets, linear_cross_entropy
 
 N, V, D, M = 230, 311, 16, 700
 

@@ -13,7 +13,7 @@ import pytest
 from small_log import of_table, write_log
 from wandb.proto import wandb_internal_pb2
 
-from seasonrec.cli import main
+from seasonrec.cli.main import main
 
 BLOCK_BYTES = 32_768
 FILE_HEADER_BYTES, RECORD_HEADER_BYTES = 7, 7

@@ -16,12 +16,12 @@ from small_runs import small_loader, small_model
 from small_shop import Shop
 from torch import Tensor
 
-import seasonrec.training.losses
+import seasonrec.training.loss
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.data.requests import Requests
-from seasonrec.data.sampling import NegativeSampler
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.scoring import ScoredItems
@@ -30,13 +30,13 @@ from seasonrec.models.season.combined import CombinedSeason
 from seasonrec.models.season.last_year import LastYearSeason
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.season.none import NoSeason
-from seasonrec.training.losses import full_softmax
-from seasonrec.training.losses.base import Loss
-from seasonrec.training.losses.bce import BCE
-from seasonrec.training.losses.bpr import BPR
-from seasonrec.training.losses.full_softmax import FullSoftmax
-from seasonrec.training.losses.gbce import GBCE
-from seasonrec.training.losses.sampled_softmax import SampledSoftmax
+from seasonrec.training.loss import full_softmax
+from seasonrec.training.loss.base import Loss
+from seasonrec.training.loss.bce import BCE
+from seasonrec.training.loss.bpr import BPR
+from seasonrec.training.loss.full_softmax import FullSoftmax
+from seasonrec.training.loss.gbce import GBCE
+from seasonrec.training.loss.sampled_softmax import SampledSoftmax
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "loss").glob("*.yaml"))
 
@@ -64,9 +64,9 @@ def loss_of(option: str, facts: Facts) -> Loss:
 def test_every_loss_has_a_yaml() -> None:
     composed = [build(Composer(ConfTree.of()).compose([f"loss={option}"])["loss"]) for option in OPTIONS]
     built = {made.func.__module__.rsplit(".", 1)[1] for made in composed}
-    folder = Path(seasonrec.training.losses.__file__).parent
+    folder = Path(seasonrec.training.loss.__file__).parent
     modules = {
-        path.stem: importlib.import_module(f"seasonrec.training.losses.{path.stem}") for path in folder.glob("[!_]*.py")
+        path.stem: importlib.import_module(f"seasonrec.training.loss.{path.stem}") for path in folder.glob("[!_]*.py")
     }
     classes = {
         name
@@ -232,7 +232,7 @@ def test_value_by_hand(shop: Shop, make: Callable[..., Loss], by_hand: Callable[
     assert batch.sample is not None
     drawn = len(batch.sample.negative_columns)
     found = pairs(model, batch)
-    assert len({len(one.negatives) for one in found}) > 1  # own targets and unborn items do not count
+    assert len({len(one.negatives) for one in found}) > 1  # own targets and unavailable items do not count
     assert max(len(one.basket) for one in found) > 1
     expected = mean([by_hand(one, drawn) for one in found])
     assert loss(model, batch).item() == pytest.approx(expected, rel=1e-3 if isinstance(loss, GBCE) else 1e-5)

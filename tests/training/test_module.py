@@ -12,15 +12,15 @@ from small_runs import OPTIONS, Curve, SmallValidation, small_loader, small_mode
 from small_shop import Shop
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.evaluation.scorers import validation_metrics
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.checkpointing.weights import load_weights, save_weights
 from seasonrec.training.fit import TrainerOptions, fit
-from seasonrec.training.losses.full_softmax import FullSoftmax
+from seasonrec.training.loss.full_softmax import FullSoftmax
 from seasonrec.training.module import NonFiniteLossError, RecommenderModule
 from seasonrec.training.objective import Losses
-from seasonrec.training.optim import AdamWOptions
-from seasonrec.training.weights import load_weights, save_weights
+from seasonrec.training.optimizer import AdamWOptions
 
 
 def module_of(shop: Shop, model: SeasonalRecommender, run_dir: Path) -> RecommenderModule:

@@ -15,19 +15,19 @@ from small_shop import Shop
 from tiny_language_models import LAYERS, save_tiny
 from torch import Tensor, nn
 
-from seasonrec.models.backbones.pretrained import PretrainedBackbone
-from seasonrec.models.language_models import frozen_names
+from seasonrec.models.backbone.pretrained import PretrainedBackbone
+from seasonrec.models.language.inside import frozen_names
 from seasonrec.models.peft.adalora import AdaLoRA, ranks
 from seasonrec.models.peft.base import Tuning
 from seasonrec.models.peft.gradual import GradualUnfreezing
 from seasonrec.models.peft.layers import depths
 from seasonrec.models.peft.lora import LoRA
 from seasonrec.models.peft.none import FullTuning
-from seasonrec.training.checkpoints import RunCheckpoints
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
+from seasonrec.training.checkpointing.weights import WeightsError
+from seasonrec.training.distributed.strategies import SharedWeights
+from seasonrec.training.optimizer import AdamWOptions
 from seasonrec.training.peft_schedule import PeftSchedule
-from seasonrec.training.strategies import SharedWeights
-from seasonrec.training.weights import WeightsError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore:.*in eval mode at the start.*")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from small_runs import OPTIONS, small_model, small_run
 from small_shop import Shop
 
-from seasonrec.evaluation.evaluator import quick_metrics
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.scorers import ModelScorer
+from seasonrec.evaluation.ranking.evaluator import quick_metrics
+from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.training.fit import TrainerOptions
 
 SEEDS = range(5)

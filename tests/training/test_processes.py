@@ -24,15 +24,15 @@ from small_runs import OPTIONS, small_loader, small_model, small_run
 from small_shop import Shop
 from test_resume import assert_equal_trees
 
-from seasonrec.data.loader import TrainingLoader
-from seasonrec.data.sharding import WHOLE, Shard
-from seasonrec.evaluation.evaluator import evaluate
+from seasonrec.batches.loader import TrainingLoader
+from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.checkpoints import best_weights
+from seasonrec.training.checkpointing.checkpoints import best_weights
+from seasonrec.training.checkpointing.weights import load_weights
+from seasonrec.training.distributed.processes import ProcessError, RunProcesses, run_everywhere
 from seasonrec.training.fit import TrainerOptions
-from seasonrec.training.processes import ProcessError, RunProcesses, run_everywhere
-from seasonrec.training.weights import load_weights
 
 Ranks = list[dict[str, Any]]
 

@@ -18,8 +18,8 @@ import torch
 from small_runs import OPTIONS, Curve, Event, Killed, SmallRun, small_loader, small_model, small_run
 from small_shop import Shop
 
-from seasonrec.training.callbacks import AtomicCheckpointIO
-from seasonrec.training.checkpoints import RunCheckpoints
+from seasonrec.training.checkpointing.callbacks import AtomicCheckpointIO
+from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
 
 STEPS = 7
 """Batches of an epoch; checkpoints lie after steps 3, and at the end of each epoch."""
@@ -135,9 +135,9 @@ def test_what_was_spent_before_a_kill_is_not_lost(
 ) -> None:
     now_s = [50.0]
     peak = {"peak_memory_mib": 900.0, "peak_gpu_memory_mib": None}
-    monkeypatch.setattr("seasonrec.training.callbacks.peak_memory", lambda: dict(peak))
+    monkeypatch.setattr("seasonrec.training.checkpointing.callbacks.peak_memory", lambda: dict(peak))
     clock = SimpleNamespace(perf_counter=lambda: now_s[0], monotonic=lambda: now_s[0])
-    monkeypatch.setattr("seasonrec.training.callbacks.time", clock)
+    monkeypatch.setattr("seasonrec.training.checkpointing.callbacks.time", clock)
 
     def watch(until: Event, met: Event) -> None:
         now_s[0] += met[0] == "batch_start"  # every batch takes a second
@@ -161,7 +161,7 @@ def test_a_step_of_gathered_batches_takes_as_long_as_all_of_them(
 ) -> None:
     now_s = [50.0]
     clock = SimpleNamespace(perf_counter=lambda: now_s[0], monotonic=lambda: now_s[0])
-    monkeypatch.setattr("seasonrec.training.callbacks.time", clock)
+    monkeypatch.setattr("seasonrec.training.checkpointing.callbacks.time", clock)
 
     def watch(met: Event) -> None:
         now_s[0] += met[0] == "batch_start"  # every batch takes a second

@@ -21,11 +21,11 @@ from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
-from seasonrec.record import write_json
 from seasonrec.report.errors import ReportError
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.write import write_report
+from seasonrec.runs.record import write_json
 
 RECORD = "study.json"
 """File of the run folder that keeps the study as it was run, for its report."""

@@ -17,7 +17,7 @@ from typing import Protocol
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.state import index_baselines, is_complete
 
-COMMAND = (sys.executable, "-m", "seasonrec.cli")
+COMMAND = (sys.executable, "-P", "-m", "seasonrec.cli")
 """What a cell's arguments are given to."""
 
 POLL_S = 0.2

@@ -21,7 +21,7 @@ from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake, build, compose
 from seasonrec.config.annotations import is_part
-from seasonrec.record import code_commit
+from seasonrec.runs.record import code_commit
 
 SHOWN_DIFFERENCES = 3
 

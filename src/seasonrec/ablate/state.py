@@ -9,7 +9,7 @@ from typing import Any
 
 from seasonrec.ablate.cells import Cell
 from seasonrec.config.difference import PLACE_KEYS, differences
-from seasonrec.record import write_json
+from seasonrec.runs.record import write_json
 
 INDEX = "rows.json"
 """File that lists the baselines of a finished evaluation."""

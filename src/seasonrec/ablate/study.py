@@ -14,7 +14,7 @@ from yaml import YAMLError
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.overrides import STUDY_KEYS, override_key
 from seasonrec.evaluation.baselines.fitting import BASELINES
-from seasonrec.evaluation.ranked import BASKET_AT_K, EVENT_AT_K
+from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
 
 REFERENCE_ROW = "full"
@@ -46,7 +46,7 @@ class Study:
         baselines: Whether the baselines are evaluated; they share the table.
         costs: Columns of cost, for example ``minutes`` and ``trained_share``.
         robustness: Rows whose runs are tried with perturbed inputs and changed histories, see
-            :mod:`seasonrec.evaluation.robustness`; the report draws the curves.
+            :mod:`seasonrec.evaluation.robustness.trials`; the report draws the curves.
     """
 
     name: str

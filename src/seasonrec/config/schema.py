@@ -172,7 +172,7 @@ class ReportConfig:
     reference: str | None = None
 
 
-YOUNGER_SLOTS = (
+SLOTS_WITH_LATER_DEFAULTS = (
     "peft",
     "task",
     "domain",
@@ -186,7 +186,7 @@ YOUNGER_SLOTS = (
 """Slots that the records of older runs lack: their defaults change nothing, so a run without them is one with these.
 All are sections of the method, which ablations switch."""
 
-ABLATION_MAY_SET = frozenset(YOUNGER_SLOTS) | {
+ABLATION_MAY_SET = frozenset(SLOTS_WITH_LATER_DEFAULTS) | {
     "item_encoder",
     "backbone",
     "temporal",

@@ -41,7 +41,7 @@ def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_
     """``basket_recall@k``: the share of a basket's targets among the first ``k``.
 
     Args:
-        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.rank_targets`.
+        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
         ties: ``(M,)``.
         basket: ``(M,)``, the basket of each target in ``0..num_baskets - 1``.
         num_baskets: ``Q``.

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from seasonrec.batches.splits import Part, Split
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
-from seasonrec.data.splits import Part, Split
 
 METRIC_VERSION = 1
 """Raise it when a metric, a rank, a label or a slice is computed differently: older numbers then stop comparing."""
@@ -47,7 +47,7 @@ class Protocol:
             ``all`` ranks the whole catalogue, items of the future included.
         holidays: Holidays of the ``holidays`` package that open a window (a final "Day" or "Sunday" may be left out),
             in order of precedence; one that the country does not keep opens none. See
-            :mod:`seasonrec.evaluation.windows`.
+            :mod:`seasonrec.evaluation.slices.holidays`.
         cold_user_baskets: A user with fewer baskets before the evaluated part is cold.
         cold_item_events: An item with fewer events before the validation cut is cold.
         head_share: The share of the items with training events, the most bought first, that is the head.

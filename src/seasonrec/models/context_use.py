@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 
 
 class ContextError(ValueError):

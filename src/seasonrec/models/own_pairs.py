@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-from seasonrec.data.context.own_history import OwnHistory
+from seasonrec.batches.context.own_history import OwnHistory
 from seasonrec.models.scoring import ScoredItems
 
 

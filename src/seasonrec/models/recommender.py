@@ -12,17 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.context.base import Context, union
-from seasonrec.data.facts import Facts
-from seasonrec.data.labels.base import Labels
-from seasonrec.data.labels.base import union as union_of_labels
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context, union
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.batches.labels.base import union as union_of_labels
+from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
-from seasonrec.models.parts import ReadsAtPosition, SequenceReading
 from seasonrec.models.peft.base import Peft
 from seasonrec.models.scoring import LinearScores, ScoredItems
 from seasonrec.models.sharing.hard import HardSharing
-from seasonrec.models.tasks.base import MAIN_TASK, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import MAIN_TASK, TaskFeatures, TaskOutput
 
 Part = Callable[..., Any]
 """A part with its options bound; called with ``facts=``."""
@@ -67,7 +67,7 @@ class SeasonalRecommender(nn.Module):
 
     Shape:
         - output: ``(N, C)`` logits: of the whole catalogue, ``C = V``, or of the items of the batch's sample.
-          :meth:`mask_unborn` leaves the candidates.
+          :meth:`mask_unavailable` leaves the candidates.
     """
 
     first_seen_s: Tensor
@@ -136,7 +136,7 @@ class SeasonalRecommender(nn.Module):
         said = self._read_sequence(events, batch)
 
         def scores() -> Tensor:
-            return self.mask_unborn(self.score(said.query, items, batch).float(), batch)
+            return self.mask_unavailable(self.score(said.query, items, batch).float(), batch)
 
         return Reading(said.query, items, said.penalties, cache(scores))
 
@@ -177,11 +177,11 @@ class SeasonalRecommender(nn.Module):
             scores = scores + effect.scores
         return self.habit(scores, items, pick(batch, self.habit))
 
-    def mask_unborn(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
+    def mask_unavailable(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
         """Sets the logits ``(N, C)`` of items first seen after the request to ``-inf``: they are no candidates."""
         first_seen_s = self.first_seen_s if batch.sample is None else self.first_seen_s[batch.sample.item_ids]
-        unborn = first_seen_s > batch.request_time_s[:, None]
-        return scores.masked_fill(unborn, float("-inf"))
+        unavailable = first_seen_s > batch.request_time_s[:, None]
+        return scores.masked_fill(unavailable, float("-inf"))
 
     @contextmanager
     def frozen_items(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seasonrec.models.products import linear
+from seasonrec.models.kernels.matmul import linear
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from seasonrec.evaluation.bootstrap import Bootstrap
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
-from seasonrec.evaluation.significance import Comparison, compare, holm
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.statistics.bootstrap import Bootstrap
+from seasonrec.evaluation.statistics.significance import Comparison, compare, holm
 from seasonrec.report.errors import ReportError
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.rows import Row, same_seeds

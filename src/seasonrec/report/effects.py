@@ -12,7 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.rows import Row
 from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_grid, save, spoken
 

@@ -12,8 +12,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
-from seasonrec.evaluation.significance import compare, interval
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.statistics.significance import compare, interval
 from seasonrec.report.rows import Row, same_seeds
 from seasonrec.report.selection import Selection
 from seasonrec.report.style import COLUMN_WIDTH_IN, FAINT, figure, looks, quiet_grid, save, spoken

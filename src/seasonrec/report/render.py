@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.costs import COLUMNS, CostColumn
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow

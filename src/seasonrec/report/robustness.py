@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.axes import Axes
 
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.errors import ReportError
 from seasonrec.report.style import TEXT_WIDTH_IN, figure, looks, quiet_grid, save, spoken
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.evaluation.results import RunResults, read_results
-from seasonrec.evaluation.significance import require_one_fingerprint
+from seasonrec.evaluation.results.store import RunResults, read_results
+from seasonrec.evaluation.statistics.significance import require_one_fingerprint
 from seasonrec.report.costs import Cost, read_cost, read_records
 from seasonrec.report.errors import ReportError
 from seasonrec.report.interference import read_interference

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from seasonrec.evaluation.bootstrap import Bootstrap
-from seasonrec.evaluation.ranked import LOWER_IS_BETTER
-from seasonrec.evaluation.significance import interval
+from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.statistics.bootstrap import Bootstrap
+from seasonrec.evaluation.statistics.significance import interval
 from seasonrec.report.comparisons import SIGNIFICANCE
 from seasonrec.report.costs import Cost
 from seasonrec.report.rows import Row

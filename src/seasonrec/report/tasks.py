@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.evaluation.results import START
+from seasonrec.evaluation.results.store import START
 from seasonrec.report.markdown import pipe_table
 
 SHOWN = {

@@ -18,11 +18,11 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.sharding import Shard
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.sharding import Shard
 from seasonrec.memory import Peaks
 from seasonrec.models.context_use import check_contexts
-from seasonrec.training.callbacks import (
+from seasonrec.training.checkpointing.callbacks import (
     AtomicCheckpointIO,
     CostsSoFar,
     LineProgress,
@@ -31,10 +31,10 @@ from seasonrec.training.callbacks import (
     RandomState,
     StepClock,
 )
-from seasonrec.training.checkpoints import RunCheckpoints
+from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
+from seasonrec.training.distributed.processes import RunProcesses
+from seasonrec.training.distributed.strategies import strategy_of
 from seasonrec.training.module import RecommenderModule
-from seasonrec.training.processes import RunProcesses
-from seasonrec.training.strategies import strategy_of
 
 NOISE = (
     ".*does not have many workers.*",  # batches are built from arrays, without workers
@@ -170,7 +170,8 @@ def fit(
 
     Args:
         module: What to train; holds the best epoch's weights afterwards, unless its weights were shared out by
-            ``strategy=fsdp``, which leaves them in :func:`~seasonrec.training.checkpoints.best_weights` alone.
+            ``strategy=fsdp``, which leaves them to
+            :func:`~seasonrec.training.checkpointing.checkpoints.best_weights` alone.
         training: Batches; with ``state_dict`` and ``load_state_dict`` for a resume in mid-epoch.
         validation: Batches of the validation cut; its first also checks the parts' contexts.
         options: Length, device, precision.

@@ -13,20 +13,20 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.tasks.base import MAIN_TASK
+from seasonrec.models.task.base import MAIN_TASK
 from seasonrec.training.adversarial.base import Adversarial
 from seasonrec.training.balancing.base import Balancing, GradientBalancing
 from seasonrec.training.balancing.fixed import FixedBalancing
 from seasonrec.training.balancing.gradients import add_gradients
+from seasonrec.training.distributed.means import PassMeans
+from seasonrec.training.distributed.strategies import SharedWeights, share_weights
 from seasonrec.training.interference import TaskInterference
-from seasonrec.training.losses.base import Loss
-from seasonrec.training.means import PassMeans
+from seasonrec.training.loss.base import Loss
 from seasonrec.training.objective import Losses, Objective, total
-from seasonrec.training.optim import AdamWOptions
+from seasonrec.training.optimizer import AdamWOptions
 from seasonrec.training.peft_schedule import PeftSchedule
-from seasonrec.training.strategies import SharedWeights, share_weights
 
 BatchMetrics = Callable[[Tensor, SequenceBatch], Mapping[str, Tensor]]
 """Logits ``(N, V)`` and their batch to one value a target event, each ``(M,)``."""

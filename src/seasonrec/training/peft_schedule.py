@@ -9,7 +9,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.optim import Optimizer
 
 from seasonrec.models.peft.base import Peft
-from seasonrec.training.strategies import SharedWeights
+from seasonrec.training.distributed.strategies import SharedWeights
 
 
 class PeftSchedule(L.Callback):

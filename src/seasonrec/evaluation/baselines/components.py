@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.data.context.daily_counts import DailyCounts
-from seasonrec.data.context.last_year import request_and_known_days, window_a_year_ago
-from seasonrec.data.context.lift import smoothed_share
-from seasonrec.data.context.own_history import OwnHistoryContext, OwnHistoryIndex
-from seasonrec.data.context.rows import RowCache
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.last_year import request_and_known_days, window_a_year_ago
+from seasonrec.batches.context.lift import smoothed_share
+from seasonrec.batches.context.own_history import OwnHistoryContext, OwnHistoryIndex
+from seasonrec.batches.context.rows import RowCache
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests
 from seasonrec.data.spec import DataSpec
 
 DECAYED_BYTES = 1 << 27

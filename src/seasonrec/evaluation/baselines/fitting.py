@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.data.requests import Requests, gather_ranges
 from seasonrec.data.spec import DataSpec
-from seasonrec.data.splits import Split
 from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
 from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
 from seasonrec.evaluation.protocol import Protocol

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 
 
 class Augmentation(Protocol):

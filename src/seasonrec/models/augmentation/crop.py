@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, shortest_reading, uniform, without_oldest
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, num_events, shortest_reading, uniform, without_oldest
 from seasonrec.models.augmentation.neighbours import By, neighbours
@@ -26,7 +26,7 @@ class Insert:
         rate: Chance of each event to be followed by a new one.
         by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
         num_neighbours: Neighbours of an item to draw from, evenly.
-        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
         ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.

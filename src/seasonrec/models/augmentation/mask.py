@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, uniform
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import uniform
-from seasonrec.models.text import TextReader
+from seasonrec.models.language.text_vectors import TextReader
 
 By = Literal["baskets", "text"]
 
@@ -62,7 +62,7 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
     Args:
         by: ``"baskets"``: bought together before the validation cut; ``"text"``: described in like words.
         count: Neighbours ``K`` of an item at most.
-        reader: Language model for ``"text"``, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model for ``"text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
         owner: Who asks, for messages.
         facts: Facts of the data.
         log: The prepared log, for ``"baskets"``.

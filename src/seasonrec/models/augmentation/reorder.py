@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import local_days
-from seasonrec.data.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, uniform
 
@@ -49,8 +49,8 @@ class Reorder:
         place = torch.arange(group.shape[1], dtype=torch.float64, device=group.device)
         within = torch.where(chosen, uniform(random, group), place / group.shape[1])
         item_ids = batch.item_ids.gather(1, (group + within).argsort(1))
-        unborn = self.first_seen_s.to(item_ids.device)[item_ids] > batch.timestamps_s
-        too_early = torch.zeros_like(unborn).scatter_reduce(1, group, unborn, "amax").gather(1, group)
+        unavailable = self.first_seen_s.to(item_ids.device)[item_ids] > batch.timestamps_s
+        too_early = torch.zeros_like(unavailable).scatter_reduce(1, group, unavailable, "amax").gather(1, group)
         return replace(batch, item_ids=torch.where(too_early | batch.is_padding, batch.item_ids, item_ids))
 
     def _groups(self, batch: SequenceBatch, random: np.random.Generator) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import Part, check_share, num_events, without_oldest
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, uniform
 from seasonrec.models.augmentation.neighbours import By, neighbours
@@ -24,7 +24,7 @@ class Substitute:
         rate: Chance of each event.
         by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
         num_neighbours: Neighbours of an item to draw from, evenly.
-        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model of ``by="text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
         ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
-from seasonrec.data.facts import Facts
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.own_pairs import scored_pairs
-from seasonrec.models.parts import ContextValues
-from seasonrec.models.products import Linear
 from seasonrec.models.scoring import ScoredItems
 
 

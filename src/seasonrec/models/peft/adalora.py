@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped

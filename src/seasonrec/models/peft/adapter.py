@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.dropout import Dropout
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforward_outputs, is_conv1d, resolved
 

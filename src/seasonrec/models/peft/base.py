@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from torch import nn
 
-from seasonrec.models.language_models import language_models
+from seasonrec.models.language.inside import language_models
 
 Target = Literal["all", "backbone", "item_encoder"]
 """Whose language model: that of every part, or of one."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import QUERY, VALUE, TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped

@@ -13,7 +13,7 @@ Model = TypeVar("Model", bound=nn.Module)
 def merged(model: Model) -> Model:
     """A copy whose language models are plain ones with equal outputs: what was tuned is in their weights.
 
-    It is a model of ``peft=none``; :func:`~seasonrec.training.weights.save_weights` writes all of it.
+    It is a model of ``peft=none``; :func:`~seasonrec.training.checkpointing.weights.save_weights` writes all of it.
 
     Args:
         model: A recommender, with its way of tuning as ``peft``; it stays as it is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.peft.base import Tuning
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import norm_names
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
+from seasonrec.models.language.pretrained import num_positions
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.library import wrapped
-from seasonrec.models.pretrained import num_positions
 
 
 class PromptTuning(Unmergeable):

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.calendar import CalendarContext, RequestCalendar, holiday_names
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, SeasonEffect
-from seasonrec.models.products import Linear
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar, holiday_names
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues, SeasonEffect
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.scoring import ScoredItems
 
 MAJOR = (

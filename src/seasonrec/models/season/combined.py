@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, Season, SeasonEffect
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues, Season, SeasonEffect
 from seasonrec.models.scoring import ScoredItems
 
 

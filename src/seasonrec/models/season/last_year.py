@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.last_year import LastYear, LastYearContext
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.last_year import LastYear, LastYearContext
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.scoring import ScoredItems
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.momentum import Momentum, MomentumContext
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, SeasonEffect
-from seasonrec.models.products import Linear
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.momentum import Momentum, MomentumContext
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues, SeasonEffect
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.scoring import ScoredItems
 
 

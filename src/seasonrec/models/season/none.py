@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seasonrec.data.context.base import Context
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, SeasonEffect
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.scoring import ScoredItems
 
 

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
+from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import holiday_days, local_days
-from seasonrec.data.context.base import Context
-from seasonrec.data.context.calendar import CalendarContext, RequestCalendar
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import ContextValues, SeasonEffect
-from seasonrec.models.products import Linear
+from seasonrec.models.components import ContextValues, SeasonEffect
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.scoring import ScoredItems
-from seasonrec.models.text import TextReader
 
 NORTHERN_SEASONS = ("winter", "spring", "summer", "autumn")
 DAYS_AHEAD = 400
@@ -31,7 +31,7 @@ class TextSeason(nn.Module):
     training weeks; that carries over to feasts that no training week has seen.
 
     Args:
-        reader: Language model, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
         days_before: A holiday is named from this many days before it.
 
     Shape:

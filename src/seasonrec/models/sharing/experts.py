@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seasonrec.models.products import Linear
+from seasonrec.models.kernels.matmul import Linear
 
 
 class Experts(nn.Module):

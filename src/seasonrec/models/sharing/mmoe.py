@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.products import Linear
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 

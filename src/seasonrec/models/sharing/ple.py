@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.products import Linear
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 SHARED = "(shared)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import SequenceReading, at_requests
-from seasonrec.models.products import Linear
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import SequenceReading, at_requests
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.recurrence import BasketRecurrence
 
 

@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import SECONDS_PER_DAY
-from seasonrec.models.parts import SequenceReading, at_requests
-from seasonrec.models.products import Linear
+from seasonrec.models.components import SequenceReading, at_requests
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.baskets import Baskets, take
 
 HALF_LIFE_DAYS = 28.0

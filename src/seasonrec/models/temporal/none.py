@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import SequenceReading, at_requests
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import SequenceReading, at_requests
 
 
 class NoTemporal(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.models.temporal.baskets import Baskets, take
 from seasonrec.models.temporal.intervals import log_days
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.models.packing import collect, spread
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.models.kernels.packing import collect, spread
 
 
 @dataclass(frozen=True)

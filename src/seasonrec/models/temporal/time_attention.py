@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from seasonrec.models.dropout import Dropout
-from seasonrec.models.products import Linear
+from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.intervals import NUM_BUCKETS
 
 

@@ -7,13 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import SequenceReading, at_requests
-from seasonrec.models.products import Linear
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import SequenceReading, at_requests
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.baskets import Baskets
+from seasonrec.models.temporal.clock_features import Moments
 from seasonrec.models.temporal.intervals import NUM_BUCKETS, buckets
-from seasonrec.models.temporal.moments import Moments
 from seasonrec.models.temporal.slots import Slots
 from seasonrec.models.temporal.time_attention import TimeAttentionBlock
 

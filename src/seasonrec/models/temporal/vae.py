@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seasonrec.data.batch import SequenceBatch
-from seasonrec.data.facts import Facts
-from seasonrec.models.parts import SequenceReading, at_requests
-from seasonrec.models.products import Linear
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.components import SequenceReading, at_requests
+from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from seasonrec.data.facts import Facts
-from seasonrec.models.pretrained import load_tokenizer, quiet, resolve
-from seasonrec.models.text import MAX_TOKENS, weights_identity
+from seasonrec.batches.facts import Facts
+from seasonrec.models.language.pretrained import load_tokenizer, quiet, resolve
+from seasonrec.models.language.text_vectors import MAX_TOKENS, weights_identity
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 
 VERSION = 1
@@ -34,7 +34,7 @@ class BackTranslatedTexts:
         min_cosine: Least cosine between the vectors of text and variant.
         num_beams: Beams of the Hugging Face models' search.
         batch_size: Texts at a time, for them.
-        reader: Language model that judges, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model that judges, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
         ValueError: If the package is not installed, one of two models is missing, the data has no text, or a number

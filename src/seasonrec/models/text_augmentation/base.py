@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import content_key
-from seasonrec.data.facts import Facts
 from seasonrec.models.augmentation.base import check_share
-from seasonrec.models.text import TextReader, weights_identity
+from seasonrec.models.language.text_vectors import TextReader, weights_identity
 
 TextVariants = tuple[tuple[str, ...], ...]
 """Other ways to say what the items are: ``R`` lists of ``V`` texts, a text that has none as it is."""

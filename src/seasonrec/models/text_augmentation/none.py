@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seasonrec.data.facts import Facts
+from seasonrec.batches.facts import Facts
 from seasonrec.models.text_augmentation.base import TextVariants
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.facts import Facts
 from seasonrec.models.augmentation.base import check_share
-from seasonrec.models.text import TextReader
+from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 from seasonrec.models.text_augmentation.wordnet import PartOfSpeech, WordNet
 
@@ -37,7 +37,7 @@ class SynonymTexts:
         min_cosine: Least cosine between the vectors of word and synonym, and of text and variant.
         max_senses: Senses of a word to look at, the most frequent first.
         parts_of_speech: Where to look.
-        reader: Language model that judges, see :func:`~seasonrec.models.pretrained.resolve`.
+        reader: Language model that judges, see :func:`~seasonrec.models.language.pretrained.resolve`.
         folder: Where WordNet's ``index.*`` and ``data.*`` lie; Debian's package ``wordnet-base`` puts them there.
         seed: Seed of the choice.
 

@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Method
 from seasonrec.training.adversarial.passes import BatchPasses

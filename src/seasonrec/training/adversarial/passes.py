@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from seasonrec.data.batch import SequenceBatch
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.training.adversarial.base import Loss, Method
 from seasonrec.training.adversarial.random_numbers import RandomNumbers
 from seasonrec.training.adversarial.shifts import Deltas, Met, PerturbationError, Shift, Watch
@@ -55,7 +55,7 @@ class BatchPasses:
 
     def predict(self) -> Tensor:
         """``(N, C)`` logits of the batch, ``-inf`` where an item is no candidate."""
-        return self.model.mask_unborn(self.model(self.batch).float(), self.batch)
+        return self.model.mask_unavailable(self.model(self.batch).float(), self.batch)
 
     def look(self, loss: Loss) -> tuple[Tensor, list[Met]]:
         watch = Watch(keeps_gradient=False)

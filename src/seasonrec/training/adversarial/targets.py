@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from seasonrec.models.backbones.none import NoBackbone
-from seasonrec.models.items.text import TextItems
-from seasonrec.models.items.tuned_text import TunedTextItems
+from seasonrec.models.backbone.none import NoBackbone
+from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.models.item_encoder.tuned_text import TunedTextItems
 from seasonrec.models.recommender import SeasonalRecommender
 
 Target = Literal["items", "inputs", "text"]

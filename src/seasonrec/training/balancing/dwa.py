@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor, distributed
 
-from seasonrec.data.sharding import Shard
+from seasonrec.batches.sharding import Shard
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 

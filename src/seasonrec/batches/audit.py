@@ -1,0 +1,247 @@
+"""The leak auditor: refuses to train where the future could reach a model.
+
+It asks the code itself: the log is copied, everything after a moment is replaced by other events, and whatever a
+request before that moment is given must not change by a single bit. A new context needs no new check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import BoundContext, Context
+from seasonrec.batches.excerpt import excerpt
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.splits import Split
+from seasonrec.batches.user_pools import Period
+from seasonrec.data.log import EventLog
+from seasonrec.data.portions import basket_portions
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+SAMPLE = 64
+"""Requests of each part that are looked at, evenly spread and always with the last."""
+
+SAMPLED_CELLS = 1 << 23
+"""Requests times items of a part's sample at most: with over 100,000 items fewer requests are looked at."""
+
+AUDITED_EVENTS = 1 << 22
+"""Events of the log whose future is replaced. Of a longer log it is the future of every so many-th user and of all
+users whose requests are looked at: it is the code that is asked, and memory does not grow with the log."""
+
+SAMPLED_BASKETS = 1 << 20
+"""Baskets of a part that are put in order for the choice; of more, every so many-th and the last."""
+
+SOME_ITEMS = 16
+"""Items that the contexts are also asked for alone."""
+
+FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
+
+
+class LeakError(ValueError):
+    """Something of the future is visible where it must not be."""
+
+
+def audit(
+    log: EventLog,
+    spec: DataSpec,
+    split: Split,
+    facts: Facts,
+    contexts: Mapping[str, Context],
+    horizon_s: int,
+    labels: Mapping[str, Labels] | None = None,
+) -> list[str]:
+    """Looks for leaks before training.
+
+    Args:
+        log: The prepared log.
+        spec: Facts of the data.
+        split: The cuts.
+        facts: What the model's parts are told when they are built.
+        contexts: What the model's parts read, by name.
+        horizon_s: Seconds before a request at which its history ends.
+        labels: What the model's tasks are told, by name.
+
+    Returns:
+        One line for each check that was passed.
+
+    Raises:
+        LeakError: If a training basket lies at or after the validation cut, an item's first-seen time is later than
+            its first event or earlier, a target is visible in its own input, a statistic or a context reads what
+            comes after its moment, or a label of a training or validation request what comes after the next cut.
+    """
+    parts = {
+        "training": split.train_baskets(log),
+        "validation": split.validation_baskets(log),
+        "test": split.test_baskets(log),
+    }
+    _check_parts(log, split, parts)
+    _check_first_seen(log)
+    asked = {name: _sample(log, baskets, horizon_s) for name, baskets in parts.items()}
+    small = excerpt(log, np.concatenate([requests.users for requests in asked.values()]), AUDITED_EVENTS)
+    _check_statistics(log, small.log, spec, facts)
+
+    def bind(one: EventLog) -> dict[str, BoundContext]:
+        return {name: context.bind(one, spec) for name, context in contexts.items()}
+
+    bound = bind(small.log)
+    for name, requests in asked.items():
+        _check_requests(small.log, bound, bind, facts.max_seq_len, small.requests(requests), name)
+    for name, until_s in (("training", split.validation_from_s), ("validation", split.test_from_s)):
+        _check_labels(small.log, labels or {}, split, small.requests(asked[name]), name, until_s)
+    told = [f"labels {sorted(labels)} end at the cut after their request"] if labels else []
+    return [
+        f"no test or validation event among {len(parts['training']):,} training baskets",
+        f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
+        "statistics do not change when everything from the validation cut on is replaced",
+        f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests a part do not feel their future "
+        "replaced",
+        *told,
+    ]
+
+
+def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int64]]) -> None:
+    read = Period(split.train_from_s, split.validation_from_s).of_users(log, (0, log.num_users))  # as the loader does
+    baskets = np.concatenate([parts["training"], read])
+    late = baskets[log.basket_times_s[baskets] >= split.validation_from_s]
+    if len(late):
+        raise LeakError(
+            f"a test event in training: basket {int(late[0])} lies at second {int(log.basket_times_s[late[0]])}, the "
+            f"validation cut at {split.validation_from_s}; training baskets must lie before the cut."
+        )
+
+
+def _check_first_seen(log: EventLog) -> None:
+    first = np.full(log.num_items, np.iinfo(np.int64).max)
+    for _, events in basket_portions(log):
+        np.minimum.at(first, log.event_items[events], log.event_times_s[events])
+    wrong = np.flatnonzero(first != log.item_first_seen_s)
+    if len(wrong):
+        item = int(wrong[0])
+        raise LeakError(
+            f"an item ranked before it existed: item {log.items['item_id'][item]!r} is said to be first seen at second "
+            f"{int(log.item_first_seen_s[item])}, its first event is at {int(first[item])}; prepare the data again."
+        )
+
+
+def _check_statistics(log: EventLog, small: EventLog, spec: DataSpec, facts: Facts) -> None:
+    def facts_of(one: EventLog) -> Facts:
+        return Facts.of(one, spec, facts.embedding_dim, facts.max_seq_len, facts.cache_dir)
+
+    if small is not log:
+        if name := _differing(facts, facts_of(log)):
+            raise LeakError(
+                f"statistics from after the cut: facts.{name} is not what the events before second "
+                f"{spec.train_until_s} give; compute it from events before the cut."
+            )
+        facts = facts_of(small)
+    if name := _differing(facts, facts_of(replace_future(small, spec.train_until_s))):
+        raise LeakError(
+            f"statistics from after the cut: facts.{name} changes when the events from second "
+            f"{spec.train_until_s} on are replaced; compute it from events before the cut."
+        )
+
+
+def _differing(facts: Facts, again: Facts) -> str | None:
+    """The first statistic in which two facts differ."""
+    names = ("item_train_counts", "item_interval_days", "item_first_seen_s")
+    return next((name for name in names if not torch.equal(getattr(facts, name), getattr(again, name))), None)
+
+
+def _check_requests(
+    log: EventLog,
+    bound: Mapping[str, BoundContext],
+    bind: Callable[[EventLog], Mapping[str, BoundContext]],
+    max_seq_len: int,
+    requests: Requests,
+    part: str,
+) -> None:
+    """Two moments of a part: the sampled requests up to each must not feel what comes after it."""
+    order = np.argsort(requests.known_until_s, kind="stable")
+    for group in np.array_split(order, min(2, len(order))):
+        asked = requests[group]
+        moment = int(asked.known_until_s[-1])
+        other = replace_future(log, moment)
+        before = _inputs(log, bound, max_seq_len, asked)
+        after = _inputs(other, bind(other), max_seq_len, asked)
+        for name, value in before.items():
+            if not torch.equal(value, after[name]):
+                raise LeakError(
+                    f"a target visible in its own input: {name} of {part} requests up to second {moment} changes when "
+                    "the events from then on are replaced; read events before known_until_s only."
+                )
+
+
+def _check_labels(
+    log: EventLog, labels: Mapping[str, Labels], split: Split, requests: Requests, part: str, until_s: int
+) -> None:
+    """The labels of a part's requests must not feel what comes after the part."""
+    other = replace_future(log, until_s)
+    for name, label in labels.items():
+        before = dict(_tensors(label.bind(log, split.cuts)(requests), name))
+        after = dict(_tensors(label.bind(other, split.cuts)(requests), name))
+        for place, value in before.items():
+            if not torch.equal(value, after[place]):
+                raise LeakError(
+                    f"a label that sees beyond its part: {place} of {part} requests changes when the events from "
+                    f"second {until_s} on are replaced; read events before the next cut only."
+                )
+
+
+def replace_future(log: EventLog, moment_s: int) -> EventLog:
+    """The same log with every item at or after a moment moved on by half the catalogue, and its time by three days."""
+    items = np.array(log.event_items)
+    event_times_s, basket_times_s = np.array(log.event_times_s), np.array(log.basket_times_s)
+    late = event_times_s >= moment_s
+    items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
+    event_times_s[late] += FUTURE_SHIFT_S
+    basket_times_s[basket_times_s >= moment_s] += FUTURE_SHIFT_S
+    return replace(log, event_items=items, event_times_s=event_times_s, basket_times_s=basket_times_s)
+
+
+def _sample(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> Requests:
+    if len(baskets) > SAMPLED_BASKETS:
+        latest = baskets[np.argmax(log.basket_times_s[baskets])]
+        baskets = np.append(baskets[:: len(baskets) // SAMPLED_BASKETS + 1], latest)
+    by_time = baskets[np.argsort(log.basket_times_s[baskets], kind="stable")]
+    places = np.unique(np.linspace(0, len(by_time) - 1, min(_sample_size(log), len(by_time))).astype(np.int64))
+    return Requests.of_baskets(log, by_time[places], horizon_s)
+
+
+def _sample_size(log: EventLog) -> int:
+    return max(4, min(SAMPLE, SAMPLED_CELLS // log.num_items))
+
+
+def _inputs(
+    log: EventLog, bound: Mapping[str, BoundContext], max_seq_len: int, requests: Requests
+) -> dict[str, Tensor]:
+    """Everything that a model is given for requests, by name; the targets left out."""
+    batch = BatchBuilder(log, bound, max_seq_len)(requests)
+    items = np.unique(np.linspace(0, log.num_items - 1, SOME_ITEMS).astype(np.int64))
+    of_some = {name: compute(requests, items) for name, compute in bound.items()}
+    given = dict(_tensors(batch.context, "context")) | dict(_tensors(of_some, "context of some items"))
+    return given | {name: getattr(batch, name) for name in _READ}
+
+
+_TRUTH = ("target_items", "target_request", "sample", "labels")
+_READ = tuple(field.name for field in fields(SequenceBatch) if field.name not in ("context", "domain", *_TRUTH))
+
+
+def _tensors(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _tensors(entry, f"{path}.{key}")
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name), f"{path}.{field.name}")

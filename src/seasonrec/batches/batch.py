@@ -1,0 +1,94 @@
+"""One batch of sequences and the requests that are asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seasonrec.batches.sampling import ItemSample
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """Windows of event sequences, requests that end in them, their targets and their context.
+
+    A window holds events of one user in time order from position 0 on; one window serves several requests, each of
+    which may read only the events before its ``request_position``. Letters: ``B`` windows, ``T`` events, ``N``
+    requests, ``M`` targets, ``V`` items.
+
+    Args:
+        item_ids: ``(B, T)`` int64; ``V`` where there is no event.
+        timestamps_s: ``(B, T)`` int64 seconds since 1970-01-01 UTC; 0 where there is no event.
+        is_padding: ``(B, T)`` bool, True where there is no event.
+        request_window: ``(N,)`` int64, the window that a request reads.
+        request_position: ``(N,)`` int64 in ``0..T``: how many events of that window the request may read.
+        request_time_s: ``(N,)`` int64, the time at which the user asks.
+        user_ids: ``(N,)`` int64 user numbers.
+        basket_ids: ``(N,)`` int64 basket numbers, -1 where there is no truth.
+        target_request: ``(M,)`` int64, the request that a target belongs to.
+        target_items: ``(M,)`` int64.
+        context: Context by name, just what the model's parts read; each value is a dataclass of tensors. Values by item
+            have the columns of ``sample``, where there is one.
+        sample: The items that are scored; None for the whole catalogue.
+        labels: What came after each request, by name, just what the model's tasks ask for; see
+            :mod:`seasonrec.batches.labels.base`.
+        domain: Name of the further domain that it belongs to; None for the main one.
+    """
+
+    item_ids: Tensor
+    timestamps_s: Tensor
+    is_padding: Tensor
+    request_window: Tensor
+    request_position: Tensor
+    request_time_s: Tensor
+    user_ids: Tensor
+    basket_ids: Tensor
+    target_request: Tensor
+    target_items: Tensor
+    context: Mapping[str, Any]
+    sample: ItemSample | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    domain: str | None = None
+
+    @property
+    def num_requests(self) -> int:
+        return len(self.request_window)
+
+    def rows(self, start: int, stop: int) -> SequenceBatch:
+        """The requests ``start:stop`` alone, numbered from 0; windows and sample stay, targets stay with their request.
+
+        Labels are left out: they belong to the tasks of the whole batch.
+
+        The targets must stand in the order of their requests, as the loader gives them.
+        """
+        ends = torch.tensor([start, stop], device=self.target_request.device)
+        first, last = torch.searchsorted(self.target_request, ends).tolist()
+        by_request = ("request_window", "request_position", "request_time_s", "user_ids", "basket_ids")
+        return replace(
+            self,
+            **{name: getattr(self, name)[start:stop] for name in by_request},
+            target_request=self.target_request[first:last] - start,
+            target_items=self.target_items[first:last],
+            context={name: value.rows(start, stop) for name, value in self.context.items()},
+            sample=None if self.sample is None else self.sample.targets(first, last),
+            labels={},
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SequenceBatch:
+        """The same batch on another device."""
+        return _move(self, torch.device(device), non_blocking)
+
+
+def _move(value: Any, device: torch.device, non_blocking: bool) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=non_blocking)
+    if isinstance(value, Mapping):
+        return {key: _move(entry, device, non_blocking) for key, entry in value.items()}
+    moved = {field.name: _move(getattr(value, field.name), device, non_blocking) for field in fields(value)}
+    return replace(value, **moved)

@@ -1,0 +1,110 @@
+"""What the calendar says of the request's day: its place in the year and the week, and how near each holiday is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.requests import Requests
+from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import DAYS_PER_YEAR, DataSpec
+
+FAR_DAYS = 60
+"""Holidays further off than this count as this far off."""
+
+
+@dataclass(frozen=True)
+class RequestCalendar:
+    """The calendar of each request; ``N`` requests, ``H`` holidays of the dataset's country by name.
+
+    Args:
+        day: ``(N,)`` int64, local days since 1970-01-01.
+        year_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the day in the year.
+        weekday: ``(N,)`` int64, Monday = 0.
+        unseen_days: ``(N,)`` float, days that the log would have to begin earlier to hold the same day of the year
+            before; 0 where it does.
+        holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, at most 60 either way.
+        holiday_known: ``(N, H)`` float, 1 where the log holds the occurrence before the nearest one.
+        gap_days: ``(N,)`` float, days since the user's last event; 365 where there is none.
+    """
+
+    day: Tensor
+    year_phase: Tensor
+    weekday: Tensor
+    unseen_days: Tensor
+    holiday_days: Tensor
+    holiday_known: Tensor
+    gap_days: Tensor
+
+    def rows(self, start: int, stop: int) -> RequestCalendar:
+        """That of the requests ``start:stop`` alone."""
+        return RequestCalendar(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class CalendarContext:
+    """Asks for :class:`RequestCalendar`."""
+
+    name: str = "calendar"
+
+    def bind(self, log: EventLog, spec: DataSpec) -> CalendarIndex:
+        return CalendarIndex(log, spec)
+
+
+def holiday_names(spec: DataSpec) -> tuple[str, ...]:
+    """Names of the ``H`` holidays of the dataset's country, in the order of ``RequestCalendar.holiday_days``."""
+    return tuple(_occurrences(spec))
+
+
+def _occurrences(spec: DataSpec) -> dict[str, tuple[int, ...]]:
+    years = [int(str(np.datetime64(time_s, "s"))[:4]) for time_s in (spec.first_time_s, spec.last_time_s)]
+    return holiday_days(spec.country, years[0] - 1, years[1] + 2)
+
+
+class CalendarIndex:
+    """Looks the calendar up for a batch of requests."""
+
+    def __init__(self, log: EventLog, spec: DataSpec) -> None:
+        self.log = log
+        self.occurrences = _occurrences(spec)
+        self.first_day, last_day = local_days(np.asarray([spec.first_time_s, spec.last_time_s]), spec.timezone).tolist()
+        self._distances = self._compute(np.arange(self.first_day, last_day + 1))
+
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> RequestCalendar:
+        days = local_days(requests.times_s, self.log.timezone)
+        holiday = self._holidays(days)
+        occurrence_before = days[:, None] - holiday - DAYS_PER_YEAR
+        return RequestCalendar(
+            day=torch.from_numpy(days),
+            year_phase=_float(2 * np.pi * (days % DAYS_PER_YEAR) / DAYS_PER_YEAR),
+            weekday=torch.from_numpy(weekdays(days)),
+            unseen_days=_float(np.maximum(0.0, self.first_day + DAYS_PER_YEAR - days)),
+            holiday_days=_float(np.clip(holiday, -FAR_DAYS, FAR_DAYS)),
+            holiday_known=_float(occurrence_before >= self.first_day),
+            gap_days=_float(self._gaps(requests)),
+        )
+
+    def _holidays(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``(N, H)`` days since the nearest occurrence; from a table for days of the log, computed for others."""
+        place = days - self.first_day
+        within = (place >= 0) & (place < len(self._distances))
+        return self._distances.take(place, axis=0) if within.all() else self._compute(days)
+
+    def _compute(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
+        distances = [signed_distances(days, table) for table in self.occurrences.values()]
+        return np.stack(distances, axis=1) if distances else np.zeros((len(days), 0), dtype=np.int64)
+
+    def _gaps(self, requests: Requests) -> NDArray[np.float64]:
+        before = self.log.baskets_before(requests.users, requests.known_until_s)
+        known = before > self.log.user_baskets[requests.users]
+        last_s = self.log.basket_times_s[np.maximum(before - 1, 0)]
+        return np.where(known, (requests.times_s - last_s) / 86_400, 365.0)
+
+
+def _float(values: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))

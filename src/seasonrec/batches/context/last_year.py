@@ -1,0 +1,113 @@
+"""What sold a year ago at this time, for logs that reach back so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.lift import Lift
+from seasonrec.batches.context.rows import RowCache
+from seasonrec.batches.requests import Requests
+from seasonrec.data.calendar import local_days
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import DataSpec
+
+YEAR_DAYS = 364
+"""Whole weeks, so that a Saturday is compared with Saturdays."""
+
+KEPT_BYTES = 1 << 28
+"""Memory for the tables of days that were asked for."""
+
+
+@dataclass(frozen=True)
+class LastYear:
+    """How much more each item and category sold around this day a year ago than over all time.
+
+    Args:
+        row: ``(N,)`` int64, the request's row in the tables; requests of one day share a row.
+        item: ``(Q, C)`` float, log of the shrunk ratio; 0 where the log does not reach back a year. ``C`` is the whole
+            catalogue unless other items were asked for.
+        category: ``(Q, C)`` float, the same for the item's category.
+    """
+
+    row: Tensor
+    item: Tensor
+    category: Tensor
+
+    def rows(self, start: int, stop: int) -> LastYear:
+        """That of the requests ``start:stop`` alone."""
+        return replace(self, row=self.row[start:stop])
+
+
+@dataclass(frozen=True)
+class LastYearContext:
+    """Asks for :class:`LastYear`.
+
+    Args:
+        half_window_days: Days on either side of the day a year ago.
+        prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
+    """
+
+    half_window_days: int = 14
+    prior_events: float = 5.0
+    name: str = "last_year"
+
+    def bind(self, log: EventLog, spec: DataSpec) -> LastYearIndex:
+        spec.require_last_year("season=last_year")
+        return LastYearIndex(log, self)
+
+
+class LastYearIndex:
+    """Looks :class:`LastYear` up by day; keeps the tables of days as the index of ``momentum`` does."""
+
+    def __init__(self, log: EventLog, options: LastYearContext) -> None:
+        self.half_window_days = options.half_window_days
+        self.counts = DailyCounts(log)
+        self.lift = Lift(self.counts, options.prior_events)
+        self._known = RowCache((log.num_items, 2), np.float32, self.counts.num_days + 1, KEPT_BYTES)
+
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> LastYear:
+        days, row = request_and_known_days(self.counts, requests)
+        if items is None or self._known.holds_all:
+            keys = [tuple(pair) for pair in days.tolist()]
+            table = self._known(keys, lambda places: self._compute(days[places]), items)
+        else:
+            table = self._compute(days, items)
+        values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(table, -1, 0)))  # (2, Q, C)
+        return LastYear(row=torch.from_numpy(row), item=values[0], category=values[1])
+
+    def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """``(Q, C, 2)``: log ratios of the items, then of their categories."""
+        window = window_a_year_ago(days, self.half_window_days)
+        return np.concatenate(self.lift(days[:, 1], [window], items), axis=-1, dtype=np.float32, casting="same_kind")
+
+
+def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct ``(Q, 2)`` pairs of the request's day and the full days known at it, and each request's row ``(N,)``."""
+    asked = local_days(requests.times_s, counts.timezone) - counts.first_day
+    days, row = np.unique(np.stack([asked, counts.known_days(requests)], axis=1), axis=0, return_inverse=True)
+    return days, row.reshape(-1)
+
+
+def window_a_year_ago(days: NDArray[np.int64], half_window_days: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First day, and the day after the last, of the window around the day 364 days before each request's day.
+
+    The season is that of the request, not of the day at which the readable history ends: a horizon moves only the end
+    of what is read. Before the log begins the window is empty.
+
+    Args:
+        days: ``(Q, 2)``, see :func:`request_and_known_days`.
+        half_window_days: Days on either side.
+
+    Returns:
+        Two ``(Q,)`` arrays of days of the log.
+    """
+    asked, known = days.T
+    stop = np.clip(asked - YEAR_DAYS + half_window_days + 1, 0, known)
+    start = np.clip(asked - YEAR_DAYS - half_window_days, 0, stop)
+    return start, stop

@@ -1,0 +1,112 @@
+"""How much more items and their categories sell in a window than they did over all time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.rows import RowCache
+
+Days = NDArray[np.int64]
+"""``(Q,)`` days of the log, counted from its first."""
+
+SHARE_BYTES = 1 << 28
+"""Memory for the categories' shares by day."""
+
+SUMMED_CELLS = 1 << 22
+"""Shares of items that are summed at a time."""
+
+
+class Lift:
+    """Log of the shrunk ratio of a window's sales to those that the share of all earlier sales says.
+
+    Whole rows and chosen columns give the same bits: what is summed over the catalogue (a day's total, a category's
+    share) is summed in one order whichever columns are asked for.
+
+    Args:
+        counts: Daily counts of the log.
+        prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
+    """
+
+    def __init__(self, counts: DailyCounts, prior_events: float) -> None:
+        self.counts = counts
+        self.prior_events = prior_events
+        self._shares = RowCache((counts.num_categories,), np.float64, counts.num_days + 1, SHARE_BYTES)
+
+    def __call__(
+        self, known: Days, windows: list[tuple[Days, Days]], items: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ratios of items and of their categories, both ``(Q, C, W)``.
+
+        Args:
+            known: The day before which sales are known.
+            windows: ``W`` windows: first day, and the day after the last.
+            items: ``(C,)`` item numbers; None for all.
+        """
+        counts = self.counts
+        groups, place = _distinct(counts.item_categories, items)
+        total, *sold = _windows(counts.items, known, windows, items)
+        share = smoothed_share(total, counts.total_before[known], counts.num_items)
+        _, *sold_groups = _windows(counts.categories, known, windows, groups)
+        group_share = self._category_share(known)
+        group_share = group_share if groups is None else group_share[:, groups]
+        events = [counts.total_before[stop] - counts.total_before[start] for start, stop in windows]
+        item = [self._log_ratio(*pair, share) for pair in zip(sold, events, strict=True)]
+        category = [self._log_ratio(*pair, group_share) for pair in zip(sold_groups, events, strict=True)]
+        return np.stack(item, axis=-1), np.stack(category, axis=-1)[:, place]
+
+    def _log_ratio(
+        self, sold: NDArray[np.int32], events: NDArray[np.int64], share: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return np.log((sold + self.prior_events) / (share * events[:, None] + self.prior_events))
+
+    def _category_share(self, known: Days) -> NDArray[np.float64]:
+        """``(Q, G)`` shares of the categories; who comes back with new days gets all days at once, where they fit.
+
+        A day costs a sum over the catalogue, and where counts are sparse the events are read again for every call.
+        """
+        days, row = np.unique(known, return_inverse=True)
+        if self._shares.holds_all and len(self._shares) and not all(day in self._shares for day in days.tolist()):
+            everything = np.arange(self.counts.num_days + 1)
+            self._shares(everything.tolist(), lambda places: self._share_sums(everything[places]))
+        return self._shares(days.tolist(), lambda places: self._share_sums(days[places]))[row]
+
+    def _share_sums(self, days: Days) -> NDArray[np.float64]:
+        """``(Q, G)`` sums of the items' shares, item after item, so that no grouping of the work changes a bit."""
+        counts = self.counts
+        sums = np.zeros((len(days), counts.num_categories))
+        step = max(1, SUMMED_CELLS // len(days))
+        for first in range(0, counts.num_items, step):
+            items = np.arange(first, min(first + step, counts.num_items))
+            share = smoothed_share(counts.before(days, items), counts.total_before[days], counts.num_items)
+            for row, of_day in zip(sums, share, strict=True):
+                np.add.at(row, counts.item_categories[items], of_day)
+        return sums
+
+
+def _distinct(
+    categories: NDArray[np.int64], items: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """The categories of some items (None for all) and the place of each item's category among them."""
+    return (None, categories) if items is None else np.unique(categories[items], return_inverse=True)
+
+
+def _windows(counts: Any, known: Days, windows: list[tuple[Days, Days]], codes: Any) -> list[NDArray[np.int32]]:
+    """Events before ``known``, then those of each window, all ``(Q, C)``; looked up together."""
+    bounds = np.concatenate([known, *(bound for window in windows for bound in window)])
+    before = np.split(counts.before(bounds, codes), 1 + 2 * len(windows))
+    return [before[0], *(before[2 * w + 2] - before[2 * w + 1] for w in range(len(windows)))]
+
+
+def smoothed_share(sold: NDArray[np.int32], events: NDArray[np.int64], num_items: int) -> NDArray[np.float64]:
+    """``(Q, C)`` shares of all sales, with one pseudo-event an item.
+
+    Args:
+        sold: ``(Q, C)`` events of the items.
+        events: ``(Q,)`` events of all items.
+        num_items: Items of the catalogue.
+    """
+    return (sold + 1.0) / (events[:, None] + num_items)

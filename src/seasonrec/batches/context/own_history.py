@@ -1,0 +1,160 @@
+"""What a user bought before, item by item: counts, decays, intervals. The habit parts and baselines read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.context.purchases import Purchases, purchases, running_decay
+from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+LAST_BASKETS = 3
+"""In how many of the user's last baskets the presence of an item is told apart."""
+
+
+@dataclass(frozen=True)
+class OwnHistory:
+    """Every (request, item) with at least one purchase before the request; ``P`` such pairs, by rising request.
+
+    Args:
+        request: ``(P,)`` int64.
+        item: ``(P,)`` int64.
+        count: ``(P,)`` float, own purchases of the item.
+        decayed: ``(P, H)`` float, own purchases halved every half-life.
+        since_days: ``(P,)`` float, days since the last one.
+        own_interval_days: ``(P,)`` float, the user's mean interval between purchases of the item, 0 with one purchase.
+        in_last_baskets: ``(P, 3)`` float, 1 where the user's last, second and third last basket hold the item.
+        user_baskets: ``(N,)`` float, baskets of the user before the request.
+    """
+
+    request: Tensor
+    item: Tensor
+    count: Tensor
+    decayed: Tensor
+    since_days: Tensor
+    own_interval_days: Tensor
+    in_last_baskets: Tensor
+    user_baskets: Tensor
+
+    def rows(self, start: int, stop: int) -> OwnHistory:
+        """That of the requests ``start:stop`` alone."""
+        ends = torch.tensor([start, stop], device=self.request.device)
+        first, last = torch.searchsorted(self.request, ends).tolist()
+        pairs = {field.name: getattr(self, field.name)[first:last] for field in fields(self)}
+        return OwnHistory(
+            **{**pairs, "request": pairs["request"] - start, "user_baskets": self.user_baskets[start:stop]}
+        )
+
+
+@dataclass(frozen=True)
+class OwnHistoryContext:
+    """Asks for :class:`OwnHistory`.
+
+    Args:
+        half_lives_days: Half-lives ``H`` of the decayed counts, in days.
+    """
+
+    half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0)
+    name: str = "own_history"
+
+    def bind(self, log: EventLog, spec: DataSpec) -> OwnHistoryIndex:
+        return OwnHistoryIndex(log, self.half_lives_days)
+
+
+class OwnHistoryIndex:
+    """Computes :class:`OwnHistory` from the log for the users of a batch; holds nothing.
+
+    A user's events lie together in the log, so that a batch reads those of its users, up to the last that any of their
+    requests may read, and sorts them. What depends on a purchase alone is computed once a purchase, what depends on a
+    request and a basket once for both, and only the rest once a pair.
+    """
+
+    def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
+        self.log = log
+        self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
+
+    def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
+        before = self.log.baskets_before(requests.users, requests.known_until_s)
+        users, user_of = np.unique(requests.users, return_inverse=True)
+        first = np.asarray(self.log.user_baskets)[users]
+        stop = first.copy()
+        np.maximum.at(stop, user_of, before)
+        bought = purchases(self.log, first, stop)
+        request, last = _pairs(bought, user_of, before)
+        visits = _Visits.of(self.log, requests, first[user_of], before)
+        cell = visits.offsets[request] + bought.baskets[last]
+        count = bought.numbers + 1
+        interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
+        decayed = running_decay(bought, self.decays).take(last, axis=0)
+        decayed *= np.exp(-visits.since_s[:, None] * self.decays).take(cell, axis=0)
+        return OwnHistory(
+            request=torch.from_numpy(request),
+            item=torch.from_numpy(bought.items[last]),
+            count=_float(count, last),
+            decayed=torch.from_numpy(decayed),
+            since_days=_float(visits.since_s / SECONDS_PER_DAY, cell),
+            own_interval_days=_float(interval_s / SECONDS_PER_DAY, last),
+            in_last_baskets=torch.from_numpy(_presence(bought, last, before[request] - 1)),
+            user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
+        )
+
+
+@dataclass(frozen=True)
+class _Visits:
+    """Every (request, basket known to it); ``offsets[n] + b`` is the row of request ``n`` and basket ``b``."""
+
+    since_s: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    @staticmethod
+    def of(log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]) -> _Visits:
+        request, basket = gather_ranges(first, before)
+        since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
+        return _Visits(since_s, np.cumsum(before - first) - before)
+
+
+def _pairs(
+    bought: Purchases, user_of: NDArray[np.int64], before: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each request with the last known row of each pair of its user, by rising request and row.
+
+    A row is a pair's last for just those requests that know it and not the pair's next row. In order of (user, known
+    baskets) these follow each other, so that the work is that of the answer.
+
+    Args:
+        bought: Purchases of the users.
+        user_of: ``(N,)`` user of each request.
+        before: ``(N,)`` number of the first basket that is not known to each request.
+    """
+    key = before + user_of  # rises with (user, basket), also where one user's last basket meets the next one's first
+    order = np.argsort(key, kind="stable")
+    knows = np.searchsorted(key[order], bought.baskets + bought.users, side="right")  # first request that knows a row
+    end = np.searchsorted(user_of[order], bought.users, side="right")
+    again = bought.again
+    end[again - 1] = knows[again]
+    row, place = gather_ranges(knows, end)
+    request = order[place]
+    by_request = np.argsort(request.astype(np.min_scalar_type(len(order))), kind="stable")
+    return request[by_request], row[by_request]
+
+
+def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:
+    """``(P, 3)``: 1 where the newest, second and third newest known basket holds the item."""
+    present = np.zeros((len(last), LAST_BASKETS), dtype=np.float32)
+    lately = np.flatnonzero(newest - bought.baskets[last] < LAST_BASKETS)
+    for back in range(LAST_BASKETS):
+        row = last[lately] - back
+        age = newest[lately] - bought.baskets[np.maximum(row, 0)]
+        hit = (row >= bought.starts[last[lately]]) & (age < LAST_BASKETS)
+        present[lately[hit], age[hit]] = 1.0
+    return present
+
+
+def _float(values: NDArray[np.generic], places: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32).take(places))

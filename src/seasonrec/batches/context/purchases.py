@@ -1,0 +1,121 @@
+"""The purchases of a few users, sorted by user, item and time, with running counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.requests import gather_ranges
+from seasonrec.data.log import EventLog
+
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Purchases sorted by (user, item, time); a *pair* is one user's purchases of one item. ``n`` purchases.
+
+    Args:
+        users: ``(n,)`` place of the user among those asked for.
+        items: ``(n,)`` item numbers.
+        baskets: ``(n,)`` basket numbers of the log.
+        times_s: ``(n,)`` seconds.
+        starts: ``(n,)`` row of the pair's first purchase.
+    """
+
+    users: _Ints
+    items: _Ints
+    baskets: _Ints
+    times_s: _Ints
+    starts: _Ints
+
+    @property
+    def numbers(self) -> _Ints:
+        """``(n,)`` number of each purchase within its pair, from 0."""
+        return np.arange(len(self.starts)) - self.starts
+
+    @property
+    def again(self) -> _Ints:
+        """Rows that are not the first of their pair; the row before is the purchase before."""
+        return np.flatnonzero(self.starts != np.arange(len(self.starts)))
+
+
+def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purchases:
+    """Reads and sorts the purchases of users, each from a first basket to before another.
+
+    Costs time and memory of these purchases alone, about 100 bytes each: nothing is held of the log.
+
+    Args:
+        log: The prepared log.
+        first_baskets: ``(U,)`` first basket of each user; one row a user, no user twice.
+        stop_baskets: ``(U,)`` the basket of the user at which to stop.
+    """
+    owner, basket = gather_ranges(first_baskets, stop_baskets)
+    offsets = np.asarray(log.basket_offsets)
+    sizes = offsets[basket + 1] - offsets[basket]
+    _, event = gather_ranges(offsets[basket], offsets[basket + 1])
+    user = np.repeat(owner, sizes)
+    pair = user * log.num_items + np.asarray(log.event_items)[event]
+    order, pair = _stable_sort(pair)
+    rows = np.arange(len(order))
+    starts = np.maximum.accumulate(np.where(np.append(True, pair[1:] != pair[:-1])[: len(order)], rows, 0))
+    baskets = np.repeat(basket, sizes)[order]
+    return Purchases(
+        users=pair // log.num_items,
+        items=pair % log.num_items,
+        baskets=baskets,
+        times_s=np.asarray(log.basket_times_s)[baskets],
+        starts=starts,
+    )
+
+
+def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
+    """The stable order of non-negative keys, and the keys in it.
+
+    Key and place are sorted as one number, several times faster than a stable sort of the places.
+    """
+    bits = len(keys).bit_length()
+    if len(keys) and int(keys.max()) >> (62 - bits):  # both do not fit into one number
+        order = np.argsort(keys, kind="stable")
+        return order, keys[order]
+    both = (keys << bits) | np.arange(len(keys))
+    both.sort()
+    return both & ((1 << bits) - 1), both >> bits
+
+
+def running_decay(bought: Purchases, decays: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Decayed counts after each purchase of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
+
+    All pairs advance together, one purchase at a time, the longest pairs first, so that each step works on one piece
+    of memory and there are as many steps as the longest pair has purchases.
+
+    Args:
+        bought: ``n`` purchases.
+        decays: ``(H,)`` rates per second.
+
+    Returns:
+        ``(n, H)`` float32.
+    """
+    again, number = bought.again, bought.numbers
+    lengths = np.bincount(bought.starts, minlength=len(number))
+    heads = np.flatnonzero(lengths)
+    rank = np.empty(len(number), dtype=np.int64)
+    rank[heads[np.argsort(-lengths[heads])]] = np.arange(len(heads))
+    active = np.bincount(number[again])  # pairs that make each step
+    begin = np.cumsum(active) - active
+    place = begin[number[again]] + rank[bought.starts[again]]
+    kept = np.empty((len(again), len(decays)))
+    kept[place] = np.exp(-(bought.times_s[again] - bought.times_s[again - 1])[:, None] * decays)
+    states = np.empty(kept.shape, dtype=np.float32)
+    state = np.ones((int(active.max(initial=0)), len(decays)), dtype=np.float32)
+    for first, pairs in zip(begin[1:].tolist(), active[1:].tolist(), strict=True):
+        step = kept[first : first + pairs]
+        step *= state[:pairs]
+        step += 1.0
+        state = states[first : first + pairs]
+        state[:] = step
+    result = np.ones((len(number), len(decays)), dtype=np.float32)
+    result[again] = states[place]
+    return result

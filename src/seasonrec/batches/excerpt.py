@@ -1,0 +1,72 @@
+"""A part of the users of a log, as a log of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.data.log import EventLog
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Some users of a log with all their events; items and times are those of the whole.
+
+    Args:
+        log: The excerpt.
+        whole: The log that it is taken from.
+        users: ``(U',)`` rising user numbers of the whole log.
+    """
+
+    log: EventLog
+    whole: EventLog
+    users: NDArray[np.int64]
+
+    def requests(self, requests: Requests) -> Requests:
+        """Requests of the whole log by users of the excerpt, with the excerpt's numbers of users and baskets."""
+        users = np.searchsorted(self.users, requests.users)
+        moved = self.log.user_baskets[users] - self.whole.user_baskets[requests.users]
+        baskets = np.where(requests.baskets < 0, requests.baskets, requests.baskets + moved)
+        return replace(requests, users=users, baskets=baskets)
+
+
+def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt:
+    """The whole log where it is small, else every so many-th user and some that must be in it.
+
+    Memory: about 60 bytes an event of the excerpt.
+
+    Args:
+        log: The prepared log.
+        users: User numbers that must be in it.
+        max_events: Events up to which a log is taken whole, and that the every so many-th users have about.
+    """
+    if log.num_events <= max_events:
+        return Excerpt(log, log, np.arange(log.num_users))
+    step = -(-log.num_events // max_events)
+    chosen = np.union1d(np.arange(0, log.num_users, step), users)
+    return Excerpt(_log_of(log, chosen), log, chosen)
+
+
+def _log_of(log: EventLog, users: NDArray[np.int64]) -> EventLog:
+    owner, basket = gather_ranges(log.user_baskets[users], log.user_baskets[users + 1])
+    _, event = gather_ranges(log.basket_offsets[basket], log.basket_offsets[basket + 1])
+    sizes = log.basket_offsets[basket + 1] - log.basket_offsets[basket]
+    return replace(
+        log,
+        event_items=log.event_items[event],
+        event_times_s=log.event_times_s[event],
+        event_values=log.event_values[event],
+        user_offsets=_offsets(log.user_offsets[users + 1] - log.user_offsets[users]),
+        user_baskets=_offsets(log.user_baskets[users + 1] - log.user_baskets[users]),
+        basket_offsets=_offsets(sizes),
+        basket_users=owner.astype(np.int32),
+        basket_times_s=log.basket_times_s[basket],
+        users=log.users[users],
+    )
+
+
+def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.append(0, np.cumsum(sizes)).astype(np.int64)

@@ -1,0 +1,117 @@
+"""What a model part is told of the data and the run when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.context.purchases import purchases
+from seasonrec.data.log import EventLog
+from seasonrec.data.portions import user_portions
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+INTERVAL_PRIOR = 20.0
+"""Weight, in intervals, of the mean of all items in an item's own mean."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts and sizes that every part of the model may read while it is built.
+
+    Args:
+        spec: What was found in the data.
+        item_texts: ``V`` texts, in item order; the item's id where it has no text.
+        item_first_seen_s: ``(V,)`` int64.
+        item_train_counts: ``(V,)`` float, events before the validation cut.
+        item_interval_days: ``(V,)`` float, mean days between two purchases of the item by one user before the
+            validation cut, shrunk towards the mean of all items.
+        embedding_dim: Width ``D``.
+        max_seq_len: Events ``T`` of a window at most.
+        cache_dir: Where vectors of frozen texts are kept.
+        text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
+        item_category_names: ``V`` names of categories, in item order; empty where an item has none.
+    """
+
+    spec: DataSpec
+    item_texts: tuple[str, ...]
+    item_first_seen_s: Tensor
+    item_train_counts: Tensor
+    item_interval_days: Tensor
+    embedding_dim: int
+    max_seq_len: int
+    cache_dir: Path
+    text_variants: tuple[tuple[str, ...], ...] = ()
+    item_category_names: tuple[str, ...] = ()
+
+    @property
+    def item_is_known(self) -> Tensor:
+        """``(V,)`` bool: first seen before the validation cut; statistics over items are fitted on these."""
+        return self.item_first_seen_s < self.spec.train_until_s
+
+    @property
+    def item_categories(self) -> Tensor:
+        """``(V,)`` int64, the categories' numbers in name order, as in the log."""
+        return torch.from_numpy(np.unique(np.asarray(self.item_category_names), return_inverse=True)[1])
+
+    @property
+    def text_changed_share(self) -> float:
+        """Share of the items of which a further wording differs from the text."""
+        wordings = zip(self.item_texts, *self.text_variants, strict=True)
+        return sum(any(other != text for other in others) for text, *others in wordings) / len(self.item_texts)
+
+    @staticmethod
+    def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
+        """Gathers the facts from a prepared log; statistics come from before the validation cut.
+
+        The log is read a portion of users at a time: memory does not grow with it.
+        """
+        counts, intervals_s = _statistics(log, spec.train_until_s)
+        texts = log.items["text"].fill_null(log.items["item_id"]).to_list()
+        return Facts(
+            spec=spec,
+            item_texts=tuple(texts),
+            item_first_seen_s=torch.from_numpy(log.item_first_seen_s.astype(np.int64)),
+            item_train_counts=torch.from_numpy(counts.astype(np.float32)),
+            item_interval_days=torch.from_numpy(intervals_s / SECONDS_PER_DAY).float(),
+            embedding_dim=embedding_dim,
+            max_seq_len=max_seq_len,
+            cache_dir=cache_dir,
+            item_category_names=tuple(log.items["category"].cast(pl.String).fill_null("").to_list()),
+        )
+
+    def texts_for(self, reader: str) -> tuple[str, ...]:
+        """The item texts, with a note to the user where item ids stand in for texts that the data lacks.
+
+        Args:
+            reader: The part that reads them, for the note.
+        """
+        if not self.spec.has_text:
+            print(f"note: the items have no text; {reader} reads their ids in its place", flush=True)
+        return self.item_texts
+
+
+def _statistics(log: EventLog, until_s: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of events before a second: ``(V,)`` counts, and ``(V,)`` mean seconds between two purchases by one user.
+
+    Sums of whole seconds are exact, so that the portions do not show in the result.
+    """
+    counts = np.zeros(log.num_items, dtype=np.int64)
+    gaps = np.zeros(log.num_items, dtype=np.int64)
+    total_s = np.zeros(log.num_items, dtype=np.float64)
+    for users in user_portions(log):
+        first = np.asarray(log.user_baskets[users])
+        until = np.full(len(first), until_s)
+        bought = purchases(log, first, log.baskets_before(np.arange(users.start, users.stop), until))
+        again = bought.again
+        items, gaps_s = bought.items[again], bought.times_s[again] - bought.times_s[again - 1]
+        counts += np.bincount(bought.items, minlength=log.num_items)
+        gaps += np.bincount(items, minlength=log.num_items)
+        total_s += np.bincount(items, weights=gaps_s, minlength=log.num_items)
+    overall_s = total_s.sum() / gaps.sum() if gaps.sum() else float(SECONDS_PER_DAY)
+    return counts, (total_s + INTERVAL_PRIOR * overall_s) / (gaps + INTERVAL_PRIOR)

@@ -1,0 +1,69 @@
+"""What the basket of a request is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.labels.base import Cuts
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.visits import basket_values
+from seasonrec.data.log import EventLog
+
+
+@dataclass(frozen=True)
+class Spend:
+    """The value of each request's basket; ``N`` requests.
+
+    Args:
+        value: ``(N,)`` float32 at or above 0, the sum of the basket's values; a basket of returns counts as 0, and
+            so does one that is not ``known``.
+        known: ``(N,)`` bool: every event of the basket has a value.
+        usual: ``(2,)`` float32, mean and standard deviation of ``log(1 + value)`` before the first cut: where a head
+            may start, so that it need not learn the unit of the money.
+    """
+
+    value: Tensor
+    known: Tensor
+    usual: Tensor
+
+
+@dataclass(frozen=True)
+class SpendLabels:
+    """Asks for :class:`Spend`."""
+
+    name: str = "spend"
+
+    def bind(self, log: EventLog, cuts: Cuts) -> SpendIndex:
+        return SpendIndex(log, cuts)
+
+
+class SpendIndex:
+    """Looks the values of baskets up. Memory: 4 bytes a basket.
+
+    Raises:
+        ValueError: If no basket before the first cut has a value.
+    """
+
+    def __init__(self, log: EventLog, cuts: Cuts) -> None:
+        self.values = basket_values(log)
+        self.usual = _usual(self.values[np.asarray(log.basket_times_s) < cuts.times_s[0]])
+
+    def __call__(self, requests: Requests) -> Spend:
+        value = np.where(requests.baskets >= 0, self.values[requests.baskets], np.float32(np.nan))
+        known = np.isfinite(value)
+        return Spend(torch.from_numpy(np.where(known, value, 0.0)), torch.from_numpy(known), self.usual.clone())
+
+
+def _usual(values: NDArray[np.float32]) -> Tensor:
+    known = np.log1p(values[np.isfinite(values)].astype(np.float64))
+    if not len(known):
+        raise ValueError(
+            f"task=spend needs baskets with a value before the validation cut, got none among {len(values):,}; name "
+            "the column of values (data.value_column of a table), or leave spend out of task."
+        )
+    return torch.tensor([known.mean(), max(known.std(), 1e-3)], dtype=torch.float32)

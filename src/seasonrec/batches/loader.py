@@ -1,0 +1,308 @@
+"""Whole batches from the flat arrays: windows of events, the requests they serve, targets and context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import BoundContext
+from seasonrec.batches.epoch_plan import Cut, PoolPlan
+from seasonrec.batches.labels.base import BoundLabels
+from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.sampling import NegativeSampler
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.batches.user_pools import BasketSource, GivenBaskets, Period, cut_pools, forget_pages
+from seasonrec.data.log import EventLog
+
+Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
+"""Changes what a training batch's windows hold, and nothing of what is asked and of its truth."""
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """How requests are put into batches.
+
+    Args:
+        batch_size: Requests in a training batch at most; where two batches meet, a window may be read in both.
+        evaluation_batch_size: Requests in an evaluation batch, each with a window of its own.
+        min_context_share: Share of a full window that every request reads at least, where the user has as many events.
+            Less makes fewer windows and a faster epoch, more gives the first requests of a window a longer history.
+        shift_windows: Whether the places at which a sequence is cut into windows move from epoch to epoch.
+        shuffle: Whether windows come in a new order every epoch.
+        validation_stride: Validation looks at every so many-th basket of its part.
+        pool_size: Requests that are planned at once. A log with more of them is read in pools of users, which bounds
+            the memory at about 100 bytes a request of a pool; a batch then holds users of one pool.
+
+    Raises:
+        ValueError: If a number lies outside its range.
+    """
+
+    batch_size: int = 256
+    evaluation_batch_size: int = 256
+    min_context_share: float = 0.25
+    shift_windows: bool = True
+    shuffle: bool = True
+    validation_stride: int = 3
+    pool_size: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"loader.{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0.0 <= self.min_context_share <= 1.0:
+            raise ValueError(f"loader.min_context_share must lie in [0, 1], got {self.min_context_share}; try 0.25.")
+
+
+class BatchBuilder:
+    """Turns requests into a :class:`SequenceBatch`; the one way in for training, evaluation and ``recommend``.
+
+    Args:
+        log: The prepared log.
+        contexts: Bound contexts by name.
+        max_seq_len: Events ``T`` of a window at most.
+        labels: Bound labels by name; for batches with a truth.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        contexts: Mapping[str, BoundContext],
+        max_seq_len: int,
+        labels: Mapping[str, BoundLabels] | None = None,
+    ) -> None:
+        self.log = log
+        self.contexts = contexts
+        self.max_seq_len = max_seq_len
+        self.labels = labels or {}
+        # as plain arrays over the same files: indexing a np.memmap makes another one, at several times the price
+        self._event_items = np.asarray(log.event_items)
+        self._event_times_s = np.asarray(log.event_times_s)
+        self._basket_offsets = np.asarray(log.basket_offsets)
+        self._user_offsets = np.asarray(log.user_offsets)
+
+    def only(self, names: Collection[str]) -> BatchBuilder:
+        """One for the contexts of some names and without labels, over the same bound contexts."""
+        return BatchBuilder(self.log, {name: self.contexts[name] for name in names}, self.max_seq_len)
+
+    def history_ends(self, requests: Requests) -> NDArray[np.int64]:
+        """``(N,)`` number of the first event of each user that the request may not read."""
+        return self._basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
+
+    def __call__(
+        self,
+        requests: Requests,
+        window_of: NDArray[np.int64] | None = None,
+        sampler: NegativeSampler | None = None,
+        random: np.random.Generator | None = None,
+        ends: NDArray[np.int64] | None = None,
+        starts: NDArray[np.int64] | None = None,
+    ) -> SequenceBatch:
+        """Builds one batch.
+
+        Args:
+            requests: The ``N`` requests.
+            window_of: ``(N,)`` number of the window that serves each request, from 0 without gaps; requests of one
+                window belong to one user. None gives every request a window of its own.
+            sampler: Draws the items that are scored; None for the whole catalogue.
+            random: Source of its draws.
+            ends: ``(N,)`` what :meth:`history_ends` gives, where the caller knows it.
+            starts: ``(B,)`` number of the first event of each window; None begins each ``T`` events before its last
+                request, or where its user does.
+        """
+        if ends is None:
+            ends = self.history_ends(requests)
+        window, user, window_end = _gathered(requests.users, ends, window_of)
+        start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user]) if starts is None else starts
+        position = np.maximum(ends - start[window], 0)
+        item_ids, times_s, is_padding = self._windows(start, window_end)
+        target_request, target_items = self._targets(requests.baskets)
+        sample = None if sampler is None else sampler.draw(target_items, _given(random))
+        scored = () if sample is None else (sample.item_ids.numpy(),)
+        context: dict[str, Any] = {name: compute(requests, *scored) for name, compute in self.contexts.items()}
+        return SequenceBatch(
+            item_ids=torch.from_numpy(item_ids),
+            timestamps_s=torch.from_numpy(times_s),
+            is_padding=torch.from_numpy(is_padding),
+            request_window=torch.from_numpy(window),
+            request_position=torch.from_numpy(position),
+            request_time_s=torch.from_numpy(requests.times_s),
+            user_ids=torch.from_numpy(requests.users),
+            basket_ids=torch.from_numpy(requests.baskets),
+            target_request=torch.from_numpy(target_request),
+            target_items=torch.from_numpy(target_items),
+            context=context,
+            sample=sample,
+            labels={name: compute(requests) for name, compute in self.labels.items()},
+        )
+
+    def _windows(
+        self, start: NDArray[np.int64], end: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        lengths = end - start
+        columns = np.arange(max(int(lengths.max(initial=0)), 1))
+        is_padding = columns >= lengths[:, None]  # (B, T)
+        event = start[:, None] + columns
+        event[is_padding] = 0
+        item_ids = self._event_items[event].astype(np.int64)
+        item_ids[is_padding] = self.log.num_items
+        times_s = self._event_times_s[event]
+        times_s[is_padding] = 0
+        return item_ids, times_s, is_padding
+
+    def _targets(self, baskets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        known = np.maximum(baskets, 0)
+        start = self._basket_offsets[known]
+        stop = np.where(baskets >= 0, self._basket_offsets[known + 1], start)
+        request, event = gather_ranges(start, stop)
+        return request, self._event_items[event].astype(np.int64)
+
+
+def _gathered(
+    users: NDArray[np.int64], ends: NDArray[np.int64], window_of: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The window of each request ``(N,)``, and each window's user and end ``(B,)``: where its last request's is."""
+    if window_of is None:
+        return np.arange(len(users)), users, ends
+    num_windows = int(window_of.max()) + 1
+    user = np.zeros(num_windows, dtype=np.int64)
+    user[window_of] = users
+    window_end = np.zeros(num_windows, dtype=np.int64)
+    np.maximum.at(window_end, window_of, ends)
+    return window_of, user, window_end
+
+
+def _given(random: np.random.Generator | None) -> np.random.Generator:
+    if random is None:
+        raise ValueError("a batch with a sampler needs the source of its draws; pass random=default_rng(seed).")
+    return random
+
+
+class TrainingLoader:
+    """Batches of windows for one epoch after another; the position in the epoch can be saved and restored.
+
+    Each epoch cuts every user's requests into windows anew: requests whose histories end within the same stretch of
+    events share one, so that each reads at least ``min_context_share`` of a window (or all there is). Windows of like
+    length go into one batch; batches come in shuffled order. Everything follows from ``(seed, epoch)``.
+
+    A log with more than ``pool_size`` training requests is read in pools: ranges of users, in shuffled order, each with
+    a plan of its own. So the memory does not grow with the log: one plan at a time, 8 bytes a user while the pools are
+    cut, and what the system keeps of the files.
+
+    Several processes share an epoch: batch ``b`` belongs to rank ``b % world_size``, and the number of batches of a
+    pool is rounded up to a multiple of ``world_size``, so that each rank has as many.
+
+    Args:
+        builder: Makes the batches.
+        baskets: The training baskets: their time, or ``(K,)`` rising numbers.
+        options: Sizes and order.
+        horizon_s: Seconds before a request at which its history ends.
+        seed: Seed of the order.
+        sampler: Draws the items that a batch is scored on; None for the whole catalogue.
+        shard: The part of every epoch that this process reads.
+        augment: Changes the windows of each batch; None leaves them as they are.
+
+    Raises:
+        ValueError: If there are more processes than requests.
+    """
+
+    def __init__(
+        self,
+        builder: BatchBuilder,
+        baskets: Period | NDArray[np.int64],
+        options: LoaderOptions,
+        horizon_s: int,
+        seed: int,
+        sampler: NegativeSampler | None = None,
+        shard: Shard = WHOLE,
+        augment: Augment | None = None,
+    ) -> None:
+        self.builder = builder
+        self.options = options
+        self.seed = seed
+        self.sampler = sampler
+        self.shard = shard
+        self.augment = augment
+        self.source: BasketSource = baskets if isinstance(baskets, Period) else GivenBaskets(np.asarray(baskets))
+        self.pools = cut_pools(builder.log, self.source, options.pool_size)
+        step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
+        self.cut = Cut(builder.max_seq_len, step, options.shift_windows, options.shuffle, horizon_s)
+        self.lengths = [self._batches_of(pool.num_requests) for pool in self.pools]
+        self.epoch = 0
+        self.position = 0
+        self._plan: tuple[int, int, PoolPlan] | None = None
+
+    def __len__(self) -> int:
+        return sum(self.lengths) // self.shard.world_size
+
+    @property
+    def num_requests(self) -> int:
+        """Training requests of an epoch, those of all processes together."""
+        return sum(pool.num_requests for pool in self.pools)
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        if self.position >= len(self):  # the epoch before was read to its end, by a reader that knew where that is
+            self.epoch, self.position = self.epoch + 1, 0
+        epoch = self.epoch
+        before = 0  # batches of this rank in the pools before
+        for pool in self._pool_order(epoch):
+            mine = self.lengths[pool] // self.shard.world_size
+            for place in range(max(0, self.position - before), mine):
+                number = place * self.shard.world_size + self.shard.rank
+                self.position += 1
+                yield self._batch(epoch, pool, before * self.shard.world_size, number)
+            before += mine
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands; Lightning saves it in the middle of an epoch."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.position = state["epoch"], state["position"]
+
+    def _batch(self, epoch: int, pool: int, before: int, number: int) -> SequenceBatch:
+        planned = self._pool_plan(epoch, pool).batch(number)
+        random = None if self.sampler is None else self._random(epoch, before + number + 1)
+        batch = self.builder(planned.requests, planned.window_of, self.sampler, random, planned.ends, planned.starts)
+        return batch if self.augment is None else self.augment(batch, self._random(epoch, before + number + 1, 1))
+
+    def _pool_order(self, epoch: int) -> list[int]:
+        if len(self.pools) == 1 or not self.options.shuffle:
+            return list(range(len(self.pools)))
+        return [int(pool) for pool in self._random(epoch, 0, 0, 1).permutation(len(self.pools))]
+
+    def _pool_plan(self, epoch: int, number: int) -> PoolPlan:
+        """The plan of a pool; the one before is given up."""
+        if self._plan is None or self._plan[:2] != (epoch, number):
+            self._plan = None
+            if len(self.pools) > 1:
+                forget_pages(self.builder.log)
+            pool, log = self.pools[number], self.builder.log
+            users = (pool.first_user, pool.end_user)
+            baskets, random = self.source.of_users(log, users), self._random(epoch, 0, number)
+            plan = PoolPlan(log, baskets, users, self.lengths[number], self.cut, random)
+            self._plan = (epoch, number, plan)
+        return self._plan[2]
+
+    def _random(self, epoch: int, *place: int) -> np.random.Generator:
+        """One source for the whole epoch or a place in it, independent of what was drawn before.
+
+        Zeros at the end of a seed change nothing in numpy: the first pool's source is that of the epoch alone, and no
+        place but it may end in a zero.
+        """
+        return np.random.default_rng((self.seed, epoch, *place))
+
+    def _batches_of(self, num_requests: int) -> int:
+        ranks = self.shard.world_size
+        if num_requests < ranks:
+            raise ValueError(
+                f"{ranks} processes cannot share {num_requests} training requests of a pool; take fewer devices, or a "
+                "larger loader.pool_size."
+            )
+        wanted = -(-num_requests // (self.options.batch_size * ranks))
+        return min(wanted, num_requests // ranks) * ranks

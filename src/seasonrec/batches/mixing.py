@@ -1,0 +1,131 @@
+"""Batches of several domains in one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import TrainingLoader
+
+
+class SizedBatches(Protocol):
+    """Batches whose number is known."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[SequenceBatch]: ...
+
+
+class DomainBatches(NamedTuple):
+    """The training batches of a further domain, and how often they come.
+
+    Args:
+        loader: Gives them.
+        alpha: Power of the ratio of training requests, see :class:`MixedLoader`.
+    """
+
+    loader: TrainingLoader
+    alpha: float
+
+
+class MixedLoader:
+    """Batches of a main domain and of further ones, mixed.
+
+    The rule: an epoch is one of the main domain, each of whose batches comes once. For every one of these there come
+    ``(requests of the domain / requests of the main domain) ** alpha`` of a further domain, rounded to a whole number
+    for the epoch, and at least one. So with one ``alpha`` for all, batches are in proportion to ``requests ** alpha``:
+    with 1 each domain is read as often as the main one; with 0 each gives as many batches, so that a small one is read
+    many times over. A further domain goes on where the epoch before left it, and begins again when it was read to its
+    end. The order is shuffled, and follows from ``(seed, epoch)``; all processes of a run have the same domain at a
+    step.
+
+    Args:
+        main: Batches of the main domain.
+        domains: Those of the further ones by name.
+        seed: Of the order.
+    """
+
+    def __init__(self, main: TrainingLoader, domains: Mapping[str, DomainBatches], seed: int) -> None:
+        self.main = main
+        self.domains = domains
+        self.seed = seed
+        self.counts = {name: batches_an_epoch(main, domain) for name, domain in domains.items()}
+        self.epoch = 0
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.main) + sum(self.counts.values())
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        if self.position >= len(self):
+            self.epoch, self.position = self.epoch + 1, 0
+        main = iter(self.main)
+        others = {name: _endless(domain.loader) for name, domain in self.domains.items()}
+        names = tuple(self.domains)
+        for place in self.order(self.epoch)[self.position :]:
+            batch = next(main) if place == 0 else of_domain(next(others[names[place - 1]]), names[place - 1])
+            self.position += 1
+            yield batch
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Whose batch comes at each place of an epoch: 0 is the main domain, then the others as they were given."""
+        numbers = np.repeat(np.arange(1 + len(self.counts)), [len(self.main), *self.counts.values()])
+        return np.random.default_rng((self.seed, epoch, 0, 0, 2)).permutation(numbers)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands in its own epoch and in that of each domain."""
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "main": self.main.state_dict(),
+            "domains": {name: domain.loader.state_dict() for name, domain in self.domains.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.position = state["epoch"], state["position"]
+        self.main.load_state_dict(state["main"])
+        for name, domain in self.domains.items():
+            domain.loader.load_state_dict(state["domains"][name])
+
+
+class InTurn:
+    """The main domain's batches and then those of the further ones, for validation.
+
+    Args:
+        main: Of the main domain.
+        domains: Of the further ones by name.
+    """
+
+    def __init__(self, main: SizedBatches, domains: Mapping[str, SizedBatches]) -> None:
+        self.main = main
+        self.domains = domains
+
+    def __len__(self) -> int:
+        return len(self.main) + sum(len(batches) for batches in self.domains.values())
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        yield from self.main
+        for name, batches in self.domains.items():
+            yield from (of_domain(batch, name) for batch in batches)
+
+
+def of_domain(batch: SequenceBatch, name: str) -> SequenceBatch:
+    """A batch that says which domain it belongs to."""
+    return replace(batch, domain=name)
+
+
+def batches_an_epoch(main: TrainingLoader, domain: DomainBatches) -> int:
+    """Batches of a further domain that each process reads in an epoch of the main one."""
+    ratio = domain.loader.num_requests / main.num_requests
+    return max(1, round(len(main) * ratio**domain.alpha))
+
+
+def _endless(batches: Iterable[SequenceBatch]) -> Iterator[SequenceBatch]:
+    """One epoch after another, from where the loader stands."""
+    while True:
+        yield from batches

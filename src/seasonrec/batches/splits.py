@@ -1,0 +1,200 @@
+"""The split by time: one global cut for validation, one for test, at local midnights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.labels.base import Cuts
+from seasonrec.data.log import EventLog
+from seasonrec.data.portions import basket_portions
+from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+_WHOLE_WEEKS_FROM_DAYS = 12 * 7
+"""Longer logs are cut at Mondays by default, so that every week of the report is whole."""
+
+
+Part = Literal["validation", "test"]
+"""A part of the log that models are ranked on."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cuts in seconds since 1970-01-01 UTC; each part holds the baskets from its cut up to the next.
+
+    Args:
+        train_from_s: First second of the training part.
+        validation_from_s: First second of the validation part, and the first that nothing fitted may see.
+        test_from_s: First second of the test part.
+        end_s: One second after the last event.
+    """
+
+    train_from_s: int
+    validation_from_s: int
+    test_from_s: int
+    end_s: int
+
+    @property
+    def cuts(self) -> Cuts:
+        """Where labels end."""
+        return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
+
+    def since_s(self, part: Part) -> int:
+        """First second of a part."""
+        return self.test_from_s if part == "test" else self.validation_from_s
+
+    def baskets(self, log: EventLog, part: Part) -> NDArray[np.int64]:
+        """Numbers of a part's baskets, rising."""
+        return self.test_baskets(log) if part == "test" else self.validation_baskets(log)
+
+    def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
+        """Numbers of the training part's baskets, rising."""
+        return _baskets_between(log, self.train_from_s, self.validation_from_s)
+
+    def validation_baskets(self, log: EventLog) -> NDArray[np.int64]:
+        """Numbers of the validation part's baskets, rising."""
+        return _baskets_between(log, self.validation_from_s, self.test_from_s)
+
+    def test_baskets(self, log: EventLog) -> NDArray[np.int64]:
+        """Numbers of the test part's baskets, rising."""
+        return _baskets_between(log, self.test_from_s, self.end_s)
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Cuts a log by dates, or by shares of its time span where no date is given.
+
+    A share's cut is moved to the nearest local Monday where the log is longer than 12 weeks, else to the nearest local
+    midnight. Without ``validation_from``, validation is the share of the span that ends at the test cut.
+
+    Args:
+        validation_from: First local day of validation, ``YYYY-MM-DD``.
+        test_from: First local day of the test.
+        train_from: First local day of training; None for the whole log.
+        validation_fraction: Share of the time span for validation, between 0 and 1.
+        test_fraction: Share of the time span for the test, between 0 and 1.
+
+    Raises:
+        ValueError: If a date or a share cannot be read.
+    """
+
+    validation_from: str | None = None
+    test_from: str | None = None
+    train_from: str | None = None
+    validation_fraction: float = 0.10
+    test_fraction: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("train_from", "validation_from", "test_from"):
+            _day(name, getattr(self, name))
+        for name in ("validation_fraction", "test_fraction"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
+        if self.validation_fraction + self.test_fraction >= 1.0:
+            raise ValueError(
+                "split.validation_fraction and split.test_fraction must leave a part for training, got "
+                f"{self.validation_fraction} + {self.test_fraction}; lower one."
+            )
+
+    def resolve(self, log: EventLog) -> Split:
+        """The cuts for a log.
+
+        Raises:
+            ValueError: If a cut lies outside the log, cuts are out of order, or a part holds no basket.
+        """
+        first_s, last_s = int(log.basket_times_s.min()), int(log.basket_times_s.max())
+        span_s = last_s - first_s
+        test_from_s = _midnight_s("test_from", self.test_from, log)
+        if test_from_s is None:
+            test_from_s = _round_day_s(last_s - self.test_fraction * span_s, span_s, log)
+        validation_from_s = _midnight_s("validation_from", self.validation_from, log)
+        if validation_from_s is None:
+            validation_from_s = _round_day_s(test_from_s - self.validation_fraction * span_s, span_s, log)
+        train_from_s = _midnight_s("train_from", self.train_from, log)
+        split = Split(first_s if train_from_s is None else train_from_s, validation_from_s, test_from_s, last_s + 1)
+        _check(split, log, first_s, last_s)
+        return split
+
+
+def spec_of(log: EventLog, split: Split) -> DataSpec:
+    """The facts that the data discovers, for everything that is built after it."""
+    text = log.items["text"].fill_null("").str.strip_chars()
+    return DataSpec(
+        num_users=log.num_users,
+        num_items=log.num_items,
+        num_categories=int(log.item_categories.max()) + 1,
+        num_events=log.num_events,
+        num_baskets=log.num_baskets,
+        first_time_s=int(log.basket_times_s.min()),
+        last_time_s=int(log.basket_times_s.max()),
+        train_until_s=split.validation_from_s,
+        country=log.country,
+        timezone=log.timezone,
+        has_text=bool((text != "").any()),
+        has_value=any(np.isfinite(log.event_values[events]).any() for _, events in basket_portions(log)),
+    )
+
+
+def _baskets_between(log: EventLog, from_s: int, until_s: int) -> NDArray[np.int64]:
+    return np.flatnonzero((log.basket_times_s >= from_s) & (log.basket_times_s < until_s)).astype(np.int64)
+
+
+def _day(name: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(str(text))
+    except ValueError as error:
+        raise ValueError(f"split.{name} must be a day as YYYY-MM-DD, got {text!r}; e.g. 2017-10-02.") from error
+
+
+def _midnight_s(name: str, text: str | None, log: EventLog) -> int | None:
+    day = _day(name, text)
+    return None if day is None else _start_of_day_s(day, log.timezone)
+
+
+def _start_of_day_s(day: date, timezone: str) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())
+
+
+def _round_day_s(time_s: float, span_s: int, log: EventLog) -> int:
+    """The local midnight, or the Monday's midnight in long logs, that lies nearest to ``time_s``."""
+    today = datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date()
+    days = [today + timedelta(offset) for offset in range(-7, 8)]
+    if span_s > _WHOLE_WEEKS_FROM_DAYS * SECONDS_PER_DAY:
+        days = [day for day in days if day.weekday() == 0]
+    return min((_start_of_day_s(day, log.timezone) for day in days), key=lambda start_s: abs(start_s - time_s))
+
+
+def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
+    cuts = {"test_from": split.test_from_s, "validation_from": split.validation_from_s}  # validation follows the test
+    for name, cut_s in cuts.items():
+        if not first_s < cut_s <= last_s:
+            raise ValueError(
+                f"split.{name} must lie inside the log, which runs from {_local(first_s, log)} to "
+                f"{_local(last_s, log)}, got {_local(cut_s, log)}; choose a day in between."
+            )
+    if not split.train_from_s < split.validation_from_s < split.test_from_s:
+        raise ValueError(
+            "split needs train_from < validation_from < test_from, got "
+            f"{_local(split.train_from_s, log)}, {_local(split.validation_from_s, log)}, "
+            f"{_local(split.test_from_s, log)}; move a cut."
+        )
+    parts = {
+        "training": split.train_baskets(log),
+        "validation": split.validation_baskets(log),
+        "test": split.test_baskets(log),
+    }
+    for part, baskets in parts.items():
+        if not len(baskets):
+            raise ValueError(
+                f"split: the {part} part holds no basket (training from {_local(split.train_from_s, log)}, validation "
+                f"from {_local(split.validation_from_s, log)}, test from {_local(split.test_from_s, log)}); move a cut."
+            )
+
+
+def _local(time_s: int, log: EventLog) -> str:
+    return str(datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date())

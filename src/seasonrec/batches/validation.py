@@ -1,0 +1,76 @@
+"""Batches of the validation part: some of its baskets in their own order, each with a full window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder, LoaderOptions
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.batches.user_pools import Period, cut_pools
+
+
+class ValidationBatches:
+    """Every ``validation_stride``-th basket of a period; found pool by pool, so that no list of them is held.
+
+    Args:
+        builder: Makes the batches.
+        period: The validation part.
+        options: Sizes.
+        horizon_s: Seconds before a request at which its history ends.
+        shard: The part that this process reads: a stretch of the baskets.
+
+    Raises:
+        ValueError: If there are more processes than baskets.
+    """
+
+    def __init__(
+        self, builder: BatchBuilder, period: Period, options: LoaderOptions, horizon_s: int, shard: Shard = WHOLE
+    ) -> None:
+        self.builder = builder
+        self.period = period
+        self.options = options
+        self.horizon_s = horizon_s
+        self.pools = cut_pools(builder.log, period, options.pool_size)
+        total = sum(pool.num_requests for pool in self.pools)
+        chosen = -(-total // options.validation_stride)
+        if chosen < shard.world_size:
+            raise ValueError(
+                f"{shard.world_size} processes cannot share {chosen} validation requests; take fewer devices, or a "
+                "smaller loader.validation_stride."
+            )
+        self.part = shard.part(chosen)
+
+    def __len__(self) -> int:
+        return -(-(self.part.stop - self.part.start) // self.options.evaluation_batch_size)
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        size = self.options.evaluation_batch_size
+        waiting = np.empty(0, dtype=np.int64)
+        for baskets in self._chosen():
+            waiting = np.concatenate([waiting, baskets])
+            whole = len(waiting) // size * size
+            for start in range(0, whole, size):
+                yield self._batch(waiting[start : start + size])
+            waiting = waiting[whole:]
+        if len(waiting):
+            yield self._batch(waiting)
+
+    def _chosen(self) -> Iterator[NDArray[np.int64]]:
+        """The baskets of this process's part, pool by pool."""
+        stride, before = self.options.validation_stride, 0  # baskets in the pools before
+        for pool in self.pools:
+            first = -(-before // stride)  # number of the first chosen one of this pool
+            end = -(-(before + pool.num_requests) // stride)
+            begin, stop = max(first, self.part.start), min(end, self.part.stop)
+            if begin < stop:
+                baskets = self.period.of_users(self.builder.log, (pool.first_user, pool.end_user))
+                yield baskets[begin * stride - before : (stop - 1) * stride - before + 1 : stride]
+            before += pool.num_requests
+
+    def _batch(self, baskets: NDArray[np.int64]) -> SequenceBatch:
+        return self.builder(Requests.of_baskets(self.builder.log, baskets, self.horizon_s))

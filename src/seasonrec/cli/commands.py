@@ -1,0 +1,93 @@
+"""The subcommands of the console script: what they are called, take and call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from seasonrec.config import Composer, ConfTree
+from seasonrec.config.compose import RUN_SCHEMA
+from seasonrec.config.describe import describe
+
+HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
+THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness")
+"""Commands that run as jobs of Hydra; the others take a path first and run none of their own."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Args:
+        name: As typed.
+        usage: What follows the name.
+        about: One line for the reader of ``--help``.
+        entry: ``module:function`` that does the work.
+        schema: Dotted name of the class that states the command's keys.
+        config_name: Its yaml file.
+        settings: Settings of Hydra's own that the command needs.
+    """
+
+    name: str
+    usage: str
+    about: str
+    entry: str
+    schema: str = RUN_SCHEMA
+    config_name: str = "train"
+    settings: tuple[str, ...] = ()
+
+    def composer(self, extra: Path | None = None) -> Composer:
+        """Composes and checks the command's configuration."""
+        return Composer(ConfTree.of(extra), self.config_name, self.schema)
+
+    def run(self, *arguments: Any) -> None:
+        """Imports the entry point and calls it."""
+        module, _, function = self.entry.partition(":")
+        getattr(import_module(module), function)(*arguments)
+
+    def help(self, extra: Path | None = None) -> str:
+        """What ``--help`` prints."""
+        lines = (
+            f"seasonrec {self.name}: {self.about}",
+            "",
+            f"  seasonrec {self.name} {self.usage}",
+            "",
+            *([HYDRA_HINT, ""] if self.name in THROUGH_HYDRA else []),
+            describe(self.composer(extra)),
+        )
+        return "\n".join(lines)
+
+
+def _small(name: str, usage: str, about: str, entry: str) -> Command:
+    return Command(name, usage, about, entry, f"seasonrec.config.schema.{name.capitalize()}Config", "command")
+
+
+_RUN = "[group=option ...] [key=value ...]"
+_TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=FILE.csv [events=FILE]"
+_ALL = (
+    Command(
+        "prepare", _RUN, "prepares a dataset once, for all later runs.", "seasonrec.commands.prepare:run",
+        settings=("hydra.run.dir=.", "hydra.sweep.dir=."),
+    ),
+    Command("train", _RUN, "trains one model and evaluates it.", "seasonrec.commands.train:run"),
+    Command("baselines", _RUN, "evaluates the counting baselines alone.", "seasonrec.commands.evaluate:run_baselines"),
+    _small("evaluate", "checkpoint=DIR [key=value ...]", "evaluates a finished run again.",
+        "seasonrec.commands.evaluate:run"),
+    _small(
+        "ablate", "STUDY.yaml run_dir=DIR [key=value ...] [--config-dir DIR]",
+        "runs the missing cells of a study, then its report; other overrides go to every run.", "seasonrec.ablate:run",
+    ),
+    _small(
+        "report", "RUN_DIR [reference=ROW]",
+        "makes the tables and figures of a study again, or beside another row.", "seasonrec.ablate:report",
+    ),
+    _small(
+        "robustness", "checkpoint=DIR [key=value ...]",
+        "ranks with perturbed inputs and changed histories, and draws what that costs.",
+        "seasonrec.commands.robustness:run",
+    ),
+    _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
+)  # fmt: skip
+COMMANDS = {command.name: command for command in _ALL}

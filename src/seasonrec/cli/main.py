@@ -1,0 +1,269 @@
+"""The console script ``seasonrec``. Nothing heavy is imported before the configuration is accepted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dis import opmap
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from seasonrec.cli.commands import COMMANDS, Command
+from seasonrec.config import ConfigError, Mistake, conf_dir
+from seasonrec.config.compose import RUN_SCHEMA
+from seasonrec.config.errors import nearest
+from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
+from seasonrec.config.tree import read_yaml
+
+HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
+REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
+"""Flags of Hydra that would go round the checked configuration."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand.
+
+    Returns:
+        0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
+    """
+    name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if name not in COMMANDS:
+        print(f"seasonrec: unknown command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
+    except KeyboardInterrupt:
+        print(f"seasonrec {name}: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT  # what a shell gives after Ctrl-C
+    except (RefusedAlone, Exception) as error:
+        if isinstance(error, Exception) and not _is_ours(error):
+            raise
+        print(f"seasonrec {name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _overview() -> str:
+    rows = [f"  {command.name:<10} {command.about}" for command in COMMANDS.values()]
+    title = "seasonrec: sequential recommendation that adapts to the season."
+    return "\n".join([title, "", *rows, "", "seasonrec COMMAND --help tells more."])
+
+
+class Refused(Exception):
+    """A message of a job for the user. Of our own class and plain text, so that it also comes back from a process."""
+
+
+class RefusedAlone(BaseException):
+    """The same of the only job of a command. Not an Exception, which Hydra would announce with a line of its own."""
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was written for the user: of a class of our own, or a ValueError that our own code raises."""
+    if type(error).__module__.partition(".")[0] == "seasonrec":
+        return True
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if type(error) is not ValueError or innermost is None:
+        return False
+    ours = str(innermost.tb_frame.f_globals.get("__name__")).partition(".")[0] == "seasonrec"
+    operation = innermost.tb_frame.f_code.co_code[innermost.tb_lasti]
+    return ours and operation == opmap["RAISE_VARARGS"]  # not one that a call into C code gave up with
+
+
+def _through_hydra(command: Command, arguments: list[str]) -> int:
+    """Checks every override at once, then lets Hydra run the job or jobs."""
+    flags = get_args_parser().parse_intermixed_args(arguments)
+    extra = _own_conf(flags.config_dir)
+    if flags.help:
+        print(command.help(extra))
+        return 0
+    composer = command.composer(extra)
+    mistakes = [
+        Mistake(f"--{flag.replace('_', '-')}", "would go round the checked configuration", "take it out")
+        for flag in REFUSED_FLAGS
+        if getattr(flags, flag)
+    ]
+    mistakes += [] if flags.shell_completion else composer.mistakes(flags.overrides, flags.multirun)
+    if mistakes:
+        raise ConfigError(mistakes)
+    own_flags = [argument for argument in arguments if argument not in flags.overrides]
+    settings = [*command.settings, *_sweep_folder(flags.overrides)]
+    _run_hydra(command, [*own_flags, *settings, *composer.for_hydra(flags.overrides)])
+    return 0
+
+
+def _own_conf(given: str | None) -> Path | None:
+    """The user's own folder of yaml files, whole, so that other processes find it."""
+    if given is None:
+        return None
+    folder = Path(given).resolve()
+    if not given or not folder.is_dir():
+        raise ConfigError([Mistake("--config-dir", "no such folder", "give a folder laid out like conf", given)])
+    return folder
+
+
+def _sweep_folder(overrides: list[str]) -> list[str]:
+    """Puts the jobs of a multirun under the run_dir that was given, unless that names a folder for each by itself."""
+    given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
+    return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
+
+
+def _run_hydra(command: Command, arguments: list[str]) -> None:
+    under_hydra = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config_name)
+    with _called_as([f"seasonrec {command.name}", *arguments]):
+        under_hydra(_JOBS[command.name])()
+
+
+@contextmanager
+def _called_as(arguments: list[str]) -> Iterator[None]:
+    """Gives Hydra its command line, and has it pass errors on instead of ending the process."""
+    argv, full_error = sys.argv, os.environ.get(HYDRA_FULL_ERROR)
+    sys.argv, os.environ[HYDRA_FULL_ERROR] = arguments, "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop(HYDRA_FULL_ERROR)
+        if full_error is not None:
+            os.environ[HYDRA_FULL_ERROR] = full_error
+
+
+def _job(command: Command, node: DictConfig) -> None:
+    """One job under Hydra. A message for the user reaches them without a traceback."""
+    try:
+        config = command.composer().accept(node)
+        if command.schema == RUN_SCHEMA and _shares_run_dir():
+            config["run_dir"] = HydraConfig.get().runtime.output_dir
+        command.run(config)
+    except Exception as error:  # any may be a message of ours; every other one is raised again
+        if not _is_ours(error):
+            raise
+        alone = HydraConfig.get().mode == RunMode.RUN
+        raise (RefusedAlone if alone else Refused)(str(error)) from None
+
+
+def _shares_run_dir() -> bool:
+    """Whether this is one of many jobs whose run_dir would be the same."""
+    settings = HydraConfig.get()
+    written = OmegaConf.to_yaml(settings.overrides.task, resolve=False).splitlines()
+    own_folder = any("++run_dir=" in line and "${" in line for line in written)
+    return settings.mode == RunMode.MULTIRUN and not own_folder
+
+
+def _prepare(node: DictConfig) -> None:
+    _job(COMMANDS["prepare"], node)
+
+
+def _train(node: DictConfig) -> None:
+    _job(COMMANDS["train"], node)
+
+
+def _baselines(node: DictConfig) -> None:
+    _job(COMMANDS["baselines"], node)
+
+
+def _evaluate(node: DictConfig) -> None:
+    _job(COMMANDS["evaluate"], node)
+
+
+def _recommend(node: DictConfig) -> None:
+    _job(COMMANDS["recommend"], node)
+
+
+def _robustness(node: DictConfig) -> None:
+    _job(COMMANDS["robustness"], node)
+
+
+_JOBS: dict[str, Callable[[DictConfig], None]] = {
+    "prepare": _prepare,
+    "train": _train,
+    "baselines": _baselines,
+    "evaluate": _evaluate,
+    "recommend": _recommend,
+    "robustness": _robustness,
+}
+"""Functions of the module's top level, because a launcher sends them to other processes by name."""
+
+
+def _leading_path(
+    command: Command, arguments: list[str], own_conf: Path | None = None
+) -> tuple[Path | None, list[str]]:
+    """The path that comes first, and the rest; None where help is asked for."""
+    if "-h" in arguments or "--help" in arguments:
+        print(command.help(own_conf))
+        return None, []
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        raise ConfigError([Mistake(flag, f"seasonrec {command.name} takes no flags", "take it out") for flag in flags])
+    if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
+        what = command.usage.partition(" ")[0]
+        raise ConfigError([Mistake(what, "missing", f"write seasonrec {command.name} {command.usage}")])
+    return Path(arguments[0]), arguments[1:]
+
+
+def _report(command: Command, arguments: list[str]) -> int:
+    path, overrides = _leading_path(command, arguments)
+    if path is not None:
+        options = command.composer().compose([f"run_dir={quoted(str(path))}", *overrides])
+        command.run(Path(options["run_dir"]), options["reference"])
+    return 0
+
+
+def _ablate(command: Command, arguments: list[str]) -> int:
+    """Splits overrides into those of the study's own and those of its runs, and checks every row before the first."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", nargs="?", const="")
+    flags, others = parser.parse_known_args(arguments)
+    own_conf = _own_conf(flags.config_dir)
+    path, overrides = _leading_path(command, others, own_conf)
+    if path is None:
+        return 0
+    overrides = [override.removeprefix("hydra/") for override in overrides]  # hydra/launcher=joblib is ours here
+    own_keys = command.composer().keys()
+    own = [override for override in overrides if override.partition("=")[0] in own_keys]
+    shared = [override for override in overrides if override not in own]
+    taken = [override for override in shared if override_key(override) in STUDY_KEYS]
+    mistakes = [*command.composer().mistakes(own), *map(_set_by_the_study, taken)]
+    mistakes += _study_mistakes(path, [override for override in shared if override not in taken], own_conf)
+    if mistakes:
+        raise ConfigError(mistakes)
+    settings = {**command.composer().compose(own), "overrides": shared}
+    command.run(path, settings if own_conf is None else {**settings, "config_dir": str(own_conf)})
+    return 0
+
+
+def _set_by_the_study(override: str) -> Mistake:
+    key, value = override_key(override), override.partition("=")[2]
+    in_file = {"experiment": "experiment", "ablation": "rows", "seed": "seeds"}.get(key)
+    remedy = f"change {in_file} in the study's file" if in_file else "take it out"
+    return Mistake(key, "a study sets it for each of its runs", remedy, value)
+
+
+def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> list[Mistake]:
+    """Mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
+    study = read_yaml(path) if path.is_file() else {}
+    rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
+    composer = COMMANDS["train"].composer(own_conf)
+    experiment = [f"experiment={study['experiment']}"] if "experiment" in study else []
+    again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
+    kept = [override for override in map(str, own) if override.partition("=")[0] not in again]
+    found: list[Mistake] = []
+    for row in rows or ["full"]:
+        ablation = [] if row == "full" else [f"ablation={row}"]
+        found += composer.mistakes([*experiment, *kept, *shared, *ablation])
+    return list(dict.fromkeys(found))
+
+
+_DISPATCH: dict[str, Callable[[Command, list[str]], int]] = {"ablate": _ablate, "report": _report}

@@ -1,0 +1,103 @@
+"""Which items may be ranked for a request: those that the log had seen by then."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seasonrec.batches.requests import Requests
+from seasonrec.data.log import EventLog
+from seasonrec.evaluation.protocol import Candidates
+
+FEW = 0.25
+"""Share of the catalogue up to which the columns of late items are masked one by one."""
+
+
+def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tensor) -> Tensor:
+    """Which items may be ranked for which request.
+
+    Args:
+        rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
+        first_seen_s: Time of each item's first event, seconds since 1970-01-01 UTC.
+        request_time_s: Time of each request.
+
+    Shape:
+        - first_seen_s: ``(V,)``, int64.
+        - request_time_s: ``(N,)``, int64.
+        - output: ``(N, V)``, bool.
+    """
+    if rule == "all":
+        return torch.ones(len(request_time_s), len(first_seen_s), dtype=torch.bool, device=first_seen_s.device)
+    return first_seen_s[None, :] <= request_time_s[:, None]  # (N, V)
+
+
+class CandidateFilter:
+    """Takes a scorer's logits, checks them, and leaves the candidates.
+
+    The items are kept in the order of their first events: requests made after the last of them need no mask, and others
+    only one over the items that came after the earliest of them.
+
+    Args:
+        rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
+        log: The prepared log.
+    """
+
+    def __init__(self, rule: Candidates, log: EventLog) -> None:
+        self.rule = rule
+        self.log = log
+        self.first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
+        self.ordered_s, self.order = torch.sort(self.first_seen_s)
+
+    def __call__(self, name: str, scores: Tensor, requests: Requests) -> Tensor:
+        """Logits ``(N, V)`` in float32, ``-inf`` where an item is no candidate; a copy where that changes any.
+
+        Args:
+            name: The scorer's, for messages.
+            scores: What it gave.
+            requests: The ``N`` requests.
+
+        Raises:
+            ValueError: If the scores have another shape, or one of a candidate is not finite.
+        """
+        self._refuse_shape(name, scores, (len(requests), self.log.num_items))
+        scores = scores.float()
+        if not bool(torch.isfinite(scores.sum())):  # one fast pass; an overflow of the sum alone is looked into, too
+            self._refuse_non_finite(name, scores, requests)
+        return self._masked(scores, torch.from_numpy(requests.times_s))
+
+    def _masked(self, scores: Tensor, times_s: Tensor) -> Tensor:
+        if self.rule == "all" or not len(times_s):
+            return scores
+        late = self.order[int(torch.searchsorted(self.ordered_s, times_s.min(), right=True)) :]
+        if not len(late):
+            return scores
+        if len(late) > FEW * len(self.order):
+            return scores.masked_fill((self.first_seen_s > times_s[:, None]).to(scores.device), -math.inf)
+        unavailable = (self.first_seen_s[late] > times_s[:, None]).to(scores.device)
+        late = late.to(scores.device)
+        masked = scores.clone()
+        masked[:, late] = scores[:, late].masked_fill(unavailable, -math.inf)
+        return masked
+
+    @staticmethod
+    def _refuse_shape(name: str, scores: Tensor, expected: tuple[int, int]) -> None:
+        if tuple(scores.shape) != expected:
+            raise ValueError(
+                f"{name}.score must give (requests, items) = {expected}, got {tuple(scores.shape)}; "
+                "score every item of the catalogue, the evaluator masks those that are no candidates."
+            )
+
+    def _refuse_non_finite(self, name: str, scores: Tensor, requests: Requests) -> None:
+        candidates = are_candidates(self.rule, self.first_seen_s, torch.from_numpy(requests.times_s))
+        broken = candidates.to(scores.device) & ~torch.isfinite(scores)
+        if bool(broken.any()):
+            row, item = (int(place) for place in broken.nonzero()[0])
+            user = self.log.users["user_id"][int(requests.users[row])]
+            raise ValueError(
+                f"{name}.score must be finite for every candidate, got {float(scores[row, item])} for user {user} "
+                f"at second {int(requests.times_s[row])}, item {self.log.items['item_id'][item]}; look for the "
+                "logarithm of zero, a division by zero or an overflow."
+            )

@@ -1,0 +1,204 @@
+"""Ranks every target of a part of the log against all candidates, for any scorer."""
+
+from __future__ import annotations
+
+import typing
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.batches.splits import Split
+from seasonrec.data.log import EventLog
+from seasonrec.evaluation import metrics
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking.candidates import CandidateFilter
+from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
+from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
+from seasonrec.evaluation.slices.basket_tags import RequestLabels
+
+SCORES_AT_ONCE = 2**24
+"""Logits held in memory at once, 64 MiB of float32; a copy of them and what the scorer needs come on top."""
+
+
+class Scorer(typing.Protocol):
+    """Anything that scores all items for requests: a model, a counter, a mix.
+
+    Attributes:
+        name: Row of the table.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, requests: Requests) -> Tensor:
+        """Logits of every item for every request, read from events before ``known_until_s`` alone.
+
+        Candidates are masked by the evaluator, so an item of the future may get any value. A softmax over the
+        candidates must give the scorer's probabilities: a counter returns the logarithm of its smoothed counts.
+
+        Shape:
+            - output: ``(N, V)``, float, on any device; finite for every item that exists at the request. Nothing is
+              written into it.
+        """
+        ...
+
+
+@typing.runtime_checkable
+class PassScorer(Scorer, typing.Protocol):
+    """A scorer that prepares something for many calls of ``score``, such as the vectors of all items."""
+
+    def during_pass(self) -> AbstractContextManager[None]:
+        """Holds what was prepared while it is open; nothing that ``score`` depends on may change in the meantime."""
+        ...
+
+
+def during_pass(scorer: Scorer) -> AbstractContextManager[None]:
+    """The scorer's own context for a pass over many requests, where it has one."""
+    return scorer.during_pass() if isinstance(scorer, PassScorer) else nullcontext()
+
+
+def requests_at_once(num_items: int, at_most: int) -> int:
+    """How many requests are scored at once: as many as :data:`SCORES_AT_ONCE` allows, so that memory is flat in ``V``.
+
+    Args:
+        num_items: ``V``.
+        at_most: Requests where the catalogue is small.
+    """
+    return max(1, min(at_most, SCORES_AT_ONCE // num_items))
+
+
+class Ranks(typing.NamedTuple):
+    """Counts and bits of all targets, and the lists of all requests; see :mod:`seasonrec.evaluation.ranking.ranks`."""
+
+    greater: NDArray[np.int32]
+    ties: NDArray[np.int32]
+    bits: NDArray[np.float32]
+    top_items: NDArray[np.int32]
+
+
+def evaluate(
+    scorer: Scorer,
+    log: EventLog,
+    split: Split,
+    protocol: Protocol,
+    *,
+    labels: RequestLabels | None = None,
+    chunk: int = 256,
+    shard: Shard = WHOLE,
+    show_progress: bool = True,
+) -> pl.DataFrame:
+    """Full ranking of the candidates for every basket of the part that the protocol names.
+
+    Several processes may share the work. Each takes every so many-th chunk, whole: a chunk is then scored with the same
+    neighbours as in one process, and gives the same bits (on the same device, with as many threads).
+
+    Args:
+        scorer: What is evaluated.
+        log: The prepared log.
+        split: The cuts.
+        protocol: Part, horizon, candidates and labels.
+        labels: The labelled baskets of the part, where several scorers share them.
+        chunk: Requests scored at once at most; fewer where the catalogue is large, see :func:`requests_at_once`.
+        shard: The share of this process; :func:`~seasonrec.evaluation.ranking.gathering.gather` merges the shares.
+        show_progress: Show a bar.
+
+    Returns:
+        A results frame of the share's baskets, in their order; see :mod:`seasonrec.evaluation.results.store`.
+
+    Raises:
+        ValueError: If the part holds no basket, or a candidate's score is not finite.
+    """
+    labels = labels or RequestLabels.of(log, split, protocol)
+    chunk = requests_at_once(log.num_items, chunk)
+    labels = labels.where(np.arange(len(labels.baskets)) // chunk % shard.world_size == shard.rank)
+    length = min(protocol.list_length, log.num_items)
+    ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, length, show_progress)
+    lists = (
+        labels.events.with_columns(
+            greater=pl.Series(ranks.greater), ties=pl.Series(ranks.ties), bits=pl.Series(ranks.bits)
+        )
+        .group_by("request", maintain_order=True)
+        .agg(pl.col(TARGET_COLUMNS))
+    )
+    best = (
+        pl.Series("top_items", ranks.top_items)
+        .cast(pl.List(pl.Int32))
+        .list.eval(pl.element().filter(pl.element() >= 0))
+    )
+    return pl.concat([labels.requests, lists.drop("request"), best.to_frame()], how="horizontal").select(COLUMNS)
+
+
+def quick_metrics(
+    scorer: Scorer, log: EventLog, baskets: NDArray[np.int64], protocol: Protocol, chunk: int = 256
+) -> dict[str, float]:
+    """A few means over some baskets, for early stopping and for choosing weights.
+
+    Args:
+        scorer: What is evaluated.
+        log: The prepared log.
+        baskets: ``(Q,)`` basket numbers, at least one.
+        protocol: Horizon and candidates.
+        chunk: Requests scored at once at most.
+
+    Returns:
+        ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets.
+    """
+    baskets = np.asarray(baskets, dtype=np.int64)
+    chunk = requests_at_once(log.num_items, chunk)
+    ranks = _rank_all(scorer, log, protocol, baskets, chunk, list_length=0, show_progress=False)
+    return {
+        "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
+        "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
+        "mrr": float(metrics.reciprocal_rank(ranks.greater, ranks.ties).mean()),
+        "bits": float(ranks.bits.mean(dtype=np.float64)),
+    }
+
+
+def _rank_all(
+    scorer: Scorer,
+    log: EventLog,
+    protocol: Protocol,
+    baskets: NDArray[np.int64],
+    chunk: int,
+    list_length: int,
+    show_progress: bool,
+) -> Ranks:
+    steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
+    candidates = CandidateFilter(protocol.candidates, log)
+    parts = [_no_ranks(list_length)]
+    with torch.no_grad(), during_pass(scorer):  # not inference_mode: what a scorer caches may be trained on later
+        for start in steps:
+            chosen = baskets[start : start + chunk]
+            parts.append(_rank_chunk(scorer, log, protocol, chosen, list_length, candidates))
+    return Ranks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _no_ranks(list_length: int) -> Ranks:
+    """What a process starts from, and what one is left with that has no chunk to rank."""
+    counts = np.empty(0, dtype=np.int32)
+    return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32))
+
+
+def _rank_chunk(
+    scorer: Scorer,
+    log: EventLog,
+    protocol: Protocol,
+    baskets: NDArray[np.int64],
+    list_length: int,
+    candidates: CandidateFilter,
+) -> Ranks:
+    requests = Requests.of_baskets(log, baskets, protocol.horizon_s)
+    owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
+    targets = np.asarray(log.event_items[position], dtype=np.int64)
+    scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
+    target_request, target_items = (torch.from_numpy(part).to(scores.device) for part in (owner, targets))
+    greater, ties, bits = rank_targets(scores, target_request, target_items)
+    best = top_items(scores, list_length)
+    return Ranks(*(part.cpu().numpy() for part in (greater, ties, bits, best)))

@@ -1,0 +1,88 @@
+"""Puts the results of several processes together: exactly the frame that one process would have made."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, distributed
+
+from seasonrec.batches.sharding import Shard
+
+
+def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
+    """The rows of all processes, baskets in the order of the log; every process of the shard's world must call it.
+
+    Shares may differ in length, and none is padded with rows of another: a sampler that hands some baskets out twice,
+    so that all processes have equally many, moves every mean. What is padded here are bytes, which are cut off again.
+
+    Args:
+        frame: This process's results, see :func:`seasonrec.evaluation.ranking.evaluator.evaluate`.
+        shard: The share that they are; ``torch.distributed`` must have been started with its rank and world size.
+
+    Returns:
+        The results of all processes, in each of them.
+
+    Raises:
+        RuntimeError: If the shard is not that of ``torch.distributed``, or two processes ranked one basket.
+    """
+    if shard.world_size == 1:
+        return frame
+    whole = gather_rows(frame, shard).sort("basket")
+    if whole["basket"].n_unique() < whole.height:
+        raise RuntimeError(
+            f"each basket must be ranked by one process, got {whole.height - whole['basket'].n_unique()} of "
+            f"{whole.height} twice; give evaluate the same shard as gather, in every process."
+        )
+    return whole
+
+
+def gather_rows(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
+    """The rows of all processes, in the order of their ranks; every process of the shard's world must call it.
+
+    Args:
+        frame: This process's rows, any columns.
+        shard: This process.
+
+    Raises:
+        RuntimeError: If the shard is not that of ``torch.distributed``.
+    """
+    if shard.world_size == 1:
+        return frame
+    _refuse_another_world(shard)
+    return pl.concat([pl.read_ipc(io.BytesIO(piece)) for piece in _all_bytes(_bytes_of(frame), shard)])
+
+
+def _refuse_another_world(shard: Shard) -> None:
+    started = distributed.is_available() and distributed.is_initialized()
+    world = (distributed.get_rank(), distributed.get_world_size()) if started else None
+    if world != (shard.rank, shard.world_size):
+        found = "it was not started" if world is None else f"it has rank {world[0]} of {world[1]}"
+        raise RuntimeError(
+            f"torch.distributed must know this process as rank {shard.rank} of {shard.world_size}, but {found}; "
+            "use Shard.current()."
+        )
+
+
+def _bytes_of(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    return buffer.getvalue()
+
+
+def _all_bytes(own: bytes, shard: Shard) -> list[bytes]:
+    """The bytes of every process, in the order of their ranks."""
+    device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
+    sizes = [int(size) for size in _all_gather(torch.tensor([len(own)], device=device), shard)]
+    padded = torch.zeros(max(sizes), dtype=torch.uint8)
+    padded[: len(own)] = torch.from_numpy(np.frombuffer(own, dtype=np.uint8).copy())
+    everyone = _all_gather(padded.to(device), shard)
+    return [piece[:size].cpu().numpy().tobytes() for piece, size in zip(everyone, sizes, strict=True)]
+
+
+def _all_gather(own: Tensor, shard: Shard) -> list[Tensor]:
+    pieces = [torch.empty_like(own) for _ in range(shard.world_size)]
+    distributed.all_gather(pieces, own)
+    return pieces

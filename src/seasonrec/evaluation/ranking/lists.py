@@ -1,0 +1,106 @@
+"""The best items of many users at one time: what a shop asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seasonrec.batches.requests import Requests
+from seasonrec.data.log import EventLog
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking.candidates import CandidateFilter
+from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass, requests_at_once
+from seasonrec.evaluation.ranking.ranks import best, log_partition
+
+CHUNKS_A_STRETCH = 16
+"""Chunks of users that are put in the order of their histories' lengths, so that little of a chunk is padding."""
+
+
+@dataclass(frozen=True)
+class TopLists:
+    """The best items of ``N`` users, best first; equal scores in no particular order.
+
+    Args:
+        users: ``(N,)`` int64 user numbers.
+        items: ``(N, K)`` int64 item numbers.
+        scores: ``(N, K)`` float32, natural logarithm of each item's probability among the candidates, or its logit;
+            -inf where a user has fewer candidates than places.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+def top_lists(
+    scorer: Scorer,
+    log: EventLog,
+    protocol: Protocol,
+    users: NDArray[np.int64],
+    time_s: int,
+    top_k: int,
+    chunk: int = 256,
+    normalise: bool = True,
+) -> Iterator[TopLists]:
+    """Lists of the given users, all asked for at one time, in their order.
+
+    The best are found among the logits, and only those are turned into probabilities: that takes the sum over the
+    catalogue, but no second table of its size.
+
+    Args:
+        scorer: What ranks.
+        log: The prepared log.
+        protocol: Horizon and candidates.
+        users: ``(U,)`` user numbers.
+        time_s: Second of the request, since 1970-01-01 UTC.
+        top_k: Items a list, at most those of the catalogue.
+        chunk: Users scored at once at most; fewer where the catalogue is large.
+        normalise: Give logarithms of probabilities; else logits, for readers of the order alone.
+
+    Yields:
+        The lists of a stretch of users.
+
+    Raises:
+        ValueError: If a candidate's score is not finite.
+    """
+    ranker = _Ranker(scorer, log, CandidateFilter(protocol.candidates, log), top_k, normalise)
+    chunk = requests_at_once(log.num_items, chunk)
+    stretch = chunk * CHUNKS_A_STRETCH
+    with during_pass(scorer):
+        for start in range(0, len(users), stretch):
+            asking = np.asarray(users[start : start + stretch], dtype=np.int64)
+            times_s = np.full(len(asking), time_s, dtype=np.int64)
+            requests = Requests(asking, times_s, times_s - protocol.horizon_s, np.full(len(asking), -1))
+            yield ranker.lists(requests, chunk)
+
+
+@dataclass(frozen=True)
+class _Ranker:
+    scorer: Scorer
+    log: EventLog
+    candidates: CandidateFilter
+    top_k: int
+    normalise: bool
+
+    def lists(self, requests: Requests, chunk: int) -> TopLists:
+        """The lists of a stretch; users with histories of like length are scored together."""
+        ends = self.log.basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
+        order = np.argsort(ends - self.log.user_offsets[requests.users], kind="stable")
+        items = np.empty((len(requests), self.top_k), dtype=np.int64)
+        scores = np.empty(items.shape, dtype=np.float32)
+        for start in range(0, len(order), chunk):
+            rows = order[start : start + chunk]
+            items[rows], scores[rows] = self._best(requests[rows])
+        return TopLists(requests.users, items, scores)
+
+    def _best(self, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        with torch.no_grad():
+            logits = self.candidates(self.scorer.name, self.scorer.score(requests), requests)  # (N, V)
+            values, items = best(logits, self.top_k)  # (N, K)
+            if self.normalise:
+                values = values - log_partition(logits)[:, None]
+        return items.cpu().numpy(), values.cpu().numpy()

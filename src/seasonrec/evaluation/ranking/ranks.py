@@ -1,0 +1,123 @@
+"""Where the targets stand among all candidates: counts instead of a sort of the catalogue with its items."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from seasonrec.evaluation.ranking.counting import count_above_and_level
+
+EXPONENTS_AT_ONCE = 2**20
+"""Exponentials held in memory at once on a CPU, 4 MiB; the sum of a row is the same whichever rows are beside it."""
+BLOCKS_FROM = 2**13
+"""Items from which a CPU finds the best of a list by blocks; see ``benchmarks/ranking.py``."""
+BLOCK = 16
+
+
+def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Counts the candidates above and level with every target, and gives the bits that the target costs.
+
+    Equal scores are kept as a count, so that a metric can take the expectation over their orders: ranking them by index
+    would reward whatever the index means.
+
+    Args:
+        scores: Logits; -inf marks an item that is no candidate.
+        target_request: The row of ``scores`` that each target belongs to.
+        target_items: The target itself.
+
+    Shape:
+        - scores: ``(N, V)``, float.
+        - target_request, target_items: ``(M,)``, int64.
+
+    Returns:
+        ``(greater, ties, bits)``, each ``(M,)``: candidates scored strictly higher (int32), candidates scored equal
+        with the target itself among them (int32), and -log2 of the target's softmax probability among the candidates
+        (float32).
+
+    Raises:
+        ValueError: If a score is NaN or +inf, or a target is no candidate of its request.
+    """
+    scores = scores.float()
+    partition = log_partition(scores)  # (N,)
+    own = scores[target_request, target_items]  # (M,)
+    _refuse_unavailable(own, target_request, target_items)
+    greater, ties = count_above_and_level(scores, target_request, own)
+    bits = (partition[target_request] - own).clamp_min(0.0) / math.log(2.0)
+    return greater, ties, bits
+
+
+def log_partition(scores: Tensor) -> Tensor:
+    """``(N,)`` natural logarithms of the summed exponentials of ``(N, V)`` float32 logits.
+
+    Raises:
+        ValueError: If a score is NaN or +inf: the sum of its row shows it, so that the scores need no pass of their
+            own to be checked.
+    """
+    step = max(1, EXPONENTS_AT_ONCE // max(1, scores.shape[1])) if scores.device.type == "cpu" else len(scores)
+    partition = torch.cat([torch.logsumexp(rows, dim=1) for rows in torch.split(scores, max(1, step))])
+    if bool((torch.isnan(partition) | (partition == math.inf)).any()):
+        _refuse_non_finite(scores)
+    return partition
+
+
+def top_items(scores: Tensor, length: int) -> Tensor:
+    """The best candidates of every request, best first; equal scores in no particular order.
+
+    Args:
+        scores: ``(N, V)`` logits; -inf marks an item that is no candidate.
+        length: Items asked for.
+
+    Returns:
+        ``(N, min(length, V))`` int32 items; -1 where a request has fewer candidates.
+    """
+    values, items = best(scores, length)
+    return items.int().masked_fill(values == -math.inf, -1)
+
+
+def best(scores: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """The ``min(length, V)`` greatest of ``(N, V)`` scores and their items, best first."""
+    length = min(length, scores.shape[1])
+    if scores.device.type != "cpu" or scores.shape[1] < max(BLOCKS_FROM, 2 * length * BLOCK):
+        values, items = torch.topk(scores, length, dim=1)
+        return values, items
+    return best_by_blocks(scores, length)
+
+
+def best_by_blocks(scores: Tensor, length: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
+    """As :func:`best`: looks only into the ``length`` blocks of items whose greatest scores are greatest.
+
+    No other block can hold one of the best: each of those ``length`` has an item that is at least as good. Block ``w``
+    holds the items ``w, W + w, 2 W + w ...``, so that the maxima are taken along whole rows of memory; items that fill
+    no block are looked at all.
+    """
+    num_blocks = scores.shape[1] // block  # W
+    whole = block * num_blocks
+    table = scores[:, :whole].reshape(len(scores), block, num_blocks)
+    chosen = torch.topk(table.amax(dim=1), length, dim=1, sorted=False).indices  # (N, K)
+    inside = (chosen[:, None, :] + torch.arange(0, whole, num_blocks, device=scores.device)[:, None]).flatten(1)
+    rest = torch.arange(whole, scores.shape[1], device=scores.device).expand(len(scores), -1)
+    items = torch.cat([inside, rest], dim=1)
+    values, place = torch.topk(scores.gather(1, items), length, dim=1)
+    return values, items.gather(1, place)
+
+
+def _refuse_non_finite(scores: Tensor) -> None:
+    broken = torch.isnan(scores) | (scores == math.inf)
+    if bool(broken.any()):
+        request, item = (int(place) for place in broken.nonzero()[0])
+        raise ValueError(
+            f"scores must be finite (or -inf where an item is no candidate), got {float(scores[request, item])} for "
+            f"request {request} and item {item}; look for a division by zero or an overflow in the scorer."
+        )
+
+
+def _refuse_unavailable(own: Tensor, target_request: Tensor, target_items: Tensor) -> None:
+    unavailable = own == -math.inf
+    if bool(unavailable.any()):
+        place = int(unavailable.nonzero()[0])
+        raise ValueError(
+            f"an item ranked before it existed: target item {int(target_items[place])} of request "
+            f"{int(target_request[place])} is no candidate; its first event must lie at or before the request."
+        )

@@ -1,0 +1,62 @@
+"""A trained recommender as a scorer of the evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.evaluation import metrics
+from seasonrec.evaluation.ranking.ranks import rank_targets
+from seasonrec.models.recommender import SeasonalRecommender
+
+
+@dataclass(frozen=True)
+class ModelScorer:
+    """Scores requests with a model, each with a full window of its own.
+
+    Args:
+        name: Row name.
+        model: The recommender; put into evaluation mode.
+        builder: Makes batches of requests, as in training.
+    """
+
+    name: str
+    model: SeasonalRecommender
+    builder: BatchBuilder
+
+    def score(self, requests: Requests) -> Tensor:
+        """``(N, V)`` logits of all items, on the model's device: they are ranked there."""
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        with torch.no_grad():
+            scores: Tensor = self.model(self.builder(requests).to(device))
+        return scores.float()
+
+    @contextmanager
+    def during_pass(self) -> Iterator[None]:
+        """Keeps the vectors of all items from one call of :meth:`score` to the next; the weights must stay the same."""
+        self.model.eval()  # before the items are encoded: their encoder may have dropout
+        with self.model.frozen_items():
+            yield
+
+
+def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
+    """Bits and NDCG@10 of every target of a batch, for early stopping.
+
+    Args:
+        scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.
+        batch: Gives the ``M`` targets.
+
+    Returns:
+        ``bits`` and ``ndcg@10``, each ``(M,)``.
+    """
+    greater, ties, bits = rank_targets(scores, batch.target_request, batch.target_items)
+    gains = metrics.ndcg(greater.cpu().numpy(), ties.cpu().numpy(), 10)
+    return {"bits": bits, "ndcg@10": torch.from_numpy(gains).to(bits)}

@@ -1,0 +1,167 @@
+"""The file of per-basket results that every table and test is made from.
+
+One row a basket, in the order of the log: ``user`` (i32), ``user_id``, ``basket`` (i64), ``request_time_s`` (i64),
+``day``, ``week`` (local, Monday), ``month`` (i8), ``window`` (null = ordinary), ``cold_user``; the lists over its
+targets ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item``, ``head``
+(bool); and ``top_items``, the best candidates in order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.batches.splits import Part
+from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
+
+BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
+TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "cold_item", "head")
+COLUMNS = (*BASKET_COLUMNS, *TARGET_COLUMNS, "top_items")
+METADATA = ("name", "seed", "fingerprint", "num_items")
+START = "start_"
+"""Begins the name of a further task's metric in ``metrics.json`` where it is that of the head's start."""
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """The results of one row and one seed.
+
+    Args:
+        name: Row of the table, for example ``full`` or ``popularity``.
+        seed: Seed of the run; 0 where nothing is drawn.
+        fingerprint: See :func:`~seasonrec.evaluation.protocol.fingerprint`.
+        num_items: Items of the catalogue.
+        frame: One row a basket, columns as in this module's head.
+        part: Part of the log that was ranked.
+    """
+
+    name: str
+    seed: int
+    fingerprint: str
+    num_items: int
+    frame: pl.DataFrame
+    part: Part = "test"
+
+    @cached_property
+    def events(self) -> RankedEvents:
+        """The targets as flat arrays, made once."""
+        return RankedEvents.of(self.frame)
+
+    def record(self, top_ks: Iterable[int]) -> dict[str, object]:
+        """What ``metrics.json`` says of these results."""
+        top_ks = tuple(top_ks)
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "seed": self.seed,
+            "part": self.part,
+            "slices": summarise(self.events, top_ks),
+            "coverage": coverage(self.frame, top_ks, self.num_items),
+        }
+
+
+def write_results(path: Path, results: RunResults) -> None:
+    """Writes the frame with its name, seed and fingerprint; all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
+    temporary.replace(path)
+
+
+def read_results(path: Path) -> RunResults:
+    """Reads what :func:`write_results` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no Parquet file, or lacks a column or its metadata.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no results at {path}; run the cell again to write them.")
+    try:
+        metadata, frame = pl.read_parquet_metadata(path), pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} cannot be read as Parquet ({error}); run the cell again.") from error
+    missing = [name for name in METADATA if name not in metadata] + [c for c in COLUMNS if c not in frame.columns]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; it is not a results file of this version, run it again.")
+    return RunResults(
+        name=metadata["name"],
+        seed=int(metadata["seed"]),
+        fingerprint=metadata["fingerprint"],
+        num_items=int(metadata["num_items"]),
+        frame=frame,
+        part="validation" if metadata.get("part") == "validation" else "test",
+    )
+
+
+class UserSums(NamedTuple):
+    """A metric added up by user, the unit that statistics resample.
+
+    Args:
+        users: ``(U,)`` int64 user numbers, rising; those with an entry in the slice.
+        sums: ``(U,)`` float64.
+        counts: ``(U,)`` int64 targets or baskets behind each sum.
+    """
+
+    users: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def user_sums(source: pl.DataFrame | RankedEvents, slice_name: str, metric: str) -> UserSums:
+    """Adds up a metric by user within a slice.
+
+    Args:
+        source: A results frame, or its flat view where many metrics are asked of it (``RunResults.events``).
+        slice_name: See :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
+        metric: ``hr@k``, ``ndcg@k``, ``mrr``, ``bits``, ``basket_recall@k``, ``basket_ndcg@k`` or ``basket_hit@k``.
+
+    Raises:
+        KeyError: If there is no such slice or metric.
+    """
+    owners, values = _events(source).values(slice_name, metric)
+    counts = np.bincount(owners)
+    users = np.flatnonzero(counts)
+    return UserSums(users, np.bincount(owners, values)[users].astype(np.float64), counts[users])
+
+
+def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str, float]]:
+    """Means of every metric in every slice.
+
+    Args:
+        source: A results frame or its flat view.
+        top_ks: List lengths.
+
+    Returns:
+        Slice to ``n`` (targets), ``baskets``, ``users`` and the metrics: means over targets, or over baskets for those
+        called ``basket_``. A slice without targets has the three counts alone.
+    """
+    events, top_ks = _events(source), tuple(top_ks)
+    names = [*event_metrics(top_ks), *basket_metrics(top_ks)]
+    table: dict[str, dict[str, float]] = {}
+    for slice_name in events.masks:
+        chosen = events.slice(slice_name)
+        users = len(np.unique(chosen.users))
+        counts = {"n": len(chosen.places), "baskets": len(chosen.baskets), "users": users}
+        means = {name: float(chosen.values(name).mean()) for name in names} if counts["n"] else {}
+        table[slice_name] = {**counts, **means}
+    return table
+
+
+def coverage(frame: pl.DataFrame, top_ks: Iterable[int], num_items: int) -> dict[str, float]:
+    """``coverage@k``: the share of the catalogue that the first ``k`` of any list show."""
+    shown = {k: frame["top_items"].list.head(k).explode().drop_nulls().n_unique() for k in top_ks}
+    return {f"coverage@{k}": count / num_items for k, count in shown.items()}
+
+
+def _events(source: pl.DataFrame | RankedEvents) -> RankedEvents:
+    return source if isinstance(source, RankedEvents) else RankedEvents.of(source)

@@ -1,0 +1,186 @@
+"""The targets of a results frame as flat arrays, and every metric of them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.evaluation import metrics
+from seasonrec.evaluation.slices.masks import Mask, flat, slice_masks
+
+Floats = NDArray[np.float64]
+
+EVENT_AT_K: dict[str, Callable[..., Floats]] = {"hr": metrics.hit_rate, "ndcg": metrics.ndcg}
+BASKET_AT_K: dict[str, Callable[..., Floats]] = {
+    "basket_recall": metrics.basket_recall,
+    "basket_ndcg": metrics.basket_ndcg,
+    "basket_hit": metrics.basket_hit,
+}
+
+LOWER_IS_BETTER = ("bits",)
+"""Metrics in which a negative difference is a gain."""
+
+
+def event_metrics(top_ks: Iterable[int]) -> list[str]:
+    """Names of the metrics of a target alone."""
+    return [*(f"{kind}@{k}" for kind in EVENT_AT_K for k in top_ks), "mrr", "bits"]
+
+
+def basket_metrics(top_ks: Iterable[int]) -> list[str]:
+    """Names of the metrics of a basket's set of targets."""
+    return [f"{kind}@{k}" for kind in BASKET_AT_K for k in top_ks]
+
+
+@dataclass(frozen=True)
+class RankedEvents:
+    """Flat view of a results frame.
+
+    Args:
+        users: ``(Q,)`` int64 user of each basket.
+        basket: ``(M,)`` int64 basket (row of the frame) of each target.
+        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
+        ties: ``(M,)``.
+        bits: ``(M,)`` float64.
+        masks: Slices, see :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
+    """
+
+    users: NDArray[np.int64]
+    basket: NDArray[np.int64]
+    greater: NDArray[np.int64]
+    ties: NDArray[np.int64]
+    bits: Floats
+    masks: dict[str, Mask]
+
+    @staticmethod
+    def of(frame: pl.DataFrame) -> RankedEvents:
+        """Flattens a results frame."""
+        sizes = frame["items"].list.len().to_numpy()
+        return RankedEvents(
+            users=frame["user"].to_numpy().astype(np.int64),
+            basket=np.repeat(np.arange(frame.height), sizes),
+            greater=flat(frame, "greater").astype(np.int64),
+            ties=flat(frame, "ties").astype(np.int64),
+            bits=flat(frame, "bits").astype(np.float64),
+            masks=slice_masks(frame),
+        )
+
+    def slice(self, name: str) -> SliceOfTargets:
+        """The targets of a slice, picked once for all metrics that are asked of it.
+
+        Raises:
+            KeyError: If there is no such slice, with those that there are.
+        """
+        if name not in self.masks:
+            raise KeyError(f"no slice {name!r} in these results; there are {', '.join(self.masks)}.")
+        return SliceOfTargets(self, np.flatnonzero(self.masks[name]))
+
+    def values(self, slice_name: str, metric: str) -> tuple[NDArray[np.int64], Floats]:
+        """A metric's values in a slice, and whose they are.
+
+        Returns:
+            ``(users, values)`` of equal length: one entry a target for a metric of targets, one a basket that has a
+            target in the slice for a metric of baskets.
+
+        Raises:
+            KeyError: If there is no such slice or metric.
+        """
+        chosen = self.slice(slice_name)
+        values = chosen.values(metric)
+        return chosen.owners(metric), values
+
+    def event_values(self, metric: str) -> Floats:
+        """``(M,)`` values of a metric of targets, computed once.
+
+        Raises:
+            KeyError: If there is no such metric.
+        """
+        if metric not in self._known:
+            self._known[metric] = self._compute(metric)
+        return self._known[metric]
+
+    def _compute(self, metric: str) -> Floats:
+        kind, _, k = metric.partition("@")
+        if kind in EVENT_AT_K and k.isdecimal():
+            return EVENT_AT_K[kind](self.greater, self.ties, int(k))
+        if metric == "mrr":
+            return metrics.reciprocal_rank(self.greater, self.ties)
+        if metric == "bits":
+            return self.bits
+        kinds = ", ".join([*(f"{name}@k" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"])
+        raise KeyError(f"no metric {metric!r}; there are {kinds}.")
+
+    @cached_property
+    def _known(self) -> dict[str, Floats]:
+        """Values of target metrics computed so far; a report asks for each of them in every slice."""
+        return {}
+
+
+@dataclass(frozen=True)
+class SliceOfTargets:
+    """Some of the targets, and the baskets that hold them.
+
+    Args:
+        events: All targets.
+        places: ``(m,)`` int64 of the chosen ones, rising.
+    """
+
+    events: RankedEvents
+    places: NDArray[np.int64]
+
+    @cached_property
+    def baskets(self) -> NDArray[np.int64]:
+        """``(q,)`` rows of the frame that hold a chosen target, rising."""
+        return self._basket[self._is_first]
+
+    @cached_property
+    def users(self) -> NDArray[np.int64]:
+        """``(q,)`` user of each of these baskets."""
+        return self.events.users[self.baskets]
+
+    def owners(self, metric: str) -> NDArray[np.int64]:
+        """The user behind each of the :meth:`values` of a metric."""
+        return self.users if _is_of_baskets(metric) else self.users[self._number]
+
+    def values(self, metric: str) -> Floats:
+        """``(m,)`` values of a metric of targets, or ``(q,)`` of one of baskets.
+
+        Raises:
+            KeyError: If there is no such metric.
+        """
+        if not _is_of_baskets(metric):
+            return self.events.event_values(metric)[self.places]
+        kind, _, k = metric.partition("@")
+        number, num_baskets = self._number, len(self.baskets)
+        if kind == "basket_recall":
+            return metrics.recall_of_hits(self.values(f"hr@{k}"), number, num_baskets)
+        if kind == "basket_ndcg":
+            return metrics.ndcg_of_gains(self.values(f"ndcg@{k}"), number, num_baskets, int(k))
+        return BASKET_AT_K[kind](*self._ranks, number, num_baskets, int(k))
+
+    @cached_property
+    def _basket(self) -> NDArray[np.int64]:
+        return self.events.basket[self.places]
+
+    @cached_property
+    def _is_first(self) -> Mask:
+        """``(m,)``: targets lie basket by basket, so that a new basket shows without a sort."""
+        return np.diff(self._basket, prepend=-1) > 0
+
+    @cached_property
+    def _number(self) -> NDArray[np.int64]:
+        """``(m,)``: the place of each target's basket in ``baskets``."""
+        return np.cumsum(self._is_first) - 1
+
+    @cached_property
+    def _ranks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return self.events.greater[self.places], self.events.ties[self.places]
+
+
+def _is_of_baskets(metric: str) -> bool:
+    kind, _, k = metric.partition("@")
+    return kind in BASKET_AT_K and k.isdecimal()

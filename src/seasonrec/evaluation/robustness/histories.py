@@ -1,0 +1,92 @@
+"""Histories as they are not: events swapped with a neighbour, dropped, or shuffled.
+
+Each takes a batch in which every request has a window of its own, as in evaluation, and changes what it reads of the
+sequence. Requests, targets, labels and contexts stay: counts that a habit reads of the log are not the sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seasonrec.batches.batch import SequenceBatch
+
+ChangeHistory = Callable[[SequenceBatch, float, np.random.Generator], SequenceBatch]
+"""A batch, the share of events that are changed, and the source of draws."""
+
+
+def swap(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
+    """Neighbours change places: every second pair of events, with probability ``share``.
+
+    Items change places, times stay, so that time still runs forward.
+    """
+    lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
+    phase = random.integers(0, 2, (len(lengths), 1))
+    first = columns - (columns - phase) % 2  # (N, T) of the pair that a column belongs to
+    is_drawn = np.asarray(random.random(first.shape) < share)
+    is_drawn = np.take_along_axis(is_drawn, np.maximum(first, 0), axis=1)  # once for both of a pair
+    swapped = (first >= 0) & (first + 1 < lengths[:, None]) & is_drawn
+    other = np.where(columns == first, columns + 1, columns - 1)
+    return _reordered(batch, np.where(swapped, other, columns))
+
+
+def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_item: int) -> SequenceBatch:
+    """Every event is lost with probability ``share``; those that stay move together.
+
+    ``no_item`` is the number that stands for no event, that of items.
+    """
+    lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
+    stays = (random.random(batch.item_ids.shape) >= share) & (columns < lengths[:, None])
+    order = torch.from_numpy(np.argsort(~stays, axis=1, kind="stable"))  # (N, T)
+    left = torch.from_numpy(stays.sum(1))
+    is_padding = torch.from_numpy(columns) >= left[:, None]
+    return replace(
+        batch,
+        item_ids=batch.item_ids.gather(1, order).masked_fill(is_padding, no_item),
+        timestamps_s=batch.timestamps_s.gather(1, order).masked_fill(is_padding, 0),
+        is_padding=is_padding,
+        request_position=left,
+    )
+
+
+def shuffle(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
+    """Events chosen with probability ``share`` change places among themselves, at random; times stay."""
+    lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
+    chosen = (random.random(batch.item_ids.shape) < share) & (columns < lengths[:, None])
+    late = len(columns) + columns  # behind all that are chosen, in their order
+    places = np.argsort(np.where(chosen, columns, late), axis=1)
+    drawn = np.argsort(np.where(chosen, random.random(chosen.shape), late), axis=1)
+    order = np.empty_like(places)
+    np.put_along_axis(order, places, drawn, axis=1)
+    return _reordered(batch, order)
+
+
+def histories(num_items: int) -> dict[str, ChangeHistory]:
+    """All of them by name, for a catalogue of ``num_items``."""
+    return {"swap": swap, "drop": partial(drop, no_item=num_items), "shuffle": shuffle}
+
+
+def _lengths(batch: SequenceBatch) -> NDArray[np.int64]:
+    """``(N,)`` events of each request's window.
+
+    Raises:
+        ValueError: If a window serves several requests: what one of them lost would be lost to all.
+    """
+    own = torch.arange(len(batch.item_ids))
+    if not torch.equal(batch.request_window, own) or not torch.equal(
+        batch.request_position, (~batch.is_padding).sum(1)
+    ):
+        raise ValueError(
+            f"a changed history needs a window for each request and all of it read, got {len(batch.item_ids)} windows "
+            f"for {batch.num_requests} requests; build the batch as in evaluation, without window_of."
+        )
+    return batch.request_position.numpy()
+
+
+def _reordered(batch: SequenceBatch, order: NDArray[np.int64]) -> SequenceBatch:
+    return replace(batch, item_ids=batch.item_ids.gather(1, torch.from_numpy(order)))

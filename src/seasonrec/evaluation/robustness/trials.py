@@ -1,0 +1,202 @@
+"""How a trained model ranks when its inputs are perturbed, or its histories are not what they were."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.data.log import EventLog
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking.evaluator import Scorer, quick_metrics
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.evaluation.robustness.histories import ChangeHistory, histories
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.training.adversarial.perturbation import random_unit, unit
+from seasonrec.training.adversarial.shifts import Deltas, Met, Shift, Watch
+from seasonrec.training.adversarial.targets import Target, changed, check_target
+
+PERTURBATIONS = ("adversarial", "random")
+SCHEMA = {
+    "kind": pl.String, "target": pl.String, "size": pl.Float64, "ndcg@10": pl.Float64, "bits": pl.Float64,
+    "requests": pl.Int64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RobustnessOptions:
+    """What a model is tried with.
+
+    Args:
+        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        sizes: Norms of the perturbation, as shares of the mean norm of the vectors that are perturbed.
+        shares: Shares of a history's events that are swapped, dropped or shuffled.
+        max_requests: Requests of the test part at most, evenly spread.
+        seed: Of all draws.
+
+    Raises:
+        ValueError: If a number lies outside its range.
+    """
+
+    target: Target
+    sizes: tuple[float, ...]
+    shares: tuple[float, ...]
+    max_requests: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if any(not size > 0 for size in self.sizes):
+            raise ValueError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always there.")
+        if any(not 0 < share <= 1 for share in self.shares):
+            raise ValueError(f"shares must all lie in (0, 1], got {list(self.shares)}; 1 changes every event.")
+        if self.max_requests < 1:
+            raise ValueError(f"max_requests must be at least 1, got {self.max_requests}.")
+
+
+@dataclass(frozen=True)
+class PerturbedScorer:
+    """Scores requests with a model whose inputs are pushed off, as far as ``size`` says.
+
+    ``adversarial`` goes along the gradient of the requests' own loss, as FGM does in training. Whoever goes there knows
+    the answers: it is the worst direction, and ``random`` beside it says what noise of the same size does. An item has
+    one vector for all requests that are scored at once, so a perturbation of items is the one that hurts them together.
+
+    Args:
+        name: Row name.
+        model: The recommender.
+        builder: Makes batches of requests.
+        target: What is perturbed.
+        direction: ``"adversarial"`` or ``"random"``.
+        size: Norm, see :class:`RobustnessOptions`.
+        seed: Of the random directions.
+    """
+
+    name: str
+    model: SeasonalRecommender
+    builder: BatchBuilder
+    target: Target
+    direction: str
+    size: float
+    seed: int
+
+    def score(self, requests: Requests) -> Tensor:
+        """``(N, V)`` logits of all items."""
+        self.model.eval()
+        batch = self.builder(requests).to(next(self.model.parameters()).device)
+        watch = Watch(keeps_gradient=False)
+        with torch.no_grad(), changed(self.model, self.target, watch):
+            self.model(batch)
+        find = self._towards_loss if self.direction == "adversarial" else self._at_random
+        deltas = [
+            None if found is None else self.size * one.radius * found
+            for one, found in zip(watch.met, find(batch, watch.met), strict=True)
+        ]
+        with torch.no_grad():
+            return self._shifted(batch, deltas).float()
+
+    def _at_random(self, batch: SequenceBatch, met: list[Met]) -> Deltas:
+        place = np.random.SeedSequence((self.seed, int(batch.basket_ids[0])))
+        seed = int(place.generate_state(1)[0])
+        return [random_unit(one.shape, one.is_padding, torch.Generator(one.device).manual_seed(seed)) for one in met]
+
+    def _towards_loss(self, batch: SequenceBatch, met: list[Met]) -> Deltas:
+        leaves = [torch.zeros(one.shape, device=one.device, requires_grad=True) for one in met]
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its GRU has no gradient in evaluation
+            scores = self.model.mask_unavailable(self._shifted(batch, leaves).float(), batch)
+            shares = torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]
+            gradients = torch.autograd.grad(-shares.mean(), leaves, allow_unused=True)
+        return [None if gradient is None else unit(gradient) for gradient in gradients]
+
+    def _shifted(self, batch: SequenceBatch, deltas: Deltas) -> Tensor:
+        with changed(self.model, self.target, Shift(deltas, self.target, needs_gradient=False)):
+            return self.model(batch)
+
+
+class ChangedBuilder(BatchBuilder):
+    """Batches whose histories are changed; what is drawn for a request follows from the seed and its chunk.
+
+    Args:
+        builder: Makes the batches.
+        change: Changes one.
+        share: Of the events.
+        seed: Of the draws.
+    """
+
+    def __init__(self, builder: BatchBuilder, change: ChangeHistory, share: float, seed: int) -> None:
+        super().__init__(builder.log, builder.contexts, builder.max_seq_len)
+        self.change = change
+        self.share = share
+        self.seed = seed
+
+    def __call__(self, requests: Requests, *more: object, **options: object) -> SequenceBatch:
+        batch = super().__call__(requests, *more, **options)  # type: ignore[arg-type]  # passed on as they are
+        return self.change(batch, self.share, np.random.default_rng((self.seed, int(requests.baskets[0]))))
+
+
+def robustness_table(
+    scorer: ModelScorer,
+    log: EventLog,
+    baskets: NDArray[np.int64],
+    protocol: Protocol,
+    options: RobustnessOptions,
+    progress: Callable[[str], None] = print,
+) -> pl.DataFrame:
+    """NDCG@10 and bits against the size of a perturbation, and against changed histories.
+
+    Args:
+        scorer: The trained model.
+        log: The prepared log.
+        baskets: Baskets of the test part.
+        protocol: Horizon and candidates.
+        options: What it is tried with.
+        progress: Called with a line for each trial.
+
+    Returns:
+        ``kind`` (``clean``, ``adversarial``, ``random``, ``swap``, ``drop``, ``shuffle``), ``target`` (null for
+        histories), ``size`` (0 for ``clean``), ``ndcg@10``, ``bits`` and ``requests``, one row a trial.
+
+    Raises:
+        ValueError: If the model has not the target, or there is no basket.
+    """
+    check_target(scorer.model, options.target, "target")
+    if not len(baskets):
+        raise ValueError("robustness needs at least one basket in the test part, got none; choose an earlier cut.")
+    chosen = baskets[:: -(-len(baskets) // options.max_requests)]
+    found = []
+    for kind, target, size, tried in _trials(scorer, log.num_items, options):
+        means = quick_metrics(tried, log, chosen, protocol)
+        progress(f"{kind} {size:g}: ndcg@10 {means['ndcg@10']:.4f}, bits {means['bits']:.4f}")
+        found.append((kind, target, size, means["ndcg@10"], means["bits"], len(chosen)))
+    return pl.DataFrame(found, schema=SCHEMA, orient="row")
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Writes a CSV file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    table.write_csv(partial)
+    partial.replace(path)
+
+
+def _trials(
+    scorer: ModelScorer, num_items: int, options: RobustnessOptions
+) -> Iterator[tuple[str, Target | None, float, Scorer]]:
+    yield "clean", None, 0.0, scorer
+    for kind in PERTURBATIONS:
+        for size in options.sizes:
+            parts = (scorer.name, scorer.model, scorer.builder, options.target, kind, size, options.seed)
+            yield kind, options.target, size, PerturbedScorer(*parts)
+    for kind, change in histories(num_items).items():
+        for share in options.shares:
+            builder = ChangedBuilder(scorer.builder, change, share, options.seed)
+            yield kind, None, share, replace(scorer, builder=builder)

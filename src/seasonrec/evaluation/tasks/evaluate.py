@@ -1,0 +1,133 @@
+"""Evaluates every further task of a model on a part of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.requests import Requests
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.data.calendar import local_days
+from seasonrec.evaluation.ranking.evaluator import requests_at_once
+from seasonrec.evaluation.ranking.gathering import gather_rows
+from seasonrec.evaluation.tasks.metrics import no_samples, samples, task_metrics
+from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.models.task.base import Kind
+
+MATCHED_USERS = 1024
+"""Users that are compared with each other, all with all; of more, evenly spread ones."""
+
+Chunk = NDArray[np.int64]
+"""Rows of the requests that make one batch."""
+
+
+def evaluate_tasks(
+    model: SeasonalRecommender,
+    builder: BatchBuilder,
+    requests: Requests,
+    batch_size: int,
+    device: torch.device | str,
+    shard: Shard = WHOLE,
+) -> dict[str, dict[str, float]]:
+    """Metrics of the further tasks.
+
+    A task is asked at every request. A time series is asked once a local day, since it does not depend on the user. A
+    task that compares users is asked once for each user, at the first of the user's requests, all users in one batch;
+    of more than :data:`MATCHED_USERS`, evenly spread ones.
+
+    Several processes may share the work: each takes every so many-th batch, whole, and all get the metrics of all
+    samples in the order of one process. Nothing is drawn.
+
+    Args:
+        model: The trained model; put into evaluation mode and onto the device.
+        builder: Makes its batches, with the labels of its tasks.
+        requests: The requests with their baskets, in the order of the log.
+        batch_size: Requests at once at most; fewer where the catalogue is large.
+        device: Where the model is evaluated.
+        shard: The share of this process.
+
+    Returns:
+        Metrics by task, see :func:`~seasonrec.evaluation.tasks.metrics.task_metrics`; the same in every process.
+    """
+    model.to(device).eval()
+    found = {}
+    with torch.no_grad(), model.frozen_items():
+        for names, chunks in _passes(model, builder, requests, batch_size):
+            kinds = {name: _kind(model, name) for name in names}
+            asked = _asked(model, builder, requests, device, kinds)
+            frames = _collected(asked, chunks, {name: no_samples(kind) for name, kind in kinds.items()}, shard)
+            for name, kind in kinds.items():
+                whole = gather_rows(frames[name], shard).sort("chunk", maintain_order=True).drop("chunk")
+                found[name] = task_metrics(kind, whole)
+    return {name: found[name] for name in model.task}
+
+
+def _kind(model: SeasonalRecommender, name: str) -> Kind:
+    head: Any = model.task[name]
+    return head.kind
+
+
+def _passes(
+    model: SeasonalRecommender, builder: BatchBuilder, requests: Requests, batch_size: int
+) -> Iterator[tuple[list[str], list[Chunk]]]:
+    """The tasks that share a way through the requests, and its batches."""
+    step = requests_at_once(builder.log.num_items, batch_size)
+    days = local_days(requests.times_s, builder.log.timezone)
+    matched = np.sort(np.unique(requests.users, return_index=True)[1])
+    if len(matched) > MATCHED_USERS:
+        matched = matched[np.linspace(0, len(matched) - 1, MATCHED_USERS).astype(np.int64)]
+    ways: dict[str, tuple[list[str], list[Chunk]]] = {
+        "request": ([], _cut(np.arange(len(requests)), step)),
+        "day": ([], _cut(np.unique(days, return_index=True)[1], step)),
+        "user": ([], [matched]),
+    }
+    for name, head in model.task.items():
+        way = "user" if getattr(head, "compares_users", False) else "day" if head.is_series else "request"
+        ways[way][0].append(name)
+    return ((names, chunks) for names, chunks in ways.values() if names)
+
+
+def _cut(rows: Chunk, step: int) -> list[Chunk]:
+    return [rows[start : start + step] for start in range(0, len(rows), step)]
+
+
+def _asked(
+    model: SeasonalRecommender,
+    builder: BatchBuilder,
+    requests: Requests,
+    device: torch.device | str,
+    kinds: Mapping[str, Kind],
+) -> Callable[[Chunk], dict[str, pl.DataFrame]]:
+    """Gives the samples of a batch of requests by task."""
+
+    def ask(rows: Chunk) -> dict[str, pl.DataFrame]:
+        batch: SequenceBatch = builder(requests[rows]).to(device)
+        outputs = model.tasks_of(model.read(batch), batch, kinds)
+        return {name: samples(kind, outputs[name]) for name, kind in kinds.items()}
+
+    return ask
+
+
+def _collected(
+    ask: Callable[[Chunk], dict[str, pl.DataFrame]],
+    chunks: list[Chunk],
+    nothing: dict[str, pl.DataFrame],
+    shard: Shard,
+) -> dict[str, pl.DataFrame]:
+    """The samples of this process's batches by task, with the number of their batch."""
+    frames = {name: [_numbered(frame, 0)] for name, frame in nothing.items()}
+    for number in range(shard.rank, len(chunks), shard.world_size):
+        for name, frame in ask(chunks[number]).items():
+            frames[name].append(_numbered(frame, number))
+    return {name: pl.concat(parts) for name, parts in frames.items()}
+
+
+def _numbered(frame: pl.DataFrame, chunk: int) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(chunk, pl.Int64).alias("chunk"))

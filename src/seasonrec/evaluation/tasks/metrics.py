@@ -1,0 +1,240 @@
+"""Metrics of the further tasks, by what their samples are.
+
+A batch is first turned into a few numbers a sample, so that processes can exchange them and all compute the same
+metrics from the same samples in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics.functional import classification, regression
+
+from seasonrec.evaluation import metrics
+from seasonrec.evaluation.ranking.ranks import rank_targets
+from seasonrec.evaluation.results.store import START
+from seasonrec.models.task.base import Kind, TaskOutput
+
+K = 10
+QUANTILES = {"low": 0.1, "middle": 0.5, "high": 0.9}
+CALIBRATION_BINS = 15
+OF_TRUTH = ("prevalence", "mae_constant", "censored")
+"""Metrics that do not depend on what was foreseen."""
+COMPARED = 8192
+"""Samples among which the concordance is counted, pair by pair; of more, evenly spread ones."""
+
+_SCHEMAS: Mapping[Kind, dict[str, Any]] = {
+    "binary": {"probability": pl.Float32, "truth": pl.Float32},
+    "amount": dict.fromkeys((*QUANTILES, "truth"), pl.Float32) | {"censored": pl.Boolean},
+    "ranking": {f"recall@{K}": pl.Float64, f"ndcg@{K}": pl.Float64},
+}
+
+
+def samples(kind: Kind, output: TaskOutput) -> pl.DataFrame:
+    """A few numbers of each of a batch's samples, and again those of its start, null where it has none.
+
+    Args:
+        kind: What the samples are.
+        output: What a head said of the batch.
+    """
+    frame = _samples(kind, output.prediction, output)
+    if output.start is None:
+        start = pl.DataFrame({name: [None] * frame.height for name in frame.columns}, schema=frame.schema)
+    else:
+        start = _samples(kind, output.start, output)
+    return pl.concat([frame, start.rename(_of_start)], how="horizontal")
+
+
+def _samples(kind: Kind, prediction: Tensor, output: TaskOutput) -> pl.DataFrame:
+    columns = _COLUMNS[kind](prediction.float().cpu(), output.truth.cpu(), output.censored)
+    return pl.DataFrame(columns, schema=_SCHEMAS[kind])
+
+
+def _of_start(name: str) -> str:
+    return START + name
+
+
+def no_samples(kind: Kind) -> pl.DataFrame:
+    """What a process starts from."""
+    schema = _SCHEMAS[kind]
+    return pl.DataFrame(schema={**schema, **{_of_start(name): of for name, of in schema.items()}})
+
+
+def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
+    """The metrics of a task's samples; one that they do not define is left out.
+
+    Args:
+        kind: What the samples are.
+        frame: From :func:`samples`.
+
+    Returns:
+        ``samples``, and
+
+        - ``binary``: ``prevalence``, ``auc``, ``average_precision``, ``f1`` and ``accuracy`` at a probability of one
+          half, ``calibration_error`` (mean distance of probability and frequency over 15 bins).
+        - ``amount``: ``mae``, ``wape`` and ``rmsle`` (root mean squared error of ``log(1 + amount)``) of the median,
+          ``mae_constant`` of the best single number (which knows the truth: a bound for whoever knows nothing of the
+          request), ``pinball@q`` and their mean ``pinball``, ``coverage@0.8`` of the outer quantiles. Of censored
+          samples: their number ``censored``, the share of them ``censored_below`` whose median lies below the time that
+          passed, and the ``concordance``; the other metrics leave them out, and so favour whoever foresees too little.
+        - ``ranking``: ``recall@10`` and ``ndcg@10``, means over the rankings.
+
+        Where the head has a start, the same of it behind ``start_``: what counting or the next item's scores foresee.
+    """
+    found = {"samples": float(frame.height)}
+    if not frame.height:
+        return found
+    names = list(_SCHEMAS[kind])
+    found |= _METRICS[kind](frame.select(names))
+    start = frame.select(pl.col(_of_start(name)).alias(name) for name in names)
+    if start[names[0]].null_count() == frame.height:
+        return found
+    of_start = _METRICS[kind](start)
+    return found | {_of_start(name): value for name, value in of_start.items() if name not in OF_TRUTH}
+
+
+def _binary_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:
+    return {"probability": torch.sigmoid(prediction).numpy(), "truth": truth.float().numpy()}
+
+
+def _amount_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:
+    nothing = torch.full_like(truth, torch.nan)
+    parts = (nothing, prediction, nothing) if prediction.ndim == 1 else prediction.unbind(1)
+    late = torch.zeros(len(truth), dtype=torch.bool) if censored is None else censored.cpu()
+    quantiles = {name: part.numpy() for name, part in zip(QUANTILES, parts, strict=True)}
+    return {**quantiles, "truth": truth.float().numpy(), "censored": late.numpy()}
+
+
+def _ranking_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:
+    recall, ndcg = ranked_sets(prediction, truth) if truth.dtype == torch.bool else ranked_gains(prediction, truth)
+    return {f"recall@{K}": recall, f"ndcg@{K}": ndcg}
+
+
+def ranked_sets(scores: Tensor, truth: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(P,)`` recall@10 and NDCG@10 of sets, equal scores in expectation over their orders.
+
+    Args:
+        scores: ``(P, C)``, ``-inf`` where an item is no candidate.
+        truth: ``(P, C)`` bool, at least one in each row.
+    """
+    request, item = truth.nonzero(as_tuple=True)
+    greater, ties, _ = (part.numpy() for part in rank_targets(scores, request, item))
+    row, number = request.numpy(), len(scores)
+    recall = metrics.basket_recall(greater, ties, row, number, K)
+    return recall, metrics.basket_ndcg(greater, ties, row, number, K)
+
+
+def ranked_gains(scores: Tensor, gains: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(P,)`` recall@10 and NDCG@10 where candidates are relevant to a degree.
+
+    NDCG adds the gains themselves up, discounted. Recall asks how many of the ten greatest gains above 0 are among the
+    first ten (all of them where a row has fewer); of gains level with the last of them any will do. Equal scores are
+    taken in expectation over their orders.
+
+    Args:
+        scores: ``(P, C)``, ``-inf`` where somebody is no candidate.
+        gains: ``(P, C)`` at or above 0, not all 0 in a row; 0 where the score is ``-inf``.
+    """
+    gains = gains.double()
+    length = min(K, scores.shape[1])
+    best = gains.topk(length, dim=1).values  # (P, k)
+    least = torch.where(best > 0, best, torch.inf).amin(1, keepdim=True)
+    found, hits = (_by_place(scores, values)[:, :length] for values in (gains, (gains >= least).double()))
+    discount = 1.0 / torch.arange(2, length + 2, dtype=torch.float64).log2()
+    recall = hits.sum(1) / (best > 0).sum(1)
+    return recall.numpy(), ((found * discount).sum(1) / (best * discount).sum(1)).numpy()
+
+
+def _by_place(scores: Tensor, values: Tensor) -> Tensor:
+    """``(P, C)``: the value expected at each place of a row's order, the same at places of equal scores."""
+    ordered, order = scores.sort(dim=1, descending=True)
+    group = torch.zeros_like(order)
+    group[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)  # (P, C), the number of the group of equal scores
+    sums = torch.zeros_like(values).scatter_add(1, group, values.gather(1, order))
+    sizes = torch.zeros_like(values).scatter_add(1, group, torch.ones_like(values))
+    return (sums / sizes.clamp(min=1.0)).gather(1, group)
+
+
+def _binary(frame: pl.DataFrame) -> dict[str, float]:
+    probability = torch.from_numpy(frame["probability"].to_numpy().copy())
+    truth = torch.from_numpy(frame["truth"].to_numpy().copy()).long()
+    found = {
+        "prevalence": truth.double().mean(),
+        "f1": classification.binary_f1_score(probability, truth),
+        "accuracy": classification.binary_accuracy(probability, truth),
+        "calibration_error": classification.binary_calibration_error(probability, truth, n_bins=CALIBRATION_BINS),
+    }
+    if 0 < int(truth.sum()) < len(truth):
+        found["auc"] = classification.binary_auroc(probability, truth)
+        found["average_precision"] = classification.binary_average_precision(probability, truth)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _amount(frame: pl.DataFrame) -> dict[str, float]:
+    censored = frame.filter("censored")
+    found = _exact_amount(frame.filter(~pl.col("censored"))) if len(censored) < len(frame) else {}
+    if len(censored):
+        found["censored"] = float(len(censored))
+        found["censored_below"] = float((censored["middle"] < censored["truth"]).mean())  # type: ignore[arg-type]  # not empty
+        found |= _concordance(frame)
+    return found
+
+
+def _exact_amount(frame: pl.DataFrame) -> dict[str, float]:
+    forecast = {name: torch.from_numpy(frame[name].to_numpy().astype(np.float64)) for name in QUANTILES}
+    truth = torch.from_numpy(frame["truth"].to_numpy().astype(np.float64))
+    middle = forecast["middle"]
+    found = {
+        "mae": regression.mean_absolute_error(middle, truth),
+        "mae_constant": (truth - truth.median()).abs().mean(),
+        "rmsle": regression.mean_squared_log_error(middle, truth).sqrt(),
+    }
+    if bool(truth.any()):
+        found["wape"] = regression.weighted_mean_absolute_percentage_error(middle, truth)
+    if not bool(forecast["low"].isnan().any()):
+        each = {f"pinball@{level}": _pinball(forecast[name], truth, level) for name, level in QUANTILES.items()}
+        found |= each | {"pinball": torch.stack(list(each.values())).mean()}
+        found["coverage@0.8"] = ((forecast["low"] <= truth) & (truth <= forecast["high"])).double().mean()
+    else:
+        found["pinball@0.5"] = _pinball(middle, truth, 0.5)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _pinball(forecast: Tensor, truth: Tensor, level: float) -> Tensor:
+    above = truth - forecast
+    return torch.maximum(level * above, (level - 1.0) * above).mean()
+
+
+def _concordance(frame: pl.DataFrame) -> dict[str, float]:
+    """Harrell's c: of the pairs whose order is known, the share that the medians order alike; equal medians half."""
+    if frame.height > COMPARED:
+        frame = frame[np.linspace(0, frame.height - 1, COMPARED).astype(np.int64)]
+    truth, middle, censored = (frame[name].to_numpy() for name in ("truth", "middle", "censored"))
+    pairs = agreeing = 0.0
+    for place in np.flatnonzero(~censored):
+        later = (truth > truth[place]) | ((truth == truth[place]) & censored)
+        pairs += later.sum()
+        agreeing += (middle[later] > middle[place]).sum() + 0.5 * (middle[later] == middle[place]).sum()
+    return {"concordance": float(agreeing / pairs)} if pairs else {}
+
+
+def _ranking(frame: pl.DataFrame) -> dict[str, float]:
+    return {name: float(frame[name].mean()) for name in frame.columns}  # type: ignore[arg-type]  # not empty
+
+
+_COLUMNS: Mapping[Kind, Callable[[Tensor, Tensor, Tensor | None], dict[str, NDArray[Any]]]] = {
+    "binary": _binary_columns,
+    "amount": _amount_columns,
+    "ranking": _ranking_columns,
+}
+_METRICS: Mapping[Kind, Callable[[pl.DataFrame], dict[str, float]]] = {
+    "binary": _binary,
+    "amount": _amount,
+    "ranking": _ranking,
+}

@@ -1,0 +1,103 @@
+"""Any Hugging Face encoder or decoder as the sequence backbone."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.language.pretrained import compute_twice, load_model, num_positions
+
+
+class PretrainedBackbone(nn.Module):
+    """A pretrained language model reads item vectors in place of word vectors, through ``inputs_embeds``.
+
+    Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that one window serves several requests
+    and no request reads what comes after it. Two projections lead from the width ``D`` to the model's and back. The
+    model's own dropout stays off, tuned or not; the inputs' dropout stands in for it. The slot ``peft`` says which of
+    its weights are trained.
+
+    Args:
+        name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        num_layers: Keep the first layers only; None keeps all.
+        weights: ``"pretrained"``, or ``"random"`` to start the same architecture from scratch.
+        dropout: On the projected inputs.
+        gradient_checkpointing: Compute the layers a second time in the backward pass instead of keeping what they gave:
+            less memory, a third more time.
+
+    Raises:
+        ValueError: If the model lets a position read later ones whatever it is told (DistilBERT, ALBERT, MPNet,
+            ModernBERT and DeBERTa do), or has fewer positions than ``max_seq_len`` needs.
+
+    Shape:
+        - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
+    """
+
+    def __init__(
+        self,
+        name: str = "minilm",
+        num_layers: int | None = None,
+        weights: Literal["pretrained", "random"] = "pretrained",
+        dropout: float = 0.1,
+        gradient_checkpointing: bool = False,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        self.language_model = load_model(name, num_layers, random=weights == "random", causal=True)
+        self.num_positions_read = facts.max_seq_len + 1
+        _refuse_few_positions(self.language_model, name, self.num_positions_read)
+        _refuse_future(self.language_model, name)
+        self.is_pretrained = weights == "pretrained"
+        width = self.language_model.config.hidden_size
+        self.inward = Linear(facts.embedding_dim, width)
+        self.outward = Linear(width, facts.embedding_dim)
+        self.dropout = Dropout(dropout)
+        _drop_unread_weights(self.language_model)
+        if gradient_checkpointing:
+            compute_twice(self.language_model)
+
+    def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
+        vectors = self.dropout(self.inward(inputs))
+        output = self.language_model(inputs_embeds=vectors, attention_mask=(~is_padding).long(), use_cache=False)
+        hidden = output.last_hidden_state[:, -inputs.shape[1] :]  # behind the positions of a prompt
+        return self.outward(hidden)
+
+
+def _refuse_few_positions(model: Any, name: str, wanted: int) -> None:
+    known = num_positions(model)
+    if known is not None and known < wanted:
+        raise ValueError(
+            f"backbone.name={name!r} knows {known} positions, and max_seq_len={wanted - 1} needs {wanted}; set "
+            f"max_seq_len to at most {known - 1}, or choose a model with rotary positions."
+        )
+
+
+@torch.no_grad()
+def _refuse_future(model: Any, name: str) -> None:
+    """Tries it: not every type of encoder heeds ``is_decoder``."""
+    draw = torch.Generator().manual_seed(0)
+    inputs = torch.randn(1, 4, model.config.hidden_size, generator=draw)
+    changed = torch.cat([inputs[:, :2], -inputs[:, 2:]], dim=1)
+    mask = torch.ones(1, 4, dtype=torch.long)
+    early, again = (
+        model(inputs_embeds=given, attention_mask=mask, use_cache=False).last_hidden_state[:, :2]
+        for given in (inputs, changed)
+    )
+    if not torch.allclose(early, again, atol=1e-5):
+        raise ValueError(
+            f"backbone.name={name!r}: {type(model).__name__} lets a position read later ones, even as a decoder: it "
+            "would train on what it is to foresee; choose a model of the BERT, RoBERTa, ELECTRA, GPT or Llama type."
+        )
+
+
+def _drop_unread_weights(model: nn.Module) -> None:
+    """Frees the word embeddings, which nothing reads when the inputs are vectors, and the pooler of BERT types."""
+    embedding = model.get_input_embeddings()  # type: ignore[operator]  # a method of every transformers model
+    embedding.weight = nn.Parameter(embedding.weight[:1].detach().clone(), requires_grad=False)
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]  # transformers tests it for None

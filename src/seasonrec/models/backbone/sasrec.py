@@ -1,0 +1,161 @@
+"""SASRec: a causal Transformer over the event sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.models.kernels.matmul import Linear, linear
+from seasonrec.models.kernels.packing import Packing, causal_attention, packed_attention
+
+PACK_FROM_PADDING = 0.25
+"""Share of padding in a batch from which packing pays, by ``benchmarks/packing.py``."""
+PACK_FROM_ROWS = 1024
+"""Padded positions from which packing is thought of: a run would not feel what a smaller batch can gain."""
+BUCKETS = 4
+"""Attention calls of a packed batch at most, by ``benchmarks/packing.py``."""
+
+ROUND_LENGTH = 8
+"""Lengths of evaluated sequences are multiples of it; see :mod:`seasonrec.models.kernels.matmul`."""
+
+Attention = Callable[[Tensor, int], Tensor]
+"""Queries, keys and values side by side ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
+
+
+class SASRec(nn.Module):
+    """Self-attentive sequential recommendation with pre-normalised blocks.
+
+    Events stand from position 0 on and padding behind them, so that the causal mask alone keeps padding out and the
+    fast kernels of ``scaled_dot_product_attention`` apply. A batch with much padding is packed: its sequences are laid
+    end to end, and nothing but attention still sees a padded tensor.
+
+    Args:
+        num_layers: Transformer blocks.
+        num_heads: Attention heads; divides ``D``.
+        dropout: On the inputs and after each sub-layer; none inside the attention, where it would rule out the fused
+            kernel.
+
+    Shape:
+        - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide the width, or there is no layer.
+
+    References:
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. Departures: no dropout on the
+        attention weights.
+    """
+
+    def __init__(self, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.3, *, facts: Facts) -> None:
+        super().__init__()
+        width = facts.embedding_dim
+        if width % num_heads:
+            raise ValueError(
+                f"backbone.num_heads must divide embedding_dim={width}, got {num_heads}; "
+                f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
+            )
+        self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
+        self.dropout = Dropout(dropout)
+        if num_layers < 1:
+            raise ValueError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
+        self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
+        if pays(is_padding):
+            return self.packed(inputs, Packing.of(is_padding, BUCKETS))
+        return self.padded(inputs)
+
+    def at(self, inputs: Tensor, position: Tensor) -> Tensor:
+        """The output at one position of each sequence, for which the last block need not compute the others.
+
+        Args:
+            inputs: ``(B, T + 1, D)``.
+            position: ``(B,)`` int64 in ``0..T``.
+
+        Returns:
+            ``(B, D)``, equal to that of the whole sequence but for rounding.
+        """
+        inputs = self._rounded(inputs)
+        hidden = self.dropout(inputs + self.positions[: inputs.shape[1]])
+        for block in self.blocks[:-1]:
+            hidden = block(hidden, causal_attention)
+        last = cast(Block, self.blocks[-1])
+        return self.norm(last.at(hidden, position))
+
+    def _rounded(self, inputs: Tensor) -> Tensor:
+        """With padding up to a multiple of :data:`ROUND_LENGTH` or the full length: sizes that recur are fast."""
+        length = min(-(-inputs.shape[1] // ROUND_LENGTH) * ROUND_LENGTH, len(self.positions))
+        return F.pad(inputs, (0, 0, 0, length - inputs.shape[1])) if length > inputs.shape[1] else inputs
+
+    def padded(self, inputs: Tensor) -> Tensor:
+        """``(B, T + 1, D)`` to the same, padding computed like everything else."""
+        return self._read(inputs + self.positions[: inputs.shape[1]], causal_attention)
+
+    def packed(self, inputs: Tensor, packing: Packing, attend: Attention | None = None) -> Tensor:
+        """What a padded batch gives, and zero at padding.
+
+        Args:
+            inputs: ``(B, T + 1, D)``.
+            packing: Where its tokens go.
+            attend: Causal attention within each of the packed sequences; None takes the fastest that we know.
+        """
+        tokens = packing.pack(inputs) + F.embedding(packing.positions, self.positions)
+        hidden = self._read(tokens, attend or partial(packed_attention, packing))
+        return packing.unpack(hidden, len(inputs))
+
+    def _read(self, hidden: Tensor, attend: Attention) -> Tensor:
+        hidden = self.dropout(hidden)
+        for block in self.blocks:
+            hidden = block(hidden, attend)
+        return self.norm(hidden)
+
+
+def pays(is_padding: Tensor) -> bool:
+    """Whether a batch ``(B, T + 1)`` has so much padding that packing it is faster; never while it is compiled."""
+    if torch.compiler.is_compiling():
+        return False
+    return int(is_padding.sum()) >= max(PACK_FROM_ROWS, PACK_FROM_PADDING * is_padding.numel())
+
+
+class Block(nn.Module):
+    """One pre-normalised Transformer block with causal attention."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = Linear(width, 3 * width)
+        self.out = Linear(width, width)
+        self.feed_forward = nn.Sequential(nn.LayerNorm(width), Linear(width, width), nn.ReLU(), Linear(width, width))
+        self.drop = Dropout(dropout)
+
+    def forward(self, hidden: Tensor, attend: Attention) -> Tensor:
+        mixed = attend(self.query_key_value(self.attention_norm(hidden)), self.num_heads)
+        return self._after(hidden, mixed)
+
+    def at(self, hidden: Tensor, position: Tensor) -> Tensor:
+        """``(B, T + 1, D)`` to the outputs ``(B, D)`` at one position of each sequence."""
+        count, length, width = hidden.shape
+        row = torch.arange(count, device=hidden.device) * length + position
+        normed = self.attention_norm(hidden)
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = linear(F.embedding(row, normed.flatten(0, 1)), weight[:width], bias[:width])  # (B, D)
+        key_value = linear(normed, weight[width:], bias[width:])
+        key, value = key_value.view(count, length, 2 * self.num_heads, -1).transpose(1, 2).chunk(2, dim=1)
+        past = torch.arange(length, device=hidden.device) <= position[:, None]  # (B, T + 1)
+        one = query.view(count, self.num_heads, 1, -1)  # (B, heads, 1, D / heads)
+        mixed = F.scaled_dot_product_attention(one, key, value, attn_mask=past[:, None, None, :])
+        return self._after(F.embedding(row, hidden.flatten(0, 1)), mixed.flatten(1))
+
+    def _after(self, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """What follows the attention, position by position."""
+        hidden = hidden + self.drop(self.out(mixed))
+        return hidden + self.drop(self.feed_forward(hidden))

@@ -1,0 +1,32 @@
+"""The next-item head: which item comes next, over the whole catalogue."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.models.scoring import LinearScores, ScoredItems
+
+
+class NextItemHead(nn.Module):
+    """Inner products of query and items plus a popularity bias, over the whole catalogue or a sample of it.
+
+    The bias starts at the log of the item's smoothed training share, so that the first step already knows what sells.
+
+    Args:
+        dropout: On the query.
+
+    Shape:
+        - query: ``(N, D)``; items: ``(C, D)``; output: the factors of ``(N, C)``.
+    """
+
+    def __init__(self, dropout: float = 0.5, *, facts: Facts) -> None:
+        super().__init__()
+        counts = facts.item_train_counts + 1.0
+        self.bias = nn.Parameter(torch.log(counts / counts.sum()))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, query: Tensor, items: ScoredItems) -> LinearScores:
+        return LinearScores(self.dropout(query), items.vectors, items.of(self.bias))

@@ -1,0 +1,29 @@
+"""Items as the sum of an id embedding and their text."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.item_encoder.id import IdItems
+from seasonrec.models.item_encoder.text import TextItems
+
+
+class IdTextItems(nn.Module):
+    """What the text says of an item, plus what only its own events can say.
+
+    Args:
+        reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        hidden_dim: Width of the text projection's hidden layer.
+
+    Shape:
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
+    """
+
+    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
+        super().__init__()
+        self.id = IdItems(facts=facts)
+        self.text = TextItems(reader, hidden_dim, facts=facts)
+
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        return self.id(item_ids) + self.text(item_ids)

@@ -1,0 +1,53 @@
+"""Items as their texts, read by a frozen language model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.language.text_vectors import TextReader
+
+
+class TextItems(nn.Module):
+    """Text vectors of a frozen language model, through a learned projection.
+
+    The vectors are read once, kept on disk, and held here as a buffer, so that the language model is never in the step.
+    Where the data has no text, the items' ids are read, with a note. Where a text augmentation says the texts in other
+    words too, training reads one wording of each item at random in every step, and everything else the text itself.
+
+    Args:
+        reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        hidden_dim: Width of the projection's hidden layer.
+
+    Shape:
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
+    """
+
+    text_vectors: Tensor
+
+    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
+        super().__init__()
+        self.reader = reader
+        read = TextReader(reader, facts.cache_dir)
+        said = [read(texts) for texts in (facts.texts_for("item_encoder=text"), *facts.text_variants)]
+        mean = said[0][facts.item_is_known].mean(0)
+        vectors = torch.stack([wording - mean for wording in said])  # (R + 1, V, E)
+        self.register_buffer("text_vectors", vectors / vectors[0][facts.item_is_known].std(), persistent=False)
+        width = facts.embedding_dim
+        out = Linear(hidden_dim, width)
+        nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
+        self.project = nn.Sequential(Linear(vectors.shape[-1], hidden_dim), nn.GELU(), out)
+
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        return self.project(self._wording(item_ids))
+
+    def _wording(self, item_ids: Tensor | None) -> Tensor:
+        """``(P, E)`` vectors of what is read of each item; without variants nothing is drawn."""
+        if not self.training or len(self.text_vectors) == 1:
+            return self.text_vectors[0] if item_ids is None else self.text_vectors[0][item_ids]
+        items = torch.arange(self.text_vectors.shape[1], device=self.text_vectors.device)
+        items = items if item_ids is None else item_ids
+        wording = torch.randint(len(self.text_vectors), items.shape, device=items.device)
+        return self.text_vectors[wording, items]

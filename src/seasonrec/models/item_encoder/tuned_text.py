@@ -1,0 +1,114 @@
+"""Items as their texts, read by a language model that is trained with the rest."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from seasonrec.batches.facts import Facts
+from seasonrec.models.item_encoder.id import IdItems
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.language.pretrained import load_model, load_tokenizer
+from seasonrec.models.language.text_vectors import MAX_TOKENS, TextReader
+
+
+class TunedTextItems(nn.Module):
+    """The language model stands inside the step and reads the texts anew; the slot ``peft`` says what is trained of it.
+
+    At the start an item's vector is that of ``item_encoder=text``, the same reading through the same projection.
+
+    This is expensive. Where a batch names its items, as with a loss over a sample of the catalogue
+    (``loss=sampled_softmax``, ``bce``, ``bpr`` or ``gbce``), just these are read. A loss over the whole catalogue reads
+    all ``V`` texts at every step; on one CPU thread MiniLM reads about 190 short texts a second and trains on 50. Texts
+    are read in chunks of like length, and of several chunks each is computed a second time in the backward pass, so
+    that memory holds the layers of one chunk, however many items there are. With ``peft=frozen`` the texts are read
+    once, before training, as ``item_encoder=text`` does.
+
+    Args:
+        reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        hidden_dim: Width of the projection's hidden layer.
+        with_ids: Add a learned vector of each item's id, as ``item_encoder=id_text`` does.
+        chunk_size: Texts at a time.
+
+    Shape:
+        - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
+    """
+
+    token_ids: Tensor
+    is_token: Tensor
+    length: Tensor
+    as_loaded: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        reader: str = "minilm",
+        hidden_dim: int = 128,
+        with_ids: bool = False,
+        chunk_size: int = 256,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        texts = facts.texts_for("item_encoder=tuned_text")
+        self.reader = reader
+        as_loaded = TextReader(reader, facts.cache_dir)(texts)
+        self.register_buffer("as_loaded", as_loaded, persistent=False)
+        known = as_loaded[facts.item_is_known]
+        self.register_buffer("mean", known.mean(0))
+        self.register_buffer("std", (known - self.mean).std())
+        self.chunk_size = chunk_size
+        self._tokenize(reader, texts)
+        self.language_model = load_model(reader)
+        self.is_pretrained = True
+        if getattr(self.language_model, "pooler", None) is not None:
+            self.language_model.pooler = None  # nothing reads it
+        out = Linear(hidden_dim, facts.embedding_dim)
+        nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
+        self.project = nn.Sequential(Linear(as_loaded.shape[1], hidden_dim), nn.GELU(), out)
+        self.id = IdItems(facts=facts) if with_ids else None
+
+    def forward(self, item_ids: Tensor | None = None) -> Tensor:
+        vectors = self.project((self.read(item_ids) - self.mean) / self.std)
+        return vectors if self.id is None else vectors + self.id(item_ids)
+
+    def read(self, item_ids: Tensor | None = None) -> Tensor:
+        """The texts' vectors of unit length: ``(P, H)``, or ``(V, H)`` for all items."""
+        if not any(parameter.requires_grad for parameter in self.language_model.parameters()):
+            return self.as_loaded if item_ids is None else F.embedding(item_ids, self.as_loaded)
+        wanted = torch.arange(len(self.length), device=self.length.device) if item_ids is None else item_ids
+        order = wanted[self.length[wanted].argsort(stable=True)]  # so that little is padded
+        chunks = torch.split(order, self.chunk_size)
+        vectors = torch.cat([self._of_chunk(chunk, alone=len(chunks) == 1) for chunk in chunks])
+        place = torch.empty_like(self.length)
+        place[order] = torch.arange(len(order), device=order.device)
+        return F.embedding(place[wanted], vectors)
+
+    def _of_chunk(self, item_ids: Tensor, alone: bool) -> Tensor:
+        """``(n, H)``; what the layers gave is not kept unless the chunk stands alone."""
+        longest = int(self.length[item_ids].max())
+        token_ids, is_token = self.token_ids[item_ids, :longest], self.is_token[item_ids, :longest]
+        if alone or not torch.is_grad_enabled():
+            return self._pooled(token_ids, is_token)
+        return checkpoint(self._pooled, token_ids, is_token, use_reentrant=False)
+
+    def _pooled(self, token_ids: Tensor, is_token: Tensor) -> Tensor:
+        """``(n, L)`` to ``(n, H)``: the mean of the last layer over the tokens, at unit length."""
+        output = self.language_model(input_ids=token_ids, attention_mask=is_token, use_cache=False)
+        hidden = output.last_hidden_state[:, -token_ids.shape[1] :]  # behind the positions of a prompt
+        weights = is_token[..., None].to(hidden.dtype)
+        return F.normalize((hidden * weights).sum(1) / weights.sum(1).clamp(min=1), dim=-1)
+
+    def _tokenize(self, reader: str, texts: tuple[str, ...]) -> None:
+        tokenizer = load_tokenizer(reader)
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        self.register_buffer("token_ids", tokens["input_ids"], persistent=False)
+        self.register_buffer("is_token", tokens["attention_mask"], persistent=False)
+        self.register_buffer("length", tokens["attention_mask"].sum(1), persistent=False)
+        self.num_positions_read = int(tokens["input_ids"].shape[1])

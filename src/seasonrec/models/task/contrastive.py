@@ -1,0 +1,140 @@
+"""Contrastive views: two augmented readings of one window should say the same, those of two users should not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.models.augmentation.base import check_share
+from seasonrec.models.augmentation.crop import Crop
+from seasonrec.models.augmentation.mask import Mask
+from seasonrec.models.augmentation.none import NoAugmentation
+from seasonrec.models.augmentation.reorder import Reorder
+from seasonrec.models.augmentation.several import Several
+from seasonrec.models.components import ContextValues
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+
+
+class ContrastiveHead(nn.Module):
+    """InfoNCE between two views of each window, read at its last request.
+
+    Each view of each window is cropped, masked or reordered, drawn evenly. In training the draws follow from torch's
+    own generator, so that a resumed run repeats them; in evaluation they are always the same. Adds no weights.
+
+    As a ranking, each window's first view looks for the second among those of the batch: how well it does depends on
+    the size of the batch.
+
+    Args:
+        crop: Largest share of the shortest history to drop, see :class:`~seasonrec.models.augmentation.crop.Crop`.
+        mask: Chance of each event to be masked.
+        reorder: Chance of each group of events to be shuffled.
+        window_s: Seconds of such a group at most; 0 is the basket.
+        temperature: Of the softmax over cosines.
+
+    Raises:
+        ValueError: If a number is out of its range.
+
+    References:
+        Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022: the operators, one drawn
+        for each view, and the other ``2 (B - 1)`` views of the batch as negatives. Departures: cosine and temperature
+        in place of the inner product (Chen et al., SimCLR, ICML 2020), and windows of the same user are no negatives.
+    """
+
+    kind: Kind = "ranking"
+    is_series = False
+    compares_users = True
+
+    def __init__(
+        self,
+        crop: float = 0.5,
+        mask: float = 0.3,
+        reorder: float = 1.0,
+        window_s: int = 0,
+        temperature: float = 0.2,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        for name, rate in {"crop": crop, "mask": mask, "reorder": reorder}.items():
+            check_share("task=contrastive", name, rate)
+        if not temperature > 0:
+            raise ValueError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
+        self.reads: tuple[Context, ...] = ()
+        self.labels: tuple[Labels, ...] = ()
+        self.temperature = temperature
+        self.view = Several(
+            partial(Crop, crop),
+            partial(Mask, mask),
+            partial(Reorder, reorder, window_s),
+            NoAugmentation,
+            NoAugmentation,
+            chance=1.0,
+            weights=(1.0, 1.0, 1.0, 0.0, 0.0),
+            facts=facts,
+            log=None,
+        )
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        asked = last_requests(batch)
+        count = asked.num_requests
+        if not count:
+            empty = features.query.new_zeros(0, 0)
+            return TaskOutput(features.query.sum() * 0.0, empty, empty.bool())
+        random = np.random.default_rng(int(torch.randint(2**62, ())) if self.training else 0)
+        views = [features.read(self.view(asked, random)) for _ in range(2)]
+        scores = view_scores(torch.cat(views), asked.user_ids, self.temperature)
+        own = torch.arange(count, device=scores.device)
+        loss = F.cross_entropy(scores, torch.cat([own + count, own]))
+        return TaskOutput(loss, scores[:count, count:].detach(), own[:, None] == own)
+
+
+def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor:
+    """Cosines over the temperature between ``2 n`` views, the first of all windows before the second of all.
+
+    Args:
+        vectors: ``(2 n, D)``.
+        user_ids: ``(n,)`` int64, the user of each window.
+        temperature: Above 0.
+
+    Returns:
+        ``(2 n, 2 n)`` float32; ``-inf`` between views of one user, two views of one window aside.
+    """
+    count = len(user_ids)
+    unit = F.normalize(vectors.float(), dim=1)
+    with torch.autocast(unit.device.type, enabled=False):
+        scores = unit @ unit.T / temperature
+    users = user_ids.repeat(2)
+    number = torch.arange(2 * count, device=users.device)
+    is_pair = number[:, None] == (number + count) % (2 * count)
+    return scores.masked_fill((users[:, None] == users) & ~is_pair, float("-inf"))
+
+
+def last_requests(batch: SequenceBatch) -> SequenceBatch:
+    """Each window with its last request alone; windows in which no request reads an event are left out."""
+    order = torch.argsort(batch.request_window * (batch.item_ids.shape[1] + 1) + batch.request_position, stable=True)
+    window = batch.request_window[order]
+    is_last = torch.ones_like(window, dtype=torch.bool)
+    is_last[:-1] = window[1:] != window[:-1]
+    request = order[is_last & (batch.request_position[order] > 0)]
+    window = batch.request_window[request]
+    by_request = ("request_position", "request_time_s", "user_ids", "basket_ids")
+    return replace(
+        batch,
+        **{name: getattr(batch, name)[window] for name in ("item_ids", "timestamps_s", "is_padding")},
+        **{name: getattr(batch, name)[request] for name in by_request},
+        request_window=torch.arange(len(request), device=request.device),
+        target_request=batch.target_request[:0],
+        target_items=batch.target_items[:0],
+        context={},
+        sample=None if batch.sample is None else batch.sample.targets(0, 0),
+        labels={},
+    )

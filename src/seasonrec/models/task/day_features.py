@@ -1,0 +1,53 @@
+"""What a day is, without a user: its place in the year and the week, and how near the feasts are."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.context.calendar import RequestCalendar, holiday_names
+from seasonrec.data.spec import DataSpec
+from seasonrec.models.season.calendar import MAJOR, HolidayRamps
+
+
+class DayFeatures(nn.Module):
+    """The features of :class:`~seasonrec.models.season.calendar.CalendarSeason` less the gap since a user's last event.
+
+    As there, the harmonics of the year and a holiday's own ramp are zero until the log has been at that time of year.
+
+    Args:
+        spec: Facts of the data.
+        num_harmonics: Sine-cosine pairs of the year.
+        coverage_days: Days short of a full cycle at which the harmonics have faded to zero.
+
+    Shape:
+        - calendar: of ``N`` requests; rows: ``(Q,)`` the requests that are asked for; output: ``(Q, width)``.
+    """
+
+    major: Tensor
+
+    def __init__(self, spec: DataSpec, num_harmonics: int = 2, coverage_days: float = 7.0) -> None:
+        super().__init__()
+        self.num_harmonics = num_harmonics
+        self.coverage_days = coverage_days
+        names = holiday_names(spec)
+        places = torch.tensor([place for place, name in enumerate(names) if name in MAJOR], dtype=torch.int64)
+        self.register_buffer("major", places, persistent=False)
+        self.ramps = HolidayRamps(len(names))
+        self.width = 2 * num_harmonics + 7 + 2 + 2 * len(names)
+
+    def forward(self, calendar: RequestCalendar, rows: Tensor) -> Tensor:
+        order = torch.arange(1, self.num_harmonics + 1, device=rows.device)
+        angle = calendar.year_phase[rows, None] * order
+        coverage = (1 - calendar.unseen_days[rows] / self.coverage_days).clamp(min=0)[:, None]
+        year = torch.cat([angle.sin(), angle.cos()], dim=1) * coverage
+        week = F.one_hot(calendar.weekday[rows], 7).float()
+        return torch.cat([year, week, *self._holidays(calendar, rows)], dim=1)
+
+    def _holidays(self, calendar: RequestCalendar, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """``(Q, 2)`` the ramp that the major holidays share, and ``(Q, 2 H)`` the holidays' own."""
+        each = self.ramps(calendar.holiday_days[rows])  # (Q, H, 2)
+        major = each.index_select(1, self.major)
+        shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
+        return shared, (each * calendar.holiday_known[rows, :, None]).flatten(1)

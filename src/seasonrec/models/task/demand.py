@@ -1,0 +1,158 @@
+"""Demand: how much of each item or category is sold in the week after the request."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.weekly_sales import WeeklySales, WeeklySalesContext
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.batches.labels.demand import Demand, DemandLabels
+from seasonrec.models.components import ContextValues
+from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.candidates import mean_of
+from seasonrec.models.task.day_features import DayFeatures
+
+LEVEL_WEEKS = 4
+"""Weeks whose mean is the forecast before anything is learnt."""
+
+
+class DemandHead(nn.Module):
+    """Corrects the mean of the last weeks by the series' own shape, the calendar, and what the items are.
+
+    Demand does not depend on who asks, so the requests of one day are one sample a series, and the user's query is not
+    read. What it shares with the other tasks is the items' vectors: a vector that knows what sells in December serves
+    the ranking as well. A category's vector is the mean of its items', each weighed by its events before the validation
+    cut; where a batch is scored on a sample, of the sample's items. A series without a known event is left out.
+
+    Args:
+        of: What is forecast. By item the tables grow with the catalogue: ``days_at_once`` times items times
+            ``hidden_dim``.
+        loss: ``mse``: of ``log(1 + events)``. ``poisson``: half the Poisson deviance, the negative log likelihood less
+            that of a perfect forecast, which has the same gradient and 0 as its least value.
+        num_weeks: Weeks of each series that are read.
+        hidden_dim: Width of the correction.
+        dropout: On what the items say to the correction: a year has few weeks, which items can be learnt by heart from.
+        days_at_once: Days of a training batch that are forecast; of more, a draw of so many.
+
+    Raises:
+        ValueError: If categories are asked for and the items have none, or an option is out of its range.
+    """
+
+    kind: Kind = "amount"
+    is_series = True
+    item_categories: Tensor
+    item_weights: Tensor
+
+    def __init__(
+        self,
+        of: Literal["item", "category"] = "category",
+        loss: Literal["mse", "poisson"] = "mse",
+        num_weeks: int = 8,
+        hidden_dim: int = 32,
+        dropout: float = 0.5,
+        days_at_once: int = 32,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        _check(of, loss, num_weeks, days_at_once, facts)
+        self.of, self.loss, self.days_at_once = of, loss, days_at_once
+        self.calendar, self.sales = CalendarContext(), WeeklySalesContext(of, num_weeks)
+        self.reads: tuple[Context, ...] = (self.calendar, self.sales)
+        self.told = DemandLabels(of)
+        self.labels: tuple[Labels, ...] = (self.told,)
+        self.day = DayFeatures(facts.spec)
+        self.from_series = Linear(num_weeks + 1, hidden_dim)
+        self.from_day = Linear(self.day.width, hidden_dim, bias=False)
+        self.from_item = Linear(facts.embedding_dim, hidden_dim, bias=False)
+        self.dropout = Dropout(dropout)
+        self.out = Linear(hidden_dim, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("item_categories", facts.item_categories, persistent=False)
+        self.register_buffer("item_weights", facts.item_train_counts + 1.0, persistent=False)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        told: Demand = batch.labels[self.told.name]
+        rows = self._rows(told)
+        request = told.first[rows]
+        sales: WeeklySales = context[self.sales.name]
+        at = sales.row[request]
+        counts, sold = sales.counts[at], sales.sold[at]  # (Q, C, W), (Q, C)
+        truth = told.counts[rows] if self.of == "category" else features.items.of(told.counts[rows].T).T
+        day = self.day(context[self.calendar.name], request)
+        change = self._change(counts, day, self._vectors(features.items)).float()
+        level = _log_rate(counts, sales.weeks[at], self.loss)
+        log_rate, level, truth = (level + change)[sold], level[sold], truth[sold]
+        losses = squared_log_error(log_rate, truth) if self.loss == "mse" else poisson_deviance(log_rate, truth)
+        less = 1.0 if self.loss == "mse" else 0.0
+        rate, start = ((logs.detach().exp() - less).clamp(min=0.0) for logs in (log_rate, level))
+        return TaskOutput(mean_of(losses), rate, truth, start=start)
+
+    def _rows(self, told: Demand) -> Tensor:
+        """The days that are forecast."""
+        rows = told.told.nonzero().squeeze(1)
+        if self.training and len(rows) > self.days_at_once:
+            rows = rows[torch.randperm(len(rows), device=rows.device)[: self.days_at_once]]
+        return rows
+
+    def _vectors(self, items: ScoredItems) -> Tensor:
+        """``(C, D)``: of the items, or of the categories."""
+        if self.of == "item":
+            return items.vectors
+        category, weight = items.of(self.item_categories), items.of(self.item_weights)
+        number = int(self.item_categories.max()) + 1
+        sums = items.vectors.new_zeros(number, items.vectors.shape[1])
+        weight = weight.to(items.vectors.dtype)
+        sums = sums.index_add(0, category, items.vectors * weight[:, None])
+        return sums / weight.new_zeros(number).index_add(0, category, weight).clamp(min=1.0)[:, None]
+
+    def _change(self, counts: Tensor, day: Tensor, vectors: Tensor) -> Tensor:
+        """``(Q, C)``: what is added to the logarithm of the last weeks' mean."""
+        logs = torch.log1p(counts)
+        level = logs.mean(2, keepdim=True)
+        hidden = self.from_series(torch.cat([logs - level, level], dim=2)) + self.from_day(day)[:, None]
+        return self.out(F.gelu(hidden + self.dropout(self.from_item(vectors)))).squeeze(2)
+
+
+def squared_log_error(log_rate: Tensor, truth: Tensor) -> Tensor:
+    """Squared differences of ``log(1 + events)``; ``log_rate`` is the forecast's."""
+    return (log_rate - torch.log1p(truth)).square()
+
+
+def poisson_deviance(log_rate: Tensor, truth: Tensor) -> Tensor:
+    """``rate - truth log rate`` less its value at ``rate = truth``; at or above 0."""
+    return log_rate.exp() - truth * log_rate - truth + torch.xlogy(truth, truth)
+
+
+def _log_rate(counts: Tensor, weeks: Tensor, loss: str) -> Tensor:
+    """``(Q, C)`` logarithm of the mean of the last weeks, of ``1 +`` it for the squared error."""
+    number = weeks.clamp(1, LEVEL_WEEKS)[:, None]
+    mean = counts[:, :, :LEVEL_WEEKS].sum(2) / number
+    return torch.log1p(mean) if loss == "mse" else torch.log(mean + 0.1)  # 0.1: a week without sales is no certainty
+
+
+def _check(of: str, loss: str, num_weeks: int, days_at_once: int, facts: Facts) -> None:
+    if of not in ("item", "category"):
+        raise ValueError(f"task.demand.of must be item or category, got {of!r}; try category.")
+    if loss not in ("mse", "poisson"):
+        raise ValueError(f"task.demand.loss must be mse or poisson, got {loss!r}; try mse.")
+    for name, value in {"num_weeks": num_weeks, "days_at_once": days_at_once}.items():
+        if value < 1:
+            raise ValueError(f"task.demand.{name} must be at least 1, got {value}.")
+    if of == "category" and facts.spec.num_categories < 2:
+        raise ValueError(
+            f"task.demand.of=category needs items of at least 2 categories, got {facts.spec.num_categories}; name "
+            "their column (data.category_column of a table), or set task.demand.of=item."
+        )

@@ -1,0 +1,61 @@
+"""Where a forecast of a user's amounts begins: at the user's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
+from seasonrec.models.components import ContextValues
+from seasonrec.models.kernels.matmul import Linear
+
+
+class OwnBaseline:
+    """A normal distribution of the logarithm of a user's amounts, and what a network may read of it.
+
+    Args:
+        context: Gives the user's amounts.
+        prior: Amounts of everybody's that the user's own are mixed with.
+        name: Yaml path of ``prior``, for the error.
+
+    Raises:
+        ValueError: If ``prior`` is not above 0.
+    """
+
+    width = 4
+    """Numbers that a network reads of it."""
+
+    def __init__(self, context: OwnValuesContext | OwnGapsContext, prior: float, name: str) -> None:
+        if not prior > 0:
+            raise ValueError(f"{name} must be above 0, got {prior}; try 2.")
+        self.context = context
+        self.prior = prior
+
+    def __call__(self, context: ContextValues, usual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The distribution of each request's user.
+
+        Args:
+            context: The contexts of the head.
+            usual: ``(2,)`` mean and standard deviation of everybody's logarithms.
+
+        Returns:
+            ``(N,)`` mean, ``(N,)`` standard deviation, and ``(N, 4)`` numbers of order one: the two beside everybody's,
+            how many amounts there are, and how long the last basket is ago.
+        """
+        own: OwnAmounts = context[self.context.name]
+        mean, spread = own.start(usual, self.prior)
+        columns = [
+            (mean - usual[0]) / usual[1],
+            torch.log(spread / usual[1]),
+            torch.log1p(own.count) / 3.0,
+            torch.log1p(own.since_days) / 2.0,
+        ]
+        return mean, spread, torch.stack(columns, dim=1)
+
+
+def own_correction(width: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
+    """A network that reads a query ``(N, D)`` and what :class:`OwnBaseline` gives beside it; its output begins at 0."""
+    last = Linear(hidden_dim, out_dim)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(Linear(width + OwnBaseline.width, hidden_dim), nn.GELU(), last)

@@ -1,0 +1,127 @@
+"""Purchase: will this user buy this item now?"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.models.components import ContextValues
+from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.scoring import ScoredItems
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.candidates import log_partition, targets_of
+from seasonrec.models.task.draws import hashed_uniform
+
+
+class PurchaseHead(nn.Module):
+    """The logit that a user buys an item at the request time: the basket's items as yes, drawn items as no.
+
+    It starts from the odds that the next item's probability, season and habit in it, gives an item of the basket over a
+    drawn one.
+
+    Negatives are drawn anew at every step of training, and follow from the basket in evaluation. They are items that
+    were seen at or before the request and are not in the basket.
+
+    Args:
+        num_negatives: Items drawn for each item of the basket.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``; 0 draws all
+            alike, 1 asks what a user buys beyond what sells.
+
+    Raises:
+        ValueError: If a number is out of its range.
+
+    References:
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, equation 11. Departure: a negative must
+        exist at the request time.
+    """
+
+    kind: Kind = "binary"
+    is_series = False
+    first_seen_s: Tensor
+    weight: Tensor
+    log_drawn: Tensor
+    births_s: Tensor
+    log_alive: Tensor
+
+    def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
+        super().__init__()
+        if num_negatives < 1:
+            raise ValueError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
+        if popularity_power < 0:
+            raise ValueError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
+        self.reads: tuple[Context, ...] = ()
+        self.labels: tuple[Labels, ...] = ()
+        self.num_negatives = num_negatives
+        weight = (facts.item_train_counts.double() + 1.0) ** popularity_power
+        self.bias = nn.Parameter(torch.zeros(len(weight)))
+        self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
+        nn.init.zeros_(self.project.weight)
+        self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
+        self.register_buffer("weight", weight, persistent=False)
+        births_s, order = facts.item_first_seen_s.sort(stable=True)
+        self.register_buffer("births_s", births_s, persistent=False)
+        self.register_buffer("log_alive", (weight[order].cumsum(0) / weight.sum()).log().float(), persistent=False)
+        self.register_buffer("log_drawn", torch.log(num_negatives * weight / weight.sum()).float(), persistent=False)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        items = features.items
+        bought = batch.target_items if batch.sample is None else batch.sample.target_column
+        drawn, is_valid = self._negatives(batch, items, bought)  # (M, S)
+        asked = batch.target_request.repeat_interleave(self.num_negatives)
+        request = torch.cat([batch.target_request, asked[is_valid]])
+        column = torch.cat([bought, drawn.flatten()[is_valid]])
+        truth = torch.cat([torch.ones_like(bought), torch.zeros_like(column[len(bought) :])]).float()
+        start = self._start(features, batch, request, column)
+        logits = start + self._correction(features, request, column)
+        loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="sum") / max(1, len(truth))
+        return TaskOutput(loss, logits.detach(), truth, start=start.detach())
+
+    def _start(self, features: TaskFeatures, batch: SequenceBatch, request: Tensor, column: Tensor) -> Tensor:
+        """``(P,)`` float32 logits of (request, item) pairs: the next item's log probability less that of a draw."""
+        scores = features.scores()
+        total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
+        total = F.embedding(request, total[:, None]).squeeze(1)  # not total[request]: its gradient has no fixed order
+        alive = torch.searchsorted(self.births_s, batch.request_time_s, right=True)  # (N,), at least its own target
+        drawn = features.items.of(self.log_drawn)[column] - self.log_alive[alive - 1][request]
+        return scores[request, column] - total - drawn
+
+    def _correction(self, features: TaskFeatures, request: Tensor, column: Tensor) -> Tensor:
+        """``(P,)`` float32: what is added to it."""
+        users = F.embedding(request, self.project(features.query))
+        vectors = F.embedding(column, features.items.vectors)
+        bias = F.embedding(column, features.items.of(self.bias)[:, None]).squeeze(1)
+        return ((users * vectors).sum(1) + bias).float()
+
+    def _negatives(self, batch: SequenceBatch, items: ScoredItems, bought: Tensor) -> tuple[Tensor, Tensor]:
+        """``(M, S)`` columns of drawn items, and ``(M * S,)`` whether they are negatives and not in the basket.
+
+        Of a batch's sample, its negatives are drawn, the more often the less likely they were to be there.
+        """
+        weight = items.of(self.weight)
+        if batch.sample is not None:
+            there = torch.zeros_like(weight)
+            there[batch.sample.negative_columns] = 1.0
+            weight = weight * there * torch.exp(-batch.sample.log_expected)
+        births, order = items.of(self.first_seen_s).sort(stable=True)
+        cumulative = weight[order].cumsum(0)  # (C,)
+        alive = torch.searchsorted(births, batch.request_time_s[batch.target_request], right=True)  # (M,)
+        place = torch.searchsorted(cumulative, self._uniform(batch, bought) * cumulative[alive - 1, None], right=True)
+        drawn = order[torch.minimum(place, alive[:, None] - 1)]  # (M, S)
+        width = len(items.vectors)
+        own = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=drawn.device)
+        own[batch.target_request, bought] = True
+        is_valid = ~own[batch.target_request[:, None], drawn] & (weight[drawn] > 0)  # a sample may hold none alive
+        return drawn, is_valid.flatten()
+
+    def _uniform(self, batch: SequenceBatch, bought: Tensor) -> Tensor:
+        """``(M, S)`` float64 in ``[0, 1)``."""
+        shape = (len(bought), self.num_negatives)
+        if self.training:
+            return torch.rand(shape, dtype=torch.float64, device=bought.device)
+        basket = batch.basket_ids[batch.target_request]
+        return hashed_uniform(basket * 0x9E37 + batch.target_items, self.num_negatives)

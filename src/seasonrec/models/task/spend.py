@@ -1,0 +1,89 @@
+"""Spend: what the basket will be worth."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.own_amounts import OwnValuesContext
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.batches.labels.spend import Spend, SpendLabels
+from seasonrec.models.components import ContextValues
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.candidates import mean_of
+from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
+
+QUANTILES = (0.1, 0.5, 0.9)
+NORMAL_SPREAD = 1.2816
+"""Standard deviations from the median to the 0.9 quantile of a normal distribution."""
+
+
+class SpendHead(nn.Module):
+    """Quantiles 0.1, 0.5 and 0.9 of ``log(1 + value)``, by the pinball loss.
+
+    Values have a heavy tail: their mean follows a few large baskets, their quantiles do not, and a quantile of the
+    logarithm is the logarithm of the quantile. The three begin at those of a log-normal with the mean and spread of
+    the user's own earlier baskets, drawn towards those of everybody's before the validation cut, and never cross.
+
+    Args:
+        hidden_dim: Width of the hidden layer.
+        prior_baskets: Baskets of everybody's that the user's own are mixed with.
+
+    Raises:
+        ValueError: If the events carry no value.
+
+    References:
+        Koenker and Bassett, Regression Quantiles, Econometrica 1978.
+    """
+
+    kind: Kind = "amount"
+    is_series = False
+
+    def __init__(self, hidden_dim: int = 64, prior_baskets: float = 2.0, *, facts: Facts) -> None:
+        super().__init__()
+        if not facts.spec.has_value:
+            raise ValueError(
+                "task=spend needs events with a value, and the data has none; name their column (data.value_column "
+                "of a table), or leave spend out of task."
+            )
+        self.own = OwnBaseline(OwnValuesContext(), prior_baskets, "task.spend.prior_baskets")
+        self.reads: tuple[Context, ...] = (self.own.context,)
+        self.told = SpendLabels()
+        self.labels: tuple[Labels, ...] = (self.told,)
+        self.net = own_correction(facts.embedding_dim, hidden_dim, 3)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        told: Spend = batch.labels[self.told.name]
+        truth = told.value[told.known]
+        mean, spread, own = self.own(context, told.usual)
+        raw = self.net(torch.cat([features.query, own], dim=1)[told.known]).float()
+        normal = mean[told.known], spread[told.known]
+        forecast, start = quantiles(raw, *normal), quantiles(torch.zeros_like(raw), *normal)  # (P, 3)
+        losses = pinball(forecast, torch.log1p(truth))
+        foreseen, start = (values.detach().expm1().clamp(min=0.0) for values in (forecast, start))
+        return TaskOutput(mean_of(losses), foreseen, truth, start=start)
+
+
+def quantiles(raw: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    """Turns free numbers into three rising ones that are those of a normal distribution where all are 0.
+
+    Args:
+        raw: ``(P, 3)``.
+        mean: ``(P,)``.
+        spread: ``(P,)`` standard deviations.
+    """
+    middle = raw[:, 1]
+    start = torch.log(torch.expm1(raw.new_tensor(NORMAL_SPREAD)))
+    down, up = F.softplus(raw[:, 0] + start), F.softplus(raw[:, 2] + start)
+    return mean[:, None] + spread[:, None] * torch.stack([middle - down, middle, middle + up], dim=1)
+
+
+def pinball(forecast: Tensor, truth: Tensor) -> Tensor:
+    """``(P,)``: the mean pinball loss of the quantiles ``(P, 3)`` of amounts ``(P,)``."""
+    level = forecast.new_tensor(QUANTILES)
+    above = truth[:, None] - forecast
+    return torch.maximum(level * above, (level - 1.0) * above).mean(1)

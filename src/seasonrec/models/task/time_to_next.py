@@ -1,0 +1,113 @@
+"""Time to next: in how many days the user will come back."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.own_amounts import SHORTEST_DAYS, OwnGapsContext
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import Labels
+from seasonrec.batches.labels.time_to_next import TimeToNext, TimeToNextLabels
+from seasonrec.models.components import ContextValues
+from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.candidates import mean_of
+from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
+from seasonrec.models.task.spend import QUANTILES
+
+EULER = 0.57721566
+"""Euler's constant: how far the mean of a Gumbel minimum lies below its location, in its scale."""
+
+
+class TimeToNextHead(nn.Module):
+    """A distribution of the time from this basket to the user's next, by its likelihood.
+
+    A user who was not seen again by the end of the log's part says that the time was longer, and adds the probability
+    of that. Leaving such users out would teach that everybody comes back soon. The distribution begins at that of the
+    days between the user's own earlier visits, drawn towards everybody's before the validation cut.
+
+    Args:
+        distribution: ``log_normal`` or ``weibull``.
+        merge_same_day: Whether baskets of one local day are one visit.
+        hidden_dim: Width of the hidden layer.
+        prior_visits: Times of everybody's that the user's own are mixed with.
+
+    Raises:
+        ValueError: If the distribution is not known, or ``prior_visits`` is not above 0.
+
+    References:
+        Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2002, section 3.2.
+    """
+
+    kind: Kind = "amount"
+    is_series = False
+
+    def __init__(
+        self,
+        distribution: Literal["log_normal", "weibull"] = "log_normal",
+        merge_same_day: bool = True,
+        hidden_dim: int = 64,
+        prior_visits: float = 2.0,
+        *,
+        facts: Facts,
+    ) -> None:
+        super().__init__()
+        if distribution not in ("log_normal", "weibull"):
+            raise ValueError(
+                f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
+            )
+        self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")
+        self.reads: tuple[Context, ...] = (self.own.context,)
+        self.told = TimeToNextLabels(merge_same_day)
+        self.labels: tuple[Labels, ...] = (self.told,)
+        self.distribution = distribution
+        self.net = own_correction(facts.embedding_dim, hidden_dim, 2)
+
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+        told: TimeToNext = batch.labels[self.told.name]
+        mean, spread, own = self.own(context, told.usual)
+        loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
+        if self.distribution == "weibull":  # the logarithm's mean and spread are not its location and scale
+            spread = spread * (math.sqrt(6.0) / math.pi)
+            mean = mean + EULER * spread
+        raw = self.net(torch.cat([features.query, own], dim=1)).float()
+        location = mean + spread * raw[:, 0]
+        scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # 20 times as sharp or as wide at most
+        days = told.days.clamp(min=SHORTEST_DAYS)
+        foreseen = at(location.detach(), scale.detach())
+        losses = loss(days, told.censored, location, scale)
+        return TaskOutput(mean_of(losses), foreseen, told.days, told.censored, start=at(mean, spread))
+
+
+def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """``(N,)`` negative log likelihood: the density where the time was seen, the survival where it was censored."""
+    logs = days.log()
+    place = (logs - location) / scale
+    density = 0.5 * place.square() + scale.log() + logs + 0.5 * math.log(2.0 * math.pi)
+    return torch.where(censored, -torch.special.log_ndtr(-place), density)
+
+
+def _log_normal_at(location: Tensor, scale: Tensor) -> Tensor:
+    """``(N, 3)`` quantiles."""
+    place = torch.special.ndtri(location.new_tensor(QUANTILES, dtype=torch.float64)).float()
+    return (location[:, None] + scale[:, None] * place).exp()
+
+
+def _weibull(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """As :func:`_log_normal`: the logarithm of a Weibull time is ``location`` plus ``scale`` times a Gumbel minimum."""
+    logs = days.log()
+    place = (logs - location) / scale
+    hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # past any sense it grows, but not to infinity
+    return torch.where(censored, hazard, hazard - place + scale.log() + logs)
+
+
+def _weibull_at(location: Tensor, scale: Tensor) -> Tensor:
+    """``(N, 3)`` quantiles."""
+    level = location.new_tensor(QUANTILES)
+    return (location[:, None] + scale[:, None] * torch.log(-torch.log1p(-level))).exp()

@@ -1,0 +1,141 @@
+"""What every command does first: open the data, build the model, bind its contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seasonrec.config import build
+from seasonrec.data.cache import default_cache_dir
+from seasonrec.data.events import prepare
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.labels.base import bind_all
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import DataSpec
+from seasonrec.batches.splits import Split, spec_of
+from seasonrec.data.tables import Dataset
+from seasonrec.evaluation.protocol import Protocol, fingerprint
+from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.models.recommender import SeasonalRecommender
+
+FILE_KEYS = ("events", "items", "users", "path")
+"""Options of datasets that name files."""
+
+MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """The data of a run, prepared and split.
+
+    Args:
+        log: The prepared log.
+        split: The cuts.
+        spec: Facts of the data.
+        protocol: Rules of the evaluation.
+        fingerprint: Of data, split and protocol together.
+        cache_dir: Where prepared data and text vectors are kept.
+    """
+
+    log: EventLog
+    split: Split
+    spec: DataSpec
+    protocol: Protocol
+    fingerprint: str
+    cache_dir: Path
+
+
+def cache_dir_of(config: dict[str, Any]) -> Path:
+    """The run's cache folder, or the user's."""
+    return Path(config["cache_dir"]) if config["cache_dir"] else default_cache_dir()
+
+
+def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the files of its data and its cache named from the root, for readers in other folders."""
+    cache_dir = config["cache_dir"] and str(Path(config["cache_dir"]).expanduser().absolute())
+    named = {**config, "data": _absolute(config["data"]), "cache_dir": cache_dir}
+    if config["domain"]:
+        named["domain"] = {name: {**node, "data": _absolute(node["data"])} for name, node in config["domain"].items()}
+    return named
+
+
+def _absolute(node: dict[str, Any]) -> dict[str, Any]:
+    """A dataset's node with the files that it names named from the root."""
+    return {
+        key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
+        for key, value in node.items()
+    }
+
+
+def open_data(config: dict[str, Any], progress: Callable[[str], None] = print) -> OpenData:
+    """Prepares the dataset (or finds it prepared) and cuts it.
+
+    Args:
+        config: The complete configuration of a run.
+        progress: Called with lines for the user.
+    """
+    dataset: Dataset = build(config["data"])()
+    protocol: Protocol = build(config["protocol"])()
+    cache_dir = cache_dir_of(config)
+    log = prepare(dataset, cache_dir, progress)
+    split = build(config["split"])().resolve(log)
+    mark = fingerprint(protocol, log, split, dataset.identity())
+    return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir)
+
+
+def build_model(
+    config: dict[str, Any], data: OpenData, for_training: bool = False
+) -> tuple[SeasonalRecommender, Facts]:
+    """The recommender that a configuration names, with fresh weights, and the facts it was told.
+
+    Args:
+        config: The complete configuration of a run.
+        data: Its data.
+        for_training: Whether to make what is read in training alone: further wordings of the items' texts.
+
+    Raises:
+        ValueError: If further wordings are asked for and no part reads them, or a part refuses the data.
+    """
+    facts = Facts.of(data.log, data.spec, config["embedding_dim"], config["max_seq_len"], data.cache_dir)
+    if for_training:
+        facts = replace(facts, text_variants=build(config["text_augmentation"])(facts=facts)())
+    parts = {slot: build(config[slot]) for slot in MODEL_SLOTS}
+    task = {name: build(node) for name, node in (config["task"] or {}).items()}
+    model = SeasonalRecommender(**parts, task=task, facts=facts)
+    if facts.text_variants and not any(isinstance(part, TextItems) for part in model.modules()):
+        raise ValueError(
+            "text_augmentation varies what item_encoder=text and id_text read of the items, and this item encoder does "
+            "not read it; choose item_encoder=id_text, or text_augmentation=none."
+        )
+    model.peft = build(config["peft"])(facts=facts)
+    model.peft.apply(model)
+    return model, facts
+
+
+def device_of(config: dict[str, Any]) -> torch.device:
+    """Where a run's model is evaluated: on the GPU where the trainer may use one and there is one."""
+    may = config["trainer"].get("accelerator", "cpu") in ("gpu", "auto")
+    return torch.device("cuda" if may and torch.cuda.is_available() else "cpu")
+
+
+def batch_builder(
+    model: SeasonalRecommender, log: EventLog, spec: DataSpec, max_seq_len: int, split: Split | None = None
+) -> BatchBuilder:
+    """Makes batches with just the contexts that the model reads; for its further tasks too where labels can be given.
+
+    Args:
+        model: The recommender.
+        log: The prepared log.
+        spec: What was found in it.
+        max_seq_len: Events ``T`` of a window at most.
+        split: Where the labels of a request end; None where nothing but the ranking is asked for.
+    """
+    wanted = model.contexts(with_tasks=split is not None)
+    contexts = {name: context.bind(log, spec) for name, context in wanted.items()}
+    labels = bind_all(model.labels(), log, split.cuts) if split else {}
+    return BatchBuilder(log, contexts, max_seq_len, labels)

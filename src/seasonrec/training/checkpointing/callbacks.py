@@ -1,0 +1,219 @@
+"""Callbacks and checkpoint writing that make a killed run continue as if nothing had happened."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol, runtime_checkable
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, distributed
+
+from seasonrec.batches.sharding import Shard
+from seasonrec.memory import Peaks, highest, peak_memory
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint under another name beside it and renames it, so that a kill leaves the one before.
+
+    Lightning's own way makes the file in memory first, and then another one among the machine's temporary files.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.tmp")  # one name: what a kill leaves is written over
+        try:
+            torch.save(checkpoint, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class RandomState(L.Callback):
+    """Keeps the random state of torch in every checkpoint and restores it before the first step after a resume.
+
+    Lightning restores weights, optimiser and loop counters, but not the generator that dropout draws from. Every
+    process of a run has a state of its own, so that they do not all drop the same places; one checkpoint holds all.
+    """
+
+    def __init__(self) -> None:
+        self._restored: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+        return {"ranks": _of_all({"cpu": torch.get_rng_state(), "cuda": cuda})}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        shard, states = Shard.current(), state_dict["ranks"]
+        if len(states) != shard.world_size:
+            raise ValueError(
+                f"a run that goes on needs as many processes as before, {len(states)}, got {shard.world_size}; set "
+                "trainer.devices and trainer.num_nodes as they were."
+            )
+        self._restored = states[shard.rank]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.global_rank:  # not the first: it goes on from the seed of the run, as a run of one process does
+            seeds = np.random.SeedSequence((torch.initial_seed(), trainer.global_rank))
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._restored is None:
+            return
+        torch.set_rng_state(_as_bytes(self._restored["cpu"]))
+        if self._restored["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(_as_bytes(self._restored["cuda"][0]))
+        self._restored = None
+
+
+class LineProgress(L.Callback):
+    """Progress as whole lines, for output that goes to a file: a bar redraws its line, which only a terminal can show.
+
+    Args:
+        every_s: Seconds between two lines within an epoch, at least.
+    """
+
+    def __init__(self, every_s: float = 15.0) -> None:
+        self.every_s = every_s
+        self._told_s = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._told_s = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self._told_s >= self.every_s:
+            self._told_s = time.monotonic()
+            self._tell(trainer, f", batch {batch_idx + 1:,} of {trainer.num_training_batches:,}", "train/")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._tell(trainer, "", "")
+
+    def _tell(self, trainer: L.Trainer, place: str, prefix: str) -> None:
+        values = [f"{k} {v:.4f}" for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(prefix)]
+        print(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{place}: {', '.join(values)}", flush=True)
+
+
+@runtime_checkable
+class ResumableLoader(Protocol):
+    """Batches whose place in the epoch can be saved and restored."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class LoaderPosition(L.Callback):
+    """Keeps the place of the training loader in every checkpoint.
+
+    Lightning 2.6 saves a loader's state but does not restore it where an optimiser asks for
+    ``estimated_stepping_batches`` (the loader is set up before the checkpoint is read) or where an epoch is complete.
+
+    Args:
+        loader: The training batches; a loader without a state starts its epoch again after a kill.
+    """
+
+    def __init__(self, loader: object) -> None:
+        self.loader = loader
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loader.state_dict() if isinstance(self.loader, ResumableLoader) else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if isinstance(self.loader, ResumableLoader):
+            self.loader.load_state_dict(state_dict)
+
+
+class Patience(EarlyStopping):
+    """Early stopping that stays stopped: a run killed after it had stopped trains no further when started again."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            trainer.should_stop = True
+
+
+class CostsSoFar(L.Callback):
+    """Keeps what the training took in every checkpoint, so that a killed run knows the costs of its first part.
+
+    Attributes:
+        earlier_s: Seconds of training that lie in the checkpoint that the run went on from; 0 without one.
+        earlier_peaks: Peaks of memory up to that checkpoint, as :func:`~seasonrec.memory.peak_memory` names them.
+    """
+
+    def __init__(self) -> None:
+        self.earlier_s = 0.0
+        self.earlier_peaks: Peaks = {}
+        self._made_s = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        seconds = self.earlier_s + time.perf_counter() - self._made_s
+        return {"seconds": seconds, "peaks": highest(self.earlier_peaks, peak_memory())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.earlier_s, self.earlier_peaks = state_dict["seconds"], state_dict["peaks"]
+
+
+class StepClock(L.Callback):
+    """Times training steps: from a batch's arrival to the end of its update, without the loading.
+
+    A step of several gathered batches is the sum of what is done with each of them.
+
+    Args:
+        every: One step in so many is timed. On a GPU the timed ones are waited for.
+    """
+
+    def __init__(self, every: int = 8) -> None:
+        self.every = every
+        self._step = 0
+        self._began_s = self._spent_s = 0.0
+        self._seconds: list[float] = []
+
+    @property
+    def median_ms(self) -> float | None:
+        """Median time of a step since the run last started, in milliseconds; None before the first."""
+        return 1e3 * median(self._seconds) if self._seconds else None
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._step = trainer.global_step
+        if self._step % self.every == 0:
+            self._began_s = _now_s(pl_module.device)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._step % self.every == 0:
+            self._spent_s += _now_s(pl_module.device) - self._began_s
+            if trainer.global_step > self._step:
+                self._seconds.append(self._spent_s)
+                self._spent_s = 0.0
+
+
+def _now_s(device: torch.device) -> float:
+    """The time at which the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _of_all(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states of all processes, by rank; each must call it."""
+    states = [state] * Shard.current().world_size
+    if len(states) > 1:
+        distributed.all_gather_object(states, state)
+    return states
+
+
+def _as_bytes(state: Tensor) -> Tensor:
+    return state.to(device="cpu", dtype=torch.uint8)

@@ -1,0 +1,136 @@
+"""What a run keeps on disk while it trains: its whole state, and the best epoch's weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+
+from seasonrec.models.language.inside import frozen_names
+from seasonrec.training.checkpointing.weights import check_left_out, load_weights, save_state, save_weights
+from seasonrec.training.distributed.strategies import SharedWeights
+from seasonrec.training.module import MAIN, RecommenderModule
+
+
+def best_weights(folder: Path, epoch: int, prefix: str = MAIN) -> Path:
+    """File of the best epoch's weights.
+
+    Args:
+        folder: The checkpoints of the run.
+        epoch: Number of the epoch, from 0.
+        prefix: Of the model's weights in the module: the main model's, or that of a further domain.
+    """
+    inside = () if prefix == MAIN else prefix.rstrip(".").split(".")
+    return folder.joinpath(*inside, f"best_epoch_{epoch + 1}.safetensors")
+
+
+def load_best(folder: Path, epoch: int, models: Mapping[str, nn.Module]) -> None:
+    """Puts the best epoch's weights into models.
+
+    Args:
+        folder: The checkpoints of the run.
+        epoch: Number of the epoch, from 0.
+        models: By the beginning of their weights' names in the module.
+    """
+    for prefix, model in models.items():
+        load_weights(best_weights(folder, epoch, prefix), model)
+
+
+class RunCheckpoints(Checkpoint):
+    """Writes ``last.ckpt`` every few steps and after each epoch, and the best epoch's weights.
+
+    An epoch's last step is not saved before its validation: Lightning 2.6 takes such a checkpoint for a whole epoch,
+    and a run started again from it would never validate that epoch. The state after the epoch holds the verdict on it.
+    Neither file holds the weights of a language model that stay as they were loaded.
+
+    Args:
+        folder: Where the files lie.
+        metric: Validation metric that picks the epoch, as logged.
+        mode: Whether ``"min"`` or ``"max"`` of it is best.
+        every_steps: Optimiser steps between two checkpoints within an epoch.
+    """
+
+    def __init__(self, folder: Path, metric: str, mode: Literal["min", "max"], every_steps: int) -> None:
+        self.folder = folder
+        self.metric = metric
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.every_steps = every_steps
+        self.best_epoch = -1
+        self.best_value = math.nan
+        self._saved_step = 0
+
+    @property
+    def last(self) -> Path:
+        """The whole state: weights, optimiser, schedule, counters, random state, place in the data."""
+        return self.folder / "last.ckpt"
+
+    def setup(self, trainer: L.Trainer, pl_module: RecommenderModule, stage: str) -> None:
+        if any(frozen_names(model) for model in pl_module.recommenders().values()):
+            pl_module.strict_loading = False  # on_load_checkpoint is strict in its place
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
+        for prefix, model in pl_module.recommenders().items():
+            for name in frozen_names(model):
+                checkpoint["state_dict"].pop(f"{prefix}{name}", None)  # shared out, the first process alone has it
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
+        for prefix, model in pl_module.recommenders().items():
+            if frozen_names(model) and "state_dict" in checkpoint:  # taken out where weights were shared out
+                kept = {name for name in checkpoint["state_dict"] if name.startswith(prefix)}
+                check_left_out(kept, model, str(self.last), prefix)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_epoch": self.best_epoch, "best_value": self.best_value}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_epoch, self.best_value = state_dict["best_epoch"], state_dict["best_value"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._saved_step = trainer.global_step  # of a run that goes on: no checkpoint among batches of one step
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        due = trainer.global_step % self.every_steps == 0 and trainer.global_step != self._saved_step
+        if due and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: RecommenderModule) -> None:
+        value = float(trainer.callback_metrics[self.metric])
+        if math.isnan(self.best_value) or self.sign * value < self.sign * self.best_value:
+            self.best_epoch, self.best_value = trainer.current_epoch, value
+            self._save_weights(trainer, pl_module)
+        self._save(trainer)
+        if trainer.is_global_zero:
+            self._remove_others()  # only now: until last.ckpt names the new best, a kill must leave the old one
+
+    def load_best(self, module: RecommenderModule) -> None:
+        """Puts the best epoch's weights into a module."""
+        load_best(self.folder, self.best_epoch, module.recommenders())
+
+    def _save_weights(self, trainer: L.Trainer, module: RecommenderModule) -> None:
+        shared_out = isinstance(trainer.strategy, SharedWeights)
+        state = trainer.strategy.lightning_module_state_dict() if shared_out else {}  # from every process, to the first
+        if not trainer.is_global_zero:
+            return
+        for prefix, model in module.recommenders().items():
+            path = best_weights(self.folder, self.best_epoch, prefix)
+            if shared_out:
+                own = {k.removeprefix(prefix): value for k, value in state.items() if k.startswith(prefix)}
+                save_state(path, own, frozen_names(model))
+            else:
+                save_weights(path, model)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.last)
+        self._saved_step = trainer.global_step
+
+    def _remove_others(self) -> None:
+        for path in self.folder.rglob("best_epoch_*.safetensors"):
+            if path.name != best_weights(self.folder, self.best_epoch).name:
+                path.unlink()

@@ -1,0 +1,215 @@
+"""One run in several processes: who starts them, how they find each other, and what happens when one fails."""
+
+from __future__ import annotations
+
+import multiprocessing.connection
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from torch import distributed
+
+from seasonrec.batches.sharding import WHOLE, Shard
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others, for instance while the first prepares the data."""
+
+LEAVE_S = 60.0
+"""How long a process that broke its connections may take to end and so to say how."""
+
+Work = Callable[[Shard], None]
+"""What every process does; a function of a module's top level, or a partial of one, so that a process can find it."""
+
+
+class ProcessError(RuntimeError):
+    """A process of a run ended before its work was done."""
+
+
+class RunProcesses(ClusterEnvironment):
+    """Tells Lightning which process this is, so that it starts none of its own.
+
+    Args:
+        devices: Processes on each machine.
+    """
+
+    def __init__(self, devices: int) -> None:
+        super().__init__()
+        self.devices = devices
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    @property
+    def main_address(self) -> str:
+        return os.environ.get("MASTER_ADDR", "127.0.0.1")
+
+    @property
+    def main_port(self) -> int:
+        return int(os.environ.get("MASTER_PORT", 0))  # asked for and not used: the processes know each other already
+
+    @staticmethod
+    def detect() -> bool:
+        return distributed.is_available() and distributed.is_initialized()
+
+    def world_size(self) -> int:
+        return Shard.current().world_size
+
+    def set_world_size(self, size: int) -> None:
+        pass
+
+    def global_rank(self) -> int:
+        return Shard.current().rank
+
+    def set_global_rank(self, rank: int) -> None:
+        pass
+
+    def local_rank(self) -> int:
+        return self.global_rank() % self.devices
+
+    def node_rank(self) -> int:
+        return self.global_rank() // self.devices
+
+
+def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> None:
+    """Does the work in every process of a run.
+
+    On one machine the processes are started here: this one is the first, and the others are children that begin with
+    ``work`` itself. Where ``torchrun`` or ``srun`` started one process for each device, this is one of them.
+
+    Args:
+        work: Called with the share of each process.
+        devices: Processes on each machine.
+        num_nodes: Machines.
+        on_gpu: Whether the processes exchange tensors of GPUs.
+
+    Raises:
+        ProcessError: If a process ended too early.
+        ValueError: If the run was started in another number of processes than its options say.
+    """
+    shard = _started_as(devices, num_nodes)
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    if devices * num_nodes == 1:
+        work(WHOLE)
+    elif shard is not None:
+        with _connected(shard, backend, "env://"):
+            work(shard)
+    else:
+        _with_children(work, devices, backend)
+
+
+@contextmanager
+def first_alone(shard: Shard) -> Iterator[None]:
+    """Lets the first process through and the others after it, which then find what it left on disk."""
+    if not shard.is_first:
+        distributed.barrier()
+    yield
+    if shard.is_first and shard.world_size > 1:
+        distributed.barrier()
+
+
+@contextmanager
+def only_first_speaks(shard: Shard) -> Iterator[None]:
+    """Silences the standard output of all processes but the first; errors are heard from each."""
+    if shard.is_first:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def wait_for_all(shard: Shard) -> None:
+    """Returns when every process has come this far."""
+    if shard.world_size > 1:
+        distributed.barrier()
+
+
+def _started_as(devices: int, num_nodes: int) -> Shard | None:
+    """This process's share where a launcher started all of them; None where they are yet to be started."""
+    wanted = devices * num_nodes
+    found: ClusterEnvironment | None = None
+    if TorchElasticEnvironment.detect():
+        found = TorchElasticEnvironment()
+    elif wanted > 1 and SLURMEnvironment.detect() and SLURMEnvironment().world_size() > 1:
+        found = SLURMEnvironment()
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.main_address, str(found.main_port)
+    world_size = 1 if found is None else found.world_size()
+    if found is not None and world_size != wanted:
+        raise ValueError(
+            f"the run was started in {world_size} processes, but trainer.devices={devices} and "
+            f"trainer.num_nodes={num_nodes} ask for {wanted}; make them agree."
+        )
+    if found is None and num_nodes > 1:
+        raise ValueError(
+            f"trainer.num_nodes={num_nodes} needs a process for each device on every machine; start the command with "
+            f"torchrun --nnodes {num_nodes} --nproc-per-node {devices}, or with srun."
+        )
+    return None if found is None or wanted == 1 else Shard(found.global_rank(), world_size)
+
+
+def _with_children(work: Work, world_size: int, backend: str) -> None:
+    spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
+    with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
+        meeting = f"file://{folder}/meeting"  # not a port: many runs may start on one machine at once
+        children: list[BaseProcess] = [
+            spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, meeting), daemon=True)
+            for rank in range(1, world_size)
+        ]
+        for child in children:
+            child.start()
+        try:
+            with _connected(Shard(0, world_size), backend, meeting), _blaming_lost(children):
+                work(Shard(0, world_size))
+            for child in children:
+                child.join()
+            _refuse_failed(children, None)
+        finally:
+            for child in children:
+                child.terminate()
+                child.join()
+
+
+def _child(work: Work, shard: Shard, backend: str, meeting: str) -> None:
+    with _connected(shard, backend, meeting):
+        work(shard)
+
+
+@contextmanager
+def _connected(shard: Shard, backend: str, meeting: str) -> Iterator[None]:
+    distributed.init_process_group(
+        backend, init_method=meeting, rank=shard.rank, world_size=shard.world_size, timeout=PATIENCE
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def _blaming_lost(children: list[BaseProcess]) -> Iterator[None]:
+    """Names a child that died in place of what the first process then meets: the loss of its partner."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):  # gloo raises no class of its own
+            ended = multiprocessing.connection.wait([child.sentinel for child in children], LEAVE_S)
+            for child in children:
+                if child.sentinel in ended:
+                    child.join()  # the sentinel may be heard of a moment before the exit code is known
+            _refuse_failed(children, error)
+        raise
+
+
+def _refuse_failed(children: list[BaseProcess], error: Exception | None) -> None:
+    for rank, child in enumerate(children, start=1):
+        if child.exitcode:
+            how = f"signal {-child.exitcode}" if child.exitcode < 0 else f"exit code {child.exitcode}"
+            raise ProcessError(
+                f"process {rank} of the run ended with {how}; what it said of that stands above. Started again in the "
+                "same folder, the run goes on from its last checkpoint."
+            ) from error

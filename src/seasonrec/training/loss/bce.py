@@ -1,0 +1,34 @@
+"""Binary cross-entropy: the target against drawn items."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.recommender import Reading, SeasonalRecommender
+from seasonrec.training.loss.sampled import sampled_logits, sampler_of
+
+
+class BCE:
+    """Target and negatives each as a yes or no; target and the mean over the negatives weigh alike.
+
+    Args:
+        num_negatives: Draws a batch.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
+
+    References:
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, equation 11. Departure: the requests of
+        a batch share their negatives, so that there can be many.
+    """
+
+    gives_probabilities = False
+
+    def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
+        self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        logits = sampled_logits(model, batch, reading)
+        against = (F.softplus(logits.negatives) / logits.counting).sum(1).index_select(0, batch.target_request)  # (M,)
+        return (F.softplus(-logits.targets) + against).mean()

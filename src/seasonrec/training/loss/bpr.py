@@ -1,0 +1,34 @@
+"""Bayesian personalised ranking: the target above drawn items."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.recommender import Reading, SeasonalRecommender
+from seasonrec.training.loss.sampled import sampled_logits, sampler_of
+
+
+class BPR:
+    """Minus the log probability that the target ranks above a negative: a mean over its negatives, then over targets.
+
+    Args:
+        num_negatives: Draws a batch.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
+
+    References:
+        Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009. Departure: the requests of
+        a batch share their negatives.
+    """
+
+    gives_probabilities = False
+
+    def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
+        self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        logits = sampled_logits(model, batch, reading)
+        ahead = logits.targets[:, None] - logits.negatives.index_select(0, batch.target_request)  # (M, S)
+        return (F.softplus(-ahead).sum(1) / logits.counting.squeeze(1)[batch.target_request]).mean()

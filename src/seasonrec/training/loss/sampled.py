@@ -1,0 +1,97 @@
+"""What the losses over a sample of the catalogue share: the targets' logits and those of the drawn negatives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.batches.sampling import ItemSample, NegativeSampler
+from seasonrec.models.recommender import Reading, SeasonalRecommender
+
+RULED_OUT = -1e9
+"""Logit of a negative that is none: finite, so that a request without any negative has a gradient of zero."""
+
+
+class SampledLogits(NamedTuple):
+    """Logits of one batch; ``N`` requests, ``M`` targets, ``S`` negatives.
+
+    Args:
+        targets: ``(M,)`` float32.
+        negatives: ``(N, S)`` float32; ``RULED_OUT`` where the item is one of the request's own targets, or did not
+            exist at the request.
+        sample: The items behind the columns.
+    """
+
+    targets: Tensor
+    negatives: Tensor
+    sample: ItemSample
+
+    @property
+    def counting(self) -> Tensor:
+        """``(N, 1)``: how many negatives each request has, at least 1; those ruled out do not count."""
+        return (self.negatives > RULED_OUT).sum(1, keepdim=True).clamp(min=1)
+
+
+def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> NegativeSampler:
+    """A sampler by the items' events before the validation cut.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+    num_items = facts.spec.num_items
+    if not num_negatives >= 1:
+        raise ValueError(f"loss.num_negatives must be at least 1, got {num_negatives}; try 512.")
+    if popularity_power < 0:
+        raise ValueError(
+            f"loss.popularity_power must be 0 (all items alike) or above, got {popularity_power}; try 0.75."
+        )
+    if num_items < 2:
+        raise ValueError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
+    return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)
+
+
+def sample_of(batch: SequenceBatch) -> ItemSample:
+    """The items that a batch is scored on.
+
+    Raises:
+        ValueError: If it has no sample.
+    """
+    if batch.sample is None:
+        raise ValueError(
+            "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
+        )
+    return batch.sample
+
+
+def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> SampledLogits:
+    """Scores a batch on its sample.
+
+    Args:
+        model: The recommender.
+        batch: Its requests and targets.
+        reading: What ``model.read(batch)`` gave, where the caller has it.
+
+    Raises:
+        ValueError: If the batch has none.
+    """
+    sample = sample_of(batch)
+    reading = reading or model.read(batch)
+    scores = reading.scores()  # (N, C)
+    negatives = scores.index_select(1, sample.negative_columns)  # (N, S)
+    ruled_out = _own_targets(batch, sample, negatives) | (negatives == float("-inf"))
+    return SampledLogits(
+        scores[batch.target_request, sample.target_column], negatives.masked_fill(ruled_out, RULED_OUT), sample
+    )
+
+
+def _own_targets(batch: SequenceBatch, sample: ItemSample, negatives: Tensor) -> Tensor:
+    """``(N, S)`` bool: the negative is a target of the request itself."""
+    place = torch.searchsorted(sample.negative_columns, sample.target_column).clamp(max=negatives.shape[1] - 1)
+    drawn = sample.negative_columns[place] == sample.target_column
+    own = torch.zeros_like(negatives, dtype=torch.bool)
+    own[batch.target_request[drawn], place[drawn]] = True
+    return own

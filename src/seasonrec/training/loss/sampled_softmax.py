@@ -1,0 +1,44 @@
+"""The softmax over a sample of the catalogue, corrected for how the sample was drawn."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.facts import Facts
+from seasonrec.models.recommender import Reading, SeasonalRecommender
+from seasonrec.models.task.candidates import log_partition, targets_of
+from seasonrec.training.loss.sampled import sample_of, sampler_of
+
+
+class SampledSoftmax:
+    """Cross-entropy among each target and negatives that the batch shares, with the logQ correction.
+
+    A negative's logit is lowered by the logarithm of the probability that it is among those drawn. The sum over the
+    request's targets and the negatives is then an unbiased estimate of the sum over all candidates, which the full
+    softmax takes. The targets are always there, so their own logits are not corrected.
+
+    Args:
+        num_negatives: Draws a batch.
+        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
+
+    References:
+        Bengio and Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language
+        Model, IEEE TNN 2008; Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+        Recommendations, RecSys 2019; Khrylchenko et al., Correcting the LogQ Correction, RecSys 2025 (the target is
+        not corrected).
+    """
+
+    gives_probabilities = True
+
+    def __init__(self, num_negatives: int = 1024, popularity_power: float = 0.75, *, facts: Facts) -> None:
+        self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
+        sample = sample_of(batch)
+        reading = reading or model.read(batch)
+        scores = reading.scores()
+        total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)  # (N,)
+        own = scores[batch.target_request, sample.target_column]  # (M,)
+        return (F.embedding(batch.target_request, total[:, None]).squeeze(1) - own).mean()

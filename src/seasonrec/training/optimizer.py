@@ -1,0 +1,85 @@
+"""Optimisers and schedules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from seasonrec.models.language.inside import loaded_names
+
+IA3_SCALES = ".ia3_l."
+"""In the names of weights that are vectors, although peft keeps them as matrices of one row or column."""
+
+
+@dataclass(frozen=True)
+class AdamWOptions:
+    """AdamW with linear warm-up and cosine decay to zero.
+
+    Biases, norms, and other parameters of fewer than two dimensions are not decayed.
+
+    Args:
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled decay of matrices.
+        warmup_share: Share of all steps over which the rate rises from zero.
+        betas: Of the moment estimates.
+        pretrained_factor: Learning rate of the weights that a language model came with, as a share of the others'; they
+            begin where they are good already. What ``peft`` adds to a language model has the whole rate.
+
+    Raises:
+        ValueError: If a rate or share lies outside its range.
+
+    References:
+        Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.999)
+    pretrained_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise ValueError(f"optimizer.learning_rate must be above 0, got {self.learning_rate}; try 0.002.")
+        if not self.pretrained_factor > 0:
+            raise ValueError(
+                f"optimizer.pretrained_factor must be above 0, got {self.pretrained_factor}; peft=frozen trains none."
+            )
+        if not 0 <= self.warmup_share < 1:
+            raise ValueError(f"optimizer.warmup_share must lie in [0, 1), got {self.warmup_share}; try 0.1.")
+
+    def build(self, model: nn.Module, total_steps: int, fused: bool = False) -> dict[str, Any]:
+        """What ``configure_optimizers`` returns.
+
+        Args:
+            model: Its trainable parameters are optimised.
+            total_steps: Optimiser steps of the whole run.
+            fused: One kernel for all of an update, which is faster on a CPU. Not in mixed precision, where
+                Lightning 2.6 does not clip for an optimiser that could unscale gradients by itself.
+        """
+        loaded = loaded_names(model) if self.pretrained_factor != 1.0 else set()
+        groups: list[dict[str, Any]] = [
+            {"params": [], "weight_decay": decay, "lr": self.learning_rate * factor}
+            for factor in ((1.0, self.pretrained_factor) if loaded else (1.0,))
+            for decay in (self.weight_decay, 0.0)
+        ]
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                is_vector = parameter.ndim < 2 or IA3_SCALES in name
+                groups[2 * (name in loaded) + is_vector]["params"].append(parameter)
+        betas = (self.betas[0], self.betas[1])
+        optimizer = torch.optim.AdamW(groups, betas=betas, fused=fused)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share_at(step, total_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def share_at(self, step: int, total_steps: int) -> float:
+        """Share of the peak learning rate at a step."""
+        warmup = max(1, round(self.warmup_share * total_steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
