@@ -123,7 +123,7 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in specs}
         for name, spec in specs.items():
             if str(arrays[name].dtype) != spec["dtype"] or list(arrays[name].shape) != spec["shape"]:
-                raise CacheError(f"{folder / name}.npy is {arrays[name].dtype}{arrays[name].shape}, not {spec}")
+                raise TypeError(f"{name}.npy is {arrays[name].dtype}{arrays[name].shape}, not {spec}")
         return EventLog(
             folder=folder,
             digest=facts["digest"],
