@@ -21,6 +21,7 @@ from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.config import ConfigError, Mistake, build, compose
 from seasonrec.config.annotations import is_part
+from seasonrec.config.schema import RunConfig
 from seasonrec.runs.record import code_commit
 
 SHOWN_DIFFERENCES = 3
@@ -28,7 +29,7 @@ SHOWN_DIFFERENCES = 3
 OPTION_SLOTS = ("data", "split", "protocol", "loader", "trainer", "optimizer", "objective", "adversarial")
 """Slots whose classes need nothing but their options, so that they can be tried before anything runs."""
 
-Compose = Callable[..., dict[str, Any]]
+Compose = Callable[..., RunConfig]
 """Turns overrides, with the user's own folder as ``extra``, into the complete configuration; raises ConfigError."""
 
 
@@ -117,7 +118,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
     mistakes: list[Mistake] = []
     for cell in {cell.row: cell for cell in cells}.values():
         try:
-            by_row[cell.row] = compose(list(cell.overrides))
+            by_row[cell.row] = compose(list(cell.overrides)).as_dict()
         except ConfigError as error:
             mistakes += error.mistakes
             continue

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from dis import opmap
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def _job(command: Command, node: DictConfig) -> None:
     try:
         config = command.composer().accept(node)
         if command.schema == RUN_SCHEMA and _shares_run_dir():
-            config["run_dir"] = HydraConfig.get().runtime.output_dir
+            config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
         command.run(config)
     except Exception as error:  # any may be a message of ours; every other one is raised again
         if not _is_ours(error):
@@ -217,7 +218,7 @@ def _report(command: Command, arguments: list[str]) -> int:
     path, overrides = _leading_path(command, arguments)
     if path is not None:
         options = command.composer().compose([f"run_dir={quoted(str(path))}", *overrides])
-        command.run(Path(options["run_dir"]), options["reference"])
+        command.run(Path(options.run_dir), options.reference)
     return 0
 
 
@@ -239,7 +240,7 @@ def _ablate(command: Command, arguments: list[str]) -> int:
     mistakes += _study_mistakes(path, [override for override in shared if override not in taken], own_conf)
     if mistakes:
         raise ConfigError(mistakes)
-    settings = {**command.composer().compose(own), "overrides": shared}
+    settings = {**command.composer().compose(own).as_dict(), "overrides": shared}
     command.run(path, settings if own_conf is None else {**settings, "config_dir": str(own_conf)})
     return 0
 

@@ -33,6 +33,18 @@ def build(node: dict[str, Any]) -> partial[Any]:
     return partial(getattr(import_module(module_name), name), **bound)
 
 
+def instance(node: dict[str, Any]) -> Any:
+    """Imports the ``_target_`` and calls it with plain values; lists become tuples where the signature says tuple."""
+    arguments = read_signature(node["_target_"]).arguments
+    module_name, _, name = node["_target_"].rpartition(".")
+    values = {
+        key: tuple(value) if isinstance(value, list) and wants_tuple(argument.annotation, argument.module) else value
+        for key, value in node.items()
+        if (argument := arguments.get(key)) is not None
+    }
+    return getattr(import_module(module_name), name)(**values)
+
+
 def _built(value: Any, as_tuple: bool = False) -> Any:
     if is_part(value):
         return build(value)

@@ -15,10 +15,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from seasonrec.config.build import instance
 from seasonrec.config.check import Checker, Unresolved, complete
 from seasonrec.config.errors import ConfigError, Mistake
 from seasonrec.config.files import choice_mistakes
 from seasonrec.config.overrides import check_overrides, for_hydra
+from seasonrec.config.schema import RunConfig
 from seasonrec.config.signatures import Signature, read_signature
 from seasonrec.config.tree import LIST_GROUPS, ConfTree
 
@@ -39,8 +41,8 @@ class Composer:
     config_name: str = "train"
     schema: str = RUN_SCHEMA
 
-    def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The complete configuration of one run.
+    def compose(self, overrides: Sequence[str]) -> Any:
+        """Returns the complete configuration, an instance of the schema's class.
 
         Raises:
             ConfigError: With every mistake at once.
@@ -63,17 +65,29 @@ class Composer:
         """Top-level keys that the command takes."""
         return list(self._signature.settable)
 
-    def accept(self, node: DictConfig) -> dict[str, Any]:
+    def accept(self, node: DictConfig) -> Any:
         """Merges what Hydra composed into the fresh schema, checks it and completes it.
+
+        Returns:
+            An instance of the schema's class.
 
         Raises:
             ConfigError: With every mistake at once.
         """
         config, mistakes = self._plain(node)
-        mistakes += Checker(self.tree, {}).top_level(config, self._signature)
-        if mistakes:
-            raise ConfigError(mistakes)
-        return complete(config, self._signature)
+        return self.typed(config, mistakes)
+
+    def typed(self, config: dict[str, Any], mistakes: Sequence[Mistake] = ()) -> Any:
+        """Checks plain values and returns them complete, as an instance of the schema's class.
+
+        Raises:
+            ConfigError: With every mistake at once, those given included.
+        """
+        found = [*mistakes, *Checker(self.tree, {}).top_level(config, self._signature)]
+        if found:
+            raise ConfigError(found)
+        node = {"_target_": self.schema, **complete(config, self._signature)}
+        return instance(node)
 
     def composed(self, overrides: Sequence[str]) -> DictConfig:
         """What Hydra makes of overrides that passed, its own settings included."""
@@ -129,8 +143,8 @@ class Composer:
         return plain, mistakes
 
 
-def compose(overrides: Sequence[str], extra: Path | None = None) -> dict[str, Any]:
-    """The complete configuration of one training run, as ``seasonrec train`` would have it.
+def compose(overrides: Sequence[str], extra: Path | None = None) -> RunConfig:
+    """Returns the complete configuration of one training run, as ``seasonrec train`` would have it.
 
     Args:
         overrides: Hydra overrides, for example ``["experiment=first_season", "seed=1"]``.
@@ -139,7 +153,7 @@ def compose(overrides: Sequence[str], extra: Path | None = None) -> dict[str, An
     Raises:
         ConfigError: With every mistake at once.
     """
-    return Composer(ConfTree.of(extra)).compose(overrides)
+    return cast(RunConfig, Composer(ConfTree.of(extra)).compose(overrides))
 
 
 def _resolved(node: Any, path: str, mistakes: list[Mistake]) -> Any:

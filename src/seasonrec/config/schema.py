@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
-class Part(TypedDict):
+class Part(dict[str, Any]):
     """A node built from a class: ``_target_`` and the arguments of its signature that yaml sets."""
 
-    _target_: str
+
+class Config:
+    """A command's configuration, complete and checked."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the top level as a plain dictionary; nested nodes are plain already."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Config):
     """One run: what ``seasonrec train`` and ``seasonrec prepare`` take. Slots first, then values.
 
     Args:
@@ -39,6 +45,7 @@ class RunConfig:
         text_augmentation: How the items' texts are varied in training.
         loss: How scores are compared with what was chosen.
         optimizer: How weights are updated.
+        stage: Steps of the run by name, in order, chosen as a list: ``stage=[train,refit]``.
         trainer: Budget and hardware.
         logger: Where metrics go besides the run's folder.
         name: Row of the run in a table, for example ``full`` or ``no_season``.
@@ -76,6 +83,7 @@ class RunConfig:
     run_dir: str
     task: dict[str, Part] | None = None
     domain: dict[str, Part] | None = None
+    stage: dict[str, Part] | None = None
     group: str | None = None
     seed: int = 0
     cache_dir: str | None = None
@@ -85,7 +93,7 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Config):
     """What ``seasonrec evaluate`` takes.
 
     Args:
@@ -98,7 +106,7 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class RecommendConfig:
+class RecommendConfig(Config):
     """What ``seasonrec recommend`` takes.
 
     Args:
@@ -119,7 +127,7 @@ class RecommendConfig:
 
 
 @dataclass(frozen=True)
-class RobustnessConfig:
+class RobustnessConfig(Config):
     """What ``seasonrec robustness`` takes.
 
     Args:
@@ -142,7 +150,7 @@ class RobustnessConfig:
 
 
 @dataclass(frozen=True)
-class AblateConfig:
+class AblateConfig(Config):
     """What ``seasonrec ablate`` takes besides the study; every other override goes to each of its runs.
 
     Args:
@@ -159,7 +167,7 @@ class AblateConfig:
 
 
 @dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(Config):
     """What ``seasonrec report`` takes.
 
     Args:
