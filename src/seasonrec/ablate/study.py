@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.overrides import STUDY_KEYS, override_key
+from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
@@ -21,7 +22,7 @@ REFERENCE_ROW = "full"
 """The row without an ablation."""
 
 
-class StudyError(ValueError):
+class StudyError(UserError):
     """Everything that is wrong with a study, in one message."""
 
 

@@ -27,6 +27,7 @@ from seasonrec.batches.user_pools import Period
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+from seasonrec.errors import UserError
 
 SAMPLE = 64
 """Requests of each part that are looked at, evenly spread and always with the last."""
@@ -47,7 +48,7 @@ SOME_ITEMS = 16
 FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
 
 
-class LeakError(ValueError):
+class LeakError(UserError):
     """Something of the future is visible where it must not be."""
 
 

@@ -19,6 +19,7 @@ from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.batches.user_pools import BasketSource, GivenBaskets, Period, cut_pools, forget_pages
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 
 Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
 """Changes what a training batch's windows hold, and nothing of what is asked and of its truth."""
@@ -54,9 +55,9 @@ class LoaderOptions:
     def __post_init__(self) -> None:
         for name in ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"loader.{name} must be at least 1, got {getattr(self, name)}.")
+                raise UserError(f"loader.{name} must be at least 1, got {getattr(self, name)}.")
         if not 0.0 <= self.min_context_share <= 1.0:
-            raise ValueError(f"loader.min_context_share must lie in [0, 1], got {self.min_context_share}; try 0.25.")
+            raise UserError(f"loader.min_context_share must lie in [0, 1], got {self.min_context_share}; try 0.25.")
 
 
 class BatchBuilder:
@@ -179,7 +180,7 @@ def _gathered(
 
 def _given(random: np.random.Generator | None) -> np.random.Generator:
     if random is None:
-        raise ValueError("a batch with a sampler needs the source of its draws; pass random=default_rng(seed).")
+        raise UserError("a batch with a sampler needs the source of its draws; pass random=default_rng(seed).")
     return random
 
 
@@ -300,7 +301,7 @@ class TrainingLoader:
     def _batches_of(self, num_requests: int) -> int:
         ranks = self.shard.world_size
         if num_requests < ranks:
-            raise ValueError(
+            raise UserError(
                 f"{ranks} processes cannot share {num_requests} training requests of a pool; take fewer devices, or a "
                 "larger loader.pool_size."
             )

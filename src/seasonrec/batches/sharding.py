@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import distributed
 
+from seasonrec.errors import UserError
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -24,7 +26,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world_size:
-            raise ValueError(f"a shard's rank must lie in 0..world_size-1, got {self.rank} of {self.world_size}.")
+            raise UserError(f"a shard's rank must lie in 0..world_size-1, got {self.rank} of {self.world_size}.")
 
     @staticmethod
     def current() -> Shard:

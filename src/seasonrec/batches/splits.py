@@ -14,6 +14,7 @@ from seasonrec.batches.labels.base import Cuts
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+from seasonrec.errors import UserError
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
 """Longer logs are cut at Mondays by default, so that every week of the report is whole."""
@@ -94,9 +95,9 @@ class TimeSplit:
             _day(name, getattr(self, name))
         for name in ("validation_fraction", "test_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
+                raise UserError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
         if self.validation_fraction + self.test_fraction >= 1.0:
-            raise ValueError(
+            raise UserError(
                 "split.validation_fraction and split.test_fraction must leave a part for training, got "
                 f"{self.validation_fraction} + {self.test_fraction}; lower one."
             )
@@ -148,7 +149,7 @@ def _day(name: str, text: str | None) -> date | None:
     try:
         return None if text is None else date.fromisoformat(str(text))
     except ValueError as error:
-        raise ValueError(f"split.{name} must be a day as YYYY-MM-DD, got {text!r}; e.g. 2017-10-02.") from error
+        raise UserError(f"split.{name} must be a day as YYYY-MM-DD, got {text!r}; e.g. 2017-10-02.") from error
 
 
 def _midnight_s(name: str, text: str | None, log: EventLog) -> int | None:
@@ -173,12 +174,12 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     cuts = {"test_from": split.test_from_s, "validation_from": split.validation_from_s}  # validation follows the test
     for name, cut_s in cuts.items():
         if not first_s < cut_s <= last_s:
-            raise ValueError(
+            raise UserError(
                 f"split.{name} must lie inside the log, which runs from {_local(first_s, log)} to "
                 f"{_local(last_s, log)}, got {_local(cut_s, log)}; choose a day in between."
             )
     if not split.train_from_s < split.validation_from_s < split.test_from_s:
-        raise ValueError(
+        raise UserError(
             "split needs train_from < validation_from < test_from, got "
             f"{_local(split.train_from_s, log)}, {_local(split.validation_from_s, log)}, "
             f"{_local(split.test_from_s, log)}; move a cut."
@@ -190,7 +191,7 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     }
     for part, baskets in parts.items():
         if not len(baskets):
-            raise ValueError(
+            raise UserError(
                 f"split: the {part} part holds no basket (training from {_local(split.train_from_s, log)}, validation "
                 f"from {_local(split.validation_from_s, log)}, test from {_local(split.test_from_s, log)}); move a cut."
             )

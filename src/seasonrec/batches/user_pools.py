@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.requests import gather_ranges
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 
 USERS_AT_ONCE = 2**18
 """Users whose baskets are looked for together."""
@@ -70,7 +71,7 @@ class GivenBaskets:
 
     def __post_init__(self) -> None:
         if (np.diff(self.baskets) <= 0).any():
-            raise ValueError("baskets must be rising numbers, each once; sort them with np.unique.")
+            raise UserError("baskets must be rising numbers, each once; sort them with np.unique.")
 
     def counts(self, log: EventLog, users: tuple[int, int]) -> NDArray[np.int64]:
         return np.diff(np.searchsorted(self.baskets, log.user_baskets[users[0] : users[1] + 1]))

@@ -12,6 +12,7 @@ from seasonrec.batches.loader import BatchBuilder, LoaderOptions
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.batches.user_pools import Period, cut_pools
+from seasonrec.errors import UserError
 
 
 class ValidationBatches:
@@ -39,7 +40,7 @@ class ValidationBatches:
         total = sum(pool.num_requests for pool in self.pools)
         chosen = -(-total // options.validation_stride)
         if chosen < shard.world_size:
-            raise ValueError(
+            raise UserError(
                 f"{shard.world_size} processes cannot share {chosen} validation requests; take fewer devices, or a "
                 "smaller loader.validation_stride."
             )

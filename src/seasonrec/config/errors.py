@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from seasonrec.errors import UserError
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -28,7 +30,7 @@ class Mistake:
         return f"{place}: {self.problem}; {self.remedy}"
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Everything that is wrong with a configuration.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 
 from seasonrec.config.errors import nearest
 from seasonrec.config.source import Module, find_module
+from seasonrec.errors import UserError
 
 UNKNOWN = "give _target_ as package.module.Class of something that is installed or on PYTHONPATH"
 """Remedy where nothing of such a name is found."""
@@ -56,7 +57,7 @@ class Signature:
         return {name: argument for name, argument in self.arguments.items() if not argument.at_run_time}
 
 
-class TargetError(ValueError):
+class TargetError(UserError):
     """A ``_target_`` that does not exist; ``problem`` and ``remedy`` are parts of a message."""
 
     def __init__(self, problem: str, remedy: str) -> None:

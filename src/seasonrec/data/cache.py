@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from seasonrec.data.preparation.parallel import in_order
+from seasonrec.errors import UserError
 
 MANIFEST = "manifest.json"
 
 
-class CacheError(RuntimeError):
+class CacheError(UserError):
     """A cached folder that must not be used; the message says what is wrong with it."""
 
 

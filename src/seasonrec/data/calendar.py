@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.errors import UserError
 
 EPOCH = dt.date(1970, 1, 1)
 EPOCH_WEEKDAY = 3
@@ -75,7 +76,7 @@ def check_country(country: str) -> None:
         ValueError: If it is not known to the ``holidays`` package.
     """
     if country not in holidays.list_supported_countries():
-        raise ValueError(
+        raise UserError(
             f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
             "set data.country, for example to US, or to null for no holidays."
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seasonrec.errors import UserError
+
 DAYS_PER_YEAR = 365.2425
 SECONDS_PER_DAY = 86_400
 
@@ -60,7 +62,7 @@ class DataSpec:
             ValueError: If the training part of the log covers less than one yearly cycle.
         """
         if self.training_cycles < 1.0:
-            raise ValueError(
+            raise UserError(
                 f"{reader} reads the same season of last year, which needs at least 1 yearly cycle before the "
                 f"validation cut, got {self.training_cycles:.2f}; choose season=momentum, season=calendar or "
                 "season=text, or bring a longer log."

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import polars as pl
 
+from seasonrec.errors import UserError
+
 EVENT_COLUMNS = ("user_id", "item_id", "timestamp_s")
 """Columns that every event table has; ``value`` and ``location_id`` are optional."""
 
@@ -70,7 +72,7 @@ class Dataset(Protocol):
         ...
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Bad input data: one message that names the place, the rule, the value met and the remedy."""
 
 

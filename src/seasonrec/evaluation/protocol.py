@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from seasonrec.batches.splits import Part, Split
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.errors import UserError
 
 METRIC_VERSION = 1
 """Raise it when a metric, a rank, a label or a slice is computed differently: older numbers then stop comparing."""
@@ -75,7 +76,7 @@ class Protocol:
         object.__setattr__(self, "holidays", tuple(self.holidays))
         mistakes = [message for broken, message in self._rules() if broken]
         if mistakes:
-            raise ValueError("; ".join(mistakes))
+            raise UserError("; ".join(mistakes))
 
     def _rules(self) -> list[tuple[bool, str]]:
         return [

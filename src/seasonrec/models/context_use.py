@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 
 
-class ContextError(ValueError):
+class ContextError(UserError):
     """A context is read and not computed, or declared and never read."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seasonrec.data.spec import DataSpec
+from seasonrec.errors import UserError
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -76,7 +77,7 @@ def require_words(spec: DataSpec, reader: str) -> None:
         ValueError: If there is nothing to make queries of.
     """
     if spec.num_categories < 2 and not spec.has_text:
-        raise ValueError(
+        raise UserError(
             f"{reader} makes queries of the words of categories and texts, and the items have neither; name their "
             "columns (data.category_column and data.text_column of a table), or leave search out of task."
         )

@@ -17,6 +17,7 @@ from seasonrec.batches.context.base import Context, union
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.base import union as union_of_labels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
 from seasonrec.models.peft.base import Peft
@@ -92,7 +93,7 @@ class SeasonalRecommender(nn.Module):
         self.backbone = backbone(facts=facts)
         self.temporal = temporal(facts=facts)
         if not hasattr(self.temporal, "changes_hidden"):
-            raise ValueError(
+            raise UserError(
                 f"the temporal module {type(self.temporal).__name__} must have an attribute changes_hidden: False if "
                 "it passes the backbone's output on, else True."
             )
@@ -223,7 +224,7 @@ class SeasonalRecommender(nn.Module):
         hidden = self.backbone(inputs, torch.cat([never, batch.is_padding], dim=1))
         reading = self.temporal(hidden, batch)
         if not isinstance(reading, SequenceReading):
-            raise ValueError(
+            raise UserError(
                 f"the temporal module {type(self.temporal).__name__} must give a SequenceReading of the requests' "
                 f"queries, got {type(reading).__name__}; wrap what it gives: SequenceReading(query)."
             )

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.sharding import Shard
+from seasonrec.errors import UserError
 from seasonrec.memory import Peaks
 from seasonrec.models.context_use import check_contexts
 from seasonrec.training.checkpointing.callbacks import (
@@ -91,15 +92,15 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         for name in ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
+                raise UserError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
         if self.num_threads is not None and self.num_threads < 1:
-            raise ValueError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
+            raise UserError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
         if not self.gradient_clip_norm >= 0:
-            raise ValueError(
+            raise UserError(
                 f"trainer.gradient_clip_norm must be at least 0, got {self.gradient_clip_norm}; 0 does not clip."
             )
         if self.strategy == "fsdp" and self.world_size == 1:
-            raise ValueError(
+            raise UserError(
                 "trainer.strategy=fsdp shares the weights out among processes and needs more than one, got "
                 "trainer.devices=1; raise trainer.devices, or leave trainer.strategy=auto."
             )
@@ -122,7 +123,7 @@ class TrainerOptions:
         """
         found = torch.cuda.device_count()
         if self.uses_gpu and found < self.devices:
-            raise ValueError(
+            raise UserError(
                 f"trainer.accelerator={self.accelerator} with trainer.devices={self.devices} needs as many GPUs on "
                 f"this machine, found {found}; choose trainer=cpu, or trainer=ddp_cpu for several processes."
             )

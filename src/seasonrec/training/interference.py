@@ -13,6 +13,7 @@ import lightning as L
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
+from seasonrec.errors import UserError
 from seasonrec.training.balancing.gradients import TaskGradients
 from seasonrec.training.balancing.support import check_each_gradient
 
@@ -60,13 +61,13 @@ class TaskInterference(L.Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         asker, names = "objective.interference_every_steps", (*pl_module.tasks, *pl_module.series)
         if len(names) < 2:
-            raise ValueError(
+            raise UserError(
                 f"{asker} compares the gradients of tasks and needs at least two, got {', '.join(names)} alone; add "
                 f"one with task=[...], or set {SWITCH}."
             )
         check_each_gradient(trainer, pl_module, asker, SWITCH)
         if isinstance(trainer.strategy, ModelParallelStrategy):
-            raise ValueError(
+            raise UserError(
                 f"{asker} needs the whole of every gradient in one process, got trainer.strategy=fsdp; choose "
                 f"trainer.strategy=ddp, or set {SWITCH}."
             )

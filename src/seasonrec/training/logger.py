@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from seasonrec.errors import UserError
+
 
 @dataclass(frozen=True)
 class RunIdentity:
@@ -77,7 +79,7 @@ class WandbLog:
 
     def open(self, run: RunIdentity) -> Logger | None:
         if self.mode == "online" and not _has_key():
-            raise ValueError(
+            raise UserError(
                 "logger.mode=online needs a Weights & Biases key, found none; run `wandb login`, set WANDB_API_KEY, "
                 "or choose logger.mode=offline."
             )

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.task.base import MAIN_TASK
 from seasonrec.training.adversarial.base import Adversarial
@@ -40,7 +41,7 @@ def domain_prefix(name: str) -> str:
     return f"domains.{name}."
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(UserError):
     """The loss stopped being a number; the batch's ids are in the file that the message names."""
 
 
@@ -85,7 +86,7 @@ class RecommenderModule(L.LightningModule):
         self.objective = objective
         self.series = tuple(name for name, head in model.task.items() if head.is_series)
         if objective.lambda_mt == 0 and not self.series:
-            raise ValueError(
+            raise UserError(
                 "objective.lambda_mt=0 leaves nothing to be learnt without a time-series task; give it a value above "
                 "0, or add task=[demand]."
             )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seasonrec.errors import UserError
 from seasonrec.models.language.inside import loaded_names
 
 IA3_SCALES = ".ia3_l."
@@ -44,13 +45,13 @@ class AdamWOptions:
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
-            raise ValueError(f"optimizer.learning_rate must be above 0, got {self.learning_rate}; try 0.002.")
+            raise UserError(f"optimizer.learning_rate must be above 0, got {self.learning_rate}; try 0.002.")
         if not self.pretrained_factor > 0:
-            raise ValueError(
+            raise UserError(
                 f"optimizer.pretrained_factor must be above 0, got {self.pretrained_factor}; peft=frozen trains none."
             )
         if not 0 <= self.warmup_share < 1:
-            raise ValueError(f"optimizer.warmup_share must lie in [0, 1), got {self.warmup_share}; try 0.1.")
+            raise UserError(f"optimizer.warmup_share must lie in [0, 1), got {self.warmup_share}; try 0.1.")
 
     def build(self, model: nn.Module, total_steps: int, fused: bool = False) -> dict[str, Any]:
         """What ``configure_optimizers`` returns.

@@ -8,6 +8,7 @@ import lightning as L
 from lightning.pytorch.plugins import MixedPrecision
 from torch.optim import Optimizer
 
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Peft
 from seasonrec.training.distributed.strategies import SharedWeights
 
@@ -57,12 +58,12 @@ def _refuse_partial_gradients(trainer: L.Trainer) -> None:
     """Stops a run whose gradients are scaled, and may be infinite in a step that is passed over, or lie in shares."""
     precision = trainer.precision_plugin
     if isinstance(precision, MixedPrecision) and precision.scaler is not None:
-        raise ValueError(
+        raise UserError(
             "peft=adalora reads the gradients of every step, and those of trainer.precision=16-mixed may be infinite; "
             "set trainer.precision to 32-true or bf16-mixed, or choose peft=lora."
         )
     if isinstance(trainer.strategy, SharedWeights):
-        raise ValueError(
+        raise UserError(
             "peft=adalora compares the weights of all matrices, which trainer.strategy=fsdp spreads over processes; "
             "set trainer.strategy=ddp, or choose peft=lora."
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
+from seasonrec.errors import UserError
 
 
 class ContextValue(Protocol):
@@ -62,7 +63,7 @@ def union(contexts: list[Context]) -> dict[str, Context]:
     for context in contexts:
         known = found.setdefault(context.name, context)
         if known != context:
-            raise ValueError(
+            raise UserError(
                 f"context {context.name!r} is read with two different options: {known} and {context}; "
                 "give both parts the same options."
             )

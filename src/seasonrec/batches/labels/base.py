@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def union(labels: Iterable[Labels]) -> dict[str, Labels]:
     found: dict[str, Labels] = {}
     for label in labels:
         if found.setdefault(label.name, label) != label:
-            raise ValueError(
+            raise UserError(
                 f"two tasks ask for labels {label.name!r} with different options, {found[label.name]} and {label}; "
                 "give both tasks the same options."
             )

@@ -13,6 +13,7 @@ from seasonrec.batches.labels.base import Cuts
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.visits import basket_values
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class SpendIndex:
 def _usual(values: NDArray[np.float32]) -> Tensor:
     known = np.log1p(values[np.isfinite(values)].astype(np.float64))
     if not len(known):
-        raise ValueError(
+        raise UserError(
             f"task=spend needs baskets with a value before the validation cut, got none among {len(values):,}; name "
             "the column of values (data.value_column of a table), or leave spend out of task."
         )

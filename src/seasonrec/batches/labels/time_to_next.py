@@ -15,6 +15,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.batches.visits import visits
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.errors import UserError
 
 LOOKED_AT = 1 << 20
 """Baskets before the first cut from which the usual duration is taken; of more, every so many-th."""
@@ -82,7 +83,7 @@ class TimeToNextIndex:
         known = np.flatnonzero(self.times_s < self.cuts.times_s[0])
         days, censored = self._durations(Requests.of_baskets(log, known[:: len(known) // LOOKED_AT + 1]))
         if censored.all():
-            raise ValueError(
+            raise UserError(
                 f"task=time_to_next needs users who come back before the validation cut, got none after {len(days):,} "
                 "baskets; leave time_to_next out of task."
             )

@@ -12,6 +12,7 @@ import polars as pl
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.journey_items import KEYS, item_ids, item_table
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
+from seasonrec.errors import UserError
 
 Level = Literal["product_type", "product_id", "variant"]
 
@@ -41,11 +42,11 @@ class CompleteJourney:
 
     def __init__(self, level: Level = "product_type", min_item_events: int = 20, households: int | None = None) -> None:
         if level not in KEYS:
-            raise ValueError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
+            raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
         if min_item_events < 1:
-            raise ValueError(f"min_item_events must be at least 1, got {min_item_events}.")
+            raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
         if households is not None and households < 2:
-            raise ValueError(f"households must be at least 2, or null for all, got {households}.")
+            raise UserError(f"households must be at least 2, or null for all, got {households}.")
         self.level = level
         self.min_item_events = min_item_events
         self.households = households
@@ -87,7 +88,7 @@ class CompleteJourney:
             return lines
         everyone = lines["household_id"].unique().sort().to_numpy()
         if self.households > len(everyone):
-            raise ValueError(f"households must be at most {len(everyone)}, got {self.households}; use null for all.")
+            raise UserError(f"households must be at most {len(everyone)}, got {self.households}; use null for all.")
         chosen = np.random.default_rng(_SAMPLE_SEED).choice(everyone, self.households, replace=False)
         kept = pl.col("household_id").is_in(chosen.tolist())
         return report.keep(lines, kept, f"household outside the sample of {self.households}")

@@ -12,6 +12,7 @@ from seasonrec.data.files.reading import check_file, column_names, number_fault,
 from seasonrec.data.files.row_faults import RowFault
 from seasonrec.data.files.times import read_times
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
+from seasonrec.errors import UserError
 
 CITIES = {
     "Edinburgh": ("GB", "Europe/London"),
@@ -60,7 +61,7 @@ class Flickr:
 
     def __post_init__(self) -> None:
         if self.city is not None and self.city not in CITIES:
-            raise ValueError(f"data.city must be one of {', '.join(CITIES)}, or null for all, got {self.city!r}.")
+            raise UserError(f"data.city must be one of {', '.join(CITIES)}, or null for all, got {self.city!r}.")
 
     @property
     def country(self) -> str | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seasonrec.data.synthetic_truth import HOLIDAYS, SyntheticTruth
 from seasonrec.data.tables import SourceTables
+from seasonrec.errors import UserError
 
 _SEASONS = ("winter", "spring", "summer", "autumn")
 _GOODS = ("drink", "soup", "fruit", "cake", "candle", "toy")
@@ -58,12 +59,12 @@ class Synthetic:
         self.timezone: str = "America/New_York"
         for name, least in {"num_users": 2, "num_items": 10, "num_days": 7, "basket_size": 1}.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+                raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}.")
         if not 0 < self.visits_per_week <= 4:
-            raise ValueError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
+            raise UserError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
         for name in ("habit_share", "seasonal_share", "cold_share"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
+                raise UserError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
 
     def identity(self) -> dict[str, object]:
         return {"dataset": "synthetic", "rules": 1, **asdict(self)}

@@ -17,6 +17,7 @@ from seasonrec.data.files.times import TimeReader, check_time_options
 from seasonrec.data.preparation.checks import check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
+from seasonrec.errors import UserError
 
 
 @dataclass
@@ -69,14 +70,14 @@ class Table:
         if self.country is not None:
             check_country(self.country)
         if self.min_item_events < 1:
-            raise ValueError(f"min_item_events must be at least 1, got {self.min_item_events}.")
+            raise UserError(f"min_item_events must be at least 1, got {self.min_item_events}.")
         columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
         if len(set(columns.values())) < len(columns):
             said = ", ".join(f"data.{key}={value}" for key, value in columns.items())
-            raise ValueError(f"user, item and time must be three columns, got {said}; name one of its own for each.")
+            raise UserError(f"user, item and time must be three columns, got {said}; name one of its own for each.")
         for name in ("text_column", "category_column"):
             if getattr(self, name) is not None and self.items is None:
-                raise ValueError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
+                raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
 
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}

@@ -12,6 +12,7 @@ from seasonrec.data.files.row_faults import BlankFault, RowFault
 from seasonrec.data.files.time_formats import NumberTimes, from_iso, from_pattern, from_typed, starts_with_number
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.tables import DataError
+from seasonrec.errors import UserError
 
 
 def check_time_options(time_format: str, timezone: str) -> None:
@@ -21,13 +22,13 @@ def check_time_options(time_format: str, timezone: str) -> None:
         ValueError: Naming the option.
     """
     if time_format not in ("auto", "s", "ms", "iso") and "%" not in time_format:
-        raise ValueError(
+        raise UserError(
             f"time_format must be auto, s, ms, iso or a pattern such as '%d/%m/%Y %H:%M', got {time_format!r}."
         )
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"timezone must be an IANA name such as Europe/London, got {timezone!r}.") from error
+        raise UserError(f"timezone must be an IANA name such as Europe/London, got {timezone!r}.") from error
 
 
 def read_times(column: pl.Series, time_format: str, timezone: str, place: str) -> tuple[pl.Series, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Candidates
 
 FEW = 0.25
@@ -85,7 +86,7 @@ class CandidateFilter:
     @staticmethod
     def _refuse_shape(name: str, scores: Tensor, expected: tuple[int, int]) -> None:
         if tuple(scores.shape) != expected:
-            raise ValueError(
+            raise UserError(
                 f"{name}.score must give (requests, items) = {expected}, got {tuple(scores.shape)}; "
                 "score every item of the catalogue, the evaluator masks those that are no candidates."
             )
@@ -96,7 +97,7 @@ class CandidateFilter:
         if bool(broken.any()):
             row, item = (int(place) for place in broken.nonzero()[0])
             user = self.log.users["user_id"][int(requests.users[row])]
-            raise ValueError(
+            raise UserError(
                 f"{name}.score must be finite for every candidate, got {float(scores[row, item])} for user {user} "
                 f"at second {int(requests.times_s[row])}, item {self.log.items['item_id'][item]}; look for the "
                 "logarithm of zero, a division by zero or an overflow."

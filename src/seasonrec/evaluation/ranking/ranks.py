@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from seasonrec.errors import UserError
 from seasonrec.evaluation.ranking.counting import count_above_and_level
 
 EXPONENTS_AT_ONCE = 2**20
@@ -107,7 +108,7 @@ def _refuse_non_finite(scores: Tensor) -> None:
     broken = torch.isnan(scores) | (scores == math.inf)
     if bool(broken.any()):
         request, item = (int(place) for place in broken.nonzero()[0])
-        raise ValueError(
+        raise UserError(
             f"scores must be finite (or -inf where an item is no candidate), got {float(scores[request, item])} for "
             f"request {request} and item {item}; look for a division by zero or an overflow in the scorer."
         )
@@ -117,7 +118,7 @@ def _refuse_unavailable(own: Tensor, target_request: Tensor, target_items: Tenso
     unavailable = own == -math.inf
     if bool(unavailable.any()):
         place = int(unavailable.nonzero()[0])
-        raise ValueError(
+        raise UserError(
             f"an item ranked before it existed: target item {int(target_items[place])} of request "
             f"{int(target_request[place])} is no candidate; its first event must lie at or before the request."
         )

@@ -20,6 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from seasonrec.batches.splits import Part
+from seasonrec.errors import UserError
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
 
 BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
@@ -89,10 +90,10 @@ def read_results(path: Path) -> RunResults:
     try:
         metadata, frame = pl.read_parquet_metadata(path), pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path} cannot be read as Parquet ({error}); run the cell again.") from error
+        raise UserError(f"{path} cannot be read as Parquet ({error}); run the cell again.") from error
     missing = [name for name in METADATA if name not in metadata] + [c for c in COLUMNS if c not in frame.columns]
     if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; it is not a results file of this version, run it again.")
+        raise UserError(f"{path} lacks {', '.join(missing)}; it is not a results file of this version, run it again.")
     return RunResults(
         name=metadata["name"],
         seed=int(metadata["seed"]),

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 
 ChangeHistory = Callable[[SequenceBatch, float, np.random.Generator], SequenceBatch]
 """A batch, the share of events that are changed, and the source of draws."""
@@ -81,7 +82,7 @@ def _lengths(batch: SequenceBatch) -> NDArray[np.int64]:
     if not torch.equal(batch.request_window, own) or not torch.equal(
         batch.request_position, (~batch.is_padding).sum(1)
     ):
-        raise ValueError(
+        raise UserError(
             f"a changed history needs a window for each request and all of it read, got {len(batch.item_ids)} windows "
             f"for {batch.num_requests} requests; build the batch as in evaluation, without window_of."
         )

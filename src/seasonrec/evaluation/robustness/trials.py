@@ -17,6 +17,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import Scorer, quick_metrics
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -56,11 +57,11 @@ class RobustnessOptions:
 
     def __post_init__(self) -> None:
         if any(not size > 0 for size in self.sizes):
-            raise ValueError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always there.")
+            raise UserError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always there.")
         if any(not 0 < share <= 1 for share in self.shares):
-            raise ValueError(f"shares must all lie in (0, 1], got {list(self.shares)}; 1 changes every event.")
+            raise UserError(f"shares must all lie in (0, 1], got {list(self.shares)}; 1 changes every event.")
         if self.max_requests < 1:
-            raise ValueError(f"max_requests must be at least 1, got {self.max_requests}.")
+            raise UserError(f"max_requests must be at least 1, got {self.max_requests}.")
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def robustness_table(
     """
     check_target(scorer.model, options.target, "target")
     if not len(baskets):
-        raise ValueError("robustness needs at least one basket in the test part, got none; choose an earlier cut.")
+        raise UserError("robustness needs at least one basket in the test part, got none; choose an earlier cut.")
     chosen = baskets[:: -(-len(baskets) // options.max_requests)]
     found = []
     for kind, target, size, tried in _trials(scorer, log.num_items, options):

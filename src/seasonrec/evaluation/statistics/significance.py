@@ -19,6 +19,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seasonrec.errors import UserError
 from seasonrec.evaluation.results.store import RunResults, UserSums, user_sums
 from seasonrec.evaluation.statistics.bootstrap import Bootstrap, resample
 
@@ -165,11 +166,11 @@ def require_one_fingerprint(results: Sequence[RunResults]) -> None:
         ValueError: If there is no result, or two fingerprints; both are named with the rows that carry them.
     """
     if not results:
-        raise ValueError("a comparison needs at least one result of each row, got none.")
+        raise UserError("a comparison needs at least one result of each row, got none.")
     carriers = {one.fingerprint: one.name for one in reversed(results)}
     if len(carriers) > 1:
         named = " and ".join(f"{print_} ({name})" for print_, name in sorted(carriers.items()))
-        raise ValueError(
+        raise UserError(
             f"results of different protocols cannot be compared: fingerprints {named}; "
             "run the rows again on the same data, split and protocol."
         )
@@ -178,7 +179,7 @@ def require_one_fingerprint(results: Sequence[RunResults]) -> None:
 def _require_same_targets(sums: Sequence[UserSums], results: Sequence[RunResults]) -> None:
     for one, result in zip(sums, results, strict=True):
         if not (np.array_equal(one.users, sums[0].users) and np.array_equal(one.counts, sums[0].counts)):
-            raise ValueError(
+            raise UserError(
                 f"{result.name} (seed {result.seed}) and {results[0].name} (seed {results[0].seed}) hold different "
                 f"targets ({one.counts.sum()} and {sums[0].counts.sum()}) under one fingerprint "
                 f"{result.fingerprint}; one of the files is damaged, run it again."

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 
 
 class Augmentation(Protocol):
@@ -40,7 +41,7 @@ def check_share(owner: str, name: str, value: float, remedy: str = "0 leaves eve
         ValueError: If it lies outside [0, 1].
     """
     if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{owner}: {name} must lie in [0, 1], got {value}; {remedy}.")
+        raise UserError(f"{owner}: {name} must lie in [0, 1], got {value}; {remedy}.")
     return value
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import uniform
 from seasonrec.models.language.text_vectors import TextReader
 
@@ -71,7 +72,7 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
         ValueError: If ``count`` is below 1, or the data lacks what ``by`` needs.
     """
     if count < 1:
-        raise ValueError(f"{owner}: num_neighbours must be at least 1, got {count}; try 10.")
+        raise UserError(f"{owner}: num_neighbours must be at least 1, got {count}; try 10.")
     nearest = _by_text(facts, reader, count, owner) if by == "text" else _by_baskets(facts, log, count, owner)
     num_items = facts.spec.num_items
     ids = np.full((num_items + 1, count), num_items, dtype=np.int64)
@@ -83,7 +84,7 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
 def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> NDArray[np.int64]:
     """``(V, K)`` by the cosine over training baskets, ``n_ij / sqrt(n_i n_j)``; the lower id of equals comes first."""
     if log is None:
-        raise ValueError(f"{owner}: by=baskets counts the log's baskets, and there is no log here; choose by=text.")
+        raise UserError(f"{owner}: by=baskets counts the log's baskets, and there is no log here; choose by=text.")
     bought = _baskets(log, facts.spec.train_until_s)  # (baskets, V)
     sold = np.sqrt(np.asarray(bought.sum(0)).ravel())
     by_item, found = bought.T.tocsr(), []
@@ -96,7 +97,7 @@ def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> N
         found.append(_top(together.row[apart], others[apart], score[apart], (together.shape[0], count), log.num_items))
     nearest = np.concatenate(found)
     if (nearest == log.num_items).all():
-        raise ValueError(
+        raise UserError(
             f"{owner}: by=baskets needs two items that share a basket before the validation cut, found none among "
             f"{bought.shape[0]:,} baskets; choose by=text, or augmentation=mask."
         )
@@ -135,7 +136,7 @@ def _top(
 def _by_text(facts: Facts, reader: str, count: int, owner: str) -> NDArray[np.int64]:
     """``(V, K)`` by the cosine of the texts' vectors, less what all texts have in common."""
     if not facts.spec.has_text:
-        raise ValueError(
+        raise UserError(
             f"{owner}: by=text needs a text for the items, and this data has none; give the data a text column, or "
             "choose by=baskets."
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
+from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import Part, check_share, num_events, without_oldest
 
 SLOTS = ("crop", "mask", "reorder", "substitute", "insert")
@@ -56,7 +57,7 @@ class Several:
         parts = (crop, mask, reorder, substitute, insert)
         self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
         if len(weights) != len(parts) or min(weights) < 0 or sum(weights) <= 0:
-            raise ValueError(
+            raise UserError(
                 f"augmentation=several: weights must be {len(parts)} numbers at or above 0, for {', '.join(SLOTS)}, "
                 f"not all of them 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
             )

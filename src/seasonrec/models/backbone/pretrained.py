@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.pretrained import compute_twice, load_model, num_positions
@@ -71,7 +72,7 @@ class PretrainedBackbone(nn.Module):
 def _refuse_few_positions(model: Any, name: str, wanted: int) -> None:
     known = num_positions(model)
     if known is not None and known < wanted:
-        raise ValueError(
+        raise UserError(
             f"backbone.name={name!r} knows {known} positions, and max_seq_len={wanted - 1} needs {wanted}; set "
             f"max_seq_len to at most {known - 1}, or choose a model with rotary positions."
         )
@@ -89,7 +90,7 @@ def _refuse_future(model: Any, name: str) -> None:
         for given in (inputs, changed)
     )
     if not torch.allclose(early, again, atol=1e-5):
-        raise ValueError(
+        raise UserError(
             f"backbone.name={name!r}: {type(model).__name__} lets a position read later ones, even as a decoder: it "
             "would train on what it is to foresee; choose a model of the BERT, RoBERTa, ELECTRA, GPT or Llama type."
         )

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear, linear
 from seasonrec.models.kernels.packing import Packing, causal_attention, packed_attention
@@ -57,14 +58,14 @@ class SASRec(nn.Module):
         super().__init__()
         width = facts.embedding_dim
         if width % num_heads:
-            raise ValueError(
+            raise UserError(
                 f"backbone.num_heads must divide embedding_dim={width}, got {num_heads}; "
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
             )
         self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
         self.dropout = Dropout(dropout)
         if num_layers < 1:
-            raise ValueError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
+            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
         self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 

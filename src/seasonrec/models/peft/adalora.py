@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
@@ -62,19 +63,19 @@ class AdaLoRA(LibraryTuning):
     ) -> None:
         super().__init__(target)
         if not 1 <= target_rank < initial_rank:
-            raise ValueError(
+            raise UserError(
                 f"peft.target_rank must lie in 1..{initial_rank - 1}, below peft.initial_rank={initial_rank}, got "
                 f"{target_rank}; peft=lora keeps one rank."
             )
         if not 0 <= first_share < last_share <= 1:
-            raise ValueError(
+            raise UserError(
                 "peft.first_share and peft.last_share must keep 0 <= first_share < last_share <= 1, got "
                 f"{first_share} and {last_share}; try 0.1 and 0.7."
             )
         if not alpha > 0:
-            raise ValueError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
+            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         if every_steps < 1:
-            raise ValueError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
+            raise UserError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
         self.ranks = (initial_rank, target_rank)
         self.alpha = alpha
         self.every_steps = every_steps
@@ -100,7 +101,7 @@ class AdaLoRA(LibraryTuning):
     def before_training(self, total_steps: int) -> None:
         first, last = (round(share * total_steps) for share in self.shares)
         if first >= last:
-            raise ValueError(
+            raise UserError(
                 f"peft=adalora needs a step between first_share and last_share, got {total_steps} steps in all; raise "
                 "trainer.max_epochs, or choose peft=lora."
             )

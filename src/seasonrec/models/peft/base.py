@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from torch import nn
 
+from seasonrec.errors import UserError
 from seasonrec.models.language.inside import language_models
 
 Target = Literal["all", "backbone", "item_encoder"]
@@ -85,7 +86,7 @@ class Tuning:
         found = language_models(model)
         wanted = {name for name in found if self.target in ("all", name.partition(".")[0])}
         if not wanted:
-            raise ValueError(self._nothing_to_tune(sorted(found)))
+            raise UserError(self._nothing_to_tune(sorted(found)))
         for name, part in found.items():
             if name in wanted:
                 self.parts[name] = part
@@ -145,7 +146,7 @@ class Unmergeable(Tuning):
     adds_weights = True
 
     def plain(self, language_model: Any) -> Any:
-        raise ValueError(
+        raise UserError(
             f"peft={self.option} cannot be merged: what it trains stands beside the language model's weights and not "
             "in them; keep the model as it is, or choose peft=lora, dora, adalora or ia3."
         )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import depths, layer_stack
 
@@ -42,7 +43,7 @@ class GradualUnfreezing(Tuning):
     ) -> None:
         super().__init__(target)
         if not 0 <= first_share <= last_share <= 1:
-            raise ValueError(
+            raise UserError(
                 "peft.first_share and peft.last_share must keep 0 <= first_share <= last_share <= 1, got "
                 f"{first_share} and {last_share}; try 0.0 and 0.5."
             )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import depths, layer_stack
 
@@ -34,7 +35,7 @@ class LastLayers(Tuning):
     def tune(self, language_model: Any) -> nn.Module:
         _, count = layer_stack(language_model)
         if not 1 <= self.num_layers <= count:
-            raise ValueError(
+            raise UserError(
                 f"peft.num_layers must lie in 1..{count}, the layers of {type(language_model).__name__}, got "
                 f"{self.num_layers}; peft=none trains all, peft=frozen none."
             )

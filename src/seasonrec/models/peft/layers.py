@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import nn
 
+from seasonrec.errors import UserError
+
 TargetModules = tuple[str, ...] | Literal["all-linear"] | None
 """Linear layers by the end of their names; all of them; or, for None, the usual ones of the method."""
 
@@ -34,7 +36,7 @@ def layer_stack(language_model: nn.Module) -> tuple[str, int]:
     for name, module in language_model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module):
             return name, len(module)
-    raise ValueError(
+    raise UserError(
         f"{type(language_model).__name__} has no list of layers, so that none can be called the last; choose "
         "peft=norms, peft=frozen or peft=none."
     )
@@ -92,7 +94,7 @@ def resolved(language_model: nn.Module, target_modules: TargetModules, usual: li
     targets = () if target_modules is None else target_modules
     unmatched = [target for target in targets if not any(_ends(name, (target,)) for name in names)]
     if unmatched or not (targets or usual):
-        raise ValueError(
+        raise UserError(
             f"peft={option}: peft.target_modules must each match a linear layer of {type(language_model).__name__}, "
             f"got {list(targets) or None}, of which {unmatched or 'the usual names'} match none; choose from "
             f'{_known(names)}, or "all-linear".'
@@ -110,7 +112,7 @@ def both_kinds(language_model: nn.Module, attention: list[str], feedforward: lis
         missing = " and ".join(
             kind for kind, names in (("attention", attention), ("feed-forward", feedforward)) if not names
         )
-        raise ValueError(
+        raise UserError(
             f"peft={option}: no layer of the {missing} blocks of {type(language_model).__name__} has a name that we "
             f"know; name them all in peft.target_modules, from {_known(_linear_names(language_model))}."
         )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import QUERY, VALUE, TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
@@ -47,9 +48,9 @@ class LoRA(LibraryTuning):
     ) -> None:
         super().__init__(target)
         if rank < 1:
-            raise ValueError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
+            raise UserError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
         if not alpha > 0:
-            raise ValueError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
+            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         self.rank = rank
         self.alpha = alpha
         self.dropout = dropout

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import norm_names
 
@@ -32,7 +33,7 @@ class NormTuning(Tuning):
     def tune(self, language_model: Any) -> nn.Module:
         names = norm_names(language_model)
         if not names:
-            raise ValueError(
+            raise UserError(
                 f"peft=norms needs a normalisation in {type(language_model).__name__}, found none; choose "
                 "peft=last_layers or peft=lora."
             )

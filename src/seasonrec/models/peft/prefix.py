@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.library import wrapped
 from seasonrec.models.peft.prompt import PromptTuning
@@ -43,7 +44,7 @@ class PrefixTuning(PromptTuning):
         from peft import PrefixTuningConfig, TaskType
 
         if any(getattr(module, "gradient_checkpointing", False) for module in language_model.modules()):
-            raise ValueError(
+            raise UserError(
                 "peft=prefix does not go together with backbone.gradient_checkpointing=true; set it to false, or "
                 "choose peft=prompt."
             )

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.language.pretrained import num_positions
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.library import wrapped
@@ -35,7 +36,7 @@ class PromptTuning(Unmergeable):
     def __init__(self, num_tokens: int = 8, target: Target = "all", *, facts: Facts) -> None:
         super().__init__(target)
         if num_tokens < 1:
-            raise ValueError(f"peft.num_tokens must be at least 1, got {num_tokens}; peft=frozen adds nothing.")
+            raise UserError(f"peft.num_tokens must be at least 1, got {num_tokens}; peft=frozen adds nothing.")
         self.num_tokens = num_tokens
 
     def apply(self, model: nn.Module) -> None:
@@ -43,7 +44,7 @@ class PromptTuning(Unmergeable):
         for name, part in self.parts.items():
             known, wanted = num_positions(part.language_model), self.num_tokens + part.num_positions_read
             if known is not None and known < wanted:
-                raise ValueError(
+                raise UserError(
                     f"peft.num_tokens={self.num_tokens} stand before {part.num_positions_read} positions that {name} "
                     f"reads, and its language model knows {known}, got {wanted}; set peft.num_tokens to at most "
                     f"{known - part.num_positions_read}, or lower max_seq_len."

@@ -13,6 +13,7 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import holiday_days, local_days
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.text_vectors import TextReader
@@ -78,7 +79,7 @@ class TextSeason(nn.Module):
         if outside.any():
             asked = np.datetime64(int(days[outside][0]), "D")
             first, last = np.datetime64(self.first_day, "D"), np.datetime64(self.last_day, "D")
-            raise ValueError(
+            raise UserError(
                 f"season=text has words for request dates from {first} to {last}, got {asked}; ask for a date in "
                 "that range, or prepare a newer log."
             )

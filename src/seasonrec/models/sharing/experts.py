@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
 from seasonrec.models.kernels.matmul import Linear
 
 
@@ -44,4 +45,4 @@ def check_counts(**counts: int) -> None:
     """
     for name, count in counts.items():
         if count < 1:
-            raise ValueError(f"sharing.{name} must be at least 1, got {count}; sharing=hard has no experts.")
+            raise UserError(f"sharing.{name} must be at least 1, got {count}; sharing=hard has no experts.")

@@ -10,6 +10,7 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
@@ -44,7 +45,7 @@ class CategoryHead(nn.Module):
         is_named = torch.ones(number, dtype=torch.bool)
         is_named[facts.item_categories[torch.tensor([not name for name in facts.item_category_names])]] = False
         if is_named.sum() < 2:
-            raise ValueError(
+            raise UserError(
                 f"task=category needs items of at least 2 categories, got {int(is_named.sum())}; name their column "
                 "(data.category_column of a table), or leave category out of task."
             )

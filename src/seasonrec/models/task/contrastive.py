@@ -14,6 +14,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
+from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.augmentation.crop import Crop
 from seasonrec.models.augmentation.mask import Mask
@@ -67,7 +68,7 @@ class ContrastiveHead(nn.Module):
         for name, rate in {"crop": crop, "mask": mask, "reorder": reorder}.items():
             check_share("task=contrastive", name, rate)
         if not temperature > 0:
-            raise ValueError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
+            raise UserError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
         self.temperature = temperature

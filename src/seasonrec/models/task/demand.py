@@ -15,6 +15,7 @@ from seasonrec.batches.context.weekly_sales import WeeklySales, WeeklySalesConte
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.demand import Demand, DemandLabels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear
@@ -145,14 +146,14 @@ def _log_rate(counts: Tensor, weeks: Tensor, loss: str) -> Tensor:
 
 def _check(of: str, loss: str, num_weeks: int, days_at_once: int, facts: Facts) -> None:
     if of not in ("item", "category"):
-        raise ValueError(f"task.demand.of must be item or category, got {of!r}; try category.")
+        raise UserError(f"task.demand.of must be item or category, got {of!r}; try category.")
     if loss not in ("mse", "poisson"):
-        raise ValueError(f"task.demand.loss must be mse or poisson, got {loss!r}; try mse.")
+        raise UserError(f"task.demand.loss must be mse or poisson, got {loss!r}; try mse.")
     for name, value in {"num_weeks": num_weeks, "days_at_once": days_at_once}.items():
         if value < 1:
-            raise ValueError(f"task.demand.{name} must be at least 1, got {value}.")
+            raise UserError(f"task.demand.{name} must be at least 1, got {value}.")
     if of == "category" and facts.spec.num_categories < 2:
-        raise ValueError(
+        raise UserError(
             f"task.demand.of=category needs items of at least 2 categories, got {facts.spec.num_categories}; name "
             "their column (data.category_column of a table), or set task.demand.of=item."
         )

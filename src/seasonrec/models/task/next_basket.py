@@ -12,6 +12,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entropy, targets_of
@@ -37,7 +38,7 @@ class NextBasketHead(nn.Module):
     def __init__(self, loss: Literal["softmax", "multi_label"] = "softmax", *, facts: Facts) -> None:
         super().__init__()
         if loss not in ("softmax", "multi_label"):
-            raise ValueError(f"task.next_basket.loss must be softmax or multi_label, got {loss!r}; try softmax.")
+            raise UserError(f"task.next_basket.loss must be softmax or multi_label, got {loss!r}; try softmax.")
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
         self.loss = loss

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 
@@ -27,7 +28,7 @@ class OwnBaseline:
 
     def __init__(self, context: OwnValuesContext | OwnGapsContext, prior: float, name: str) -> None:
         if not prior > 0:
-            raise ValueError(f"{name} must be above 0, got {prior}; try 2.")
+            raise UserError(f"{name} must be above 0, got {prior}; try 2.")
         self.context = context
         self.prior = prior
 

@@ -10,6 +10,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.scoring import ScoredItems
@@ -51,9 +52,9 @@ class PurchaseHead(nn.Module):
     def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
         super().__init__()
         if num_negatives < 1:
-            raise ValueError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
+            raise UserError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
         if popularity_power < 0:
-            raise ValueError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
+            raise UserError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
         self.reads: tuple[Context, ...] = ()
         self.labels: tuple[Labels, ...] = ()
         self.num_negatives = num_negatives

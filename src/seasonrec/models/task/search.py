@@ -9,6 +9,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.text_vectors import TextReader
@@ -63,7 +64,7 @@ class SearchHead(nn.Module):
         texts = facts.item_texts if facts.spec.has_text else [""] * len(is_known)
         queries = word_queries(facts.item_category_names, texts, is_known, max_words, min_items)
         if len(queries.texts) < 2:
-            raise ValueError(
+            raise UserError(
                 f"task=search needs at least 2 queries before the validation cut, got {list(queries.texts)} from the "
                 f"items' words; lower task.search.min_items ({min_items}), or leave search out of task."
             )

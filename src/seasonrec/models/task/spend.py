@@ -12,6 +12,7 @@ from seasonrec.batches.context.own_amounts import OwnValuesContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.spend import Spend, SpendLabels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.task.candidates import mean_of
@@ -46,7 +47,7 @@ class SpendHead(nn.Module):
     def __init__(self, hidden_dim: int = 64, prior_baskets: float = 2.0, *, facts: Facts) -> None:
         super().__init__()
         if not facts.spec.has_value:
-            raise ValueError(
+            raise UserError(
                 "task=spend needs events with a value, and the data has none; name their column (data.value_column "
                 "of a table), or leave spend out of task."
             )

@@ -15,6 +15,7 @@ from seasonrec.batches.context.own_amounts import SHORTEST_DAYS, OwnGapsContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.time_to_next import TimeToNext, TimeToNextLabels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.task.candidates import mean_of
@@ -59,7 +60,7 @@ class TimeToNextHead(nn.Module):
     ) -> None:
         super().__init__()
         if distribution not in ("log_normal", "weibull"):
-            raise ValueError(
+            raise UserError(
                 f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
             )
         self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")

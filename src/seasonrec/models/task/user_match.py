@@ -12,6 +12,7 @@ from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.next_window import NextWindow, NextWindowLabels
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
@@ -54,7 +55,7 @@ class UserMatchHead(nn.Module):
         super().__init__()
         for name, value in {"days": days, "temperature": temperature}.items():
             if not value > 0:
-                raise ValueError(f"task.user_match.{name} must be above 0, got {value}.")
+                raise UserError(f"task.user_match.{name} must be above 0, got {value}.")
         self.context = OwnHistoryContext(tuple(half_lives_days))
         self.reads: tuple[Context, ...] = (self.context,)
         self.told = NextWindowLabels(days)

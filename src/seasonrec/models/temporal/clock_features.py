@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seasonrec.data.calendar import EPOCH_WEEKDAY, clock, local_days
 from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
+from seasonrec.errors import UserError
 
 COVERAGE_DAYS = 7.0
 """Days short of a full cycle at which the time of year has faded to exactly zero, as in ``season=calendar``."""
@@ -39,7 +40,7 @@ class Moments(nn.Module):
     def __init__(self, spec: DataSpec, num_harmonics: int) -> None:
         super().__init__()
         if num_harmonics < 0:
-            raise ValueError(
+            raise UserError(
                 f"temporal.num_harmonics must be at least 0, got {num_harmonics}; 0 leaves the weekday alone."
             )
         changes_s, offsets_s = clock(spec.timezone)

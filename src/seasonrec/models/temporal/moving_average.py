@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.baskets import Baskets, take
@@ -50,9 +51,9 @@ class MovingAverageTemporal(nn.Module):
     ) -> None:
         super().__init__()
         if window < 1:
-            raise ValueError(f"temporal.window must be at least 1 basket, got {window}; temporal=none has no window.")
+            raise UserError(f"temporal.window must be at least 1 basket, got {window}; temporal=none has no window.")
         if weights not in ("learned", "exponential"):
-            raise ValueError(f"temporal.weights must be learned or exponential, got {weights!r}; choose one of them.")
+            raise UserError(f"temporal.weights must be learned or exponential, got {weights!r}; choose one of them.")
         self.window = window
         self.place_logits = nn.Parameter(torch.zeros(window)) if weights == "learned" else None
         self.log_half_life = nn.Parameter(torch.tensor(math.log(HALF_LIFE_DAYS))) if weights == "exponential" else None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 from seasonrec.models.temporal.baskets import Baskets, take
 from seasonrec.models.temporal.intervals import log_days
 
@@ -55,7 +56,7 @@ class BasketRecurrence(nn.Module):
     def __init__(self, cell: type[Cell], width: int, num_layers: int) -> None:
         super().__init__()
         if num_layers < 1:
-            raise ValueError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
+            raise UserError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
         self.width = width
         self.state_width = 2 * width if cell is nn.LSTMCell else width
         self.cells = nn.ModuleList(cell(width + (layer == 0), width) for layer in range(num_layers))

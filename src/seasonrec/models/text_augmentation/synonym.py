@@ -12,6 +12,7 @@ import numpy as np
 
 from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import file_sha256
+from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
@@ -66,7 +67,7 @@ class SynonymTexts:
         self.rewriting = Rewriting("synonym", num_variants, min_cosine, reader, facts)
         self.rate = check_share(owner, "rate", rate, "0 replaces one word of each text")
         if max_senses < 1 or not parts_of_speech:
-            raise ValueError(
+            raise UserError(
                 f"{owner}: max_senses must be at least 1 and parts_of_speech not empty, got {max_senses} and "
                 f"{parts_of_speech}; try 1 and [noun, adj]."
             )

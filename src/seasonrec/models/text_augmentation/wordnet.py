@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from seasonrec.errors import UserError
+
 PartOfSpeech = Literal["noun", "verb", "adj", "adv"]
 
 _PLURALS = (
@@ -36,7 +38,7 @@ class WordNet:
         self.folder, self.parts = folder, parts
         for name in self.files:
             if not (folder / name).is_file():
-                raise ValueError(
+                raise UserError(
                     f"text_augmentation=synonym reads WordNet's files, and {folder / name} is missing; run "
                     "apt install wordnet-base, or set text_augmentation.folder to where index.noun and data.noun lie."
                 )
@@ -88,7 +90,7 @@ class WordNet:
         data = self._data[part]
         fields = data[offset : data.find(b"\n", offset)].decode().split(" ")
         if not fields[0].isdigit() or int(fields[0]) != offset:
-            raise ValueError(
+            raise UserError(
                 f"{self.folder / f'data.{part}'} must hold a synset at byte {offset}, as index.{part} says, found "
                 f"{fields[0]!r}; the two files belong to different releases, install wordnet-base again."
             )

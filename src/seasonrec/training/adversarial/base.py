@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from seasonrec.errors import UserError
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.shifts import Deltas, Met
 from seasonrec.training.adversarial.targets import Target
@@ -101,7 +102,7 @@ class Generators:
             ValueError: If there is no seed.
         """
         if self.seed is None:
-            raise ValueError("a method that draws random numbers must say so in `draws`, got False.")
+            raise UserError("a method that draws random numbers must say so in `draws`, got False.")
         if device not in self._made:
             self._made[device] = torch.Generator(device).manual_seed(self.seed)
         return self._made[device]
@@ -115,4 +116,4 @@ def check_above_zero(**values: float) -> None:
     """
     for name, value in values.items():
         if not value > 0:
-            raise ValueError(f"adversarial.{name} must be above 0, got {value}; adversarial=none trains without.")
+            raise UserError(f"adversarial.{name} must be above 0, got {value}; adversarial=none trains without.")

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.errors import UserError
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Method
 from seasonrec.training.adversarial.passes import BatchPasses
@@ -47,12 +48,12 @@ class AdversarialCallback(L.Callback):
         for model in pl_module.recommenders().values():
             check_target(model, self.method.target)
         if isinstance(trainer.strategy, ModelParallelStrategy):
-            raise ValueError(
+            raise UserError(
                 "adversarial training needs a strategy that keeps the whole model in each process, got "
                 "trainer.strategy=fsdp; choose trainer.strategy=ddp, or adversarial=none."
             )
         if any(part._compiled_call_impl is not None for part in pl_module.modules()):
-            raise ValueError(
+            raise UserError(
                 "adversarial training changes what the model reads from pass to pass, which a compiled model does not "
                 "see; set trainer.compile=false, or adversarial=none."
             )

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seasonrec.errors import UserError
 from seasonrec.training.adversarial.perturbation import radii
 
 Deltas = Sequence[Tensor | None]
 """A perturbation for every time that a pass comes by the target; None for none. Mostly it comes by once."""
 
 
-class PerturbationError(RuntimeError):
+class PerturbationError(UserError):
     """A perturbed pass did not go as the clean one did."""
 
 

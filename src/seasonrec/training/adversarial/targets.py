@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
 from seasonrec.models.backbone.none import NoBackbone
 from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.item_encoder.tuned_text import TunedTextItems
@@ -43,7 +44,7 @@ def check_target(model: SeasonalRecommender, target: Target, option: str = "adve
         needs = {"inputs": "a backbone that reads events", "text": "an item encoder with texts"}
         parts = {"inputs": model.backbone, "text": model.item_encoder}
         met = f"; {target} needs {needs[target]}, got {type(parts[target]).__name__}" if target in needs else ""
-        raise ValueError(
+        raise UserError(
             f"{option} must be one that the model has, {', '.join(name for name in has if has[name])}, got "
             f"{target!r}{met}."
         )
@@ -99,7 +100,7 @@ def _projection(model: SeasonalRecommender) -> nn.Module:
     """
     part = _text_part(model)
     if part is None:
-        raise ValueError(f"target=text needs an item encoder with texts, got {type(model.item_encoder).__name__}.")
+        raise UserError(f"target=text needs an item encoder with texts, got {type(model.item_encoder).__name__}.")
     return part.project
 
 

@@ -10,6 +10,8 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
+
 
 class Balancing(Protocol):
     """Weighs the losses of the recommendation tasks against each other.
@@ -81,7 +83,7 @@ class SeveralTasks(nn.Module):
     def __init__(self, *, tasks: tuple[str, ...]) -> None:
         super().__init__()
         if len(tasks) < 2:
-            raise ValueError(
+            raise UserError(
                 f"this balancing weighs recommendation tasks against each other and needs at least two, got "
                 f"{', '.join(tasks)} alone; add one with task=[...], or set balancing=fixed."
             )
@@ -107,7 +109,7 @@ class SeveralTasks(nn.Module):
         """
         if bool((torch.stack(list(losses.values())) < 0).any()):
             name, loss = next((name, loss.item()) for name, loss in losses.items() if loss < 0)
-            raise ValueError(
+            raise UserError(
                 f"this balancing needs losses at or above 0, got {loss:.6g} for the task {name}; set balancing=fixed, "
                 "or one that looks at gradients alone (pcgrad, cagrad, mgda, upgrad)."
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seasonrec.errors import UserError
 from seasonrec.training.balancing.aggregation import Aggregation
 
 
@@ -26,7 +27,7 @@ class CAGrad(Aggregation):
         from torchjd.aggregation import CAGradWeighting  # slow to import, and needed for these methods alone
 
         if not 0 <= c < 1:
-            raise ValueError(f"balancing.c must lie in [0, 1), got {c}; try 0.5.")
+            raise UserError(f"balancing.c must lie in [0, 1), got {c}; try 0.5.")
         try:
             weighting = CAGradWeighting(c=c)
         except ImportError as error:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import lightning as L
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
+
 
 class FixedBalancing(nn.Module):
     """Every task's loss times a weight that the study states.
@@ -23,15 +25,15 @@ class FixedBalancing(nn.Module):
         given = dict(weights or {})
         for name, weight in given.items():
             if name not in tasks:
-                raise ValueError(
+                raise UserError(
                     f"balancing.weights.{name} belongs to no recommendation task of this run, which has "
                     f"{', '.join(tasks)}; switch it on with task=[...], or take its weight out."
                 )
             if not weight >= 0:
-                raise ValueError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
+                raise UserError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
         self.weights = {name: float(given.get(name, 1.0)) for name in tasks}
         if not sum(self.weights.values()) > 0:
-            raise ValueError(
+            raise UserError(
                 f"balancing.weights must not sum to 0, got {self.weights}: nothing would be learnt; give at least one "
                 "task a weight above 0."
             )

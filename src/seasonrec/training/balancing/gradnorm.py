@@ -8,6 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from seasonrec.errors import UserError
 from seasonrec.training.balancing.base import Coefficients, SeveralTasks
 from seasonrec.training.balancing.support import OwnGradients
 
@@ -46,9 +47,9 @@ class GradNorm(SeveralTasks):
     def __init__(self, alpha: float = 1.5, learning_rate: float = 0.025, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
         if not alpha >= 0:
-            raise ValueError(f"balancing.alpha must be at least 0, got {alpha}; try 1.5.")
+            raise UserError(f"balancing.alpha must be at least 0, got {alpha}; try 1.5.")
         if not learning_rate > 0:
-            raise ValueError(f"balancing.learning_rate must be above 0, got {learning_rate}; try 0.025.")
+            raise UserError(f"balancing.learning_rate must be above 0, got {learning_rate}; try 0.025.")
         self.alpha = alpha
         self.learning_rate = learning_rate
         self.register_buffer("weights", torch.ones(len(tasks), dtype=torch.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lightning as L
 from torch import nn
 
+from seasonrec.errors import UserError
 from seasonrec.training.adversarial.callback import AdversarialCallback
 
 
@@ -21,12 +22,12 @@ def check_each_gradient(trainer: L.Trainer, model: nn.Module, asker: str, switch
         ValueError: Names the setting that stands against it, and both ways out.
     """
     if getattr(trainer.precision_plugin, "scaler", None) is not None:
-        raise ValueError(
+        raise UserError(
             f"{asker} takes the gradient of each task by itself, which the loss scaling of trainer.precision=16-mixed "
             f"does not reach; set trainer.precision=bf16-mixed, or {switch}."
         )
     if any(part._compiled_call_impl is not None for part in model.modules()):
-        raise ValueError(
+        raise UserError(
             f"{asker} goes back through the model once for each task, and a compiled model may give up its memory "
             f"after the first time; set trainer.compile=false, or {switch}."
         )
@@ -46,12 +47,12 @@ class OwnGradients(L.Callback):
         asker = "this balancing"
         check_each_gradient(trainer, pl_module, asker, switch)
         if trainer.world_size > 1:
-            raise ValueError(
+            raise UserError(
                 f"{asker} adds up the gradients of the tasks itself, and several processes would not share them, got "
                 f"{trainer.world_size}; set trainer.devices=1 and trainer.num_nodes=1, or {switch}."
             )
         if any(isinstance(callback, AdversarialCallback) for callback in trainer.callbacks):
-            raise ValueError(
+            raise UserError(
                 f"{asker} looks at the gradients of the clean batch alone, and adversarial passes would be added to "
                 f"them unbalanced; set adversarial=none, or {switch}."
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
@@ -34,7 +35,7 @@ class UncertaintyBalancing(SeveralTasks):
     def __init__(self, learning_rate_factor: float = 1.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
         if not learning_rate_factor > 0:
-            raise ValueError(
+            raise UserError(
                 f"balancing.learning_rate_factor must be above 0, got {learning_rate_factor}; 1 learns as fast as the "
                 "model does."
             )

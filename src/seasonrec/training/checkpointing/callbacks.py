@@ -16,6 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, distributed
 
 from seasonrec.batches.sharding import Shard
+from seasonrec.errors import UserError
 from seasonrec.memory import Peaks, highest, peak_memory
 
 
@@ -53,7 +54,7 @@ class RandomState(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         shard, states = Shard.current(), state_dict["ranks"]
         if len(states) != shard.world_size:
-            raise ValueError(
+            raise UserError(
                 f"a run that goes on needs as many processes as before, {len(states)}, got {shard.world_size}; set "
                 "trainer.devices and trainer.num_nodes as they were."
             )

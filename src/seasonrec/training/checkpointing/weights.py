@@ -15,13 +15,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
+from seasonrec.errors import UserError
 from seasonrec.models.language.inside import digest_of, frozen_names
 
 FROZEN = "frozen"
 """Key in a file's metadata of the digest of what was left out."""
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError, RuntimeError):
     """A file of weights is not one of this model."""
 
 

@@ -15,6 +15,7 @@ from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvir
 from torch import distributed
 
 from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.errors import UserError
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, for instance while the first prepares the data."""
@@ -26,7 +27,7 @@ Work = Callable[[Shard], None]
 """What every process does; a function of a module's top level, or a partial of one, so that a process can find it."""
 
 
-class ProcessError(RuntimeError):
+class ProcessError(UserError):
     """A process of a run ended before its work was done."""
 
 
@@ -140,12 +141,12 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.main_address, str(found.main_port)
     world_size = 1 if found is None else found.world_size()
     if found is not None and world_size != wanted:
-        raise ValueError(
+        raise UserError(
             f"the run was started in {world_size} processes, but trainer.devices={devices} and "
             f"trainer.num_nodes={num_nodes} ask for {wanted}; make them agree."
         )
     if found is None and num_nodes > 1:
-        raise ValueError(
+        raise UserError(
             f"trainer.num_nodes={num_nodes} needs a process for each device on every machine; start the command with "
             f"torchrun --nnodes {num_nodes} --nproc-per-node {devices}, or with srun."
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.training.loss.sampled import sampled_logits, sampler_of
 
@@ -36,7 +37,7 @@ class GBCE:
 
     def __init__(self, num_negatives: int = 256, calibration: float = 0.75, *, facts: Facts) -> None:
         if not 0.0 <= calibration <= 1.0:
-            raise ValueError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper takes 0.75.")
+            raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper takes 0.75.")
         self.sampler = sampler_of(num_negatives, 0.0, facts)
         alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)

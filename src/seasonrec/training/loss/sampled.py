@@ -10,6 +10,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.sampling import ItemSample, NegativeSampler
+from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 RULED_OUT = -1e9
@@ -44,13 +45,13 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
     """
     num_items = facts.spec.num_items
     if not num_negatives >= 1:
-        raise ValueError(f"loss.num_negatives must be at least 1, got {num_negatives}; try 512.")
+        raise UserError(f"loss.num_negatives must be at least 1, got {num_negatives}; try 512.")
     if popularity_power < 0:
-        raise ValueError(
+        raise UserError(
             f"loss.popularity_power must be 0 (all items alike) or above, got {popularity_power}; try 0.75."
         )
     if num_items < 2:
-        raise ValueError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
+        raise UserError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
     return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)
 
 
@@ -61,7 +62,7 @@ def sample_of(batch: SequenceBatch) -> ItemSample:
         ValueError: If it has no sample.
     """
     if batch.sample is None:
-        raise ValueError(
+        raise UserError(
             "a sampled loss needs a batch with a sample, got one without; give the loader the loss's sampler."
         )
     return batch.sample
