@@ -24,18 +24,23 @@ def check_writable(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, mark: str | None = None) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` and renames it to ``path`` at the end of the block.
 
     After an error the temporary file is removed, and the file from before stays. A symbolic link stays a link: its
     target is replaced. Missing folders are made.
+
+    Args:
+        path: The file to write.
+        mark: Ending of the temporary name; None for the number of the process. A fixed ending suits large files with
+            a single writer: a temporary file that a kill has left is then written over.
 
     Raises:
         UserError: If something other than a file stands at ``path``.
     """
     target = check_writable(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = target.with_name(f".{target.name}.{mark or os.getpid()}")
     try:
         yield temporary
         temporary.replace(target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from seasonrec.atomic import writing
 
 TEXT_WIDTH_IN = 7.0
 COLUMN_WIDTH_IN = 3.4
@@ -62,9 +63,8 @@ def save(made: Figure, stem: Path) -> list[Path]:
     paths = []
     for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_suffix(ending)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        made.savefig(partial, format=ending[1:], dpi=300, metadata=metadata)
-        partial.replace(path)
+        with writing(path) as partial:
+            made.savefig(partial, format=ending[1:], dpi=300, metadata=metadata)
         paths.append(path)
     return paths
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+from seasonrec.atomic import write_text
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
@@ -122,7 +122,5 @@ def _write_csv(path: Path, table: pl.DataFrame) -> Path:
 
 
 def _write_text(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, text)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import lightning as L
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
+from seasonrec.atomic import write_text
 from seasonrec.errors import UserError
 from seasonrec.training.balancing.gradients import TaskGradients
 from seasonrec.training.balancing.support import check_each_gradient
@@ -104,7 +104,4 @@ def write_lines(path: Path, lines: list[Line]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows((*line[:4], f"{line[4]:.6f}") for line in lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, text.getvalue())

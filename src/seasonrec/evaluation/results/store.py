@@ -8,7 +8,6 @@ targets ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.atomic import writing
 from seasonrec.batches.splits import Part
 from seasonrec.errors import UserError
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
@@ -71,11 +71,9 @@ class RunResults:
 
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame with its name, seed and fingerprint; all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
-    temporary.replace(path)
+    with writing(path) as temporary:
+        results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
 
 
 def read_results(path: Path) -> RunResults:

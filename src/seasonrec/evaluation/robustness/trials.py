@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.atomic import writing
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
@@ -183,10 +183,8 @@ def robustness_table(
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Writes a CSV file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    table.write_csv(partial)
-    partial.replace(path)
+    with writing(path) as partial:
+        table.write_csv(partial)
 
 
 def _trials(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from seasonrec.atomic import writing
 from seasonrec.models.language.pretrained import load_model, load_tokenizer, resolve
 
 VERSION = 2
@@ -121,8 +120,5 @@ def _read(path: Path) -> Tensor | None:
 
 
 def _write(path: Path, vectors: Tensor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    save_file({"vectors": vectors.contiguous()}, temporary)
-    Path(temporary).replace(path)
+    with writing(path) as temporary:
+        save_file({"vectors": vectors.contiguous()}, temporary)

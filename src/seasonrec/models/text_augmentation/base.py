@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from seasonrec.atomic import write_text
 from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import content_key
 from seasonrec.errors import UserError
@@ -124,8 +123,4 @@ def _read(path: Path, num_variants: int, num_texts: int) -> list[list[str]] | No
 
 
 def _write(path: Path, made: list[list[str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(made, file, ensure_ascii=False)
-    Path(temporary).replace(path)
+    write_text(path, json.dumps(made, ensure_ascii=False))

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, distributed
 
+from seasonrec.atomic import writing
 from seasonrec.batches.sharding import Shard
 from seasonrec.errors import UserError
 from seasonrec.memory import Peaks, highest, peak_memory
@@ -27,14 +28,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.tmp")  # one name: what a kill leaves is written over
-        try:
+        with writing(Path(path), "tmp") as temporary:
             torch.save(checkpoint, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 class RandomState(L.Callback):

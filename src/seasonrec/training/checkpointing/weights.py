@@ -6,8 +6,7 @@ is only ever put beside the same ones. Of a model without such weights, everythi
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
+from seasonrec.atomic import writing
 from seasonrec.errors import UserError
 from seasonrec.models.language.inside import digest_of, frozen_names
 
@@ -30,7 +30,8 @@ def save_weights(path: Path, model: nn.Module) -> None:
     """Writes a model's weights as safetensors, at once or not at all."""
     left_out = frozen_names(model)
     if not left_out:
-        _replace(path, lambda temporary: save_model(model, temporary))
+        with writing(path) as temporary:
+            save_model(model, str(temporary))
     else:
         save_state(path, model.state_dict(), left_out)
 
@@ -45,7 +46,8 @@ def save_state(path: Path, state: Mapping[str, Tensor], left_out: AbstractSet[st
     """
     kept = {name: value.contiguous() for name, value in state.items() if name not in left_out}
     metadata = {FROZEN: digest_of({name: state[name] for name in left_out})} if left_out else None
-    _replace(path, lambda temporary: save_file(kept, temporary, metadata))
+    with writing(path) as temporary:
+        save_file(kept, temporary, metadata)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -93,10 +95,3 @@ def check_left_out(names: set[str], model: nn.Module, where: str, prefix: str = 
             f"{len(missing)} {missing[:2]} and has {len(unexpected)} more {unexpected[:2]}; set peft and its options "
             "as they were in training."
         )
-
-
-def _replace(path: Path, write: Callable[[str], None]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(str(temporary))
-    temporary.replace(path)
