@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ Experiments = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def experiments(composer: Composer) -> Experiments:
-    return {name: composer.compose([f"experiment={name}"]) for name in composer.tree.options("experiment")}
+    return {name: composer.compose([f"experiment={name}"]).as_dict() for name in composer.tree.options("experiment")}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_option_composes(composer: Composer, path: Path) -> None:
     needed = NEEDED.get(_name(path), [])
     config = composer.compose([f"{path.parent.name}={path.stem}", *needed])
     target = read_yaml(path).get("_target_")
-    assert target is None or config[path.parent.name]["_target_"] == target
+    assert target is None or getattr(config, path.parent.name)["_target_"] == target
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -79,7 +79,7 @@ def test_ablation_differs_in_the_named_slots_alone(composer: Composer, experimen
     packages = {group.rpartition("@")[2] for group in overridden_groups(path)}
     assert packages, "an ablation names what it switches"
     for experiment, full in experiments.items():
-        ablated = composer.compose([f"experiment={experiment}", f"ablation={path.stem}", *needed])
+        ablated = composer.compose([f"experiment={experiment}", f"ablation={path.stem}", *needed]).as_dict()
         assert ablated["name"] == path.stem
         before, after = _flat(full), _flat(ablated)
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
@@ -103,16 +103,16 @@ def test_the_full_experiment(full: dict[str, Any]) -> None:
 
 def test_the_complete_configuration_holds_signature_defaults(composer: Composer) -> None:
     config = composer.compose(["seed=3"])
-    assert (config["seed"], config["embedding_dim"], config["run_dir"]) == (3, 64, "runs/full")
-    assert config["backbone"]["num_layers"] == 2
-    assert config["season"]["momentum"]["windows_days"] == [7, 28]
-    assert "facts" not in config["backbone"]
-    assert type(config["season"]["momentum"]) is dict, "no DictConfig leaves the configuration"
+    assert (config.seed, config.embedding_dim, config.run_dir) == (3, 64, "runs/full")
+    assert config.backbone["num_layers"] == 2
+    assert config.season["momentum"]["windows_days"] == [7, 28]
+    assert "facts" not in config.backbone
+    assert type(config.season["momentum"]) is dict, "no DictConfig leaves the configuration"
 
 
 def test_every_slot_and_group_match(composer: Composer) -> None:
     config = composer.compose([])
-    slots = {key for key, value in config.items() if isinstance(value, dict)}
+    slots = {key for key, value in config.as_dict().items() if isinstance(value, dict)}
     assert slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) == set(composer.tree.groups())
     assert {"data", "split", "protocol", "loader", "trainer"}.isdisjoint(ABLATION_MAY_SET)
 
@@ -122,8 +122,8 @@ def test_a_folder_of_ones_own_is_looked_at_first(tmp_path: Path) -> None:
     own.parent.mkdir()
     own.write_text("# @package _global_\n# Mine.\ndefaults:\n  - override /season: none\nname: loud\n")
     config = seasonrec.config.compose(["ablation=loud"], extra=tmp_path)
-    assert config["name"] == "loud"
-    assert config["season"]["_target_"].endswith("NoSeason")
+    assert config.name == "loud"
+    assert config.season["_target_"].endswith("NoSeason")
 
 
 def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
@@ -132,6 +132,7 @@ def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
     copytree(source, tmp_path / "seasonrec" / "config")
     copytree(conf_dir(), tmp_path / "seasonrec" / "conf")
     (tmp_path / "seasonrec" / "__init__.py").touch()
+    copy(source.parent / "errors.py", tmp_path / "seasonrec")
     code = "from seasonrec.config import conf_dir; print(conf_dir())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -151,5 +152,5 @@ def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
 def test_heads_that_count_a_users_past_take_the_half_lives_of_the_habit(
     composer: Composer, habit: list[str], expected: list[float]
 ) -> None:
-    tasks = composer.compose(["data=synthetic", "task=[category,user_match]", *habit])["task"]
+    tasks = composer.compose(["data=synthetic", "task=[category,user_match]", *habit]).task
     assert [tasks[name]["half_lives_days"] for name in ("category", "user_match")] == [expected, expected]

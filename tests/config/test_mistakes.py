@@ -55,6 +55,11 @@ ON_THE_COMMAND_LINE = {
         ["domain.flickr.data.path=V.parquet"],
         "domain.flickr = {'data': {'path': 'V.parquet'}}: has no _target_; choose one of domain=flickr|table",
     ),
+    "target of the standard library": (
+        ["data._target_=subprocess.run"],
+        "data._target_ = subprocess.run: 'subprocess' belongs to Python's standard library, which holds no components; "
+        "name a class of seasonrec or of a module of your own",
+    ),
     "unknown ablation": (["ablation=no_seasn"], "ablation = no_seasn: unknown option; did you mean 'no_season'?"),
     "unknown key in a slot": (
         ["loader.zzz=1"],
@@ -276,7 +281,7 @@ def test_file(add_file: AddFile, name: str, content: str, message: str) -> None:
 
 def test_value_set_in_an_option_that_an_ablation_removes(add_file: AddFile) -> None:
     composer = add_file("experiment/bad.yaml", f"{GLOBAL}habit:\n  hidden_dim: 8\n")
-    assert composer.compose(["experiment=bad"])["habit"]["hidden_dim"] == 8
+    assert composer.compose(["experiment=bad"]).habit["hidden_dim"] == 8
     with pytest.raises(ConfigError, match=r"habit\.hidden_dim = 8: a leftover, habit=none does not take it"):
         composer.compose(["experiment=bad", "ablation=no_habit"])
 

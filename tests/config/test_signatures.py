@@ -10,6 +10,7 @@ import pytest
 from seasonrec.config.annotations import fits, wants_part, wants_tuple
 from seasonrec.config.build import build
 from seasonrec.config.check import complete
+from seasonrec.config.errors import Mistake
 from seasonrec.config.signatures import TargetError, read_signature
 from seasonrec.config.source import Module, UnreadableError
 
@@ -153,12 +154,12 @@ def test_build_binds_partials_and_tuples() -> None:
     node = {
         "_target_": "seasonrec.config.signatures.Signature",
         "target": "x",
-        "arguments": {"inner": {"_target_": "fractions.Fraction", "numerator": 3}},
+        "arguments": {"inner": {"_target_": "seasonrec.config.errors.Mistake", "path": "a"}},
     }
     made = build(node)
     assert made.func.__name__ == "Signature"
     assert made.keywords["target"] == "x"
-    assert made.keywords["arguments"]["inner"](denominator=2) == 1.5
+    assert made.keywords["arguments"]["inner"](problem="b", remedy="c") == Mistake("a", "b", "c")
     protocol = build({"_target_": "seasonrec.evaluation.protocol.Protocol", "top_ks": [1, 2]})
     assert protocol.keywords == {"top_ks": (1, 2)}
     with pytest.raises(TargetError, match=r"there is no module 'no\.such'"):

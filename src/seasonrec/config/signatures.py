@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -70,22 +71,49 @@ def read_signature(target: str) -> Signature:
     """Reads the signature of ``package.module.Class`` (or a function) without importing it.
 
     Raises:
-        TargetError: If the module or the name in it does not exist.
+        TargetError: If the module or the name in it does not exist, or belongs to Python's standard library.
     """
-    module_name, _, name = target.rpartition(".")
-    module = find_module(module_name) if module_name else None
-    if module is None:
-        raise TargetError(f"there is no module {module_name!r}", _nearest_module(module_name))
-    found = module.lookup(name)
-    owner, statement = found or (module, None)
-    if not isinstance(statement, ast.ClassDef | ast.FunctionDef):
-        own = [key for key, bound in module.names.items() if isinstance(bound, ast.ClassDef | ast.FunctionDef)]
-        raise TargetError(f"module {module_name!r} has no class or function {name!r}", nearest(name, own))
+    owner, statement = _definition(target)
     if isinstance(statement, ast.ClassDef):
         arguments = _class_arguments(owner, statement) or []
     else:
         arguments = list(_function_arguments(owner, statement))
     return Signature(target, {argument.name: argument for argument in arguments})
+
+
+def read_class(target: str) -> str:
+    """Returns the name of the module that defines the class ``target``.
+
+    Raises:
+        TargetError: As :func:`read_signature`, and if the target is a function.
+    """
+    owner, statement = _definition(target)
+    if not isinstance(statement, ast.ClassDef):
+        raise TargetError("must name a class, not a function", "name a class")
+    return owner.name
+
+
+def _definition(target: str) -> tuple[Module, ast.ClassDef | ast.FunctionDef]:
+    """Finds the statement that defines a target, and the module that holds it."""
+    module_name, _, name = target.rpartition(".")
+    _refuse_library(module_name)
+    module = find_module(module_name) if module_name else None
+    if module is None:
+        raise TargetError(f"there is no module {module_name!r}", _nearest_module(module_name))
+    owner, statement = module.lookup(name) or (module, None)
+    _refuse_library(owner.name)
+    if not isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        own = [key for key, bound in module.names.items() if isinstance(bound, ast.ClassDef | ast.FunctionDef)]
+        raise TargetError(f"module {module_name!r} has no class or function {name!r}", nearest(name, own))
+    return owner, statement
+
+
+def _refuse_library(module: str) -> None:
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise TargetError(
+            f"{module!r} belongs to Python's standard library, which holds no components",
+            "name a class of seasonrec or of a module of your own",
+        )
 
 
 def _nearest_module(name: str) -> str:

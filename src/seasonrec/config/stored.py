@@ -1,0 +1,76 @@
+"""Checks of a configuration that was stored by an earlier run: it may name only trusted components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from seasonrec.config.errors import ConfigError, Mistake, shown
+from seasonrec.config.signatures import TargetError, read_class
+from seasonrec.config.tree import ConfTree
+
+TARGET = "_target_"
+
+
+def check_stored(config: dict[str, Any], allow: Sequence[str] = ()) -> None:
+    """Checks every ``_target_`` of a stored configuration before anything that it names is imported.
+
+    A slot of the configuration may name a class from the modules of its shipped options (``data`` one of
+    ``seasonrec.data.datasets``), and a component inside a slot a class from the modules of any slot.
+
+    Args:
+        config: The plain content of a run's ``config.yaml``.
+        allow: Modules that the caller trusts besides, for example ``("my_parts",)``; their submodules too.
+
+    Raises:
+        ConfigError: With every target that is not trusted.
+    """
+    mistakes = list(_mistakes(config, allow))
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _mistakes(config: dict[str, Any], allow: Sequence[str]) -> Iterator[Mistake]:
+    tree = ConfTree.of()
+    places = {group: {_place(target) for target in tree.targets(group).values()} for group in tree.groups()}
+    everywhere = set().union(*places.values())
+    for path, target in _targets(config, ""):
+        slot, *inside = path.split(".")
+        of_list = len(inside) == 1 and TARGET not in (config[slot] or {})
+        own = places.get(slot, set()) if not inside or of_list else everywhere
+        problem = _problem(target, own, allow)
+        if problem:
+            remedy = "train again, or name its module in allow=[MODULE] if you trust it"
+            yield Mistake(f"{path}.{TARGET}".removeprefix("."), problem, remedy, shown(target))
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every ``_target_`` with the path of its node."""
+    if isinstance(node, dict):
+        if TARGET in node:
+            yield path, node[TARGET]
+        for key, value in node.items():
+            yield from _targets(value, f"{path}.{key}".removeprefix("."))
+    elif isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from _targets(value, f"{path}.{place}")
+
+
+def _place(target: str) -> str:
+    """The package of a slot's options, or their module where they share a package with something else."""
+    module = target.rpartition(".")[0]
+    package = module.rpartition(".")[0]
+    return package if package.count(".") > 1 else module
+
+
+def _problem(target: Any, places: set[str], allow: Sequence[str]) -> str | None:
+    trusted = {*places, *allow}
+    if not isinstance(target, str) or not any(target.startswith(f"{place}.") for place in trusted):
+        return f"a stored configuration may name classes of {', '.join(sorted(trusted)) or 'no module'} alone"
+    try:
+        owner = read_class(target)
+    except TargetError as error:
+        return error.problem
+    if any(f"{owner}.".startswith(f"{place}.") for place in ("seasonrec", *allow)):
+        return None
+    return f"the class is defined in {owner}, which is not trusted"
