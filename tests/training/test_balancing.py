@@ -20,7 +20,7 @@ from seasonrec.config import Composer, ConfTree, build, conf_dir
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.none import NoTemporal
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.fgm import FGM
 from seasonrec.training.balancing.base import GradientBalancing, SeveralTasks
 from seasonrec.training.balancing.dwa import DynamicWeightAverage
 from seasonrec.training.balancing.fixed import FixedBalancing
@@ -52,7 +52,7 @@ def composer() -> Composer:
 def balancing_of(option: str) -> Callable[..., Any]:
     if option == "cagrad":
         pytest.importorskip("cvxpy")
-    return build(composer().compose([f"balancing={option}"])["balancing"])
+    return build(composer().compose([f"balancing={option}"]).balancing)
 
 
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
@@ -272,7 +272,7 @@ def test_a_negative_loss_is_refused_where_ratios_of_losses_count(make: type[Seve
 
 
 def trainer_like(**changed: Any) -> Any:
-    plain = {"precision_plugin": SimpleNamespace(scaler=None), "world_size": 1, "callbacks": []}
+    plain = {"precision_plugin": SimpleNamespace(scaler=None), "world_size": 1}
     return SimpleNamespace(**(plain | changed))
 
 
@@ -284,15 +284,21 @@ def trainer_like(**changed: Any) -> Any:
             r"trainer\.precision=16-mixed does not reach; set trainer\.precision=bf16-mixed, or balancing=uncertainty",
         ),
         ({"world_size": 2}, r"would not share them, got 2; set trainer\.devices=1 and trainer\.num_nodes=1, or balanc"),
-        ({"callbacks": [object.__new__(AdversarialCallback)]}, r"set adversarial=none, or balancing=uncertainty, dwa"),
     ],
-    ids=["16-mixed", "processes", "adversarial"],
+    ids=["16-mixed", "processes"],
 )
 def test_runs_without_the_gradient_of_each_task_are_refused(changed: Any, message: str, tmp_path: Path) -> None:
     module = module_of(PCGrad, tmp_path)
     OwnGradients().on_fit_start(trainer_like(), module)
     with pytest.raises(ValueError, match=message):
         OwnGradients().on_fit_start(trainer_like(**changed), module)
+
+
+def test_adversarial_training_is_refused(tmp_path: Path) -> None:
+    module = module_of(PCGrad, tmp_path)
+    module.adversarial = FGM()
+    with pytest.raises(ValueError, match=r"set adversarial=none, or balancing=uncertainty, dwa"):
+        OwnGradients().on_fit_start(trainer_like(), module)
 
 
 def test_a_compiled_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,11 +58,11 @@ def sampled_batch(shop: Shop, model: SeasonalRecommender, sampler: NegativeSampl
 
 
 def loss_of(option: str, facts: Facts) -> Loss:
-    return build(Composer(ConfTree.of()).compose([f"loss={option}"])["loss"])(facts=facts)
+    return build(Composer(ConfTree.of()).compose([f"loss={option}"]).loss)(facts=facts)
 
 
 def test_every_loss_has_a_yaml() -> None:
-    composed = [build(Composer(ConfTree.of()).compose([f"loss={option}"])["loss"]) for option in OPTIONS]
+    composed = [build(Composer(ConfTree.of()).compose([f"loss={option}"]).loss) for option in OPTIONS]
     built = {made.func.__module__.rsplit(".", 1)[1] for made in composed}
     folder = Path(seasonrec.training.loss.__file__).parent
     modules = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -94,6 +94,7 @@ class RecommenderModule(L.LightningModule):
         self.balancing = balancing(tasks=self.tasks)
         self.adversarial = adversarial
         self.is_adversarial_pass = False
+        self._pass_loss: Callable[[], Tensor] | None = None
         self._frozen_items = ExitStack()
         self.batch_losses: Losses | None = None
         """Those of the batch whose gradients are taken next, with their graph, where somebody looks at each."""
@@ -121,7 +122,22 @@ class RecommenderModule(L.LightningModule):
         tasks |= {name: loss for name, loss in said.items() if name not in self.series}
         return Losses(tasks, {name: said[name] for name in self.series}, reading.penalties)
 
+    @contextmanager
+    def adversarial_pass(self, loss: Callable[[], Tensor] | None = None) -> Iterator[None]:
+        """Makes the training step return the bare objective, and log and count nothing, within the context.
+
+        Args:
+            loss: Replaces the objective. The step calls it, because a strategy only runs methods of the module.
+        """
+        self.is_adversarial_pass, self._pass_loss = True, loss
+        try:
+            yield
+        finally:
+            self.is_adversarial_pass, self._pass_loss = False, None
+
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        if self._pass_loss is not None:
+            return self._pass_loss()
         if batch.domain is not None:
             return self._domain_step(batch, batch.domain)
         losses = self.losses(batch)

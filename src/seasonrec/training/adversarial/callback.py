@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,9 +17,7 @@ from seasonrec.training.adversarial.passes import BatchPasses
 from seasonrec.training.adversarial.random_numbers import RandomNumbers
 from seasonrec.training.adversarial.shifts import PerturbationError, Watch
 from seasonrec.training.adversarial.targets import changed, check_target
-
-if TYPE_CHECKING:  # it imports what balances tasks, which knows this callback
-    from seasonrec.training.module import RecommenderModule
+from seasonrec.training.module import RecommenderModule
 
 
 class AdversarialCallback(L.Callback):

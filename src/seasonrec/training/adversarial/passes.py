@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 import torch
@@ -15,9 +15,7 @@ from seasonrec.training.adversarial.base import Loss, Method
 from seasonrec.training.adversarial.random_numbers import RandomNumbers
 from seasonrec.training.adversarial.shifts import Deltas, Met, PerturbationError, Shift, Watch
 from seasonrec.training.adversarial.targets import changed
-
-if TYPE_CHECKING:  # it imports what balances tasks, which knows the callback of these passes
-    from seasonrec.training.module import RecommenderModule
+from seasonrec.training.module import RecommenderModule
 
 
 class BatchPasses:
@@ -88,22 +86,9 @@ class BatchPasses:
 
     @contextmanager
     def _as(self, loss: Loss | None) -> Iterator[None]:
-        """Has the module's training step give the bare objective, or another loss, and log nothing.
-
-        Another loss stands in for the step itself, because a strategy calls a method of the module by its name.
-        """
-        own = self.module.__dict__
-        kept = {name: own[name] for name in ("training_step",) if name in own}
-        self.module.is_adversarial_pass = True
-        if loss is not None:
-            own["training_step"] = lambda batch, batch_idx: self._reaching_all(loss())
-        try:
+        """Makes the training step return the bare objective, or another loss, and log nothing."""
+        with self.module.adversarial_pass(None if loss is None else lambda: self._reaching_all(loss())):
             yield
-        finally:
-            self.module.is_adversarial_pass = False
-            if loss is not None:
-                del own["training_step"]
-                own.update(kept)
 
     def _reaching_all(self, loss: Tensor) -> Tensor:
         """A loss with a gradient for every weight: processes wait for each other until all of them have come."""

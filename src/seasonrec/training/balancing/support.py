@@ -6,7 +6,7 @@ import lightning as L
 from torch import nn
 
 from seasonrec.errors import UserError
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.none import NoAdversarial
 
 
 def check_each_gradient(trainer: L.Trainer, model: nn.Module, asker: str, switch: str) -> None:
@@ -51,7 +51,7 @@ class OwnGradients(L.Callback):
                 f"{asker} adds up the gradients of the tasks itself, and several processes would not share them, got "
                 f"{trainer.world_size}; set trainer.devices=1 and trainer.num_nodes=1, or {switch}."
             )
-        if any(isinstance(callback, AdversarialCallback) for callback in trainer.callbacks):
+        if not isinstance(pl_module.adversarial, NoAdversarial | None):
             raise UserError(
                 f"{asker} looks at the gradients of the clean batch alone, and adversarial passes would be added to "
                 f"them unbalanced; set adversarial=none, or {switch}."
