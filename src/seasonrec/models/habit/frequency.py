@@ -1,4 +1,4 @@
-"""Frequency: own counts and decayed counts with learned weights."""
+"""Frequency: the user's counts and decayed counts with learned weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class FrequencyHabit(nn.Module):
-    """A linear model of the user's own counts, as a log-linear counter.
+    """A linear model of the logarithms of the user's own counts.
 
     Args:
         half_lives_days: Half-lives ``H`` of the decayed counts.
@@ -25,7 +25,7 @@ class FrequencyHabit(nn.Module):
 
     References:
         Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation (TIFU-KNN), SIGIR
-        2020. Departure: weights are learnt, neighbours are not used.
+        2020. Departures: weights are learned, neighbours are not used.
     """
 
     changes_scores = True

@@ -1,4 +1,4 @@
-"""No habit: the row that shows what repeat purchases are worth."""
+"""The row without a habit, which measures the value of repeat purchases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class NoHabit(nn.Module):
-    """Leaves the logits as they are."""
+    """The identity: the logits stay as they are."""
 
     reads: tuple[Context, ...] = ()
     changes_scores = False

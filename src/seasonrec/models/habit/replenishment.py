@@ -1,4 +1,4 @@
-"""Replenishment: a small network that learns when a user buys an item again."""
+"""Replenishment: a small network that predicts repeat purchases from their times."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class ReplenishmentHabit(nn.Module):
-    """Scores every item a user has bought before from how often, how lately, and how due it is.
+    """A network that scores each item the user bought before, by frequency, recency and time since it was due.
 
-    The network also sees the logit that sequence and season gave the item, so that it may trust or overrule them: an
-    embedding fitted to all users says little about an item that this user buys every week.
+    The network also reads the logit from sequence and season, so that it may follow or overrule them: an embedding
+    fitted to all users carries little about an item that this user buys every week.
 
     Args:
         half_lives_days: Half-lives ``H`` of the decayed counts.
         hidden_dim: Width of the network's first layer; the second has half of it.
-        item_dim: Width of the item vector of its own that the network reads.
+        item_dim: Width of the habit's own item vectors.
 
     Shape:
         - scores: ``(N, C)``; output: ``(N, C)``.
 
     References:
         Ariannezhad et al., ReCANet: A Repeat Consumption-Aware Neural Network for Next Basket Recommendation in Grocery
-        Shopping, SIGIR 2022. Departure: counts, decays and intervals in place of its recurrent reader.
+        Shopping, SIGIR 2022. Departure: counts, decays and intervals replace its recurrent encoder.
     """
 
     changes_scores = True
@@ -75,7 +75,7 @@ class ReplenishmentHabit(nn.Module):
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:
-    """``(P, H + 12)``, each of order one."""
+    """Returns ``(P, H + 12)`` features of order one."""
     baskets = own.user_baskets[own.request].clamp(min=1)
     once = (own.own_interval_days == 0).float()
     interval = torch.where(once > 0, item_interval_days, own.own_interval_days)

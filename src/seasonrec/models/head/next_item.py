@@ -1,4 +1,4 @@
-"""The next-item head: which item comes next, over the whole catalogue."""
+"""The next-item head: scores of the next item over the whole catalogue."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seasonrec.models.scoring import LinearScores, ScoredItems
 class NextItemHead(nn.Module):
     """Inner products of query and items plus a popularity bias, over the whole catalogue or a sample of it.
 
-    The bias starts at the log of the item's smoothed training share, so that the first step already knows what sells.
+    The bias starts at the log of the item's smoothed training share, so that training starts from popularity.
 
     Args:
-        dropout: On the query.
+        dropout: Dropout of the query.
 
     Shape:
-        - query: ``(N, D)``; items: ``(C, D)``; output: the factors of ``(N, C)``.
+        - query: ``(N, D)``; items: ``(C, D)``; output: the factors of the scores ``(N, C)``.
     """
 
     def __init__(self, dropout: float = 0.5, *, facts: Facts) -> None:

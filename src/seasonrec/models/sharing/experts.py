@@ -1,4 +1,4 @@
-"""Small networks that tasks mix, each in its own proportions."""
+"""Expert networks; each task mixes them with its own weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seasonrec.models.kernels.matmul import Linear
 
 
 class Experts(nn.Module):
-    """Networks of one hidden layer side by side; all say 0 at the start, so that what adds them begins without them.
+    """Parallel networks with one hidden layer; all outputs start at 0.
 
-    Their first layers differ, so that they part as soon as they are trained.
+    Their first layers start at different values, so that training makes the experts differ.
 
     Args:
-        num_experts: How many, ``E``.
-        width: Of input, hidden layer and output, ``D``.
+        num_experts: Number of experts ``E``.
+        width: Width ``D`` of input, hidden layer and output.
 
     Shape:
         - query: ``(N, D)``; output: ``(N, E, D)``.
@@ -33,15 +33,15 @@ class Experts(nn.Module):
 
 
 def mixed(gate: Tensor, said: Tensor) -> Tensor:
-    """``(N, E)`` scores and ``(N, E, D)`` of the experts to their mean ``(N, D)``, weighed by the scores' softmax."""
+    """Returns the mean ``(N, D)`` of the experts ``(N, E, D)``, weighted by the softmax of scores ``(N, E)``."""
     return torch.einsum("ne,ned->nd", torch.softmax(gate.float(), -1).to(said.dtype), said)
 
 
 def check_counts(**counts: int) -> None:
-    """Refuses counts below 1.
+    """Checks that the counts are at least 1.
 
     Raises:
-        ValueError: Names the setting.
+        ValueError: If a count is below 1; it names the setting.
     """
     for name, count in counts.items():
         if count < 1:

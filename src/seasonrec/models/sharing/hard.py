@@ -8,7 +8,7 @@ from seasonrec.batches.facts import Facts
 
 
 class HardSharing(nn.Module):
-    """Gives every task the query as it is; what tells the tasks apart is their heads.
+    """The identity: every task reads the same query, and only the heads differ.
 
     Shape:
         - query: ``(N, D)``; output: the same.

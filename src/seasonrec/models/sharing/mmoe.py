@@ -1,4 +1,4 @@
-"""MMoE: every task mixes the same experts in its own proportions."""
+"""MMoE: every task mixes the same experts with its own weights."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 
 class MMoE(nn.Module):
-    """Adds to the query what shared experts say of it, mixed by a gate of the task that reads the query too.
+    """A mixture of shared experts, added to the query; the task's gate reads the query and sets the weights.
 
-    The experts say 0 at first: a run begins as with hard sharing. They are computed anew for each task, nothing is kept
-    from one call to the next.
+    The experts' outputs start at 0, so that a run starts like hard sharing. They are computed again for each task;
+    nothing is cached between calls.
 
     Args:
         num_experts: Experts ``E`` that the tasks share.
@@ -28,7 +28,7 @@ class MMoE(nn.Module):
 
     References:
         Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, KDD 2018,
-        equations 6 and 7. Departures: the query is added to the mixture; the task's tower is its head.
+        equations 6 and 7. Departures: the query is added to the mixture; the tower of a task is its head.
     """
 
     def __init__(self, num_experts: int = 4, *, facts: Facts, tasks: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""PLE: every task has experts of its own beside the shared ones, level after level."""
+"""PLE: every level has shared experts and experts of each task."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 SHARED = "(shared)"
-"""Stands among the names of tasks for what all of them share; no task can be called so."""
+"""Name of the shared stream among the names of tasks; no task can have it."""
 
 
 class PLE(nn.Module):
-    """Levels of experts: a task mixes its own with the shared ones, the shared stream those of all tasks.
+    """Levels of experts: a task mixes its own and the shared experts, the shared stream mixes all of them.
 
-    Each level adds to what came in, and its experts say 0 at first: a run begins as with hard sharing. A call computes
-    the streams that its task needs, which below the last level are those of all tasks; nothing is kept from one call to
-    the next.
+    Each level adds to its input and its experts' outputs start at 0, so that a run starts like hard sharing. A call
+    computes the streams that its task needs, which are those of all tasks below the last level; nothing is cached
+    between calls.
 
     Args:
-        num_levels: Levels; one is a customised gate control (CGC).
-        num_shared: Experts of a level that all tasks share.
-        num_own: Experts of a level that each task has for itself.
+        num_levels: Number of levels; one level is customised gate control (CGC).
+        num_shared: Shared experts per level.
+        num_own: Experts per level and task.
         facts: Facts of the data.
         tasks: Names of all tasks.
 
@@ -37,8 +37,8 @@ class PLE(nn.Module):
 
     References:
         Tang et al., Progressive Layered Extraction (PLE): A Novel Multi-Task Learning Model for Personalized
-        Recommendations, RecSys 2020, equations 1 to 7. Departures: a level's input is added to its output; the task's
-        tower is its head.
+        Recommendations, RecSys 2020, equations 1 to 7. Departures: a level's input is added to its output; the tower
+        of a task is its head.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Level(nn.Module):
         num_own: Experts of each task.
         width: ``D``.
         tasks: Names of all tasks.
-        is_last: Whether the shared stream ends here, and so has no gate.
+        is_last: True if the shared stream ends here and needs no gate.
     """
 
     def __init__(self, num_shared: int, num_own: int, width: int, tasks: tuple[str, ...], is_last: bool) -> None:
@@ -79,7 +79,7 @@ class Level(nn.Module):
         self.gates = nn.ModuleDict({name: Linear(width, size, bias=False) for name, size in sizes.items()})
 
     def forward(self, streams: Mapping[str, Tensor], name: str) -> Tensor:
-        """What leaves the level in a task's stream, or in the shared one, ``(N, D)``."""
+        """Returns the level's output ``(N, D)`` in a task's stream or in the shared stream."""
         read = tuple(streams) if name == SHARED else (name, SHARED)
         said = torch.cat([self.experts[other](streams[other]) for other in read], dim=1)  # (N, E, D)
         return streams[name] + mixed(self.gates[name](streams[name]), said)

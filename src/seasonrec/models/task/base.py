@@ -1,4 +1,4 @@
-"""What a head of a further task is given, and what it must give.
+"""The interface of further tasks: what a head reads and what it returns.
 
 Letters: ``N`` requests, ``C`` items that are scored, ``D`` width, ``P`` samples of the task.
 """
@@ -18,29 +18,29 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.scoring import ScoredItems
 
 MAIN_TASK = "next_item"
-"""Name of the task that every model has: the head, scored over the catalogue."""
+"""Name of the task that every model has: the head's scores over the catalogue."""
 
 Kind = Literal["binary", "amount", "ranking"]
-"""What a task's samples are, which decides its metrics.
+"""The kind of a task's samples; it decides the metrics.
 
 - ``binary``: prediction ``(P,)`` logits, truth ``(P,)`` 0 or 1.
 - ``amount``: prediction ``(P,)`` or quantiles ``(P, 3)`` (0.1, 0.5, 0.9), truth ``(P,)`` at or above 0.
-- ``ranking``: prediction ``(P, C)`` scores, ``-inf`` where an item is no candidate; truth ``(P, C)`` bool, what is
-  relevant, at least one in each row; or float, how relevant it is, from 0 and not all 0.
+- ``ranking``: prediction ``(P, C)`` scores, ``-inf`` where an item is no candidate; truth ``(P, C)`` bool, True for
+  relevant items, at least one in each row; or float, the degree of relevance, at or above 0 and not all 0.
 """
 
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """What a head may read.
+    """The inputs of a head.
 
     Args:
-        query: ``(N, D)``: what the sequence says, conditioned on the request time, as this task shares it.
+        query: ``(N, D)`` queries: the sequence at the request time, after sharing for this task.
         items: The ``C`` items that are scored, with their vectors.
-        read: Reads another batch, for example an augmented view of this one, to ``(N, D)``.
-        scores: Gives the logits ``(N, C)`` of the next item in float32, season and habit in them, ``-inf`` for items
-            that are no candidates: where a head that ranks items may start. Without a sample that is ``N * V`` numbers
-            at once, whatever the loss does.
+        read: Encodes another batch, for example an augmented view of this one, as ``(N, D)``.
+        scores: Returns the next item's logits ``(N, C)`` in float32, with season and habit, ``-inf`` for items that are
+            no candidates. A head that ranks items may start from them. Without a sample they are ``N * V`` numbers at
+            once, whatever the loss is.
     """
 
     query: Tensor
@@ -51,15 +51,15 @@ class TaskFeatures:
 
 @dataclass(frozen=True)
 class TaskOutput:
-    """What a head says of one batch.
+    """The result of a head for one batch.
 
     Args:
         loss: Scalar, a mean over the task's own samples; 0 (with a gradient) where the batch holds none.
-        prediction: What it foresees, without gradient; see :data:`Kind`.
-        truth: What came.
-        censored: ``(P,)`` bool, True where an amount is known to be no less than its truth; None where all are exact.
-        start: As ``prediction``: what it would foresee if its own weights had learnt nothing, from the next item's
-            scores or by counting; None where that is nothing. Its metrics stand beside those of ``prediction``.
+        prediction: The head's predictions, without gradient; see :data:`Kind`.
+        truth: The observed values.
+        censored: ``(P,)`` bool, True where ``truth`` is only a lower bound; None if all are exact.
+        start: The prediction of the head's baseline (its own weights at their start), or None. The baseline uses the
+            next item's scores or counts; its metrics are reported beside those of ``prediction``.
     """
 
     loss: Tensor
@@ -70,15 +70,15 @@ class TaskOutput:
 
 
 class TaskHead(Protocol):
-    """A further task: its head, its labels and its loss. Its name is that of its yaml.
+    """A further task: its head, its labels and its loss. The yaml file names it.
 
     An ``nn.Module``; the constructor takes its options, then ``*, facts: Facts``.
 
     Attributes:
-        reads: Contexts that it reads beyond the query.
-        labels: What it must be told of each request.
+        reads: Contexts that it reads beside the query.
+        labels: Labels of each request that it needs.
         kind: See :data:`Kind`.
-        is_series: True for a time-series loss, which ``lambda_t`` weighs; False for a recommendation task.
+        is_series: True for a time-series loss, weighted by ``lambda_t``; False for a recommendation task.
     """
 
     reads: tuple[Context, ...]
@@ -87,5 +87,5 @@ class TaskHead(Protocol):
     is_series: bool
 
     def __call__(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
-        """Reads its labels from ``batch.labels``, and of the batch's contexts those in ``context`` alone."""
+        """Returns loss and predictions; reads labels from ``batch.labels``, contexts only from ``context``."""
         ...

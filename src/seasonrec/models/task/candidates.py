@@ -1,4 +1,4 @@
-"""Scores of a task over the items that a batch is scored on, and the softmax of a set among them."""
+"""A task's scores over the scored items of a batch, and the softmax loss of a set of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from seasonrec.models.scoring import ScoredItems, biased_product
 
 
 class Correction(nn.Module):
-    """What a task adds to the next item's scores: inner products of its own view of the query with the items, and a
-    bias. All of it begins at 0.
+    """A task's own term in the next item's scores: a bilinear product of query and items, plus a bias.
+
+    Both start at 0.
 
     Args:
         facts: Facts of the data.
 
     Shape:
-        - scores: ``(P, C)`` float32; query: ``(P, D)``; words: ``(P, D)``, added to the view; items: ``(C, D)``;
-          output: ``(P, C)`` float32, ``-inf`` where ``scores`` are.
+        - scores: ``(P, C)`` float32; query: ``(P, D)``; words: ``(P, D)``, added to the projected query; items:
+          ``(C, D)``; output: ``(P, C)`` float32, ``-inf`` where ``scores`` are.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -35,7 +36,7 @@ class Correction(nn.Module):
 
 
 def targets_of(batch: SequenceBatch, width: int) -> Tensor:
-    """``(N, C)`` bool: which of the scored items each request's basket holds."""
+    """Returns ``(N, C)`` bool, True where the request's basket holds the scored item."""
     column = batch.target_items if batch.sample is None else batch.sample.target_column
     truth = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=column.device)
     truth[batch.target_request, column] = True
@@ -43,33 +44,33 @@ def targets_of(batch: SequenceBatch, width: int) -> Tensor:
 
 
 def set_cross_entropy(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
-    """The mean negative log probability of each set's members among the candidates.
+    """Returns the mean negative log probability of each set's members among the candidates.
 
-    Where the batch has a sample, the others are its drawn negatives, corrected by how likely they were to be drawn: the
-    sum over them then estimates the sum over all candidates.
+    With a sampled catalogue, the other candidates are the sampled negatives, weighted by 1 / inclusion probability. The
+    sum over them estimates the sum over all candidates.
 
     Args:
         scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
         truth: ``(P, C)`` bool, at least one in each row.
-        batch: Whose items are scored.
+        batch: The batch that is scored.
 
     Returns:
-        ``(P,)``: every set weighs alike, whatever its size.
+        ``(P,)`` losses; every set has the same weight, whatever its size.
     """
     share = truth / truth.sum(1, keepdim=True)
     return log_partition(scores, truth, batch) - (share * scores.masked_fill(~truth, 0.0)).sum(1)
 
 
 def log_partition(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
-    """``(P,)`` logarithm of the sum of the exponentials of all candidates' scores.
+    """Returns ``(P,)``, the log of the sum of exponentials of all candidates' scores.
 
-    Where the batch has a sample, it is estimated: each of ``truth`` stands for itself, and a drawn negative for as many
-    others as it was unlikely to be drawn.
+    With a sampled catalogue it is an estimate: items in ``truth`` have weight 1 and sampled negatives have weight
+    1 / inclusion probability.
 
     Args:
         scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
         truth: ``(P, C)`` bool.
-        batch: Whose items are scored.
+        batch: The batch that is scored.
     """
     if batch.sample is not None:
         drawn = torch.zeros_like(truth[0])
@@ -80,5 +81,5 @@ def log_partition(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor
 
 
 def mean_of(losses: Tensor) -> Tensor:
-    """The mean, and 0 with a gradient where there is nothing."""
+    """Returns the mean; 0 with a gradient if there are no losses."""
     return losses.sum() / max(1, losses.numel())

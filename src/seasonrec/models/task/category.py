@@ -1,4 +1,4 @@
-"""Category: of which categories the next basket's items are."""
+"""Category: the categories of the next basket's items."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from seasonrec.models.task.candidates import mean_of
 
 
 class CategoryHead(nn.Module):
-    """A softmax over the categories against the categories' shares in the basket; every basket weighs alike.
+    """A softmax over categories, trained on each category's share of the basket; every basket has the same weight.
 
-    A category is a candidate from its first item's first event on; items without one belong to none, and a basket of
-    such items alone is not asked about. The bias begins at the categories' shares before the
-    validation cut, and the user's own counts of a category are added, weighed as those of
+    A category is a candidate from the first event of its first item on. Items without a category are ignored, and a
+    basket that holds no other items is left out. The bias starts at the categories' shares before the validation cut.
+    The user's own counts of a category are added, with weights like those of
     :class:`~seasonrec.models.habit.frequency.FrequencyHabit`.
 
     Args:
-        half_lives_days: Half-lives ``H`` of the user's decayed counts; those of the habit where it has some.
+        half_lives_days: Half-lives ``H`` of the user's decayed counts; by default the habit's, if it has any.
 
     Raises:
         ValueError: If the items have no categories.
@@ -54,11 +54,11 @@ class CategoryHead(nn.Module):
         self.labels: tuple[Labels, ...] = ()
         categories = facts.item_categories
         counts = torch.ones(number).index_add(0, categories, facts.item_train_counts)
-        births = torch.full((number,), torch.iinfo(torch.int64).max)
-        births = births.scatter_reduce(0, categories, facts.item_first_seen_s, "amin")
-        births[~is_named] = torch.iinfo(torch.int64).max
+        first_seen_s = torch.full((number,), torch.iinfo(torch.int64).max)
+        first_seen_s = first_seen_s.scatter_reduce(0, categories, facts.item_first_seen_s, "amin")
+        first_seen_s[~is_named] = torch.iinfo(torch.int64).max
         self.register_buffer("item_categories", categories, persistent=False)
-        self.register_buffer("first_seen_s", births, persistent=False)
+        self.register_buffer("first_seen_s", first_seen_s, persistent=False)
         self.register_buffer("is_named", is_named, persistent=False)
         self.out = Linear(facts.embedding_dim, number)
         self.weights = Linear(len(half_lives_days) + 2, 1, bias=False)
@@ -73,7 +73,7 @@ class CategoryHead(nn.Module):
         rate = counts[:, :, :1] / own.user_baskets.clamp(min=1)[:, None, None]
         habit = self.weights(torch.cat([torch.log1p(counts), rate], dim=2)).squeeze(2)
         scores = (self.out(features.query) + habit).float()
-        start = counts[:, :, 0] + self.shares  # the user's own counts, and what sells where they are level
+        start = counts[:, :, 0] + self.shares  # the user's own counts; ties are broken by overall sales
         scores, start = (self._candidates(values, batch) for values in (scores, start))
         shares = self._shares(batch, scores)
         asked = shares.any(1)
@@ -85,14 +85,14 @@ class CategoryHead(nn.Module):
         return scores.masked_fill(self.first_seen_s > batch.request_time_s[:, None], float("-inf"))
 
     def _counts(self, own: OwnHistory) -> Tensor:
-        """``(N, K, 1 + H)``: the user's purchases of each category, counted and decayed."""
+        """Returns ``(N, K, 1 + H)``: the user's counts and decayed counts of each category."""
         number, place = len(own.user_baskets), self.item_categories[own.item]
         pairs = torch.cat([own.count[:, None], own.decayed.to(own.count)], dim=1)  # (P, 1 + H)
         sums = pairs.new_zeros(number * len(self.shares), pairs.shape[1])
         return sums.index_add(0, own.request * len(self.shares) + place, pairs).view(number, len(self.shares), -1)
 
     def _shares(self, batch: SequenceBatch, like: Tensor) -> Tensor:
-        """``(N, K)``: the share of each category among the items of each request's basket that have one."""
+        """Returns ``(N, K)``: each category's share of the basket's items that have a category."""
         counts = torch.zeros_like(like)
         place = (batch.target_request, self.item_categories[batch.target_items])
         counts.index_put_(place, self.is_named[place[1]].to(counts), accumulate=True)

@@ -1,4 +1,4 @@
-"""Contrastive views: two augmented readings of one window should say the same, those of two users should not."""
+"""Contrastive: two augmented views of one training window should be close, views of two users apart."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 
 
 class ContrastiveHead(nn.Module):
-    """InfoNCE between two views of each window, read at its last request.
+    """InfoNCE between two views of each training window, encoded at its last request; adds no weights.
 
-    Each view of each window is cropped, masked or reordered, drawn evenly. In training the draws follow from torch's
-    own generator, so that a resumed run repeats them; in evaluation they are always the same. Adds no weights.
+    Each view is cropped, masked or reordered, with equal probability. In training the draws come from torch's
+    generator, so that a resumed run repeats them; in evaluation they are always the same.
 
-    As a ranking, each window's first view looks for the second among those of the batch: how well it does depends on
-    the size of the batch.
+    As a ranking, each first view is a query and the second views of the batch are its candidates, so the metrics
+    depend on the batch size.
 
     Args:
         crop: Largest share of the shortest history to drop, see :class:`~seasonrec.models.augmentation.crop.Crop`.
-        mask: Chance of each event to be masked.
-        reorder: Chance of each group of events to be shuffled.
-        window_s: Seconds of such a group at most; 0 is the basket.
-        temperature: Of the softmax over cosines.
+        mask: Probability that an event is masked.
+        reorder: Probability that a group of events is shuffled.
+        window_s: Longest time span of such a group in seconds; 0 shuffles within baskets.
+        temperature: Temperature of the softmax over cosines.
 
     Raises:
         ValueError: If a number is out of its range.
 
     References:
-        Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022: the operators, one drawn
-        for each view, and the other ``2 (B - 1)`` views of the batch as negatives. Departures: cosine and temperature
-        in place of the inner product (Chen et al., SimCLR, ICML 2020), and windows of the same user are no negatives.
+        Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022: one operator is drawn
+        for each view, and the other ``2 (B - 1)`` views of the batch are negatives. Departures: cosine and temperature
+        replace the inner product (Chen et al., SimCLR, ICML 2020), and windows of the same user are no negatives.
     """
 
     kind: Kind = "ranking"
@@ -99,7 +99,7 @@ class ContrastiveHead(nn.Module):
 
 
 def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor:
-    """Cosines over the temperature between ``2 n`` views, the first of all windows before the second of all.
+    """Returns the cosines of ``2 n`` views divided by the temperature; all first views come before all second views.
 
     Args:
         vectors: ``(2 n, D)``.
@@ -107,7 +107,7 @@ def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor
         temperature: Above 0.
 
     Returns:
-        ``(2 n, 2 n)`` float32; ``-inf`` between views of one user, two views of one window aside.
+        ``(2 n, 2 n)`` float32; ``-inf`` between views of one user, except the two views of one window.
     """
     count = len(user_ids)
     unit = F.normalize(vectors.float(), dim=1)
@@ -120,7 +120,7 @@ def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor
 
 
 def last_requests(batch: SequenceBatch) -> SequenceBatch:
-    """Each window with its last request alone; windows in which no request reads an event are left out."""
+    """Keeps the last request of each training window; leaves out windows whose requests read no event."""
     order = torch.argsort(batch.request_window * (batch.item_ids.shape[1] + 1) + batch.request_position, stable=True)
     window = batch.request_window[order]
     is_last = torch.ones_like(window, dtype=torch.bool)

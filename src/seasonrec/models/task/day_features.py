@@ -1,4 +1,4 @@
-"""What a day is, without a user: its place in the year and the week, and how near the feasts are."""
+"""Features of a day without a user: time of year, weekday, and distance to holidays."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seasonrec.models.season.calendar import MAJOR, HolidayRamps
 
 
 class DayFeatures(nn.Module):
-    """The features of :class:`~seasonrec.models.season.calendar.CalendarSeason` less the gap since a user's last event.
+    """The features of :class:`~seasonrec.models.season.calendar.CalendarSeason` that need no user.
 
-    As there, the harmonics of the year and a holiday's own ramp are zero until the log has been at that time of year.
+    The harmonics and a holiday's own ramp are zero until the log covers that time of year, as in that class.
 
     Args:
         spec: Facts of the data.
         num_harmonics: Sine-cosine pairs of the year.
-        coverage_days: Days short of a full cycle at which the harmonics have faded to zero.
+        coverage_days: The harmonics fade in over these last days before the log covers a full year.
 
     Shape:
-        - calendar: of ``N`` requests; rows: ``(Q,)`` the requests that are asked for; output: ``(Q, width)``.
+        - calendar: ``N`` requests; rows: ``(Q,)`` indices of the wanted requests; output: ``(Q, width)``.
     """
 
     major: Tensor
@@ -46,7 +46,7 @@ class DayFeatures(nn.Module):
         return torch.cat([year, week, *self._holidays(calendar, rows)], dim=1)
 
     def _holidays(self, calendar: RequestCalendar, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """``(Q, 2)`` the ramp that the major holidays share, and ``(Q, 2 H)`` the holidays' own."""
+        """Returns the ramp shared by the major holidays ``(Q, 2)`` and each holiday's own ``(Q, 2 H)``."""
         each = self.ramps(calendar.holiday_days[rows])  # (Q, H, 2)
         major = each.index_select(1, self.major)
         shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)

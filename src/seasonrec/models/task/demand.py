@@ -1,4 +1,4 @@
-"""Demand: how much of each item or category is sold in the week after the request."""
+"""Demand: the sales of each item or category in the week after the request."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.day_features import DayFeatures
 
 LEVEL_WEEKS = 4
-"""Weeks whose mean is the forecast before anything is learnt."""
+"""Number of weeks whose mean is the forecast at the start of training."""
 
 
 class DemandHead(nn.Module):
-    """Corrects the mean of the last weeks by the series' own shape, the calendar, and what the items are.
+    """A correction of the mean of the last weeks, computed from the series, the calendar and the item vectors.
 
-    Demand does not depend on who asks, so the requests of one day are one sample a series, and the user's query is not
-    read. What it shares with the other tasks is the items' vectors: a vector that knows what sells in December serves
-    the ranking as well. A category's vector is the mean of its items', each weighed by its events before the validation
-    cut; where a batch is scored on a sample, of the sample's items. A series without a known event is left out.
+    Demand does not depend on the user, so the requests of one day are one sample per series and the query is not read.
+    The item vectors are shared with the other tasks: a vector that encodes what sells in December helps the ranking,
+    too. A category's vector is the mean of its items' vectors, weighted by their events before the validation cut. If
+    a batch has sampled items, only they count. A series without an event so far is left out.
 
     Args:
-        of: What is forecast. By item the tables grow with the catalogue: ``days_at_once`` times items times
+        of: The forecast series. With ``item`` memory grows with the catalogue: ``days_at_once`` times items times
             ``hidden_dim``.
-        loss: ``mse``: of ``log(1 + events)``. ``poisson``: half the Poisson deviance, the negative log likelihood less
-            that of a perfect forecast, which has the same gradient and 0 as its least value.
+        loss: ``mse``: squared error of ``log(1 + events)``. ``poisson``: half the Poisson deviance; it has the gradient
+            of the negative log likelihood and its minimum is 0.
         num_weeks: Weeks of each series that are read.
         hidden_dim: Width of the correction.
-        dropout: On what the items say to the correction: a year has few weeks, which items can be learnt by heart from.
-        days_at_once: Days of a training batch that are forecast; of more, a draw of so many.
+        dropout: Dropout of the item term; a year has few weeks, so item vectors can memorise them.
+        days_at_once: Largest number of days per training batch that are forecast; further days are left out at random.
 
     Raises:
-        ValueError: If categories are asked for and the items have none, or an option is out of its range.
+        ValueError: If categories are requested and the items have none, or an option is out of its range.
     """
 
     kind: Kind = "amount"
@@ -102,14 +102,14 @@ class DemandHead(nn.Module):
         return TaskOutput(mean_of(losses), rate, truth, start=start)
 
     def _rows(self, told: Demand) -> Tensor:
-        """The days that are forecast."""
+        """Returns the rows of the days that are forecast."""
         rows = told.told.nonzero().squeeze(1)
         if self.training and len(rows) > self.days_at_once:
             rows = rows[torch.randperm(len(rows), device=rows.device)[: self.days_at_once]]
         return rows
 
     def _vectors(self, items: ScoredItems) -> Tensor:
-        """``(C, D)``: of the items, or of the categories."""
+        """Returns the vectors ``(C, D)`` of the items or of the categories."""
         if self.of == "item":
             return items.vectors
         category, weight = items.of(self.item_categories), items.of(self.item_weights)
@@ -120,7 +120,7 @@ class DemandHead(nn.Module):
         return sums / weight.new_zeros(number).index_add(0, category, weight).clamp(min=1.0)[:, None]
 
     def _change(self, counts: Tensor, day: Tensor, vectors: Tensor) -> Tensor:
-        """``(Q, C)``: what is added to the logarithm of the last weeks' mean."""
+        """Returns ``(Q, C)``, the correction of the log of the last weeks' mean."""
         logs = torch.log1p(counts)
         level = logs.mean(2, keepdim=True)
         hidden = self.from_series(torch.cat([logs - level, level], dim=2)) + self.from_day(day)[:, None]
@@ -128,20 +128,20 @@ class DemandHead(nn.Module):
 
 
 def squared_log_error(log_rate: Tensor, truth: Tensor) -> Tensor:
-    """Squared differences of ``log(1 + events)``; ``log_rate`` is the forecast's."""
+    """Returns squared differences of ``log(1 + events)``; ``log_rate`` is already that logarithm."""
     return (log_rate - torch.log1p(truth)).square()
 
 
 def poisson_deviance(log_rate: Tensor, truth: Tensor) -> Tensor:
-    """``rate - truth log rate`` less its value at ``rate = truth``; at or above 0."""
+    """Returns ``rate - truth log rate`` minus its value at ``rate = truth``; at or above 0."""
     return log_rate.exp() - truth * log_rate - truth + torch.xlogy(truth, truth)
 
 
 def _log_rate(counts: Tensor, weeks: Tensor, loss: str) -> Tensor:
-    """``(Q, C)`` logarithm of the mean of the last weeks, of ``1 +`` it for the squared error."""
+    """Returns ``(Q, C)``: the log of the last weeks' mean; with ``mse``, the log of 1 plus the mean."""
     number = weeks.clamp(1, LEVEL_WEEKS)[:, None]
     mean = counts[:, :, :LEVEL_WEEKS].sum(2) / number
-    return torch.log1p(mean) if loss == "mse" else torch.log(mean + 0.1)  # 0.1: a week without sales is no certainty
+    return torch.log1p(mean) if loss == "mse" else torch.log(mean + 0.1)  # 0.1 avoids log(0)
 
 
 def _check(of: str, loss: str, num_weeks: int, days_at_once: int, facts: Facts) -> None:

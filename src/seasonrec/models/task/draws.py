@@ -1,4 +1,4 @@
-"""Numbers that look drawn and follow from what they are for, so that an evaluation can be repeated."""
+"""Pseudo-random numbers computed from keys by hashing, so that an evaluation can be repeated."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _LOW_BITS = 0xFFFFFFFF
 
 
 def hashed_uniform(keys: Tensor, count: int) -> Tensor:
-    """As good as uniform numbers in ``[0, 1)`` from whole numbers, the same on every device and at every call.
+    """Hashes integers to uniform numbers in ``[0, 1)``, the same on every device and at every call.
 
     Args:
-        keys: ``(P,)`` int64, of which the low 32 bits count.
-        count: Numbers for each key.
+        keys: ``(P,)`` int64; only the low 32 bits are used.
+        count: Numbers per key.
 
     Returns:
         ``(P, count)`` float64.
@@ -24,7 +24,7 @@ def hashed_uniform(keys: Tensor, count: int) -> Tensor:
 
 
 def _mix(values: Tensor) -> Tensor:
-    """Scatters 32 bits over 32 bits, one to one; the factors are odd and small enough for 64 bits."""
+    """Mixes 32 bits one to one; the factors are odd, and small enough that products fit into 64 bits."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x2C1B3C6D), (13, 0x297A2D39)):
         values = (values ^ (values >> shift)) * factor & _LOW_BITS
     return values ^ (values >> 16)

@@ -1,4 +1,4 @@
-"""Next basket: which items the next basket holds, as a set."""
+"""Next basket: the set of items in the next basket."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entr
 
 
 class NextBasketHead(nn.Module):
-    """Scores all candidates for the whole basket; every basket weighs alike, where the next item weighs every event.
+    """A score of every candidate for the whole basket.
 
-    It starts from the next item's scores, season and habit in them: what a basket holds is mostly what was bought
-    before, and a head that knew of the sequence alone would fall behind counting.
+    Every basket has the same weight; in the next-item task every event has. The head starts from the next item's scores
+    with season and habit: baskets repeat earlier purchases, and a head that reads only the sequence loses to counting.
 
     Args:
-        loss: ``softmax``: the mean negative log probability of the basket's items. ``multi_label``: each candidate as a
-            yes or no, a mean over the candidates of the request.
+        loss: ``softmax``: the mean negative log probability of the basket's items. ``multi_label``: binary
+            cross-entropy of each candidate, a mean over the candidates of the request.
 
     Raises:
         ValueError: If the loss is not known.
@@ -54,17 +54,17 @@ class NextBasketHead(nn.Module):
 
 
 def multi_label(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
-    """Binary cross-entropy of every candidate, a mean over the candidates of each request.
+    """Returns the binary cross-entropy, a mean over the candidates of each request.
 
-    Where the batch has a sample, a drawn negative stands for as many others as it was unlikely to be drawn.
+    With a sampled catalogue, sampled negatives have weight 1 / inclusion probability.
 
     Args:
         scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
         truth: ``(P, C)`` bool.
-        batch: Whose items are scored.
+        batch: The batch that is scored.
 
     Returns:
-        ``(P,)``.
+        ``(P,)`` losses.
     """
     is_candidate = scores > float("-inf")
     each = F.binary_cross_entropy_with_logits(scores.masked_fill(~is_candidate, 0.0), truth.float(), reduction="none")

@@ -1,4 +1,4 @@
-"""Where a forecast of a user's amounts begins: at the user's own."""
+"""The baseline of a forecast of a user's amounts: the distribution of the user's earlier ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from seasonrec.models.kernels.matmul import Linear
 
 
 class OwnBaseline:
-    """A normal distribution of the logarithm of a user's amounts, and what a network may read of it.
+    """A normal distribution of the logarithm of a user's amounts, and its features for a network.
 
     Args:
-        context: Gives the user's amounts.
-        prior: Amounts of everybody's that the user's own are mixed with.
+        context: Provides the user's amounts.
+        prior: Weight of the overall distribution, as a number of amounts.
         name: Yaml path of ``prior``, for the error.
 
     Raises:
@@ -24,7 +24,7 @@ class OwnBaseline:
     """
 
     width = 4
-    """Numbers that a network reads of it."""
+    """Number of features."""
 
     def __init__(self, context: OwnValuesContext | OwnGapsContext, prior: float, name: str) -> None:
         if not prior > 0:
@@ -33,15 +33,15 @@ class OwnBaseline:
         self.prior = prior
 
     def __call__(self, context: ContextValues, usual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The distribution of each request's user.
+        """Returns the distribution of each request's user.
 
         Args:
             context: The contexts of the head.
-            usual: ``(2,)`` mean and standard deviation of everybody's logarithms.
+            usual: ``(2,)`` mean and standard deviation of all users' logarithms.
 
         Returns:
-            ``(N,)`` mean, ``(N,)`` standard deviation, and ``(N, 4)`` numbers of order one: the two beside everybody's,
-            how many amounts there are, and how long the last basket is ago.
+            ``(N,)`` mean, ``(N,)`` standard deviation, and ``(N, 4)`` features of order one: both relative to
+            ``usual``, the number of amounts, and the time since the last basket.
         """
         own: OwnAmounts = context[self.context.name]
         mean, spread = own.start(usual, self.prior)
@@ -55,7 +55,7 @@ class OwnBaseline:
 
 
 def own_correction(width: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
-    """A network that reads a query ``(N, D)`` and what :class:`OwnBaseline` gives beside it; its output begins at 0."""
+    """Builds a network over a query ``(N, D)`` and the features of :class:`OwnBaseline`; its output starts at 0."""
     last = Linear(hidden_dim, out_dim)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)

@@ -1,4 +1,4 @@
-"""Purchase: will this user buy this item now?"""
+"""Purchase: the probability that this user buys this item now."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from seasonrec.models.task.draws import hashed_uniform
 
 
 class PurchaseHead(nn.Module):
-    """The logit that a user buys an item at the request time: the basket's items as yes, drawn items as no.
+    """A binary classifier of (request, item) pairs: basket items are positives, drawn items are negatives.
 
-    It starts from the odds that the next item's probability, season and habit in it, gives an item of the basket over a
-    drawn one.
+    The logit starts from the next-item model: its log probability of the item, season and habit included, minus the log
+    probability that the item is drawn as a negative.
 
-    Negatives are drawn anew at every step of training, and follow from the basket in evaluation. They are items that
-    were seen at or before the request and are not in the basket.
+    Negatives are drawn again at every training step; in evaluation they are a hash of the basket. They are available at
+    the request and not in the basket.
 
     Args:
-        num_negatives: Items drawn for each item of the basket.
-        popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``; 0 draws all
-            alike, 1 asks what a user buys beyond what sells.
+        num_negatives: Negatives per item of the basket.
+        popularity_power: Negatives are drawn with weight ``(events before the validation cut + 1) **
+            popularity_power``; 0 draws uniformly, 1 by popularity, so that popularity alone predicts nothing.
 
     Raises:
         ValueError: If a number is out of its range.
 
     References:
         Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, equation 11. Departure: a negative must
-        exist at the request time.
+        be available at the request time.
     """
 
     kind: Kind = "binary"
@@ -46,8 +46,8 @@ class PurchaseHead(nn.Module):
     first_seen_s: Tensor
     weight: Tensor
     log_drawn: Tensor
-    births_s: Tensor
-    log_alive: Tensor
+    available_s: Tensor
+    log_available: Tensor
 
     def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
         super().__init__()
@@ -64,9 +64,9 @@ class PurchaseHead(nn.Module):
         nn.init.zeros_(self.project.weight)
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
         self.register_buffer("weight", weight, persistent=False)
-        births_s, order = facts.item_first_seen_s.sort(stable=True)
-        self.register_buffer("births_s", births_s, persistent=False)
-        self.register_buffer("log_alive", (weight[order].cumsum(0) / weight.sum()).log().float(), persistent=False)
+        available_s, order = facts.item_first_seen_s.sort(stable=True)
+        self.register_buffer("available_s", available_s, persistent=False)
+        self.register_buffer("log_available", (weight[order].cumsum(0) / weight.sum()).log().float(), persistent=False)
         self.register_buffer("log_drawn", torch.log(num_negatives * weight / weight.sum()).float(), persistent=False)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
@@ -83,44 +83,44 @@ class PurchaseHead(nn.Module):
         return TaskOutput(loss, logits.detach(), truth, start=start.detach())
 
     def _start(self, features: TaskFeatures, batch: SequenceBatch, request: Tensor, column: Tensor) -> Tensor:
-        """``(P,)`` float32 logits of (request, item) pairs: the next item's log probability less that of a draw."""
+        """Returns ``(P,)`` float32 logits: the next item's log probability minus that of a draw."""
         scores = features.scores()
         total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
-        total = F.embedding(request, total[:, None]).squeeze(1)  # not total[request]: its gradient has no fixed order
-        alive = torch.searchsorted(self.births_s, batch.request_time_s, right=True)  # (N,), at least its own target
-        drawn = features.items.of(self.log_drawn)[column] - self.log_alive[alive - 1][request]
+        total = F.embedding(request, total[:, None]).squeeze(1)  # total[request] has no deterministic gradient
+        available = torch.searchsorted(self.available_s, batch.request_time_s, right=True)  # (N,), at least the target
+        drawn = features.items.of(self.log_drawn)[column] - self.log_available[available - 1][request]
         return scores[request, column] - total - drawn
 
     def _correction(self, features: TaskFeatures, request: Tensor, column: Tensor) -> Tensor:
-        """``(P,)`` float32: what is added to it."""
+        """Returns ``(P,)`` float32, the learned correction of the start."""
         users = F.embedding(request, self.project(features.query))
         vectors = F.embedding(column, features.items.vectors)
         bias = F.embedding(column, features.items.of(self.bias)[:, None]).squeeze(1)
         return ((users * vectors).sum(1) + bias).float()
 
     def _negatives(self, batch: SequenceBatch, items: ScoredItems, bought: Tensor) -> tuple[Tensor, Tensor]:
-        """``(M, S)`` columns of drawn items, and ``(M * S,)`` whether they are negatives and not in the basket.
+        """Draws columns ``(M, S)``; also returns ``(M * S,)`` bool, False where a draw is in the basket.
 
-        Of a batch's sample, its negatives are drawn, the more often the less likely they were to be there.
+        With a sampled catalogue, draws from the sample's negatives with weight 1 / inclusion probability.
         """
         weight = items.of(self.weight)
         if batch.sample is not None:
             there = torch.zeros_like(weight)
             there[batch.sample.negative_columns] = 1.0
             weight = weight * there * torch.exp(-batch.sample.log_expected)
-        births, order = items.of(self.first_seen_s).sort(stable=True)
+        available_s, order = items.of(self.first_seen_s).sort(stable=True)
         cumulative = weight[order].cumsum(0)  # (C,)
-        alive = torch.searchsorted(births, batch.request_time_s[batch.target_request], right=True)  # (M,)
-        place = torch.searchsorted(cumulative, self._uniform(batch, bought) * cumulative[alive - 1, None], right=True)
-        drawn = order[torch.minimum(place, alive[:, None] - 1)]  # (M, S)
+        last = torch.searchsorted(available_s, batch.request_time_s[batch.target_request], right=True)[:, None] - 1
+        place = torch.searchsorted(cumulative, self._uniform(batch, bought) * cumulative[last], right=True)
+        drawn = order[torch.minimum(place, last)]  # (M, S), of weight 0 if a sample holds no available item
         width = len(items.vectors)
         own = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=drawn.device)
         own[batch.target_request, bought] = True
-        is_valid = ~own[batch.target_request[:, None], drawn] & (weight[drawn] > 0)  # a sample may hold none alive
+        is_valid = ~own[batch.target_request[:, None], drawn] & (weight[drawn] > 0)
         return drawn, is_valid.flatten()
 
     def _uniform(self, batch: SequenceBatch, bought: Tensor) -> Tensor:
-        """``(M, S)`` float64 in ``[0, 1)``."""
+        """Returns ``(M, S)`` float64 in ``[0, 1)``, hashed from the basket in evaluation."""
         shape = (len(bought), self.num_negatives)
         if self.training:
             return torch.rand(shape, dtype=torch.float64, device=bought.device)

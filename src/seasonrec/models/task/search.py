@@ -1,4 +1,4 @@
-"""Search: a query in words, and who asks it, to the item bought."""
+"""Search: the bought item, given a query in words and the user."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entr
 from seasonrec.models.task.draws import hashed_uniform
 
 MATCH = 5.0
-"""What an item whose words match has ahead of one whose do not, before anything is learnt."""
+"""Bonus of an item whose words match the query, at the start of training."""
 AHEAD = 1e4
-"""The same in a look-up of words alone."""
+"""The same bonus in the baseline, which ranks matching items first."""
 
 
 class SearchHead(nn.Module):
-    """Ranks the items for words that a user asks with: the words' vector is added to the user's own.
+    """A ranking of the items for a query in words: the query's vector is added to the user's.
 
-    The user's part are the next item's scores, season and habit in them: who asks for milk is shown their own. Items
-    whose words begin with those of the query have a further score, which is learnt.
+    The ranking is personal: it starts from the next item's scores with season and habit, so a user who searches for
+    milk finds the usual brand first. Items whose words begin with those of the query have a learned bonus.
 
-    The field has no log of queries and makes them of the items bought, see
-    :func:`~seasonrec.models.queries.word_queries`. One query of each basket is asked: that of one of its items, drawn
-    anew in training, following from the basket in evaluation. What is relevant are the basket's items that answer that
-    query. The words are read once by a frozen language model and kept on disk.
+    Public data has no log of queries, so they are made from the bought items, see
+    :func:`~seasonrec.models.queries.word_queries`. Each basket has one query, that of one of its items: drawn again at
+    every training step, hashed from the basket in evaluation. The basket's items with that query are relevant. A frozen
+    language model embeds the queries once and the result is cached.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        max_words: Words of a query at most.
-        min_items: Items that must answer a query which goes beyond the words of the category.
+        max_words: Largest number of words of a query.
+        min_items: A query with more words than the category's needs at least this many items.
 
     Raises:
-        ValueError: If the items have neither categories nor texts, or make no two queries.
+        ValueError: If the items have neither categories nor texts, or give fewer than two queries.
 
     References:
         Ai et al., Learning a Hierarchical Embedding Model for Personalized Product Search, SIGIR 2017: query and user
@@ -87,21 +87,21 @@ class SearchHead(nn.Module):
         words = self.words(self.text_vectors[asked[rows]])
         own, match = features.scores()[rows], self._matches(features.items, asked[rows])
         scores = self.correction(own + self.match * match, features.query[rows], features.items, words)
-        start = own + AHEAD * match  # a look-up of the words, what it finds in the user's own order
+        start = own + AHEAD * match  # a word look-up; matches are ordered by the user's own scores
         answers = features.items.of(self.query_of_item) == asked[rows, None]  # (P, C)
         truth = targets_of(batch, scores.shape[1])[rows] & answers
         losses = set_cross_entropy(scores, truth, batch)
         return TaskOutput(mean_of(losses), scores.detach(), truth, start=start.detach())
 
     def _matches(self, items: ScoredItems, asked: Tensor) -> Tensor:
-        """``(P, C)`` bool: the item's words begin with those of the query."""
+        """Returns ``(P, C)`` bool, True where the item's words begin with those of the query."""
         found = torch.zeros(len(asked), len(items.vectors), dtype=torch.bool, device=asked.device)
         for column in items.of(self.matched).unbind(1):
             found |= column == asked[:, None]
         return found
 
     def _asked(self, batch: SequenceBatch) -> Tensor:
-        """``(N,)`` int64: the query of each request; -1 where its basket answers none."""
+        """Returns ``(N,)`` int64, the query of each request; -1 where no item of its basket has one."""
         query = self.query_of_item[batch.target_items]
         drawn = self._uniform(batch).masked_fill(query < 0, 2.0)
         least = drawn.new_full((batch.num_requests,), 2.0).scatter_reduce(0, batch.target_request, drawn, "amin")
@@ -110,7 +110,7 @@ class SearchHead(nn.Module):
         return asked.scatter_reduce(0, batch.target_request[chosen], query[chosen], "amax")
 
     def _uniform(self, batch: SequenceBatch) -> Tensor:
-        """``(M,)`` float64 in ``[0, 1)``: the least of a basket chooses its query."""
+        """Returns ``(M,)`` float64 in ``[0, 1)``; a basket's smallest number chooses its query."""
         if self.training:
             return torch.rand(len(batch.target_items), dtype=torch.float64, device=batch.target_items.device)
         return hashed_uniform(batch.basket_ids[batch.target_request] * 0x9E37 + batch.target_items, 1).squeeze(1)

@@ -1,4 +1,4 @@
-"""Spend: what the basket will be worth."""
+"""Spend: the value of the basket."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NORMAL_SPREAD = 1.2816
 
 
 class SpendHead(nn.Module):
-    """Quantiles 0.1, 0.5 and 0.9 of ``log(1 + value)``, by the pinball loss.
+    """Quantiles 0.1, 0.5 and 0.9 of ``log(1 + value)``, trained by the pinball loss.
 
-    Values have a heavy tail: their mean follows a few large baskets, their quantiles do not, and a quantile of the
-    logarithm is the logarithm of the quantile. The three begin at those of a log-normal with the mean and spread of
-    the user's own earlier baskets, drawn towards those of everybody's before the validation cut, and never cross.
+    Values have a heavy tail: a few large baskets dominate the mean but not the quantiles, and a quantile of the
+    logarithm is the logarithm of the quantile. The start is a log-normal with mean and spread of the user's earlier
+    baskets, shrunk towards those of all baskets before the validation cut. The quantiles never cross.
 
     Args:
         hidden_dim: Width of the hidden layer.
-        prior_baskets: Baskets of everybody's that the user's own are mixed with.
+        prior_baskets: Weight of the overall distribution, as a number of baskets.
 
     Raises:
         ValueError: If the events carry no value.
@@ -65,15 +65,15 @@ class SpendHead(nn.Module):
         normal = mean[told.known], spread[told.known]
         forecast, start = quantiles(raw, *normal), quantiles(torch.zeros_like(raw), *normal)  # (P, 3)
         losses = pinball(forecast, torch.log1p(truth))
-        foreseen, start = (values.detach().expm1().clamp(min=0.0) for values in (forecast, start))
-        return TaskOutput(mean_of(losses), foreseen, truth, start=start)
+        prediction, start = (values.detach().expm1().clamp(min=0.0) for values in (forecast, start))
+        return TaskOutput(mean_of(losses), prediction, truth, start=start)
 
 
 def quantiles(raw: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
-    """Turns free numbers into three rising ones that are those of a normal distribution where all are 0.
+    """Turns three free numbers into increasing quantiles; zeros give those of the normal distribution.
 
     Args:
-        raw: ``(P, 3)``.
+        raw: ``(P, 3)`` free numbers.
         mean: ``(P,)``.
         spread: ``(P,)`` standard deviations.
     """
@@ -84,7 +84,7 @@ def quantiles(raw: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
 
 
 def pinball(forecast: Tensor, truth: Tensor) -> Tensor:
-    """``(P,)``: the mean pinball loss of the quantiles ``(P, 3)`` of amounts ``(P,)``."""
+    """Returns ``(P,)``, the mean pinball loss of quantiles ``(P, 3)`` for amounts ``(P,)``."""
     level = forecast.new_tensor(QUANTILES)
     above = truth[:, None] - forecast
     return torch.maximum(level * above, (level - 1.0) * above).mean(1)

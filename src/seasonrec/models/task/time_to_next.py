@@ -1,4 +1,4 @@
-"""Time to next: in how many days the user will come back."""
+"""Time to next: the days until the user comes back."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
 from seasonrec.models.task.spend import QUANTILES
 
 EULER = 0.57721566
-"""Euler's constant: how far the mean of a Gumbel minimum lies below its location, in its scale."""
+"""Euler's constant: distance of the mean of a Gumbel minimum below its location, in units of its scale."""
 
 
 class TimeToNextHead(nn.Module):
-    """A distribution of the time from this basket to the user's next, by its likelihood.
+    """The distribution of the time until the user's next basket, trained by maximum likelihood.
 
-    A user who was not seen again by the end of the log's part says that the time was longer, and adds the probability
-    of that. Leaving such users out would teach that everybody comes back soon. The distribution begins at that of the
-    days between the user's own earlier visits, drawn towards everybody's before the validation cut.
+    A user who does not return before the part of the log ends is censored and adds the probability of a longer time.
+    Without these users the head would learn times that are too short. The start is the distribution of the days between
+    the user's earlier visits, shrunk towards that of all users before the validation cut.
 
     Args:
         distribution: ``log_normal`` or ``weibull``.
-        merge_same_day: Whether baskets of one local day are one visit.
+        merge_same_day: Counts baskets of one local day as one visit.
         hidden_dim: Width of the hidden layer.
-        prior_visits: Times of everybody's that the user's own are mixed with.
+        prior_visits: Weight of the overall distribution, as a number of visits.
 
     Raises:
-        ValueError: If the distribution is not known, or ``prior_visits`` is not above 0.
+        ValueError: If the distribution is unknown, or ``prior_visits`` is not above 0.
 
     References:
         Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2002, section 3.2.
@@ -74,20 +74,20 @@ class TimeToNextHead(nn.Module):
         told: TimeToNext = batch.labels[self.told.name]
         mean, spread, own = self.own(context, told.usual)
         loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
-        if self.distribution == "weibull":  # the logarithm's mean and spread are not its location and scale
+        if self.distribution == "weibull":  # from mean and spread of the log to location and scale
             spread = spread * (math.sqrt(6.0) / math.pi)
             mean = mean + EULER * spread
         raw = self.net(torch.cat([features.query, own], dim=1)).float()
         location = mean + spread * raw[:, 0]
-        scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # 20 times as sharp or as wide at most
+        scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # at most a factor of 20
         days = told.days.clamp(min=SHORTEST_DAYS)
-        foreseen = at(location.detach(), scale.detach())
+        prediction = at(location.detach(), scale.detach())
         losses = loss(days, told.censored, location, scale)
-        return TaskOutput(mean_of(losses), foreseen, told.days, told.censored, start=at(mean, spread))
+        return TaskOutput(mean_of(losses), prediction, told.days, told.censored, start=at(mean, spread))
 
 
 def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-    """``(N,)`` negative log likelihood: the density where the time was seen, the survival where it was censored."""
+    """Returns ``(N,)`` negative log likelihoods: the density of an observed time, the survival of a censored one."""
     logs = days.log()
     place = (logs - location) / scale
     density = 0.5 * place.square() + scale.log() + logs + 0.5 * math.log(2.0 * math.pi)
@@ -95,20 +95,20 @@ def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor)
 
 
 def _log_normal_at(location: Tensor, scale: Tensor) -> Tensor:
-    """``(N, 3)`` quantiles."""
+    """Returns the log-normal quantiles ``(N, 3)``."""
     place = torch.special.ndtri(location.new_tensor(QUANTILES, dtype=torch.float64)).float()
     return (location[:, None] + scale[:, None] * place).exp()
 
 
 def _weibull(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-    """As :func:`_log_normal`: the logarithm of a Weibull time is ``location`` plus ``scale`` times a Gumbel minimum."""
+    """Returns the same for a Weibull time, whose log is ``location`` plus ``scale`` times a Gumbel minimum."""
     logs = days.log()
     place = (logs - location) / scale
-    hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # past any sense it grows, but not to infinity
+    hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # linear above 30: no overflow
     return torch.where(censored, hazard, hazard - place + scale.log() + logs)
 
 
 def _weibull_at(location: Tensor, scale: Tensor) -> Tensor:
-    """``(N, 3)`` quantiles."""
+    """Returns the Weibull quantiles ``(N, 3)``."""
     level = location.new_tensor(QUANTILES)
     return (location[:, None] + scale[:, None] * torch.log(-torch.log1p(-level))).exp()

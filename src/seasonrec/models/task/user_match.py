@@ -1,4 +1,4 @@
-"""User match: who will buy what this user buys."""
+"""User match: the users who will buy the same items as this user."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 
 ITEMS_AT_ONCE = 1 << 14
-"""Items whose buyers are told apart at a time."""
+"""Number of items per matrix product, which bounds memory."""
 
 
 class UserMatchHead(nn.Module):
-    """Recommends users to a user: cosines of their vectors, ranked by what they will buy in their next windows.
+    """A ranking of other users for a user, by the cosine of their vectors.
 
-    The candidates of a request are the requests of other users in its batch. The target is a distribution over them, in
-    proportion to the overlap (Jaccard) of the items of the two windows, so that somebody who will buy half of the same
-    things counts more than somebody who shares the milk. A request whose window meets no other is left out.
-
-    The overlap of what the two bought before is added to the cosine, by a weight that is learnt.
+    The candidates of a request are the requests of other users in its batch. The target is a distribution over them,
+    proportional to the overlap (Jaccard index) of the items that the two users buy in the days after their requests. A
+    request without any overlap is left out. The overlap of earlier purchases is added to the cosine, with a learned
+    weight.
 
     Args:
-        days: Length of a window, from the request on; it ends with the request's part of the log at the latest.
-        temperature: Of the softmax over cosines.
-        half_lives_days: Those of the habit, where it has some: the two read the same history.
+        days: Days after the request that count; the end of the request's part of the log cuts them off.
+        temperature: Temperature of the softmax over cosines.
+        half_lives_days: Half-lives of the own history; by default the habit's, so that both read the same context.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -67,7 +66,7 @@ class UserMatchHead(nn.Module):
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         told: NextWindow = batch.labels[self.told.name]
         vectors = F.normalize(self.project(features.query).float(), dim=1)
-        with torch.autocast(vectors.device.type, enabled=False):  # the temperature makes errors ten times larger
+        with torch.autocast(vectors.device.type, enabled=False):  # the temperature amplifies rounding errors
             cosine = vectors @ vectors.T
         own: OwnHistory = context[self.context.name]
         before = overlaps(own.request, own.item, batch.num_requests)
@@ -83,14 +82,14 @@ class UserMatchHead(nn.Module):
 
 
 def overlaps(request: Tensor, items: Tensor, num_requests: int) -> Tensor:
-    """``(N, N)`` Jaccard index of what each two requests hold; 0 where both hold nothing.
+    """Returns ``(N, N)``, the Jaccard index of the items of each two requests; 0 if both have none.
 
     Args:
         request: ``(P,)`` int64.
-        items: ``(P,)`` int64, one of the request's.
+        items: ``(P,)`` int64, an item of that request.
         num_requests: ``N``.
     """
-    known, column = torch.unique(items, return_inverse=True)  # only what somebody buys
+    known, column = torch.unique(items, return_inverse=True)  # only bought items
     both = torch.zeros(num_requests, num_requests, device=items.device)
     for first in range(0, len(known), ITEMS_AT_ONCE):
         now = (column >= first) & (column < first + ITEMS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""What the calendar says of any second: the weekday and the time of year, on the clock by which customers live."""
+"""Calendar features of any second: the weekday and the time of year, in the time zone of the data."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 COVERAGE_DAYS = 7.0
-"""Days short of a full cycle at which the time of year has faded to exactly zero, as in ``season=calendar``."""
+"""The time of year fades in over these last days before the log covers a full year, as in ``season=calendar``."""
 
 
 class Moments(nn.Module):
-    """Features of moments: seven switches for the weekday, sines and cosines for the time of year.
+    """Features of timestamps: seven indicators for the weekday, sines and cosines for the time of year.
 
-    The time of year is zero until the log, as it stood at the moment, had been there before; ``season=calendar`` says
-    why. Local days follow from a table of clock changes, so that a Friday evening in New York is no Saturday.
+    The time of year is zero until the log covers a full year before the timestamp; ``season=calendar`` explains why.
+    Local days use the clock changes of the time zone, so that Friday evening in New York is not Saturday.
 
     Args:
-        spec: The log's time zone and beginning.
+        spec: The log's time zone and first time.
         num_harmonics: Sine-cosine pairs of the year.
 
     Shape:
-        - times_s: int64 seconds since 1970-01-01 UTC, of any shape; output: that shape and ``num_features``, float32.
+        - times_s: ``(...)`` int64 seconds since 1970-01-01 UTC; output: ``(..., num_features)`` float32.
 
     Raises:
-        ValueError: If there are fewer than 0 harmonics.
+        ValueError: If ``num_harmonics`` is below 0.
     """
 
     changes_s: Tensor
@@ -60,6 +60,6 @@ class Moments(nn.Module):
         return torch.cat([weekday, angle.sin() * coverage, angle.cos() * coverage], dim=-1)
 
     def _local_days(self, times_s: Tensor) -> Tensor:
-        """int64 days since 1970-01-01 of the local calendar."""
+        """Returns int64 days since 1970-01-01 in local time."""
         stretch = (torch.searchsorted(self.changes_s, times_s, right=True) - 1).clamp(min=0)
         return (times_s + self.offsets_s[stretch]) // SECONDS_PER_DAY

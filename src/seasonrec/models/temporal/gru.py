@@ -12,7 +12,7 @@ from seasonrec.models.temporal.recurrence import BasketRecurrence
 
 
 class GRUTemporal(nn.Module):
-    """Adds a GRU's state after the last basket, which also reads the gap to the basket before.
+    """A GRU over baskets and the gaps between them; its last state is added to the query.
 
     The output projection starts at zero, so that the module starts as the identity.
 
@@ -26,8 +26,8 @@ class GRUTemporal(nn.Module):
         ValueError: If there is no layer.
 
     References:
-        Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016. Departures: here the GRU
-        refines a backbone instead of reading item embeddings, and a step is a basket.
+        Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016. Departures: the GRU
+        refines a backbone instead of reading item embeddings, and each step reads a basket.
     """
 
     changes_hidden = True

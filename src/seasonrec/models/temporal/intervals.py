@@ -1,4 +1,4 @@
-"""The time between events: whole seconds until they are scaled or put into a bucket."""
+"""Time between events: whole seconds, scaled to log days or assigned to buckets."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from torch import Tensor
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 LONGEST_S = 2**27
-"""Intervals from here on (four years) share a bucket."""
+"""Intervals of at least this length (four years) share a bucket."""
 BOUNDS_S = tuple(sorted({round(2 ** (half / 2)) for half in range(2 * LONGEST_S.bit_length() - 1)}))
-"""Seconds at which a new bucket begins: every half octave from one second on."""
+"""Lower bounds of the buckets in seconds: every half octave, starting at one second."""
 NUM_BUCKETS = len(BOUNDS_S) + 2
-"""Bucket 0 is for what has no time (the start vector), bucket 1 for no second at all (one basket)."""
+"""Bucket 0 is for vectors without a time (the start vector), bucket 1 for intervals of 0 s (the same basket)."""
 
 
 def log_days(intervals_s: Tensor) -> Tensor:
-    """``log(1 + days)`` as float32 of int64 seconds; what lies in the future counts as now.
+    """Returns ``log(1 + days)`` of int64 seconds as float32; negative intervals count as 0.
 
-    Subtract whole seconds first: a float32 of today's epoch counts in steps of 128 s.
+    Timestamps must be subtracted as int64: a float32 of seconds since 1970 has a resolution of 128 s.
     """
     return torch.log1p(intervals_s.clamp(min=0) / SECONDS_PER_DAY)
 
 
 def buckets(intervals_s: Tensor, has_time: Tensor) -> Tensor:
-    """The bucket of each interval, on a log scale; integers all the way, so that no second is lost on it.
+    """Returns the bucket of each interval, on a log scale and in exact integer arithmetic.
 
     Args:
-        intervals_s: int64 seconds; what lies in the future counts as now.
-        has_time: bool of a shape that broadcasts, False where the interval is to something without a time.
+        intervals_s: int64 seconds; negative intervals count as 0.
+        has_time: bool of a shape that broadcasts, False where one end of the interval has no time.
 
     Returns:
         int64 in ``0..NUM_BUCKETS - 1``, of the shape of ``intervals_s``.

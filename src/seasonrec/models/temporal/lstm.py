@@ -12,7 +12,7 @@ from seasonrec.models.temporal.recurrence import BasketRecurrence
 
 
 class LSTMTemporal(nn.Module):
-    """Adds an LSTM's state after the last basket, which also reads the gap to the basket before.
+    """An LSTM over baskets and the gaps between them; its last state is added to the query.
 
     The output projection starts at zero, so that the module starts as the identity.
 
@@ -27,8 +27,8 @@ class LSTMTemporal(nn.Module):
 
     References:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997. Zhu et al., What to Do Next:
-        Modeling User Behaviors by Time-LSTM, IJCAI 2017, give the interval gates of its own. Departure: here it is one
-        more input.
+        Modeling User Behaviors by Time-LSTM, IJCAI 2017, give the interval its own gates. Departure: here the interval
+        is one more input.
     """
 
     changes_hidden = True

@@ -17,31 +17,31 @@ from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.temporal.baskets import Baskets, take
 
 HALF_LIFE_DAYS = 28.0
-"""Of ``weights=exponential`` at the start of training."""
+"""Half-life of ``weights=exponential`` at the start of training."""
 
 
 class MovingAverageTemporal(nn.Module):
-    """Draws the query towards the mean of the user's last baskets.
+    """A gated move of the query towards the mean of the user's last baskets.
 
-    A basket is the mean of the backbone's vectors of its events. A gate, which sees both, says for every dimension how
-    far the query goes; it starts at zero, so that the module starts as the identity. The start vector counts as the
-    basket before the first.
+    A basket's vector is the mean of the backbone's outputs at its events. A gate over query and mean sets, for every
+    dimension, how far the query moves; it starts at zero, so that the module starts as the identity. The start vector
+    counts as the basket before the first.
 
     Args:
-        window: Baskets that are averaged at most.
-        weights: ``learned``: one weight for each place in the window, equal at the start. ``exponential``: by the time
-            from the basket to the request, with a learned half-life.
+        window: Largest number of baskets in the average.
+        weights: ``learned``: one weight per place, equal at the start. ``exponential``: decay with the time from the
+            basket to the request, with a learned half-life.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
 
     Raises:
-        ValueError: If the window holds no basket, or there are no such weights.
+        ValueError: If ``window`` is below 1, or ``weights`` is unknown.
 
     References:
-        Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation, SIGIR 2020, weigh
-        the baskets of a user by their age. Departures: vectors of a backbone are averaged instead of counts of items;
-        age is real time, or learned freely; the average refines a query instead of being one.
+        Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation, SIGIR 2020, weight
+        the baskets of a user by their age. Departures: outputs of a backbone are averaged instead of item counts; age
+        is real time, or weights are free; the average refines the query instead of replacing it.
     """
 
     changes_hidden = True
@@ -74,7 +74,7 @@ class MovingAverageTemporal(nn.Module):
         return SequenceReading(query + gate * (mean - query))
 
     def _logits(self, ages_s: Tensor) -> Tensor:
-        """``(N, window)`` log weights of baskets that are so many seconds old, the nearest first."""
+        """Returns ``(N, window)`` log weights for baskets of the given ages, the nearest first."""
         if self.log_half_life is not None:
             return -math.log(2) * (ages_s / SECONDS_PER_DAY) / self.log_half_life.exp()
         assert self.place_logits is not None

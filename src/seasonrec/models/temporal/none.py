@@ -1,4 +1,4 @@
-"""No temporal module."""
+"""The row without a temporal module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seasonrec.models.components import SequenceReading, at_requests
 
 
 class NoTemporal(nn.Module):
-    """Passes the backbone's output on.
+    """The identity: the query is the backbone's output at the request.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.

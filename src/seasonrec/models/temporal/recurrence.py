@@ -1,4 +1,4 @@
-"""Recurrent cells that read a user's baskets one after the other; what ``gru`` and ``lstm`` share."""
+"""Recurrent cells over a user's baskets, shared by ``gru``, ``lstm`` and ``vae``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Cell = nn.GRUCell | nn.LSTMCell
 
 @dataclass(frozen=True)
 class BasketStates:
-    """What was known before the last basket of each request, and what is after it.
+    """The states before and after the last basket of each request.
 
     Args:
         before: ``(N, D)``, the output of the last layer; zero before the first basket.
-        after: ``(N, D)``.
+        after: ``(N, D)``, the same after the last basket.
         gap: ``(N, 1)``, log days between the last basket and the one before it.
     """
 
@@ -31,16 +31,16 @@ class BasketStates:
 
 
 class BasketRecurrence(nn.Module):
-    """The state of stacked recurrent cells after the last basket before each request.
+    """Stacked recurrent cells that read the baskets before each request.
 
-    A step is a basket: the mean of its events' vectors, and the time since the basket before. The order of events
-    within a basket so leaves no trace, and there are far fewer steps than events. Requests of a window share the steps
-    before their own last basket, which each takes for itself.
+    Each step reads one basket: the mean of its events' vectors and the time since the previous basket. So the order of
+    events within a basket has no effect, and there are far fewer steps than events. Requests of a training window share
+    all steps but the last.
 
     Args:
-        cell: The kind of cell.
+        cell: Type of the cells.
         width: ``D``.
-        num_layers: Cells on top of each other.
+        num_layers: Number of stacked cells.
 
     Shape:
         - vectors: ``(B, T + 1, D)``; output: :class:`BasketStates` of ``N`` requests.
@@ -49,8 +49,8 @@ class BasketRecurrence(nn.Module):
         ValueError: If there is no layer.
 
     References:
-        Yu et al., A Dynamic Recurrent Model for Next Basket Recommendation, SIGIR 2016, section 2. Departures: gated
-        cells, which also read the gap, over a backbone's vectors instead of item embeddings.
+        Yu et al., A Dynamic Recurrent Model for Next Basket Recommendation, SIGIR 2016, section 2. Departures: the
+        cells are gated, also read the gap, and read a backbone's outputs instead of item embeddings.
     """
 
     def __init__(self, cell: type[Cell], width: int, num_layers: int) -> None:
@@ -73,7 +73,7 @@ class BasketRecurrence(nn.Module):
         return BasketStates(before[:, -1, : self.width], after[:, -1, : self.width], last[:, self.width :])
 
     def _states(self, inputs: Tensor, number: Tensor, num_steps: int) -> Tensor:
-        """``(B, num_steps + 1, layers * S)``: before the first basket, and after each of the first ``num_steps``."""
+        """Returns states ``(B, num_steps + 1, layers * S)``: before the first basket and after each step."""
         steps = torch.arange(num_steps, device=number.device).expand(len(number), -1).contiguous()
         ends = torch.searchsorted(number, steps, right=True) - 1  # (B, num_steps)
         window = torch.arange(len(number), device=number.device)[:, None]
@@ -83,7 +83,7 @@ class BasketRecurrence(nn.Module):
         return torch.stack(states, dim=1).flatten(2)
 
     def _step(self, inputs: Tensor, before: Tensor) -> Tensor:
-        """Inputs ``(rows, D + 1)`` and states ``(rows, layers, S)`` to the states after them."""
+        """Returns the states ``(rows, layers, S)`` after inputs ``(rows, D + 1)``."""
         after = []
         for cell, state in zip(self.cells, before.unbind(dim=1), strict=True):
             after.append(_advance(cell, inputs, state))
@@ -92,7 +92,7 @@ class BasketRecurrence(nn.Module):
 
 
 def _advance(cell: nn.Module, inputs: Tensor, state: Tensor) -> Tensor:
-    """One step of one cell; an LSTM's state is its output and its memory side by side."""
+    """Takes one step of one cell; an LSTM's state is its output and its memory, concatenated."""
     if isinstance(cell, nn.LSTMCell):
         output, memory = state.chunk(2, dim=1)
         return torch.cat(cell(inputs, (output, memory)), dim=1)

@@ -1,4 +1,4 @@
-"""The requests of a batch beside the window that each reads, so that a window's events need not be copied."""
+"""The requests of a batch grouped by training window, so that a window's events need not be copied."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seasonrec.models.kernels.packing import collect, spread
 
 @dataclass(frozen=True)
 class Slots:
-    """Every window has a row of ``R`` slots, as many as the window with most requests needs.
+    """A grid of requests: a row per training window, with a slot for each of at most ``R`` requests.
 
     Args:
         place: ``(N,)`` int64, the slot of each request in the flattened ``(B * R)``.
         num_windows: ``B``.
-        num_slots: ``R``.
+        num_slots: ``R``, the largest number of requests of a window.
     """
 
     place: Tensor
@@ -27,7 +27,7 @@ class Slots:
 
     @staticmethod
     def of(batch: SequenceBatch) -> Slots:
-        """Requests may stand in any order."""
+        """Assigns slots to the requests of a batch, which may be in any order."""
         window, num_windows = batch.request_window, len(batch.item_ids)
         counts = torch.bincount(window, minlength=num_windows)
         num_slots = int(counts.max())
@@ -37,10 +37,10 @@ class Slots:
         return Slots(window * num_slots + slot, num_windows, num_slots)
 
     def spread(self, values: Tensor) -> Tensor:
-        """``(N, ...)`` to ``(B, R, ...)``, zero in empty slots."""
+        """Places ``(N, ...)`` into ``(B, R, ...)``, zero in empty slots."""
         filled = spread(values, self.place, self.num_windows * self.num_slots)
         return filled.view(self.num_windows, self.num_slots, *values.shape[1:])
 
     def collect(self, values: Tensor) -> Tensor:
-        """``(B, R, ...)`` to ``(N, ...)``."""
+        """Takes ``(N, ...)`` out of ``(B, R, ...)``."""
         return collect(values.flatten(0, 1), self.place)

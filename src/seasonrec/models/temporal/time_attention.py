@@ -1,4 +1,4 @@
-"""Attention whose weights also see the time between what asks and what answers."""
+"""Attention with a bias for the time between query and key."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from seasonrec.models.temporal.intervals import NUM_BUCKETS
 
 
 class TimeAttentionBlock(nn.Module):
-    """One pre-normalised block: attention with a bias for every interval and head, then a feed-forward network.
+    """A pre-norm block: attention with a bias per interval bucket and head, then a feed-forward network.
 
-    Its steps are called one by one: who asks and who answers may be the same vectors or not, and keys and values of a
-    window serve all of its requests.
+    The caller runs its steps: queries and keys may come from different vectors, and all requests of a training window
+    share its keys and values.
 
     Args:
         width: ``D``.
         num_heads: Attention heads; divides ``D``.
-        dropout: After each of the two sub-layers.
+        dropout: Dropout after each of the two sub-layers.
     """
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
@@ -36,13 +36,13 @@ class TimeAttentionBlock(nn.Module):
         self.drop = Dropout(dropout)
 
     def attend(self, queries: Tensor, answering: Tensor, bucket: Tensor, may_read: Tensor) -> Tensor:
-        """What each query makes of the ``K`` vectors that it may read.
+        """Returns the attention of each query over the ``K`` vectors that it may read.
 
         Args:
-            queries: ``(B, Q, D)`` of ``query``.
-            answering: ``(B, K, D)``, normalised.
-            bucket: ``(B, Q, K)`` int64, of the interval between the two.
-            may_read: ``(B, Q, K)`` bool, at least one in a row.
+            queries: ``(B, Q, D)``, the output of ``query``.
+            answering: ``(B, K, D)`` normalised vectors for keys and values.
+            bucket: ``(B, Q, K)`` int64, the bucket of the interval between the two.
+            may_read: ``(B, Q, K)`` bool, at least one True in each row.
 
         Returns:
             ``(B, Q, D)``.
@@ -54,15 +54,15 @@ class TimeAttentionBlock(nn.Module):
         return (weights.to(value.dtype) @ value).transpose(1, 2).flatten(2)
 
     def after(self, asking: Tensor, mixed: Tensor) -> Tensor:
-        """What follows the attention, vector by vector."""
+        """Applies the output projection and the feed-forward network, each with a residual connection."""
         asking = asking + self.drop(self.out(mixed))
         return asking + self.drop(self.feed_forward(asking))
 
     def _bias(self, bucket: Tensor) -> Tensor:
-        """``(B, heads, Q, K)``; head by head, as the gradient of rows of two numbers is slow to add up."""
+        """Returns ``(B, heads, Q, K)``; one head at a time, since the gradient of short rows is slow."""
         flat = bucket.flatten()
         return torch.stack([head.index_select(0, flat).view_as(bucket) for head in self.interval], dim=1)
 
     def _split(self, vectors: Tensor) -> Tensor:
-        """``(B, L, D)`` to ``(B, heads, L, D / heads)``."""
+        """Splits ``(B, L, D)`` into ``(B, heads, L, D / heads)``."""
         return vectors.view(*vectors.shape[:2], self.num_heads, -1).transpose(1, 2)

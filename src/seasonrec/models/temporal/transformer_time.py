@@ -1,4 +1,4 @@
-"""A Transformer that sees the real time between events, from each event to the request, and the calendar of both."""
+"""A Transformer over real time: intervals between events, intervals up to the request, and the calendar."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from seasonrec.models.temporal.time_attention import TimeAttentionBlock
 
 
 class TransformerTime(nn.Module):
-    """Adds what attention over the events says to a request at its own time.
+    """Attention over the events for each request at its own time; the result is added to the query.
 
-    First events read the events of earlier baskets, with a bias for every interval between two; then each request
-    reads the events before it, with a bias for every interval up to its own time. Weekday and time of year stand beside
-    the vectors of both, as positions that recur. Events of a basket do not read each other, and nothing depends on
-    their order. The output projection starts at zero, so that the module starts as the identity.
+    First, events attend to the events of earlier baskets, with a bias for each interval. Then each request attends to
+    the events before it, with a bias for each interval up to its own time. Weekday and time of year are added to the
+    vectors of both as recurring positions. Events of a basket do not attend to each other, and their order has no
+    effect. The output projection starts at zero, so that the module starts as the identity.
 
     Args:
-        num_layers: Blocks among the events; one more reads them for the requests.
+        num_layers: Blocks among the events; one further block reads them for the requests.
         num_heads: Attention heads; divides ``D``.
         num_harmonics: Sine-cosine pairs of the year.
-        dropout: After each sub-layer.
+        dropout: Dropout after each sub-layer.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
@@ -43,8 +43,8 @@ class TransformerTime(nn.Module):
         Li et al., Time Interval Aware Self-Attention for Sequential Recommendation, WSDM 2020 (TiSASRec). Zhai et al.,
         Actions Speak Louder than Words, ICML 2024 (a bias by bucketed log interval). Departures from TiSASRec:
         intervals are real seconds on a log scale, not multiples of a user's shortest one; they bias the weights of a
-        head instead of adding vectors to keys and values, which would take memory ``(B, T, T, D)``; the request takes
-        part with its own time; positions are those of the calendar, as the backbone has read the order.
+        head instead of adding vectors to keys and values, which would take memory ``(B, T, T, D)``; the request has its
+        own time; positions encode the calendar, since the backbone has already read the order.
     """
 
     changes_hidden = True
@@ -74,14 +74,14 @@ class TransformerTime(nn.Module):
 
     def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
         baskets = Baskets.of(batch)
-        has_time = baskets.number > 0  # (B, T + 1): all but the start
+        has_time = baskets.number > 0  # (B, T + 1): all but the start vector
         calendar = self.calendar(self.moments(baskets.times_s)) * has_time[..., None]  # (B, T + 1, D)
         events = self._events(hidden, calendar, baskets, has_time)
         answer = self._requests(events, calendar, baskets, batch)
         return SequenceReading(at_requests(hidden, batch) + self.out(self.norm(answer)))
 
     def _events(self, events: Tensor, calendar: Tensor, baskets: Baskets, has_time: Tensor) -> Tensor:
-        """``(B, T + 1, D)`` to the same: each has read itself and the baskets before its own."""
+        """Lets each event attend to itself and to the baskets before its own; ``(B, T + 1, D)`` in and out."""
         intervals_s = baskets.times_s[:, :, None] - baskets.times_s[:, None, :]
         bucket = buckets(intervals_s, has_time[:, None, :])  # (B, T + 1, T + 1)
         itself = torch.eye(events.shape[1], dtype=torch.bool, device=events.device)
@@ -93,7 +93,7 @@ class TransformerTime(nn.Module):
         return events
 
     def _requests(self, events: Tensor, calendar: Tensor, baskets: Baskets, batch: SequenceBatch) -> Tensor:
-        """``(N, D)``: what each request makes of the events ``(B, T + 1, D)`` before it."""
+        """Returns ``(N, D)``, the attention of each request over the events ``(B, T + 1, D)`` before it."""
         slots = Slots.of(batch)
         position = slots.spread(batch.request_position)[..., None]  # (B, R, 1); an empty slot reads the start vector
         places = torch.arange(events.shape[1], device=events.device)

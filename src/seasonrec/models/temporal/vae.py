@@ -16,35 +16,35 @@ from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
 
 
 class VAETemporal(nn.Module):
-    """Adds what a Gaussian latent state says, inferred by a GRU over the baskets before the request.
+    """A Gaussian latent state, inferred by a GRU over the baskets before the request and added to the query.
 
-    Training draws the state, so that only what is worth its cost in nats gets through: the divergence from the prior is
-    a penalty. Outside training the mean is taken, and there is neither draw nor penalty. The output projection starts
-    at zero, so that the module starts as the identity.
+    In training the state is sampled and its divergence from the prior is a penalty, so that information has a cost in
+    nats. Otherwise the state is its mean, without a penalty. The output projection starts at zero, so that the module
+    starts as the identity.
 
     Args:
         latent_dim: Width ``Z`` of the state.
-        beta: Weight of the divergence, a mean over requests. The loss is a mean over target events; so one divided by
-            the events of a basket would make their sum the negative evidence bound. The default is a fifth of that for
-            baskets of ten, as in Liang et al.
-        free_nats: Divergence that costs nothing. The query has the backbone's reading beside the state, so that a state
-            which says nothing is an easy way out (posterior collapse); what is free keeps it open.
-        prior: ``standard``: the standard normal. ``learned``: a Gaussian that the GRU's state before the last basket
-            and the time until it give, so that what was to be expected of a basket costs nothing.
+        beta: Weight of the divergence, a mean over requests. The loss is a mean over target events, so 1 / (events per
+            basket) would give the negative evidence lower bound. The default is a fifth of that for baskets of ten, as
+            in Liang et al.
+        free_nats: Divergence without a penalty. The query also has the backbone's output, so the state can collapse to
+            the prior (posterior collapse); free nats counteract it.
+        prior: ``standard``: the standard normal. ``learned``: a Gaussian computed from the GRU's state before the last
+            basket and the gap before it, so that the expected content of a basket has no cost.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``; penalties: ``kl`` in training.
 
     Raises:
-        ValueError: If the state has no width, ``beta`` or ``free_nats`` is below zero, or there is no such prior.
+        ValueError: If ``latent_dim`` is below 1, ``beta`` or ``free_nats`` below 0, or ``prior`` unknown.
 
     References:
         Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018 (the weight ``beta``). Sachdeva et
         al., Sequential Variational Autoencoders for Collaborative Filtering, WSDM 2019 (a GRU gives a state for every
         step). Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior). Kingma
         et al., Improving Variational Inference with Inverse Autoregressive Flow, NIPS 2016, appendix C.8 (free bits).
-        Departures: a step is a basket; the query keeps the backbone's reading beside the state instead of being decoded
-        from it alone; ``beta`` is not annealed; free nats are those of the whole state, not of each of its groups.
+        Departures: each step reads a basket; the query keeps the backbone's output instead of being decoded from the
+        state alone; ``beta`` is not annealed; free nats apply to the whole state, not to groups of dimensions.
     """
 
     changes_hidden = True
@@ -62,9 +62,9 @@ class VAETemporal(nn.Module):
         if latent_dim < 1:
             raise UserError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
         if not beta >= 0:
-            raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative one would pay for divergence.")
+            raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative weight would reward divergence.")
         if not free_nats >= 0:
-            raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 pays for all of it.")
+            raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 penalises all of it.")
         if prior not in ("standard", "learned"):
             raise UserError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim
@@ -89,7 +89,7 @@ class VAETemporal(nn.Module):
         return SequenceReading(query, {"kl": self.beta * (divergence - self.free_nats).clamp(min=0.0)})
 
     def _expected(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance ``(N, Z)`` of the prior."""
+        """Returns mean and log variance ``(N, Z)`` of the prior."""
         if self.prior is None:
             return torch.zeros_like(mean), torch.zeros_like(mean)
         expected: tuple[Tensor, Tensor] = self.prior(torch.cat([states.before, states.gap], dim=1))
@@ -97,7 +97,7 @@ class VAETemporal(nn.Module):
 
 
 class Gaussian(nn.Module):
-    """A small network that gives the mean and the log variance of independent normals.
+    """A small network that returns the mean and the log variance of independent normals.
 
     Shape:
         - inputs: ``(N, num_inputs)``; output: two of ``(N, num_outputs)``, float32 also under autocast.
@@ -113,7 +113,7 @@ class Gaussian(nn.Module):
 
 
 def gaussian_kl(of: tuple[Tensor, Tensor], to: tuple[Tensor, Tensor]) -> Tensor:
-    """The divergence ``KL(of || to)`` in nats, ``(N,)``, of independent normals given as mean and log variance."""
+    """Returns the divergence ``KL(of || to)`` in nats, ``(N,)``, of normals given as mean and log variance."""
     (mean, log_variance), (other, other_log_variance) = of, to
     distance = (mean - other).square() * (-other_log_variance).exp()
     ratio = log_variance - other_log_variance
