@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -44,6 +44,10 @@ class Split:
     def cuts(self) -> Cuts:
         """Where labels end."""
         return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
+
+    def training_until_test(self) -> Split:
+        """Returns the split whose training part reaches up to the test cut; its validation part is empty."""
+        return replace(self, validation_from_s=self.test_from_s)
 
     def since_s(self, part: Part) -> int:
         """First second of a part."""
@@ -175,14 +179,14 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     for name, cut_s in cuts.items():
         if not first_s < cut_s <= last_s:
             raise UserError(
-                f"split.{name} must lie inside the log, which runs from {_local(first_s, log)} to "
-                f"{_local(last_s, log)}, got {_local(cut_s, log)}; choose a day in between."
+                f"split.{name} must lie inside the log, which runs from {local_date(first_s, log)} to "
+                f"{local_date(last_s, log)}, got {local_date(cut_s, log)}; choose a day in between."
             )
     if not split.train_from_s < split.validation_from_s < split.test_from_s:
         raise UserError(
             "split needs train_from < validation_from < test_from, got "
-            f"{_local(split.train_from_s, log)}, {_local(split.validation_from_s, log)}, "
-            f"{_local(split.test_from_s, log)}; move a cut."
+            f"{local_date(split.train_from_s, log)}, {local_date(split.validation_from_s, log)}, "
+            f"{local_date(split.test_from_s, log)}; move a cut."
         )
     parts = {
         "training": split.train_baskets(log),
@@ -192,10 +196,11 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     for part, baskets in parts.items():
         if not len(baskets):
             raise UserError(
-                f"split: the {part} part holds no basket (training from {_local(split.train_from_s, log)}, validation "
-                f"from {_local(split.validation_from_s, log)}, test from {_local(split.test_from_s, log)}); move a cut."
+                f"split: the {part} part holds no basket (training from {local_date(split.train_from_s, log)}, validation "
+                f"from {local_date(split.validation_from_s, log)}, test from {local_date(split.test_from_s, log)}); move a cut."
             )
 
 
-def _local(time_s: int, log: EventLog) -> str:
+def local_date(time_s: int, log: EventLog) -> str:
+    """Returns the local day of a second as ``YYYY-MM-DD``."""
     return str(datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date())

@@ -1,0 +1,92 @@
+"""Dates and sizes of the parts of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seasonrec.batches.splits import Split, local_date
+from seasonrec.data.log import EventLog
+from seasonrec.data.portions import user_portions
+
+PARTS = ("training", "validation", "test")
+"""Names of the parts in the order of time."""
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """Dates and sizes of one part of a log.
+
+    Args:
+        first_date: Local date of the first basket, ``YYYY-MM-DD``.
+        last_date: Local date of the last basket.
+        events: Events.
+        baskets: Baskets.
+        users: Distinct users.
+        items: Distinct items.
+        new_users: Users whose first basket of the whole log lies in this part.
+        new_items: Items whose first event of the whole log lies in this part.
+    """
+
+    first_date: str
+    last_date: str
+    events: int
+    baskets: int
+    users: int
+    items: int
+    new_users: int
+    new_items: int
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """Sizes of the parts of a split.
+
+    Args:
+        parts: Facts of ``training``, ``validation`` and ``test``, in this order.
+        density: Share of all (user, item) pairs that have an event, over the whole log.
+    """
+
+    parts: dict[str, PartFacts]
+    density: float
+
+
+def part_facts(log: EventLog, split: Split) -> SplitFacts:
+    """Counts events, baskets, users and items of each part.
+
+    The log is read a portion of users at a time, so that memory does not grow with it.
+    """
+    bounds = np.array([split.train_from_s, split.validation_from_s, split.test_from_s, split.end_s])
+    counts = np.zeros((3, 4), dtype=np.int64)  # events, baskets, users, new users of each part
+    first_s, last_s = np.full(3, split.end_s), np.full(3, split.train_from_s)
+    sold = np.zeros((3, log.num_items), dtype=np.bool_)
+    pairs = 0
+    for users in user_portions(log):
+        baskets = slice(int(log.user_baskets[users.start]), int(log.user_baskets[users.stop]))
+        offsets = np.asarray(log.basket_offsets[baskets.start : baskets.stop + 1])
+        sizes, items = np.diff(offsets), np.asarray(log.event_items[offsets[0] : offsets[-1]])
+        owner, times_s = np.asarray(log.basket_users[baskets], np.int64), np.asarray(log.basket_times_s[baskets])
+        is_first = np.diff(owner, prepend=-1) != 0
+        part = np.searchsorted(bounds, times_s, side="right") - 1
+        pairs += len(np.unique(np.repeat(owner, sizes) * log.num_items + items))
+        for number in range(3):
+            inside = part == number
+            users_inside = len(np.unique(owner[inside]))
+            counts[number] += (sizes[inside].sum(), inside.sum(), users_inside, (inside & is_first).sum())
+            first_s[number] = times_s[inside].min(initial=first_s[number])
+            last_s[number] = times_s[inside].max(initial=last_s[number])
+            sold[number, items[np.repeat(inside, sizes)]] = True
+    new_items = np.histogram(log.item_first_seen_s, bounds)[0]
+    parts = {
+        name: PartFacts(
+            local_date(int(first_s[number]), log),
+            local_date(int(last_s[number]), log),
+            *counts[number, :3].tolist(),
+            int(sold[number].sum()),
+            int(counts[number, 3]),
+            int(new_items[number]),
+        )
+        for number, name in enumerate(PARTS)
+    }
+    return SplitFacts(parts, pairs / (log.num_users * log.num_items))
