@@ -1,4 +1,4 @@
-"""A reader of texts that needs no language model."""
+"""A text reader that needs no language model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class HashedReader:
-    """Stands for the frozen language model: a vector of each text's bytes."""
+    """A stand-in for the frozen language model: a vector of each text's bytes."""
 
     def __init__(self, name: str, cache_dir: Path) -> None:
         pass

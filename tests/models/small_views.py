@@ -1,4 +1,4 @@
-"""Windows of events made up for tests of augmentations, and how to look at them."""
+"""Synthetic training windows for tests of augmentations, and helpers to inspect them."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -37,7 +37,7 @@ def facts_of(num_items: int, max_seq_len: int = 12, first_seen_s: Tensor | None 
 
 
 def random_batch(seed: int, num_items: int = 9, width: int = 12, gap_s: int = DAY_S) -> SequenceBatch:
-    """Windows with ties in time, and requests at the ends of baskets, as the loader makes them."""
+    """Makes windows with ties in time and requests at the ends of baskets, as the loader does."""
     draw = np.random.default_rng(seed)
     lengths = draw.integers(0, width + 1, 7)
     is_padding = np.arange(width) >= lengths[:, None]
@@ -72,7 +72,7 @@ def windows(batch: SequenceBatch) -> list[Window]:
 
 
 def readings(batch: SequenceBatch) -> list[Window]:
-    """What each request reads."""
+    """Returns the events that each request reads."""
     rows = windows(batch)
     places = zip(batch.request_window.tolist(), batch.request_position.tolist(), strict=True)
     return [rows[window][:position] for window, position in places]

@@ -1,4 +1,4 @@
-"""A WordNet of a few words in the files of the real one, and language models that are quick to judge."""
+"""A small WordNet in the original file format, and a stub language model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ VERBS = [["box", "punch"]]
 
 
 def write_wordnet(folder: Path) -> Path:
-    """Files as WordNet 3.0 has them: synsets by the byte they begin at, senses in the order above."""
+    """Writes files in the format of WordNet 3.0: synsets addressed by byte offset, senses in the order above."""
     folder.mkdir(parents=True)
     for part, letter, synsets in (("noun", "n", NOUNS), ("adj", "a", ADJECTIVES), ("verb", "v", VERBS)):
         content, senses = LICENCE, {}
@@ -45,7 +45,7 @@ def write_wordnet(folder: Path) -> Path:
 
 
 class StubReader:
-    """A language model that finds everything alike, but for texts with a word that it takes amiss."""
+    """A language model with equal vectors for all texts, except those with a given word."""
 
     far = frozenset({"bomb"})
 

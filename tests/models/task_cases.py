@@ -1,4 +1,4 @@
-"""Recommenders with one further task, for the tests of the tasks."""
+"""Recommenders with one further task, for the task tests."""
 
 from dataclasses import dataclass
 from functools import cache, partial
@@ -25,7 +25,7 @@ WIDTH = 16
 
 @cache
 def composed(season: str) -> dict[str, Any]:
-    """One configuration with every task in it: composing takes its time."""
+    """Composes one configuration with all tasks, since composing is slow."""
     chosen = [f"{slot}={option}" for slot, option in (PLAIN | {"season": season}).items()]
     return Composer(ConfTree.of()).compose([*chosen, f"task=[{','.join(OPTIONS)}]"])
 
@@ -36,7 +36,7 @@ def head_of(option: str) -> partial[Any]:
 
 @dataclass
 class Case:
-    """A recommender with one further task, weights away from their zeros."""
+    """A recommender with one further task and non-zero weights."""
 
     name: str
     model: SeasonalRecommender

@@ -1,4 +1,4 @@
-"""The contrastive task against its formula, written pair by pair."""
+"""Tests of the contrastive task against its formula, written pair by pair."""
 
 from dataclasses import replace
 from math import exp, log
@@ -45,7 +45,7 @@ def said(model: SeasonalRecommender, batch: SequenceBatch) -> TaskOutput:
 
 
 def info_nce(vectors: list[list[float]], users: list[int], temperature: float) -> float:
-    """The loss of CL4SRec with cosines over a temperature, a pair of views at a time."""
+    """Computes the loss of CL4SRec with cosines over a temperature, one pair of views at a time."""
     count = len(users)
 
     def score(a: int, b: int) -> float:
@@ -63,7 +63,7 @@ def info_nce(vectors: list[list[float]], users: list[int], temperature: float) -
 
 
 def read_as(vectors: Tensor) -> tuple[TaskFeatures, list[SequenceBatch]]:
-    """Features whose reading of the first and of the second view are given."""
+    """Returns features with given vectors for the first and the second view."""
     seen: list[SequenceBatch] = []
 
     def read(view: SequenceBatch) -> Tensor:

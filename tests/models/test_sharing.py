@@ -1,4 +1,4 @@
-"""Every way of sharing keeps to the contract; MMoE and PLE against formulas written out task by task."""
+"""Contract tests of every sharing; MMoE and PLE against formulas written out task by task."""
 
 from functools import cache, partial
 from typing import Any
@@ -25,7 +25,7 @@ def built(option: str) -> partial[Any]:
 
 
 def sharing_of(shop: Shop, option: str, tasks: tuple[str, ...] = TASKS, away: bool = True, **more: Any) -> nn.Module:
-    """A sharing, its weights away from their zeros."""
+    """Builds a sharing with non-zero weights."""
     part: nn.Module = built(option)(**more, facts=shop.facts(), tasks=tasks)
     with torch.no_grad():
         for parameter in part.parameters():
@@ -108,7 +108,7 @@ def test_bf16_autocast(shop: Shop, option: str, query: Tensor) -> None:
 
 
 def expert(experts: Any, place: int, row: Tensor) -> Tensor:
-    """One expert for one query, by hand."""
+    """Computes one expert for one query by hand."""
     inner = slice(place * WIDTH, (place + 1) * WIDTH)
     hidden = nn.functional.gelu(experts.inner.weight[inner] @ row + experts.inner.bias[inner])
     return hidden @ experts.outer[place]
@@ -131,7 +131,7 @@ def test_mmoe_query_by_query(shop: Shop, query: Tensor) -> None:
 
 
 def test_ple_query_by_query(shop: Shop, query: Tensor) -> None:
-    """Three levels, so that one has a level on either side."""
+    """Three levels, so that one of them has a level on either side."""
     part = sharing_of(shop, "ple", num_levels=3, num_shared=2, num_own=2)
     assert isinstance(part, PLE)
     for task in TASKS:

@@ -1,4 +1,4 @@
-"""The losses of amounts by hand, or by another library."""
+"""Tests of the losses of amounts against hand-written formulas and other libraries."""
 
 import math
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any)
     assert not told.censored.all()
     output, features = case.output(batch), features_of(case, batch)
     mean, spread, own = case.head.own(batch.context, told.usual)
-    if distribution == "weibull":  # of that mean and spread, by the moments of a Gumbel minimum
+    if distribution == "weibull":  # with that mean and spread, by the moments of a Gumbel minimum
         spread = spread * 6**0.5 / math.pi
         mean = mean - torch.special.digamma(torch.tensor(1.0)) * spread
     raw = case.head.net(torch.cat([features.query, own], dim=1)).double()

@@ -1,4 +1,4 @@
-"""Heads learn what there is to learn, and refuse data that cannot teach them."""
+"""Tests that heads learn planted signals and refuse unsuitable data."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def hashed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planted(case: Case, batch: SequenceBatch) -> Tensor:
-    """``(N, 16)`` queries that hold the answer, among noise."""
+    """Returns ``(N, 16)`` queries that contain the answer among noise."""
     draw = torch.Generator().manual_seed(0)
     query = 0.1 * torch.randn(batch.num_requests, WIDTH, generator=draw)
     meaning = torch.randn(case.shop.log.num_items, WIDTH, generator=draw)
@@ -51,7 +51,7 @@ def planted(case: Case, batch: SequenceBatch) -> Tensor:
 
 @pytest.mark.parametrize("option", [name for name in OWN if name != "demand"])
 def test_a_head_learns_what_its_query_holds(shop: Shop, option: str) -> None:
-    """Clearly below the same head without a query: the best that a constant predictor can do."""
+    """Checks that the loss is clearly below that of the same head without a query, the best constant prediction."""
     learnt, constant = (trained_loss(shop, option, scale) for scale in (1.0, 0.0))
     assert learnt < 0.85 * constant
 
@@ -77,13 +77,13 @@ def trained_loss(shop: Shop, option: str, scale: float) -> float:
 
 
 def spread(gains: Tensor) -> float:
-    """The least cross-entropy that there is: that of the target with itself."""
+    """Returns the smallest possible cross-entropy: the entropy of the target."""
     return torch.distributions.Categorical(gains).entropy().mean().item()
 
 
 @pytest.mark.parametrize("loss", ["mse", "poisson"])
 def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None:
-    """Each category sells on a weekday of its own: neither its past nor the day alone could tell."""
+    """Each category sells on its own weekday; neither its past nor the day alone predicts that."""
     losses = []
     for scale in (1.0, 0.0):
         torch.manual_seed(0)

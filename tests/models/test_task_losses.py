@@ -1,4 +1,4 @@
-"""The losses of yes or no and of rankings by hand."""
+"""Tests of binary and ranking losses against hand-written formulas."""
 
 import math
 from dataclasses import replace
@@ -82,7 +82,7 @@ def test_purchase_by_hand(shop: Shop) -> None:
 
 
 def test_gradients_of_pairs_drawn_again_are_summed_in_one_order(shop: Shop) -> None:
-    """Threads that add to one place as they come give other bits each time."""
+    """Threads that add to one place in arrival order would give different bits each time."""
     case = make_case(shop, "purchase")
     case.head.num_negatives = 400
     batch = case.training_batch()
@@ -135,7 +135,7 @@ def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
 
 @pytest.mark.parametrize("power", [0.0, 1.0])
 def test_negatives_of_a_sample_follow_it_too(shop: Shop, power: float) -> None:
-    """However the loss drew the sample, over many samples the task draws as it would from the whole catalogue."""
+    """Over many samples, the task draws as from the whole catalogue, whatever the sampling of the loss."""
     facts = shop.facts(WIDTH)
     sampler = NegativeSampler.of(facts.item_train_counts.numpy(), 40, 0.75)
     counts, head, random = facts.item_train_counts + 1, PurchaseHead(4, power, facts=facts), np.random.default_rng(0)
@@ -333,7 +333,7 @@ def test_in_training_every_query_of_a_basket_is_asked_sometimes(shop: Shop) -> N
 
 
 def test_scores_of_a_popular_item_are_not_rounded_by_bf16() -> None:
-    """Biases are log shares: bfloat16 would round -12.3 to a sixteenth, in every row alike."""
+    """Biases are log shares; bfloat16 would round -12.3 to a multiple of 1/16 in every row."""
     draw = torch.Generator().manual_seed(0)
     query, vectors = (torch.randn(number, 64, generator=draw) / 64 for number in (5, 300))
     scores = LinearScores(query, vectors, torch.linspace(-13, -4, 300))

@@ -1,4 +1,4 @@
-"""What every head of a further task must keep to; a new file under conf/task is tested without a word here."""
+"""Contract tests of every task head; a new file under conf/task is tested automatically."""
 
 import math
 from collections.abc import Iterator
@@ -199,9 +199,9 @@ def test_evaluation_draws_nothing(case: Case, option: str) -> None:
 @pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
 @pytest.mark.parametrize("season", ["calendar", "none"])
 def test_the_request_time_matters_through_the_season(shop: Shop, option: str, season: str) -> None:
-    """The same user with the same history and the same basket, asked for at two dates.
+    """Compares requests of one user with equal history and basket at two dates.
 
-    What a head reads of the user's past by itself knows how long ago that is, and is held.
+    The head's own context would differ by the time since the last basket, so it is held fixed.
     """
     case = make_case(shop, option, season=season)
     batch, later = (case.builder()(one) for one in two_dates(shop))
@@ -223,7 +223,7 @@ def test_demand_reads_the_date_itself(shop: Shop) -> None:
 
 
 def two_dates(shop: Shop) -> list[Requests]:
-    """Two moments between two baskets of one user, some weeks apart; the truth is the second basket."""
+    """Returns two times, weeks apart, between two baskets of one user; the truth is the second basket."""
     log = shop.log
     times_s = np.asarray(log.basket_times_s)
     until = np.flatnonzero(times_s < shop.split.validation_from_s)[1:]

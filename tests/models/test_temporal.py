@@ -1,4 +1,4 @@
-"""What every temporal module keeps to besides the contract, and what each computes, against references by hand."""
+"""Further contract tests of temporal modules, and comparisons with hand-written references."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ def facts(shop: Shop) -> Facts:
 
 
 def added(module: nn.Module, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-    """What the module adds to the backbone's own answer."""
+    """Returns the difference that the module makes to the backbone's output."""
     return module(hidden, batch).query - at_requests(hidden, batch)
 
 
@@ -72,7 +72,7 @@ def test_order_within_a_basket_leaves_no_trace(make: Callable[..., nn.Module], f
     times_s = [0, 0, 0, DAY_S, 5 * DAY_S, 5 * DAY_S, 5 * DAY_S]
     batch = batch_of([times_s], [(0, 7, 9 * DAY_S), (0, 4, 2 * DAY_S)])
     module, hidden = shaken(make(facts=facts)), some_hidden(batch)
-    within = hidden[:, [0, 2, 3, 1, 4, 6, 5, 7]]  # where the requests stand, the backbone's answer stays
+    within = hidden[:, [0, 2, 3, 1, 4, 6, 5, 7]]  # the backbone's output at the requests stays the same
     across = hidden[:, [0, 4, 2, 3, 1, 5, 6, 7]]
     torch.testing.assert_close(added(module, within, batch), added(module, hidden, batch), rtol=0, atol=1e-5)
     assert (added(module, across, batch) - added(module, hidden, batch)).abs().max() > 1e-3
@@ -108,7 +108,7 @@ def test_one_second_makes_two_baskets_of_one(make: Callable[..., nn.Module], fac
 def test_one_second_in_an_interval_is_seen_at_todays_epoch(make: Callable[..., nn.Module], facts: Facts) -> None:
     module = shaken(make(facts=facts))
     short, long = (batch_of([[0, 1 + second]], [(0, 2, DAY_S)]) for second in (0, 1))
-    assert torch.equal(short.timestamps_s.float(), long.timestamps_s.float())  # what a float32 would have made of it
+    assert torch.equal(short.timestamps_s.float(), long.timestamps_s.float())  # the result of a float32
     hidden = some_hidden(short)
     assert not torch.equal(module(hidden, short).query, module(hidden, long).query)
 
@@ -159,7 +159,7 @@ def test_a_half_life_of_one_second_is_kept_at_todays_epoch(facts: Facts) -> None
     batch = batch_of([[0, 1]], [(0, 2, 2)])
     with torch.no_grad():
         module.log_half_life.fill_(-np.log(DAY_S))
-        module.gate.bias.fill_(50.0)  # the mean alone
+        module.gate.bias.fill_(50.0)  # only the mean
     hidden = some_hidden(batch)
     old, new = 0.25 / 1.0, 0.5 / 1.0  # the start vector is as old as the first event
     expected = (old * (hidden[0, 0] + hidden[0, 1]) + new * hidden[0, 2]) / (2 * old + new)
@@ -216,7 +216,7 @@ def test_bad_options_are_refused(make: Callable[..., nn.Module], message: str, f
 def test_a_window_of_padding_alone_does_not_disturb_the_others(make: Callable[..., nn.Module], facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(make(facts=facts)), some_hidden(batch)
-    wild = torch.where(torch.arange(hidden.shape[1])[:, None] > 4, 1e4, hidden[2])  # behind the events of window 2
+    wild = torch.where(torch.arange(hidden.shape[1])[:, None] > 4, 1e4, hidden[2])  # after the events of window 2
     times_s = torch.where(batch.is_padding, TODAY_S + 10**8, batch.timestamps_s)
     changed = module(torch.stack([hidden[0], hidden[1], wild]), replace(batch, timestamps_s=times_s)).query
     torch.testing.assert_close(changed, module(hidden, batch).query, rtol=0, atol=1e-5)

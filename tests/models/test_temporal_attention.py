@@ -1,4 +1,4 @@
-"""The Transformer over real time: against a loop over requests, and what it knows of the calendar."""
+"""Tests of the Transformer over real time against a loop over requests, and of its calendar features."""
 
 import bisect
 import math
@@ -25,7 +25,7 @@ YEAR_DAYS = 365.2425
 
 @pytest.fixture(scope="module")
 def facts(shop: Shop) -> Facts:
-    """Of a log that begins a year and a half before the hand-made windows."""
+    """Returns facts of a log that begins a year and a half before the hand-made windows."""
     plain = shop.facts(embedding_dim=WIDTH)
     return replace(plain, spec=replace(plain.spec, timezone=ZONE, first_time_s=TODAY_S - 550 * DAY_S))
 
@@ -39,7 +39,7 @@ def test_against_a_loop_over_requests(facts: Facts) -> None:
 
 
 def one_request(module: TransformerTime, hidden: Tensor, batch: SequenceBatch, request: int, facts: Facts) -> Tensor:
-    """The definition, position by position."""
+    """Computes the definition position by position."""
     window, position = int(batch.request_window[request]), int(batch.request_position[request])
     times_s: list[int | None] = [None, *batch.timestamps_s[window, :position].tolist()]
     dates = [torch.zeros(WIDTH)] + [module.calendar(features(time_s, facts)) for time_s in times_s[1:]]
@@ -91,7 +91,7 @@ def bucket(now_s: int | None, then_s: int | None) -> int:
 
 
 def features(time_s: int, facts: Facts, num_harmonics: int = 2) -> Tensor:
-    """By Python's own calendar."""
+    """Computes the features with Python's own calendar."""
     date, first = (
         datetime.fromtimestamp(s, UTC).astimezone(ZoneInfo(ZONE)).date() for s in (time_s, facts.spec.first_time_s)
     )
@@ -130,7 +130,7 @@ def test_same_history_at_two_request_times(facts: Facts) -> None:
 
 
 def test_what_kind_of_day_it_is_matters_apart_from_the_interval(facts: Facts) -> None:
-    """The same intervals a day later: with another weekday the answer differs, without calendar weights it does not."""
+    """Shifts all times by a day: the output changes with the weekday, but not without calendar weights."""
     module = shaken(TransformerTime(facts=facts))
     today = batch_of([[0, DAY_S]], [(0, 2, 2 * DAY_S)])
     tomorrow = replace(today, timestamps_s=today.timestamps_s + DAY_S, request_time_s=today.request_time_s + DAY_S)
@@ -141,7 +141,7 @@ def test_what_kind_of_day_it_is_matters_apart_from_the_interval(facts: Facts) ->
 
 
 def test_intervals_among_events_reach_the_answer(facts: Facts) -> None:
-    """Apart from those to the request: its own biases are taken away."""
+    """The biases of the intervals to the request are set to zero, so that only those among events remain."""
     module = shaken(TransformerTime(facts=facts))
     for weights in (module.calendar.weight, module.reading.interval, module.since_last.weight):
         torch.nn.init.zeros_(weights)

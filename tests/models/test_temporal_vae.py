@@ -1,4 +1,4 @@
-"""The latent state: its divergence against torch's, what training draws, and what evaluation takes."""
+"""Tests of the latent state: its divergence against torch's, sampling in training, the mean in evaluation."""
 
 import pytest
 import torch
