@@ -202,7 +202,7 @@ def test_recurrence_against_torch_over_one_sequence_of_baskets(
         (partial(TransformerTime, num_heads=0), "must divide embedding_dim=8, got 0"),
         (partial(TransformerTime, num_harmonics=-1), "temporal.num_harmonics must be at least 0, got -1; 0 leaves"),
         (partial(VAETemporal, latent_dim=0), "temporal.latent_dim must be at least 1, got 0; temporal=none"),
-        (partial(VAETemporal, beta=-0.1), "temporal.beta must be at least 0, got -0.1; a negative one"),
+        (partial(VAETemporal, beta=-0.1), "temporal.beta must be at least 0, got -0.1; a negative weight"),
         (partial(VAETemporal, beta=float("nan")), "temporal.beta must be at least 0, got nan"),
         (partial(VAETemporal, prior="flow"), "temporal.prior must be standard or learned, got 'flow'; choose one"),
     ],
