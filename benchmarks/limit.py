@@ -138,16 +138,16 @@ def _event_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
 
 
 def training_step(
-    config: dict[str, Any], data: OpenData
+    config: RunConfig, data: OpenData
 ) -> tuple[SeasonalRecommender, Callable[[SequenceBatch], None]]:
     """A fresh model, and what trains it on a batch."""
     torch.manual_seed(0)
     model, facts = build_model(config, data)
     module = RecommenderModule(
-        model, build(config["loss"])(facts=facts), build(config["optimizer"])(), validation_metrics, Path()
+        model, build(config.loss)(facts=facts), build(config.optimizer)(), validation_metrics, Path()
     )
     built = module.optimizer.build(model, total_steps=10_000, fused=True)
-    optimizer, norm = built["optimizer"], float(config["trainer"].get("gradient_clip_norm", 1.0))
+    optimizer, norm = built["optimizer"], float(config.trainer.get("gradient_clip_norm", 1.0))
     model.train()
 
     def step(batch: SequenceBatch) -> None:
@@ -159,13 +159,13 @@ def training_step(
     return model, step
 
 
-def _training(name: str, config: dict[str, Any], data: OpenData, batch: SequenceBatch) -> Work:
+def _training(name: str, config: RunConfig, data: OpenData, batch: SequenceBatch) -> Work:
     model, step = training_step(config, data)
     sizes = _sizes(batch, data, config, model)
     return Work(name, partial(step, batch), training_flops(sizes), training_bytes(sizes), False, asdict(sizes))
 
 
-def _evaluation(name: str, config: dict[str, Any], data: OpenData, builder: BatchBuilder, count: int) -> Work:
+def _evaluation(name: str, config: RunConfig, data: OpenData, builder: BatchBuilder, count: int) -> Work:
     torch.manual_seed(0)
     model, _ = build_model(config, data)
     scorer = ModelScorer("sasrec", model, builder)
@@ -179,9 +179,9 @@ def _evaluation(name: str, config: dict[str, Any], data: OpenData, builder: Batc
     return Work(name, run, evaluation_flops(sizes), evaluation_bytes(sizes), True, asdict(sizes))
 
 
-def _sizes(batch: SequenceBatch, data: OpenData, config: dict[str, Any], model: SeasonalRecommender) -> Sizes:
+def _sizes(batch: SequenceBatch, data: OpenData, config: RunConfig, model: SeasonalRecommender) -> Sizes:
     parameters = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    return Sizes.of(batch, data.log.num_items, config["embedding_dim"], LAYERS, parameters)
+    return Sizes.of(batch, data.log.num_items, config.embedding_dim, LAYERS, parameters)
 
 
 def _measure(work: Work, rounds: int) -> dict[str, Any]:

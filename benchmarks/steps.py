@@ -31,10 +31,11 @@ from benchmarks.timing import ratio, save
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.study import Study, read_study
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.commands.train import batches_of, module_of
 from seasonrec.config import ConfTree, build
 from seasonrec.config.compose import compose
-from seasonrec.runs.opening import batch_builder, build_model, open_data
+from seasonrec.runs.opening import open_data
+from seasonrec.runs.run import Run
+from seasonrec.runs.stages.train import batches_of, module_of
 from seasonrec.training.fit import TrainerOptions, fit
 
 WARM_UP = 2
@@ -158,20 +159,18 @@ def _run(train: Callable[[], object], row: str, turns: Turns, threads: int, fail
 
 
 def _prepared(
-    config: dict[str, Any], row: str, turns: Turns, steps: int, run_dir: Path
+    config: RunConfig, row: str, turns: Turns, steps: int, run_dir: Path
 ) -> tuple[Callable[[], object], TimedBatches]:
     """A row's training, ready to start, and the batches that it takes its turns by."""
-    if config["domain"]:
+    if config.domain:
         raise ValueError(f"row {row} trains on several domains, whose batches differ; leave it out of --rows.")
-    data = open_data(config, progress=lambda line: None)
-    L.seed_everything(config["seed"], verbose=False)
-    model, facts = build_model(config, data, for_training=True)
-    builder = batch_builder(model, data.log, data.spec, config["max_seq_len"], data.split)
-    loss, batches, validation = batches_of(config, data, facts, builder, config["seed"])
-    trainer: TrainerOptions = build(config["trainer"])()
+    run = Run(config, run_dir, open_data(config, progress=lambda line: None))
+    run.build(for_training=True)
+    loss, batches, validation = batches_of(run)
+    trainer: TrainerOptions = build(config.trainer)()
     device = torch.device("cuda" if trainer.uses_gpu else "cpu")
     timed = TimedBatches(list(islice(chain.from_iterable(repeat(batches)), steps)), row, turns, device)
-    module = module_of(config, model, loss, run_dir)
+    module = module_of(run, loss, run_dir)
     return lambda: fit(module, timed, validation, trainer, run_dir), timed
 
 

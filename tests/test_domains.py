@@ -93,11 +93,14 @@ def test_curves_show_both_domains(run: Path) -> None:
 
 def test_one_epoch_is_the_best_for_both(run: Path) -> None:
     record = json.loads((run / "record.json").read_text())
-    kept = sorted(str(path.relative_to(run / "checkpoints")) for path in (run / "checkpoints").rglob("*.safetensors"))
+    kept = sorted(
+        str(path.relative_to(run / "stages" / "train" / "checkpoints"))
+        for path in (run / "stages" / "train" / "checkpoints").rglob("*.safetensors")
+    )
     name = f"best_epoch_{record['best_epoch']}.safetensors"
     assert kept == [name, f"domains/flickr/{name}"]
     for folder, inside in ((run, ""), (run / "domains" / "flickr", "domains/flickr")):
-        best = load_file(run / "checkpoints" / inside / name)
+        best = load_file(run / "stages" / "train" / "checkpoints" / inside / name)
         assert_equal(best, load_file(folder / "model.safetensors"))
 
 

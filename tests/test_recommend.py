@@ -14,12 +14,12 @@ import pytest
 from small_log import ITEMS, SMALL, of_table, write_csv, write_log
 
 from seasonrec.cli.main import main
-from seasonrec.commands.recommend import RequestError
 from seasonrec.commands.recommend import run as recommend
 from seasonrec.config import compose
 from seasonrec.data.tables import DataError
-from seasonrec.runs.finished import RunFolderError, open_history_of
+from seasonrec.runs.finished import RunFolderError, _history
 from seasonrec.runs.opening import open_data
+from seasonrec.runs.recommending import RequestError
 from seasonrec.runs.record import write_json
 
 Ask = Callable[..., pl.DataFrame]
@@ -164,7 +164,7 @@ def test_the_log_is_reopened_in_the_time_zone_of_the_run(trained: Path, tmp_path
     assert len(digests) == 1
     run_dir = tmp_path / "run"
     write_json(run_dir / "record.json", {"data_digest": digests.pop(), "fingerprint": "f"})
-    assert open_history_of(run_dir, chosen).log.timezone == zone
+    assert _history(run_dir, chosen).log.timezone == zone
 
 
 def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(files: Path) -> Run:
     """The full method with every baseline."""
     folder = files / "run"
-    arguments = of_table(files, folder, "item_encoder=id_text", "season=combined", "baselines=true", "data.country=US")
+    arguments = of_table(
+        files, folder, "item_encoder=id_text", "season=[momentum,calendar,text]", "baselines=true", "data.country=US"
+    )
     assert main(arguments) == 0
     return folder, _metrics(folder)
 
@@ -106,7 +108,7 @@ def test_memory_and_commit_are_asked_for_first_and_earlier_training_counts(
     arguments = of_table(files, tmp_path / "run")
     assert main(arguments) == 0
     assert asked == ["code_commit", "forget_peak", "open_data"]
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last = tmp_path / "run" / "stages" / "train" / "checkpoints" / "last.ckpt"
     kept = torch.load(last, weights_only=True)
     costs = kept["callbacks"]["CostsSoFar"]
     assert costs["seconds"] > 0
@@ -236,11 +238,11 @@ def test_without_items_the_ids_stand_in_for_texts(
 def test_refused_input_is_one_message(
     files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], override: str, message: str
 ) -> None:
-    assert main(of_table(files, tmp_path / "run", "season=combined", override, items=False)) == 2
+    assert main(of_table(files, tmp_path / "run", "season=[momentum,calendar,text]", override, items=False)) == 2
     error = capfd.readouterr().err
     assert message in error
     assert "Traceback" not in error
-    assert not (tmp_path / "run" / "checkpoints").exists(), "refused before training"
+    assert not (tmp_path / "run" / "stages").exists(), "refused before training"
 
 
 def test_a_defect_of_our_own_keeps_its_traceback(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from small_shop import Shop, open_shop
 from torch import distributed
 
 from seasonrec.batches.sharding import Shard
-from seasonrec.commands.evaluate import evaluate_model
+from seasonrec.commands.evaluate import evaluate_run
+from seasonrec.config import compose
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import evaluator
 from seasonrec.models.backbone.sasrec import SASRec
@@ -23,9 +24,9 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.runs.opening import OpenData
+from seasonrec.runs.run import Run
 
 CHUNK = 9
-CONFIG = {"name": "small", "seed": 3, "trainer": {}}
 
 
 def small_evaluation(shop: Shop, folder: Path) -> tuple[dict[str, Any], int]:
@@ -44,7 +45,8 @@ def small_evaluation(shop: Shop, folder: Path) -> tuple[dict[str, Any], int]:
     model.register_forward_hook(lambda model, arguments, scores: scored.append(len(scores)))
     data = OpenData(shop.log, shop.split, shop.spec, Protocol(), "0" * 16, shop.cache_dir)
     evaluator.SCORES_AT_ONCE = CHUNK * shop.log.num_items
-    record = evaluate_model(CONFIG, data, model, shop.builder(model.contexts()), folder)
+    run = Run(compose(["name=small", "seed=3"]), folder, data, model=model, batches=shop.builder(model.contexts()))
+    record = evaluate_run(run, folder)
     assert max(scored) <= CHUNK
     return record, int(np.sum(scored))
 

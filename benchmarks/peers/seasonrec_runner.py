@@ -59,7 +59,7 @@ class SeasonrecRunner(Runner):
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         self.config = compose(self._overrides())
-        self.dataset, self.protocol = (build(self.config[slot])() for slot in ("data", "protocol"))  # imports them
+        self.dataset, self.protocol = (build(getattr(self.config, slot))() for slot in ("data", "protocol"))  # imports them
 
     def prepare(self) -> int:
         cache = Path(self.settings.scratch) / "cache"
@@ -78,7 +78,7 @@ class SeasonrecRunner(Runner):
         self.builder = batch_builder(self.model, self.data.log, self.data.spec, self.settings.length)
         module = RecommenderModule(
             self.model,
-            build(self.config["loss"])(facts=facts),
+            build(self.config.loss)(facts=facts),
             ConstantAdam(self.settings.learning_rate),  # type: ignore[arg-type]
             validation_metrics,
             Path(self.settings.scratch),

@@ -1,0 +1,103 @@
+"""Large-model sequential recommendation that adapts to seasonal trends.
+
+The functions here do what the console commands do, by the same code::
+
+    run = seasonrec.train("data=table", "data.events=E.csv", run_dir="runs/mine")
+    run.metrics
+    run.recommend(users=["u1", "u2"], at="2017-12-20", top_k=10)
+
+Importing the package imports no torch; the first call does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from seasonrec.config.schema import RunConfig
+    from seasonrec.runs.trained import TrainedRun
+
+__all__ = ["__version__", "compose", "load", "study", "train"]
+__version__ = version("seasonrec")
+
+
+def train(*overrides: str, run_dir: str | Path | None = None) -> TrainedRun:
+    """Trains and evaluates one model, as ``seasonrec train`` does.
+
+    Args:
+        overrides: Hydra overrides, for example ``"data=table"`` and ``"season=[momentum]"``.
+        run_dir: Folder of the results; None for ``runs/NAME``. The same folder again continues a killed run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: With every mistake of the configuration at once.
+    """
+    from seasonrec.commands.train import run
+
+    config = compose(*overrides, run_dir=run_dir)
+    run(config)
+    return load(config.run_dir)
+
+
+def load(run_dir: str | Path, *, allow: Sequence[str] = ()) -> TrainedRun:
+    """Opens a finished run.
+
+    Args:
+        run_dir: The run's folder.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
+
+    Raises:
+        RunFolderError: If the folder holds no finished run.
+        ConfigError: If the stored configuration names a component that is not allowed.
+    """
+    from seasonrec.runs.trained import TrainedRun
+
+    return TrainedRun(Path(run_dir), tuple(allow))
+
+
+def study(path: str | Path, *overrides: str, run_dir: str | Path, jobs: int = 1) -> pl.DataFrame:
+    """Runs the missing cells of an ablation study and its report, as ``seasonrec ablate`` does.
+
+    Args:
+        path: The study file.
+        overrides: Hydra overrides for all cells.
+        run_dir: Folder of the study; the same folder again continues it.
+        jobs: Cells at once.
+
+    Returns:
+        The table in long form, as in ``table.csv``.
+
+    Raises:
+        StudyError: If the study file is wrong.
+        SystemExit: If a cell failed.
+    """
+    import polars as pl
+
+    from seasonrec.ablate.entry import run
+
+    settings: dict[str, Any] = {"run_dir": str(run_dir), "jobs": jobs, "overrides": list(overrides)}
+    run(Path(path), settings)
+    return pl.read_csv(Path(run_dir) / "table.csv")
+
+
+def compose(*overrides: str, run_dir: str | Path | None = None) -> RunConfig:
+    """Returns the complete, checked configuration of one run.
+
+    Args:
+        overrides: Hydra overrides.
+        run_dir: Folder of the results; None for ``runs/NAME``.
+
+    Raises:
+        ConfigError: With every mistake at once.
+    """
+    from seasonrec.config import compose as composed
+    from seasonrec.config.overrides import quoted
+
+    return composed([*overrides, *([] if run_dir is None else [f"run_dir={quoted(str(run_dir))}"])])

@@ -78,15 +78,17 @@ def part_facts(log: EventLog, split: Split) -> SplitFacts:
             last_s[number] = times_s[inside].max(initial=last_s[number])
             sold[number, items[np.repeat(inside, sizes)]] = True
     new_items = np.histogram(log.item_first_seen_s, bounds)[0]
-    parts = {
-        name: PartFacts(
-            local_date(int(first_s[number]), log),
-            local_date(int(last_s[number]), log),
-            *counts[number, :3].tolist(),
-            int(sold[number].sum()),
-            int(counts[number, 3]),
-            int(new_items[number]),
+    parts = {}
+    for number, name in enumerate(PARTS):
+        events, baskets, seen_users, new_users = counts[number].tolist()
+        parts[name] = PartFacts(
+            first_date=local_date(int(first_s[number]), log),
+            last_date=local_date(int(last_s[number]), log),
+            events=events,
+            baskets=baskets,
+            users=seen_users,
+            items=int(sold[number].sum()),
+            new_users=new_users,
+            new_items=int(new_items[number]),
         )
-        for number, name in enumerate(PARTS)
-    }
     return SplitFacts(parts, pairs / (log.num_users * log.num_items))

@@ -1,32 +1,38 @@
-"""Prepares a dataset once, for all later runs."""
+"""``seasonrec prepare``: prepares a dataset once, for all later runs."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict, fields
 
-from seasonrec.batches.splits import spec_of
-from seasonrec.config import build
-from seasonrec.data.events import prepare
-from seasonrec.runs.domains import domain_configs
-from seasonrec.runs.opening import cache_dir_of
+from rich.console import Console
+from rich.table import Table
 
-
-def run(config: dict[str, Any]) -> None:
-    """Prepares the configured dataset, and those of further domains, and prints what was found.
-
-    Args:
-        config: The complete configuration.
-    """
-    _prepare(config)
-    for name, own in domain_configs(config).items():
-        print(f"domain {name}")
-        _prepare(own)
+from seasonrec.batches.part_facts import PartFacts, part_facts
+from seasonrec.config.schema import RunConfig
+from seasonrec.runs.opening import OpenData
+from seasonrec.runs.run import Run
 
 
-def _prepare(config: dict[str, Any]) -> None:
-    log = prepare(build(config["data"])(), cache_dir_of(config))
-    split = build(config["split"])().resolve(log)
-    spec = spec_of(log, split)
+def run(config: RunConfig) -> None:
+    """Prepares the configured dataset, and those of further domains, and prints what was found."""
+    opened = Run.open(config)
+    for one in opened.all:
+        print_facts(one.data, one.domain)
+
+
+def print_facts(data: OpenData, domain: str = "") -> None:
+    """Prints the sizes of a log and of its parts, with the dates at which they are cut."""
+    spec = data.spec
+    print(f"domain {domain}:" if domain else "data:", flush=True)
     for name in ("num_events", "num_baskets", "num_users", "num_items", "num_categories"):
         print(f"  {name}: {getattr(spec, name):,}")
     print(f"  yearly cycles: {spec.cycles:.2f}, before the validation cut: {spec.training_cycles:.2f}")
+    facts = part_facts(data.log, data.split)
+    print(f"  density: {facts.density:.3%} of users x items")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", *(field.name.replace("_", " ") for field in fields(PartFacts))):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for name, part in facts.parts.items():
+        values = asdict(part).values()
+        table.add_row(name, *(f"{value:,}" if isinstance(value, int) else value for value in values))
+    Console(width=100).print(table)

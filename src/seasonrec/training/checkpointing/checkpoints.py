@@ -50,12 +50,12 @@ class RunCheckpoints(Checkpoint):
 
     Args:
         folder: Where the files lie.
-        metric: Validation metric that picks the epoch, as logged.
+        metric: Validation metric that picks the epoch, as logged; None keeps the last epoch.
         mode: Whether ``"min"`` or ``"max"`` of it is best.
         every_steps: Optimiser steps between two checkpoints within an epoch.
     """
 
-    def __init__(self, folder: Path, metric: str, mode: Literal["min", "max"], every_steps: int) -> None:
+    def __init__(self, folder: Path, metric: str | None, mode: Literal["min", "max"], every_steps: int) -> None:
         self.folder = folder
         self.metric = metric
         self.sign = 1.0 if mode == "min" else -1.0
@@ -101,7 +101,7 @@ class RunCheckpoints(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: RecommenderModule) -> None:
-        value = float(trainer.callback_metrics[self.metric])
+        value = math.nan if self.metric is None else float(trainer.callback_metrics[self.metric])
         if math.isnan(self.best_value) or self.sign * value < self.sign * self.best_value:
             self.best_epoch, self.best_value = trainer.current_epoch, value
             self._save_weights(trainer, pl_module)

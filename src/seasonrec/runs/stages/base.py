@@ -1,0 +1,109 @@
+"""Interface of a stage, and the running of a list of stages."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lightning.pytorch.loggers import Logger
+
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.config import build
+from seasonrec.config.schema import RunConfig
+from seasonrec.errors import UserError
+from seasonrec.memory import highest, peak_memory
+from seasonrec.runs.opening import OpenData
+from seasonrec.runs.record import StageClock, write_json
+from seasonrec.runs.run import Run
+from seasonrec.training.checkpointing.checkpoints import load_best
+from seasonrec.training.distributed.processes import wait_for_all
+from seasonrec.training.fit import FitResult, TrainerOptions
+from seasonrec.training.module import MAIN, domain_prefix
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and with what a stage works.
+
+    Args:
+        folder: Folder of the stage, for its checkpoints and its record.
+        trainer: Budget and hardware.
+        before: Records of the stages before it, by name.
+        logger: Tracker of curves, or None.
+        shard: Share of this process.
+    """
+
+    folder: Path
+    trainer: TrainerOptions
+    before: dict[str, dict[str, Any]]
+    logger: Logger | None = None
+    shard: Shard = WHOLE
+
+
+class Stage(Protocol):
+    """A step of a run that leaves weights in ``run.model`` and a record.
+
+    ``after`` names the stage that must come before it, or is empty. ``known`` says which data the stage's model was
+    built on, so that a finished run can be opened. ``__call__`` does the work; ``restore`` takes a finished stage's
+    weights from its folder instead.
+    """
+
+    @property
+    def after(self) -> str: ...
+
+    def known(self, data: OpenData) -> OpenData: ...
+
+    def __call__(self, run: Run, place: Place) -> FitResult: ...
+
+    def restore(self, run: Run, place: Place, record: dict[str, Any]) -> None: ...
+
+
+def stages_of(config: RunConfig) -> dict[str, Stage]:
+    """Returns the stages of a run by name, in order.
+
+    Raises:
+        UserError: If there is none, or a stage stands before the one that it builds on.
+    """
+    stages: dict[str, Stage] = {name: build(node)() for name, node in (config.stage or {}).items()}
+    if not stages:
+        raise UserError("stage must name at least one stage, got []; write stage=[train].")
+    for place, (name, stage) in enumerate(stages.items()):
+        if stage.after and stage.after not in list(stages)[:place]:
+            raise UserError(f"stage={list(stages)}: {name} comes after {stage.after}; write [{stage.after},{name}].")
+    return stages
+
+
+def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Logger | None, shard: Shard) -> FitResult:
+    """Runs the stages that are not finished, restores the others, and returns the result of the last one."""
+    records: dict[str, dict[str, Any]] = {}
+    result = None
+    for name, stage in stages_of(run.config).items():
+        place = Place(run.folder / "stages" / name, trainer, dict(records), logger, shard)
+        path = place.folder / "record.json"
+        start = time.perf_counter()
+        with clock(name):
+            if path.is_file():
+                records[name] = json.loads(path.read_text(encoding="utf-8"))
+                stage.restore(run, place, records[name])
+                result = FitResult(**records[name])
+            else:
+                result = stage(run, place)
+        clock.add(name, result.earlier_s)
+        if not path.is_file():
+            seconds = time.perf_counter() - start + result.earlier_s
+            peaks = highest(peak_memory(), result.earlier_peaks)
+            records[name] = asdict(result) | {"earlier_s": seconds, "earlier_peaks": peaks}
+            wait_for_all(shard)  # every process has asked whether the record is there
+            if shard.is_first:
+                write_json(path, records[name])
+    assert result is not None
+    return result
+
+
+def load_stage(run: Run, place: Place, best_epoch: int) -> None:
+    """Puts the weights of a stage's best epoch into the models of a run."""
+    models = {domain_prefix(one.domain) if one.domain else MAIN: one.model for one in run.all}
+    load_best(place.folder / "checkpoints", best_epoch, models)

@@ -1,0 +1,101 @@
+"""The stage that trains on the training part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.mixing import DomainBatches, InTurn, MixedLoader
+from seasonrec.batches.sharding import WHOLE, Shard
+from seasonrec.batches.user_pools import Period
+from seasonrec.batches.validation import ValidationBatches
+from seasonrec.config import build
+from seasonrec.evaluation.ranking.scorers import validation_metrics
+from seasonrec.models.context_use import check_contexts
+from seasonrec.runs.opening import OpenData
+from seasonrec.runs.run import Run
+from seasonrec.runs.stages.base import Place, load_stage
+from seasonrec.training.fit import FitResult, fit
+from seasonrec.training.loss.base import Loss
+from seasonrec.training.module import RecommenderModule
+
+
+@dataclass(frozen=True)
+class Train:
+    """Trains on the training part; the validation part chooses the epoch."""
+
+    after: str = ""
+
+    def known(self, data: OpenData) -> OpenData:
+        return data
+
+    def __call__(self, run: Run, place: Place) -> FitResult:
+        return fit_run(run, place)
+
+    def restore(self, run: Run, place: Place, record: dict[str, Any]) -> None:
+        load_stage(run, place, record["best_epoch"])
+
+
+def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
+    """Trains a run and its domains together.
+
+    Args:
+        run: A built run; its models hold the best epoch's weights afterwards.
+        place: Where and with what.
+        epochs: Epochs to train without validation; None lets the validation part choose.
+    """
+    loss, training, validation = batches_of(run, place.shard)
+    if not loss.gives_probabilities and place.trainer.monitor == "bits":  # asked of every loss before it trains
+        print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
+    others = {domain.domain: (domain, *batches_of(domain, place.shard)) for domain in run.domains}
+    module = module_of(run, loss, place.folder, {name: (one.model, own) for name, (one, own, _, _) in others.items()})
+    for domain, _, _, own_validation in others.values():
+        if own_validation is not None:
+            check_contexts(domain.model, next(iter(own_validation)))
+    batches: Any = training
+    following: Any = validation
+    if others:
+        drawn = {name: DomainBatches(own, domain.alpha) for name, (domain, _, own, _) in others.items()}
+        batches = MixedLoader(training, drawn, run.config.seed)
+    if others and validation is not None:
+        following = InTurn(validation, {name: own for name, (_, _, _, own) in others.items() if own is not None})
+    result = fit(module, batches, following, place.trainer, place.folder, place.logger, epochs)
+    if place.trainer.strategy == "fsdp":  # these models' weights lie in shares in all processes
+        run.build()
+        load_stage(run, place, result.best_epoch)
+    return result
+
+
+def module_of(
+    run: Run, loss: Loss, folder: Path, domains: dict[str, tuple[Any, Loss]] | None = None
+) -> RecommenderModule:
+    """Returns the model with its loss, and the optimiser, objective, balancing and adversary that a run names."""
+    config = run.config
+    return RecommenderModule(
+        run.model,
+        loss,
+        build(config.optimizer)(),
+        validation_metrics,
+        folder,
+        objective=build(config.objective)(),
+        balancing=build(config.balancing),
+        adversarial=build(config.adversarial)(),
+        domains=domains,
+    )
+
+
+def batches_of(run: Run, shard: Shard = WHOLE) -> tuple[Loss, TrainingLoader, ValidationBatches | None]:
+    """Returns the loss over one log, and its batches of training and validation; None where that part is empty."""
+    config, data = run.config, run.data
+    options: LoaderOptions = build(config.loader)()
+    split, horizon_s = data.split, data.protocol.horizon_s
+    loss: Loss = build(config.loss)(facts=run.facts)
+    past = Period(split.train_from_s, split.validation_from_s)
+    augment = build(config.augmentation)(facts=run.facts, log=data.log)
+    training = TrainingLoader(run.batches, past, options, horizon_s, run.seed, loss.sampler, shard, augment)
+    if split.validation_from_s == split.test_from_s:
+        return loss, training, None
+    following = Period(split.validation_from_s, split.test_from_s)
+    return loss, training, ValidationBatches(run.batches, following, options, horizon_s, shard)
