@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ HEAVY = ("torch", "lightning", "transformers", "peft", "polars", "numpy", "scipy
 SCRIPT = f"""
 import json, sys, types
 def entry(*arguments):
-    given = [argument if isinstance(argument, dict) else str(argument) for argument in arguments]
+    given = [argument.as_dict() if hasattr(argument, "as_dict") else argument for argument in arguments]
     heavy = [name for name in {HEAVY!r} if name in sys.modules]
-    print("CALLED " + json.dumps({{"given": given, "heavy": heavy}}), flush=True)
-for name in ("prepare", "train", "evaluate", "ablate", "recommend"):
+    print("CALLED " + json.dumps({{"given": given, "heavy": heavy}}, default=str), flush=True)
+    return 0.5
+for name in ("commands.prepare", "commands.train", "commands.evaluate", "commands.recommend", "ablate"):
     module = types.ModuleType("seasonrec." + name)
     module.run = module.report = module.run_baselines = entry
     sys.modules[module.__name__] = module
@@ -89,7 +91,7 @@ def test_hydra_flags_work_unchanged(tmp_path: Path) -> None:
     assert "seed: 7" in done.stdout
     assert "_target_: seasonrec.models.season.text.TextSeason" in done.stdout
     refused = _run(tmp_path, "train", "--config-name", "other")
-    assert "--config-name: would go round the checked configuration" in refused.stderr
+    assert "--config-name: would bypass the checked configuration" in refused.stderr
 
 
 def test_a_message_of_our_own_reaches_the_user_without_a_traceback(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
     tree = ConfTree.of()
     lines = done.stdout.splitlines()
     for group in tree.groups():
-        several = f" (several: {group}=[A,B]; none by default, {group}=[])" if group in LIST_GROUPS else ""
+        several = f" (a list: {group}=[A,B], or {group}=[])" if group in LIST_GROUPS else ""
         assert f"  {group}{several}" in lines
         for option in tree.options(group):
             assert any(line.split()[:1] == [option] or line.split()[:2] == ["*", option] for line in lines)
@@ -124,21 +126,80 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
     assert "HEAVY []" in done.stdout
 
 
+def test_help_shows_the_keys_of_the_chosen_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "data=table", "task=[purchase]", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "\nKeys of data=table:\n  data.events " in shown
+    assert "\nKeys of task=purchase:\n  task.purchase." in shown
+    assert "data=complete_journey" not in shown
+
+
+def test_help_of_prepare_shows_what_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "\n  data\n" in shown
+    assert "\n  cache_dir " in shown
+    assert "season=" not in shown
+    assert "backbone" not in shown
+    assert "\n  seed " not in shown
+
+
+def test_help_whose_reader_has_ended_gives_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seasonrec.cli", "train", "--help"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"seasonrec {version('seasonrec')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--seed=3"], "--seed=3: a key is written without dashes; write seed=3"),
+        (["train", "--fast"], "--fast: no such flag; take it out; keys are written key=value, without dashes"),
+        (["report", "out", "--reference=a"], "--reference=a: a key is written without dashes; write reference=a"),
+        (["train", "hydra.run.dir=out"], "hydra.run.dir = out: does not move the results; write run_dir=out"),
+        (["evaluate", "hydra.run.dir=out"], "hydra.run.dir = out: does not move the results; take it out"),
+        (["train", "-m", "season=glob(x*)"], "season = glob(x*): a glob that matches no option; valid names: "),
+        (["train", "-m", "seed=glob(*)"], "seed = glob(*): a glob that matches no option; write seed=VALUE,VALUE"),
+        (["train", "-m", "season=interval(0,1)"], "season = interval(0,1): takes options, not an interval; valid "),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    assert f"\n  {message}" in capsys.readouterr().err
+
+
+def test_hydra_is_given_the_value_of_each_job(tmp_path: Path) -> None:
+    (tmp_path / "shown.py").write_text(
+        "from hydra.experimental.callback import Callback\n"
+        "class Shown(Callback):\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        print('VALUE', job_return.return_value)\n"
+    )
+    given = ("train", "-m", "seed=0,1", "run_dir=out", "+hydra.callbacks.shown._target_=shown.Shown")
+    done = _run(tmp_path, *given)
+    assert done.stdout.count("VALUE 0.5") == 2, done.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from seasonrec.cli.main import main
-
-    assert main([name, "--help"]) == 0
+    assert cli.main([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"seasonrec {name}: ")
 
 
 def test_overview_and_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    from seasonrec.cli.main import main
-
-    assert main([]) == 0
+    assert cli.main([]) == 0
     overview = capsys.readouterr().out
     assert all(f"  {name} " in overview for name in COMMANDS)
-    assert main(["trian"]) == 2
+    assert cli.main(["trian"]) == 2
     assert capsys.readouterr().err == "seasonrec: unknown command 'trian'; did you mean 'train'?\n"
 
 
@@ -146,7 +207,7 @@ def test_recommend(tmp_path: Path) -> None:
     done = _run(tmp_path, "recommend", "checkpoint=DIR", "users=all", "date=2017-12-20", "output=FILE.csv")
     (call,) = _calls(done)
     expected = {"checkpoint": "DIR", "users": "all", "date": "2017-12-20", "output": "FILE.csv", "top_k": 10}
-    assert call == {"given": [{**expected, "events": None}], "heavy": []}
+    assert call == {"given": [{**expected, "events": None, "allow": []}], "heavy": []}
     refused = _run(tmp_path, "recommend", "checkpont=DIR", "users=7", "top_k=ten")
     assert refused.returncode == 2
     for mistake in (
@@ -221,7 +282,7 @@ def test_ablate_refuses_keys_that_the_study_sets(tmp_path: Path) -> None:
 
 def test_report_takes_a_path(tmp_path: Path) -> None:
     (call,) = _calls(_run(tmp_path, "report", "some dir/it's, here"))
-    assert call == {"given": ["some dir/it's, here", "None"], "heavy": []}
+    assert call == {"given": ["some dir/it's, here", None], "heavy": []}
     (call,) = _calls(_run(tmp_path, "report", "runs", "reference=no_season"))
     assert call["given"] == ["runs", "no_season"]
     missing = _run(tmp_path, "report")

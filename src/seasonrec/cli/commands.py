@@ -1,7 +1,8 @@
-"""The subcommands of the console script: what they are called, take and call."""
+"""The subcommands of the console script."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
 THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness")
-"""Commands that run as jobs of Hydra; the others take a path first and run none of their own."""
+"""Commands that run as jobs of Hydra; the others take a path first."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class Command:
     Args:
         name: As typed.
         usage: What follows the name.
-        about: One line for the reader of ``--help``.
+        about: One line for ``--help``.
         entry: ``module:function`` that does the work.
-        schema: Dotted name of the class that states the command's keys.
+        schema: Dotted name of the class with the command's keys.
         config_name: Its yaml file.
-        settings: Settings of Hydra's own that the command needs.
+        settings: Settings of Hydra that the command needs.
+        shown: Groups and keys that ``--help`` shows; all where empty.
     """
 
     name: str
@@ -37,25 +39,26 @@ class Command:
     schema: str = RUN_SCHEMA
     config_name: str = "train"
     settings: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
 
     def composer(self, extra: Path | None = None) -> Composer:
-        """Composes and checks the command's configuration."""
+        """Returns the composer of the command's configuration."""
         return Composer(ConfTree.of(extra), self.config_name, self.schema)
 
-    def run(self, *arguments: Any) -> None:
-        """Imports the entry point and calls it."""
+    def run(self, *arguments: Any) -> Any:
+        """Imports the entry point, calls it and returns its value."""
         module, _, function = self.entry.partition(":")
-        getattr(import_module(module), function)(*arguments)
+        return getattr(import_module(module), function)(*arguments)
 
-    def help(self, extra: Path | None = None) -> str:
-        """What ``--help`` prints."""
+    def help(self, extra: Path | None = None, overrides: Sequence[str] = ()) -> str:
+        """Returns the text of ``--help``, with the keys of the options that the overrides choose."""
         lines = (
             f"seasonrec {self.name}: {self.about}",
             "",
             f"  seasonrec {self.name} {self.usage}",
             "",
             *([HYDRA_HINT, ""] if self.name in THROUGH_HYDRA else []),
-            describe(self.composer(extra)),
+            describe(self.composer(extra), overrides, self.shown),
         )
         return "\n".join(lines)
 
@@ -69,7 +72,7 @@ _TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=F
 _ALL = (
     Command(
         "prepare", _RUN, "prepares a dataset once, for all later runs.", "seasonrec.commands.prepare:run",
-        settings=("hydra.run.dir=.", "hydra.sweep.dir=."),
+        settings=("hydra.run.dir=.", "hydra.sweep.dir=."), shown=("data", "split", "domain", "experiment", "cache_dir"),
     ),
     Command("train", _RUN, "trains one model and evaluates it.", "seasonrec.commands.train:run"),
     Command("baselines", _RUN, "evaluates the counting baselines alone.", "seasonrec.commands.evaluate:run_baselines"),

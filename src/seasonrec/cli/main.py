@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from dis import opmap
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -24,10 +25,11 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
 from seasonrec.config.tree import read_yaml
+from seasonrec.errors import UserError
 
 HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
-"""Flags of Hydra that would go round the checked configuration."""
+"""Flags of Hydra that would bypass the checked configuration."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,65 +39,64 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
     """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        code = _command(name, arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of the output has ended, for example head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print(f"seasonrec {name}: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT  # the code of a shell after Ctrl-C
+    except (RefusedAlone, UserError) as error:
+        print(f"seasonrec {name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _command(name: str, arguments: list[str]) -> int:
     if name in ("-h", "--help"):
         print(_overview())
+        return 0
+    if name == "--version":
+        print(f"seasonrec {version('seasonrec')}")
         return 0
     if name not in COMMANDS:
         print(f"seasonrec: unknown command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
-    try:
-        return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
-    except KeyboardInterrupt:
-        print(f"seasonrec {name}: stopped", file=sys.stderr)
-        return 128 + signal.SIGINT  # what a shell gives after Ctrl-C
-    except (RefusedAlone, Exception) as error:
-        if isinstance(error, Exception) and not _is_ours(error):
-            raise
-        print(f"seasonrec {name}: {error}", file=sys.stderr)
-        return 2
+    return _DISPATCH.get(name, _through_hydra)(COMMANDS[name], arguments)
 
 
 def _overview() -> str:
     rows = [f"  {command.name:<10} {command.about}" for command in COMMANDS.values()]
     title = "seasonrec: sequential recommendation that adapts to the season."
-    return "\n".join([title, "", *rows, "", "seasonrec COMMAND --help tells more."])
+    return "\n".join(
+        [title, "", *rows, "", "seasonrec COMMAND --help shows its options; seasonrec --version the version."]
+    )
 
 
-class Refused(Exception):
-    """A message of a job for the user. Of our own class and plain text, so that it also comes back from a process."""
+class Refused(UserError):
+    """A message of one of several jobs. It holds plain text, so that it also returns from another process."""
 
 
 class RefusedAlone(BaseException):
-    """The same of the only job of a command. Not an Exception, which Hydra would announce with a line of its own."""
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether an error was written for the user: of a class of our own, or a ValueError that our own code raises."""
-    if type(error).__module__.partition(".")[0] == "seasonrec":
-        return True
-    innermost = error.__traceback__
-    while innermost is not None and innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    if type(error) is not ValueError or innermost is None:
-        return False
-    ours = str(innermost.tb_frame.f_globals.get("__name__")).partition(".")[0] == "seasonrec"
-    operation = innermost.tb_frame.f_code.co_code[innermost.tb_lasti]
-    return ours and operation == opmap["RAISE_VARARGS"]  # not one that a call into C code gave up with
+    """A message of the only job of a command. It is no Exception, which Hydra would announce with a line of its own."""
 
 
 def _through_hydra(command: Command, arguments: list[str]) -> int:
     """Checks every override at once, then lets Hydra run the job or jobs."""
-    flags = get_args_parser().parse_intermixed_args(arguments)
+    flags, unknown = get_args_parser().parse_known_intermixed_args(arguments)
     extra = _own_conf(flags.config_dir)
     if flags.help:
-        print(command.help(extra))
+        print(command.help(extra, flags.overrides))
         return 0
     composer = command.composer(extra)
     mistakes = [
-        Mistake(f"--{flag.replace('_', '-')}", "would go round the checked configuration", "take it out")
+        Mistake(f"--{flag.replace('_', '-')}", "would bypass the checked configuration", "take it out")
         for flag in REFUSED_FLAGS
         if getattr(flags, flag)
     ]
+    mistakes += [*_flag_mistakes(unknown, "no such flag"), *_run_dir_mistakes(command, flags.overrides)]
     mistakes += [] if flags.shell_completion else composer.mistakes(flags.overrides, flags.multirun)
     if mistakes:
         raise ConfigError(mistakes)
@@ -105,8 +106,26 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
     return 0
 
 
+def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
+    for flag in flags:
+        bare = flag.lstrip("-")
+        if "=" in bare:
+            yield Mistake(flag, "a key is written without dashes", f"write {bare}")
+        else:
+            yield Mistake(flag, problem, "take it out; keys are written key=value, without dashes")
+
+
+def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistake]:
+    """Refuses ``hydra.run.dir``, which would move the log of Hydra alone."""
+    for override in overrides:
+        key, _, folder = override.partition("=")
+        if key.lstrip("+") == "hydra.run.dir":
+            remedy = f"write run_dir={folder}" if command.schema == RUN_SCHEMA else "take it out"
+            yield Mistake("hydra.run.dir", "does not move the results", remedy, folder)
+
+
 def _own_conf(given: str | None) -> Path | None:
-    """The user's own folder of yaml files, whole, so that other processes find it."""
+    """Returns the absolute path of the user's own folder of yaml files, so that other processes find it."""
     if given is None:
         return None
     folder = Path(given).resolve()
@@ -116,7 +135,7 @@ def _own_conf(given: str | None) -> Path | None:
 
 
 def _sweep_folder(overrides: list[str]) -> list[str]:
-    """Puts the jobs of a multirun under the run_dir that was given, unless that names a folder for each by itself."""
+    """Puts the jobs of a multirun under the given run_dir, unless that names a folder for each job."""
     given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
     return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
 
@@ -129,7 +148,7 @@ def _run_hydra(command: Command, arguments: list[str]) -> None:
 
 @contextmanager
 def _called_as(arguments: list[str]) -> Iterator[None]:
-    """Gives Hydra its command line, and has it pass errors on instead of ending the process."""
+    """Gives Hydra its command line, and makes it raise errors instead of ending the process."""
     argv, full_error = sys.argv, os.environ.get(HYDRA_FULL_ERROR)
     sys.argv, os.environ[HYDRA_FULL_ERROR] = arguments, "1"
     try:
@@ -141,53 +160,51 @@ def _called_as(arguments: list[str]) -> Iterator[None]:
             os.environ[HYDRA_FULL_ERROR] = full_error
 
 
-def _job(command: Command, node: DictConfig) -> None:
-    """One job under Hydra. A message for the user reaches them without a traceback."""
+def _job(command: Command, node: DictConfig) -> Any:
+    """Runs one job under Hydra and returns its value, which a sweeper of Hydra compares."""
     try:
         config = command.composer().accept(node)
         if command.schema == RUN_SCHEMA and _shares_run_dir():
             config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
-        command.run(config)
-    except Exception as error:  # any may be a message of ours; every other one is raised again
-        if not _is_ours(error):
-            raise
+        return command.run(config)
+    except UserError as error:
         alone = HydraConfig.get().mode == RunMode.RUN
         raise (RefusedAlone if alone else Refused)(str(error)) from None
 
 
 def _shares_run_dir() -> bool:
-    """Whether this is one of many jobs whose run_dir would be the same."""
+    """Returns whether this is one of many jobs whose run_dir would be the same."""
     settings = HydraConfig.get()
     written = OmegaConf.to_yaml(settings.overrides.task, resolve=False).splitlines()
     own_folder = any("++run_dir=" in line and "${" in line for line in written)
     return settings.mode == RunMode.MULTIRUN and not own_folder
 
 
-def _prepare(node: DictConfig) -> None:
-    _job(COMMANDS["prepare"], node)
+def _prepare(node: DictConfig) -> Any:
+    return _job(COMMANDS["prepare"], node)
 
 
-def _train(node: DictConfig) -> None:
-    _job(COMMANDS["train"], node)
+def _train(node: DictConfig) -> Any:
+    return _job(COMMANDS["train"], node)
 
 
-def _baselines(node: DictConfig) -> None:
-    _job(COMMANDS["baselines"], node)
+def _baselines(node: DictConfig) -> Any:
+    return _job(COMMANDS["baselines"], node)
 
 
-def _evaluate(node: DictConfig) -> None:
-    _job(COMMANDS["evaluate"], node)
+def _evaluate(node: DictConfig) -> Any:
+    return _job(COMMANDS["evaluate"], node)
 
 
-def _recommend(node: DictConfig) -> None:
-    _job(COMMANDS["recommend"], node)
+def _recommend(node: DictConfig) -> Any:
+    return _job(COMMANDS["recommend"], node)
 
 
-def _robustness(node: DictConfig) -> None:
-    _job(COMMANDS["robustness"], node)
+def _robustness(node: DictConfig) -> Any:
+    return _job(COMMANDS["robustness"], node)
 
 
-_JOBS: dict[str, Callable[[DictConfig], None]] = {
+_JOBS: dict[str, Callable[[DictConfig], Any]] = {
     "prepare": _prepare,
     "train": _train,
     "baselines": _baselines,
@@ -195,19 +212,19 @@ _JOBS: dict[str, Callable[[DictConfig], None]] = {
     "recommend": _recommend,
     "robustness": _robustness,
 }
-"""Functions of the module's top level, because a launcher sends them to other processes by name."""
+"""Functions at the top level of the module, because a launcher sends them to other processes by name."""
 
 
 def _leading_path(
     command: Command, arguments: list[str], own_conf: Path | None = None
 ) -> tuple[Path | None, list[str]]:
-    """The path that comes first, and the rest; None where help is asked for."""
+    """Returns the path that comes first and the other arguments; None as the path after ``--help``."""
     if "-h" in arguments or "--help" in arguments:
         print(command.help(own_conf))
         return None, []
     flags = [argument for argument in arguments if argument.startswith("-")]
     if flags:
-        raise ConfigError([Mistake(flag, f"seasonrec {command.name} takes no flags", "take it out") for flag in flags])
+        raise ConfigError(_flag_mistakes(flags, f"seasonrec {command.name} takes no flags"))
     if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
         what = command.usage.partition(" ")[0]
         raise ConfigError([Mistake(what, "missing", f"write seasonrec {command.name} {command.usage}")])

@@ -1,8 +1,8 @@
-"""What ``--help`` prints: groups, their options, and keys with their defaults, all read from the files themselves."""
+"""The text of ``--help``: groups, their options, and keys with their defaults, read from the files themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from seasonrec.config.annotations import described, is_part, wants_part, wants_parts
@@ -13,53 +13,82 @@ from seasonrec.config.source import UnreadableError
 from seasonrec.config.tree import LIST_GROUPS, ConfTree, read_yaml, summary
 
 
-def describe(composer: Composer) -> str:
-    """Groups with their options (the default is marked), then keys with their defaults."""
-    defaults = _default_options(composer.tree, composer.config_name)
-    lines = list(_groups(composer.tree, defaults)) if defaults else []
+def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[str] = ()) -> str:
+    """Returns groups with their options, then keys with their defaults.
+
+    Args:
+        composer: Of the command.
+        overrides: Choices such as ``data=table``, whose keys are shown in place of those of the default option.
+        only: Groups and keys to show; all where empty.
+    """
+    tree, defaults = composer.tree, _default_options(composer.tree, composer.config_name)
+    groups = [*defaults, *(group for group in tree.groups() if group not in defaults)] if defaults else []
+    groups = [group for group in groups if not only or group in only]
+    chosen = defaults | dict(_chosen(tree, overrides))
+    lines = list(_groups(tree, groups, defaults)) if groups else []
     signature = read_signature(composer.schema)
-    stated = read_yaml(composer.tree.roots[-1] / f"{composer.config_name}.yaml")
+    stated = read_yaml(tree.roots[-1] / f"{composer.config_name}.yaml")
     lines += ["Keys (key=value):"]
     for name, argument in signature.settable.items():
         annotation, module = argument.annotation, argument.module
-        if not wants_part(annotation, module) and not wants_parts(annotation, module):
+        is_slot = wants_part(annotation, module) or wants_parts(annotation, module)
+        if not is_slot and (not only or name in only):
             lines.append(f"  {name:<14} {_default(argument, stated.get(name))}")
-    for group, option in defaults.items():
-        lines += _option_keys(composer.tree, group, option)
+    for group in groups:
+        for option in chosen.get(group, ()):
+            lines += _option_keys(tree, group, option)
     return "\n".join(lines)
 
 
-def _default_options(tree: ConfTree, config_name: str) -> dict[str, Any]:
+def _default_options(tree: ConfTree, config_name: str) -> dict[str, list[str]]:
     entries = read_yaml(tree.roots[-1] / f"{config_name}.yaml").get("defaults") or []
     chosen = {str(group): option for entry in entries if isinstance(entry, dict) for group, option in entry.items()}
-    return {group: option for group, option in chosen.items() if group in tree.groups()}
+    lists = {group: option if isinstance(option, list) else [option] for group, option in chosen.items()}
+    return {group: options for group, options in lists.items() if group in tree.groups()}
 
 
-def _groups(tree: ConfTree, defaults: dict[str, str | None]) -> Iterator[str]:
+def _chosen(tree: ConfTree, overrides: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    for override in overrides:
+        group, _, value = override.partition("=")
+        known = tree.options(group)
+        options = [option.strip() for option in value.strip("[]").split(",")]
+        if any(option in known for option in options):
+            yield group, [option for option in options if option in known]
+
+
+def _groups(tree: ConfTree, groups: list[str], defaults: dict[str, list[str]]) -> Iterator[str]:
     yield "Groups and their options (group=option; * is the default):"
-    for group in [*defaults, *(group for group in tree.groups() if group not in defaults)]:
-        yield f"  {group}" + (f" (several: {group}=[A,B]; none by default, {group}=[])" if group in LIST_GROUPS else "")
+    for group in groups:
+        yield f"  {group}" + (f" (a list: {group}=[A,B], or {group}=[])" if group in LIST_GROUPS else "")
         for option in tree.options(group):
             file = tree.file(group, option)
-            mark = "*" if defaults.get(group) == option else " "
+            mark = "*" if option in defaults.get(group, ()) else " "
             yield f"  {mark} {option:<18} {summary(file) if file else ''}"
     yield ""
 
 
-def _option_keys(tree: ConfTree, group: str, option: str | None) -> Iterator[str]:
-    """Keys of a default option, with what its yaml states."""
-    stated = read_yaml(tree.file(group, option)) if option else {}
-    if not is_part(stated):
+def _option_keys(tree: ConfTree, group: str, option: str) -> Iterator[str]:
+    """Yields the keys of an option with the values of its yaml."""
+    content, place = read_yaml(tree.file(group, option)), group
+    if group in LIST_GROUPS:
+        content, place = content.get(option) or {}, f"{group}.{option}"
+    yield from _keys(content, place, f"\nKeys of {group}={option}:")
+
+
+def _keys(node: dict[str, Any], place: str, title: str | None = None) -> Iterator[str]:
+    if not is_part(node):
         return
     try:
-        settable = read_signature(stated["_target_"]).settable
+        settable = read_signature(node["_target_"]).settable
     except TargetError:
         return
-    if settable:
-        yield f"\nKeys of {group}={option}:"
+    if title and settable:
+        yield title
     for name, argument in settable.items():
         if not wants_part(argument.annotation, argument.module):
-            yield f"  {group}.{name:<24} {_default(argument, stated.get(name))}"
+            yield f"  {place}.{name:<24} {_default(argument, node.get(name))}"
+        elif is_part(node.get(name)):
+            yield from _keys(node[name], f"{place}.{name}")
 
 
 def _default(argument: Argument, stated: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.core.override_parser.types import Glob, Override, OverrideType, QuotedString
 from hydra.errors import HydraException
 
 from seasonrec.config.errors import Mistake, nearest, shown
@@ -72,7 +72,7 @@ def check_overrides(
     mistakes: list[Mistake] = []
     unclear: set[str] = set()
     for line in lines:
-        override, found = _parse(line)
+        override, found = _parse(line, tree)
         if override is not None:
             found += _override_mistakes(override, schema, tree, multirun)
         mistakes += found
@@ -108,9 +108,19 @@ def _is_hydra(override: Override) -> bool:
     return str(override.key_or_group).startswith(("hydra.", "hydra/"))
 
 
-def _parse(line: str) -> tuple[Override | None, list[Mistake]]:
+def _parse(line: str, tree: ConfTree) -> tuple[Override | None, list[Mistake]]:
+    """Parses an override; ``glob(...)`` becomes the options that it matches."""
     try:
-        return OverridesParser.create().parse_override(line), []
+        override = OverridesParser.create().parse_override(line)
+        glob = override.value()
+        if not isinstance(glob, Glob):
+            return override, []
+        key = str(override.key_or_group)
+        options = glob.filter(tree.options(key))
+        if options:
+            return OverridesParser.create().parse_override(f"{override.get_key_element()}={','.join(options)}"), []
+        remedy = nearest("", tree.options(key)) if tree.options(key) else f"write {key}=VALUE,VALUE"
+        return None, [Mistake(key, "a glob that matches no option", remedy, shown_value(override))]
     except HydraException as error:
         reason = str(error).partition("\n")[0]
         return None, [
@@ -174,6 +184,8 @@ def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
     options = tree.options(group)
     if override.type == OverrideType.DEL:
         return
+    if override.is_sweep_override() and not override.is_discrete_sweep():
+        yield Mistake(group, "takes options, not an interval", nearest("", options), shown_value(override))
     if group in LIST_GROUPS:
         yield from _list_mistakes(group, [_as_list(value) for value in _values(override)], tree)
         return
