@@ -195,9 +195,12 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     }
     for part, baskets in parts.items():
         if not len(baskets):
+            train, validation, test = (
+                local_date(time_s, log) for time_s in (split.train_from_s, split.validation_from_s, split.test_from_s)
+            )
             raise UserError(
-                f"split: the {part} part holds no basket (training from {local_date(split.train_from_s, log)}, validation "
-                f"from {local_date(split.validation_from_s, log)}, test from {local_date(split.test_from_s, log)}); move a cut."
+                f"split: the {part} part holds no basket (training from {train}, validation from {validation}, "
+                f"test from {test}); move a cut."
             )
 
 
