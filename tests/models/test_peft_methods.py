@@ -92,9 +92,7 @@ def test_ends_of_blocks_are_known_by_name(kind: str, attention: str, feedforward
 @pytest.mark.parametrize("method", [IA3, Adapter])
 def test_half_a_method_is_refused(shop: Shop, method: Any) -> None:
     model = stack_of("attention.value", "attention.output.dense", "mlp.strange")
-    with pytest.raises(
-        ValueError, match=r"no layer of the feed-forward blocks of Module has a name that we know; name"
-    ):
+    with pytest.raises(ValueError, match=r"no layer of the feed-forward blocks of Module has a known name; name"):
         method(facts=shop.facts(DIM)).tune(model)
 
 
@@ -167,7 +165,9 @@ def test_prompts_that_leave_the_sequence_too_few_positions_are_refused(make: Mak
     fits = make("gpt2", partial(method, num_tokens=room))
     longest = torch.randn(1, make.facts.max_seq_len + 1, DIM)
     assert fits(longest, torch.zeros(longest.shape[:2], dtype=torch.bool)).isfinite().all()
-    with pytest.raises(ValueError, match=f"knows 64, got 65; set peft.num_tokens to at most {room}"):
+    with pytest.raises(
+        ValueError, match=f"fit the 64 positions of its language model, got 65; set peft.num_tokens to at most {room}"
+    ):
         make("gpt2", partial(method, num_tokens=room + 1))
     make("llama", partial(method, num_tokens=room + 1))  # rotary: no table that could end
 
@@ -278,7 +278,7 @@ def test_target_that_matches_no_layer_is_refused(make: Maker, method: Any) -> No
 
 
 def test_prefix_with_gradient_checkpointing_is_refused(make: Maker) -> None:
-    with pytest.raises(ValueError, match=r"peft=prefix does not go together with backbone.gradient_checkpointing=true"):
+    with pytest.raises(ValueError, match=r"peft=prefix does not support backbone.gradient_checkpointing=true"):
         make("bert", "prefix", gradient_checkpointing=True)
 
 

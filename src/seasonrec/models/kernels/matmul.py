@@ -1,7 +1,7 @@
 """Matrix products in float32 on a CPU, by whichever of torch's two libraries is faster there.
 
 torch multiplies float32 matrices by MKL, which does not use AVX-512 on processors that are not Intel's; oneDNN, which
-torch brings along for convolutions, does, and takes half the time (``benchmarks/products.py``). So on such a processor
+torch brings along for convolutions, does, and takes half the time (``benchmarks/matmul.py``). So on such a processor
 large products go to oneDNN; everywhere else, and for all other types and devices, these functions are torch's own.
 ``torch.backends.mkldnn.flags(enabled=False)`` keeps everything with MKL.
 

@@ -1,4 +1,4 @@
-"""AdaLoRA: a budget of rank that moves to the matrices that need it."""
+"""AdaLoRA: LoRA with a rank budget that moves to the matrices that need it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from seasonrec.models.peft.layers import TargetModules, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 STATE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
-"""The allocator's own memory of how important each weight was."""
+"""Attributes of the allocator that hold the importance of each weight so far."""
 
 
 class AdaLoRA(LibraryTuning):
-    """LoRA in the form ``P diag(E) Q``, whose ranks are cut to a budget by importance while it trains.
+    """LoRA in the form ``P diag(E) Q``, whose ranks are pruned by importance during training.
 
-    The budget falls from ``initial_rank`` to ``target_rank`` a matrix, on the mean, between the two shares of the
-    trainer's true number of steps; a run that stops early, or whose best epoch came earlier, has not reached the
-    target. The language model starts as it was loaded. The paper keeps ``P`` and ``Q`` near to orthogonal by a term in
-    the loss, which the library adds to a language model's own loss only; here its gradient is added to each step's.
+    The mean rank falls from ``initial_rank`` to ``target_rank`` between ``first_share`` and ``last_share`` of
+    the trainer's actual number of steps. A run that stops early, or whose best epoch is early, has not reached the
+    target rank. The language model's initial outputs are unchanged. The paper keeps ``P`` and ``Q`` close to orthogonal
+    with a loss term. The library adds this term only to a language model's own loss, so its gradient is added here.
 
     Args:
-        initial_rank: Rank of each matrix at the start.
-        target_rank: Rank of a matrix at the end, on the mean over all.
+        initial_rank: Initial rank of each matrix.
+        target_rank: Final rank, averaged over all matrices.
         alpha: Scale of the product.
-        first_share: Share of all steps before the first cut.
-        last_share: Share of all steps after which the ranks stay as they are.
-        every_steps: Steps between two cuts.
-        orthogonality: Weight of the term.
-        target_modules: Linear layers by the ends of their names; ``"all-linear"`` as in the paper.
-        target: Whose language model is tuned.
+        first_share: Share of all steps before the first pruning.
+        last_share: Share of all steps after which the ranks are fixed.
+        every_steps: Steps between two prunings.
+        orthogonality: Weight of the orthogonality term.
+        target_modules: Suffixes of the linear layers' names; ``"all-linear"`` as in the paper.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: If ranks or shares are out of order, or a number is out of its range; from ``apply``, if a target
@@ -90,9 +90,9 @@ class AdaLoRA(LibraryTuning):
         config = AdaLoraConfig(
             init_r=self.ranks[0],
             target_r=self.ranks[1],
-            lora_alpha=self.alpha,  # type: ignore[arg-type]  # it only divides it
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # the library accepts a float
             deltaT=self.every_steps,
-            total_step=1,  # until the trainer tells
+            total_step=1,  # set in before_training
             target_modules=names,
             fan_in_fan_out=is_conv1d(language_model, names),
         )
@@ -105,42 +105,42 @@ class AdaLoRA(LibraryTuning):
                 f"peft=adalora needs a step between first_share and last_share, got {total_steps} steps in all; raise "
                 "trainer.max_epochs, or choose peft=lora."
             )
-        last = max(last, 2)  # the cut needs the importance that an earlier step has measured
-        for part in self.parts.values():
-            config = part.language_model.peft_config["default"]
+        last = max(last, 2)  # pruning needs the importance measured by an earlier step
+        for component in self.components.values():
+            config = component.language_model.peft_config["default"]
             config.total_step, config.tinit, config.tfinal = total_steps, first, total_steps - last
 
     def before_step(self, step: int) -> None:
         if not self.orthogonality:
             return
-        for part in self.parts.values():
+        for component in self.components.values():
             with torch.enable_grad():
-                term, factors = orthogonality_term(part.language_model)
+                term, factors = orthogonality_term(component.language_model)
                 gradients = torch.autograd.grad(self.orthogonality * term, factors)
             for factor, gradient in zip(factors, gradients, strict=True):
                 factor.grad = gradient if factor.grad is None else factor.grad + gradient
 
     def after_step(self, step: int) -> None:
-        for part in self.parts.values():
-            part.language_model.base_model.update_and_allocate(step)
+        for component in self.components.values():
+            component.language_model.base_model.update_and_allocate(step)
 
     def record(self) -> dict[str, Any]:
-        return {"ranks": {name: ranks(part.language_model) for name, part in self.parts.items()}}
+        return {"ranks": {name: ranks(component.language_model) for name, component in self.components.items()}}
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: _allocation(part.language_model) for name, part in self.parts.items()}
+        return {name: _allocation(component.language_model) for name, component in self.components.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, part in self.parts.items():
-            allocator = part.language_model.base_model.rankallocator
-            weights = dict(part.language_model.base_model.model.named_parameters())
+        for name, component in self.components.items():
+            allocator = component.language_model.base_model.rankallocator
+            weights = dict(component.language_model.base_model.model.named_parameters())
             for key in STATE:
                 setattr(allocator, key, {n: value.to(weights[n].device) for n, value in state[name][key].items()})
-            part.language_model.peft_config["default"].rank_pattern = state[name]["rank_pattern"]
+            component.language_model.peft_config["default"].rank_pattern = state[name]["rank_pattern"]
 
 
 def orthogonality_term(language_model: nn.Module) -> tuple[Tensor, list[nn.Parameter]]:
-    """Mean Frobenius norm of ``Q Q^T - I`` and ``P^T P - I``, 0 where ranks are orthogonal; and all ``Q`` and ``P``."""
+    """Returns the mean Frobenius norm of ``Q Q^T - I`` and ``P^T P - I``, and the list of all ``Q`` and ``P``."""
     factors, terms = [], []
     for name, factor in language_model.named_parameters():
         if "lora_A.default" in name or "lora_B.default" in name:
@@ -151,7 +151,7 @@ def orthogonality_term(language_model: nn.Module) -> tuple[Tensor, list[nn.Param
 
 
 def ranks(language_model: Any) -> dict[str, int]:
-    """How many ranks of each matrix are not cut, by the name of the matrix."""
+    """Returns the remaining rank of each matrix by name."""
     return {
         name.removesuffix(".lora_E.default"): int(values.count_nonzero())
         for name, values in language_model.base_model.model.named_parameters()

@@ -1,4 +1,4 @@
-"""Adapters: small bottleneck networks behind the blocks of every layer."""
+"""Adapters: small bottleneck networks after the blocks of every layer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforw
 
 
 class Adapter(Unmergeable):
-    """Trains bottlenecks ``y + U gelu(D y)`` on the outputs ``y`` of blocks, before the residual is added.
+    """Trainable bottlenecks ``y + U gelu(D y)`` on the outputs ``y`` of blocks, before the residual is added.
 
-    ``U`` starts at zero, so that the language model starts as it was loaded. They are not linear and cannot be merged
-    into its weights. They are ours, because no library that has them goes with today's transformers.
+    ``U`` is initialised to zero, so the language model's initial outputs are unchanged. Adapters are nonlinear and
+    cannot be merged into its weights. They are implemented here because no library that has them supports the current
+    version of transformers.
 
     Args:
         bottleneck_dim: Rows of ``D``.
-        after: ``"both"`` for the attention and the feed-forward block of each layer, as Houlsby et al. do;
-            ``"feedforward"`` for the latter alone, as Pfeiffer et al. do.
-        dropout: On the bottleneck.
-        target_modules: The blocks' last linear layers by the ends of their names, where the language model is of a type
-            that we do not know; None finds them.
-        target: Whose language model is tuned.
+        after: ``"both"`` for the attention and the feed-forward block of each layer, as in Houlsby et al.;
+            ``"feedforward"`` for the feed-forward block only, as in Pfeiffer et al.
+        dropout: Dropout on the bottleneck.
+        target_modules: Suffixes of the names of the blocks' last linear layers, for a language model of an unknown
+            type; None finds them automatically.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: If ``bottleneck_dim`` is below 1; from ``apply``, if a target matches no layer.
@@ -72,16 +73,16 @@ class Adapter(Unmergeable):
 
 
 class Adapted(nn.Module):
-    """A linear layer and the bottleneck on its output.
+    """Linear layer with a bottleneck on its output.
 
     Args:
-        block: The layer, frozen.
-        width: Of its output.
-        bottleneck_dim: Of the bottleneck.
-        dropout: On the bottleneck.
+        block: The frozen layer.
+        width: Width of the layer's output.
+        bottleneck_dim: Width of the bottleneck.
+        dropout: Dropout on the bottleneck.
 
     Shape:
-        - inputs: what ``block`` takes; output: ``(..., width)``.
+        - inputs: as for ``block``; output: ``(..., width)``.
     """
 
     def __init__(self, block: nn.Module, width: int, bottleneck_dim: int, dropout: float) -> None:

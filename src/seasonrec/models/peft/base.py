@@ -1,4 +1,4 @@
-"""How much of the language models inside a recommender is trained, and how."""
+"""Interface and shared base of the methods that tune a recommender's language models."""
 
 from __future__ import annotations
 
@@ -10,108 +10,107 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.inside import language_models
 
 Target = Literal["all", "backbone", "item_encoder"]
-"""Whose language model: that of every part, or of one."""
+"""Components whose language model is tuned: all, or one."""
 
 
 class Peft(Protocol):
-    """A way of tuning. Its constructor takes its options, then ``*, facts: Facts``.
+    """Tuning method. Its constructor takes its options, then ``*, facts: Facts``.
 
     Attributes:
-        needs_whole_gradients: Whether it reads the gradients themselves, so that they must be neither scaled nor spread
-            over processes.
+        needs_whole_gradients: Whether it reads gradients, which must then be neither scaled nor sharded.
     """
 
     needs_whole_gradients: bool
 
     def apply(self, model: nn.Module) -> None:
-        """Wraps or freezes the language models of a freshly built recommender; what else it has is left alone.
+        """Wraps or freezes the language models of a newly built recommender and changes nothing else.
 
         Raises:
-            ValueError: If the model holds no language model, or one that the method does not fit.
+            ValueError: If the model has no language model, or one that the method does not support.
         """
         ...
 
     def before_training(self, total_steps: int) -> None:
-        """Called once before the first step, after :meth:`load_state_dict` in a run that goes on."""
+        """Prepares for training; called once before the first step, in a resumed run after :meth:`load_state_dict`."""
         ...
 
     def before_step(self, step: int) -> None:
-        """Called when the gradients of a step are complete and not yet clipped; ``step`` steps were made before."""
+        """Handles the complete gradients of a step before clipping; ``step`` counts the earlier steps."""
         ...
 
     def after_step(self, step: int) -> None:
-        """Called after a step of the optimiser while its gradients are still there; ``step`` counts it."""
+        """Handles an optimiser step while its gradients are still available; ``step`` includes this step."""
         ...
 
     def merge(self, model: nn.Module) -> None:
-        """Makes plain language models of those that :meth:`apply` has changed, all trained, with equal outputs.
+        """Turns the language models changed by :meth:`apply` into plain, fully trainable ones with equal outputs.
 
         Raises:
-            ValueError: If the method does not allow it.
+            ValueError: If the method does not allow merging.
         """
         ...
 
     def record(self) -> dict[str, Any]:
-        """What the record of a run says of the tuned model besides how many weights were trained."""
+        """Returns the method's entries for the record of a run."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run that goes on needs besides the weights."""
+        """Returns the state that a resumed run needs besides the weights."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what :meth:`state_dict` gave."""
+        """Restores the state returned by :meth:`state_dict`."""
         ...
 
 
 class Tuning:
-    """What the methods share: finding the language models, no schedule, and nothing to merge.
+    """Base of the methods: it finds the language models, has no schedule and nothing to merge.
 
-    A method overrides :meth:`tune`. The language model of a part that is not the target is frozen.
+    A method overrides :meth:`tune`. The language model of a component outside the target is frozen.
 
     Args:
-        target: Whose language model is tuned.
+        target: Components whose language model is tuned.
     """
 
     option = ""
     needs_whole_gradients = False
     adds_weights = False
-    """Whether it trains weights of its own and leaves those of the language model as they were loaded."""
+    """Whether it trains its own weights and leaves the language model's weights unchanged."""
 
     def __init__(self, target: Target = "all") -> None:
         self.target = target
-        self.parts: dict[str, Any] = {}
+        self.components: dict[str, Any] = {}
 
     def apply(self, model: nn.Module) -> None:
         found = language_models(model)
         wanted = {name for name in found if self.target in ("all", name.partition(".")[0])}
         if not wanted:
             raise UserError(self._nothing_to_tune(sorted(found)))
-        for name, part in found.items():
+        for name, component in found.items():
             if name in wanted:
-                self.parts[name] = part
-                part.has_added_weights = self.adds_weights
-                part.language_model = self.tune(part.language_model)
+                self.components[name] = component
+                component.has_added_weights = self.adds_weights
+                component.language_model = self.tune(component.language_model)
             else:
-                part.language_model.requires_grad_(False)
+                component.language_model.requires_grad_(False)
 
     def tune(self, language_model: Any) -> nn.Module:
-        """Gives the language model, frozen but for what is tuned, or one that is wrapped around it."""
+        """Returns the language model, or a wrapper around it, with only the tuned weights trainable."""
         raise NotImplementedError
 
     def merge(self, model: nn.Module) -> None:
-        for name in self.parts:  # those of the given model: that of a further domain shares parts with another one
-            part: Any = model.get_submodule(name)
-            part.language_model = self.plain(part.language_model)
-            part.has_added_weights = False
-        for part in language_models(model).values():
-            part.language_model.requires_grad_(True)
-            embedding = part.language_model.get_input_embeddings()
-            embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is what nothing reads
-        self.parts = {}
+        for name in self.components:  # looked up in the given model: the models of several domains share components
+            component: Any = model.get_submodule(name)
+            component.language_model = self.plain(component.language_model)
+            component.has_added_weights = False
+        for component in language_models(model).values():
+            component.language_model.requires_grad_(True)
+            embedding = component.language_model.get_input_embeddings()
+            embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is a placeholder that nothing reads
+        self.components = {}
 
     def plain(self, language_model: Any) -> Any:
-        """The language model without what :meth:`tune` has put around or into it."""
+        """Returns the language model without the changes of :meth:`tune`."""
         return language_model
 
     def before_training(self, total_steps: int) -> None:
@@ -141,12 +140,12 @@ class Tuning:
 
 
 class Unmergeable(Tuning):
-    """A method whose weights stand beside those of the language model and do not fit into them."""
+    """Base of the methods whose weights cannot be merged into the language model's."""
 
     adds_weights = True
 
     def plain(self, language_model: Any) -> Any:
         raise UserError(
-            f"peft={self.option} cannot be merged: what it trains stands beside the language model's weights and not "
-            "in them; keep the model as it is, or choose peft=lora, dora, adalora or ia3."
+            f"peft={self.option} cannot be merged: its weights do not fit into those of the language model; keep the "
+            "model as it is, or choose peft=lora, dora, adalora or ia3."
         )

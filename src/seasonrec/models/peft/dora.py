@@ -1,4 +1,4 @@
-"""DoRA: LoRA for the direction of a matrix, and its length by itself."""
+"""DoRA: LoRA for the direction of a matrix, and a separately trained magnitude."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from seasonrec.models.peft.lora import LoRA
 
 
 class DoRA(LoRA):
-    """LoRA that splits a matrix into the length and the direction of its columns and trains both.
+    """LoRA that splits a matrix into the magnitude and the direction of its columns and trains both.
 
-    The language model starts as it was loaded. A step costs more than LoRA's, because the changed matrix is normed
-    anew. Its options are those of :class:`~seasonrec.models.peft.lora.LoRA`.
+    The language model's initial outputs are unchanged. A step costs more than with LoRA, because the changed matrix is
+    normalised in each step. The options are those of :class:`~seasonrec.models.peft.lora.LoRA`.
 
     References:
         Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024.

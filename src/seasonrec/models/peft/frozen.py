@@ -1,4 +1,4 @@
-"""Language models stay as they were loaded."""
+"""Frozen language models."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from seasonrec.models.peft.base import Target, Tuning
 
 
 class Frozen(Tuning):
-    """Trains nothing of a language model; the projections around it, and everything else, are trained.
+    """Freezes every language model; the projections around it and all other weights are trained.
 
     Args:
-        target: Whose language model is meant; that of another part is frozen as well.
+        target: Component that must have a language model; those of other components are frozen as well.
     """
 
     option = "frozen"

@@ -1,4 +1,4 @@
-"""One layer after the other, from the top."""
+"""Gradual unfreezing: one layer after the other, from the top."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from seasonrec.models.peft.layers import depths, layer_stack
 
 
 class GradualUnfreezing(Tuning):
-    """Thaws a language model layer by layer, the top one first and the embeddings last.
+    """Unfreezes a language model layer by layer, the top layer first and the embeddings last.
 
     With ``n`` layers, group ``k`` of ``0..n`` (0 is the top layer, ``n`` the embeddings) trains from step
-    ``(first_share + (last_share - first_share) * k / n) * total_steps`` on. What is not yet thawed loses its gradient
-    before each step: AdamW passes over a weight without one, so that it is neither moved nor decayed and its moments
-    begin when it thaws; the clipping does not count it. The weights ask for gradients all along because the
-    optimiser and processes that share gradients are told of them once. So a step costs as much as full tuning does,
-    and every weight is in the checkpoint. The schedule follows from the step alone, so a run that goes on needs
-    no state.
+    ``(first_share + (last_share - first_share) * k / n) * total_steps`` on. The gradients of frozen groups are removed
+    before each step. AdamW skips a weight without a gradient: it is neither moved nor decayed, and its moments begin
+    when it is unfrozen. Gradient clipping ignores it, too. All weights keep ``requires_grad``, because the optimiser
+    and distributed training register them once. A step therefore costs as much as in full tuning, and every weight is
+    in the checkpoint. The schedule depends only on the step, so a resumed run needs no state.
 
     Args:
-        first_share: Share of all steps after which the top layer thaws.
-        last_share: Share of all steps after which everything has thawed.
-        target: Whose language model is tuned.
+        first_share: Share of all steps after which the top layer is trained.
+        last_share: Share of all steps after which everything is trained.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: If the shares are not ``0 <= first_share <= last_share <= 1``.
@@ -59,22 +58,22 @@ class GradualUnfreezing(Tuning):
         self.total_steps = total_steps
 
     def before_step(self, step: int) -> None:
-        for part in self.parts.values():
-            thawed = self.thawed_from(part.language_model, step)
-            depth = depths(part.language_model)
-            for name, parameter in part.language_model.named_parameters():
+        for component in self.components.values():
+            thawed = self.thawed_from(component.language_model, step)
+            depth = depths(component.language_model)
+            for name, parameter in component.language_model.named_parameters():
                 if depth[name] < thawed:
                     parameter.grad = None
 
     def thawed_from(self, language_model: nn.Module, step: int) -> int:
-        """The lowest depth that is trained at a step: 0 for everything, ``n + 1`` for nothing.
+        """Returns the lowest depth that is trained at a step: 0 for everything, ``n + 1`` for nothing.
 
         Args:
-            language_model: Whose layers are meant.
-            step: Steps that were made before.
+            language_model: Language model with ``n`` layers.
+            step: Number of earlier steps.
         """
         if self.total_steps is None:
-            raise RuntimeError("peft=gradual: before_training must tell the number of steps before the first one.")
+            raise RuntimeError("peft=gradual: before_training must be called before the first step.")
         _, count = layer_stack(language_model)
         span = self.last_share - self.first_share
         starts = [round((self.first_share + span * k / count) * self.total_steps) for k in range(count + 1)]

@@ -21,18 +21,18 @@ from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 
 class IA3(LibraryTuning):
-    """Trains a scale for each key, each value, and each input of the second feed-forward matrix.
+    """Trainable scales of each key, each value, and each input of the second feed-forward matrix.
 
-    The scales start at one, so that the language model starts as it was loaded. Where one matrix gives queries, keys
-    and values together, as in GPT-2, the queries are scaled too.
+    The scales are initialised to one, so the language model's initial outputs are unchanged. If one matrix gives
+    queries, keys and values together, as in GPT-2, the queries are scaled as well.
 
     Args:
-        target_modules: Linear layers whose outputs are scaled (of feed-forward layers, the inputs), by the ends of
-            their names; None takes the above.
-        target: Whose language model is tuned.
+        target_modules: Suffixes of the names of the linear layers whose outputs (for feed-forward layers: inputs) are
+            scaled; None selects the layers above.
+        target: Components whose language model is tuned.
 
     Raises:
-        ValueError: From ``apply``, if a target matches no layer, or the layers of a block are not known by name.
+        ValueError: From ``apply``, if a target matches no layer, or no layer of a block has a known name.
 
     References:
         Liu et al., Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, NeurIPS

@@ -1,4 +1,4 @@
-"""The last layers alone."""
+"""Tuning of the last layers only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seasonrec.models.peft.layers import depths, layer_stack
 
 
 class LastLayers(Tuning):
-    """Trains the last layers of a language model, and the norm after them where there is one.
+    """Trains the last layers of a language model and the final normalisation, if there is one.
 
     Args:
-        num_layers: How many.
-        target: Whose language model is tuned.
+        num_layers: Number of trained layers.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: From ``apply``, if the language model has fewer layers.

@@ -1,4 +1,4 @@
-"""What the layers of a language model are called, for the types that we know and for any that is built like them."""
+"""Names of a language model's layers, for the known types and any with the same structure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 from seasonrec.errors import UserError
 
 TargetModules = tuple[str, ...] | Literal["all-linear"] | None
-"""Linear layers by the end of their names; all of them; or, for None, the usual ones of the method."""
+"""Suffixes of the names of linear layers, all linear layers, or None for the method's usual ones."""
 
 QUERY = ("query", "q_proj", "q_lin")
 KEY = ("key", "k_proj", "k_lin")
@@ -24,26 +24,26 @@ ATTENTION_OUT = (
 FEEDFORWARD_OUT = (
     "output.dense", "dense_4h_to_h", "mlp.c_proj", "mlp.Wo", "mlp.fc_out", "down_proj", "fc2", "ffn.lin2",
 )  # fmt: skip
-"""The second matrix of the feed-forward block; of the BERT type, only where it is not :data:`ATTENTION_OUT`."""
+"""The second matrix of the feed-forward block; BERT types exclude the names in :data:`ATTENTION_OUT`."""
 
 
 def layer_stack(language_model: nn.Module) -> tuple[str, int]:
-    """Name and length of the list of layers.
+    """Returns the name and length of the list of layers.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such list.
     """
     for name, module in language_model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module):
             return name, len(module)
     raise UserError(
-        f"{type(language_model).__name__} has no list of layers, so that none can be called the last; choose "
-        "peft=norms, peft=frozen or peft=none."
+        f"{type(language_model).__name__} has no list of layers, so its last layers are unknown; choose peft=norms, "
+        "peft=frozen or peft=none."
     )
 
 
 def depths(language_model: nn.Module) -> dict[str, int]:
-    """How deep each weight lies, by name: 0 for the embeddings, ``1..n`` for the layers, ``n`` for the last norm."""
+    """Returns the depth of each weight: 0 for the embeddings, ``1..n`` for the layers, ``n`` for the final norm."""
     stack, count = layer_stack(language_model)
     norms = tuple(f"{name}." for name in norm_names(language_model) if not name.startswith((stack, "embed")))
     found = {}
@@ -56,34 +56,34 @@ def depths(language_model: nn.Module) -> dict[str, int]:
 
 
 def norm_names(language_model: nn.Module) -> list[str]:
-    """Names of the normalisations, ``LayerNorm`` and ``RMSNorm`` of any make."""
+    """Returns the names of the normalisations, any class of ``LayerNorm`` or ``RMSNorm``."""
     return [name for name, module in language_model.named_modules() if "norm" in type(module).__name__.lower()]
 
 
 def attention_inputs(language_model: nn.Module, *kinds: tuple[str, ...]) -> list[str]:
-    """Names of the linear layers that make queries, keys or values."""
+    """Returns the names of the linear layers that compute queries, keys or values."""
     return [name for name in _linear_names(language_model) if _ends(name, *kinds, FUSED)]
 
 
 def attention_outputs(language_model: nn.Module) -> list[str]:
-    """Names of the linear layers that end the attention blocks."""
+    """Returns the names of the last linear layers of the attention blocks."""
     return [name for name in _linear_names(language_model) if _ends(name, ATTENTION_OUT)]
 
 
 def feedforward_outputs(language_model: nn.Module) -> list[str]:
-    """Names of the linear layers that end the feed-forward blocks."""
+    """Returns the names of the last linear layers of the feed-forward blocks."""
     names = _linear_names(language_model)
     return [name for name in names if _ends(name, FEEDFORWARD_OUT) and not _ends(name, ATTENTION_OUT)]
 
 
 def resolved(language_model: nn.Module, target_modules: TargetModules, usual: list[str], option: str) -> list[str]:
-    """The full names of the linear layers that a method is to change.
+    """Returns the full names of the linear layers that a method changes.
 
     Args:
-        language_model: Where they are.
-        target_modules: What the user asks for.
-        usual: Full names of what the method changes where the user asks for nothing.
-        option: The method, for the message.
+        language_model: Language model that has the layers.
+        target_modules: The user's choice.
+        usual: Full names of the method's usual layers, for ``target_modules=None``.
+        option: Name of the method, for the message.
 
     Raises:
         ValueError: If a target matches no layer.
@@ -103,29 +103,29 @@ def resolved(language_model: nn.Module, target_modules: TargetModules, usual: li
 
 
 def both_kinds(language_model: nn.Module, attention: list[str], feedforward: list[str], option: str) -> list[str]:
-    """The usual layers of a method that changes both blocks.
+    """Returns the usual layers of a method that changes both blocks.
 
     Raises:
-        ValueError: If a block has none by a name that we know: half a method would pass for the whole.
+        ValueError: If a block has no layer with a known name; only half of the method would be applied.
     """
     if not (attention and feedforward):
         missing = " and ".join(
             kind for kind, names in (("attention", attention), ("feed-forward", feedforward)) if not names
         )
         raise UserError(
-            f"peft={option}: no layer of the {missing} blocks of {type(language_model).__name__} has a name that we "
-            f"know; name them all in peft.target_modules, from {_known(_linear_names(language_model))}."
+            f"peft={option}: no layer of the {missing} blocks of {type(language_model).__name__} has a known name; "
+            f"name them all in peft.target_modules, from {_known(_linear_names(language_model))}."
         )
     return [*attention, *feedforward]
 
 
 def is_conv1d(language_model: nn.Module, names: list[str]) -> bool:
-    """Whether the layers hold their matrix transposed, as those of GPT-2 do."""
+    """Checks whether the layers store their matrix transposed, as in GPT-2."""
     return any(type(language_model.get_submodule(name)).__name__ == "Conv1D" for name in names)
 
 
 def _linear_names(language_model: nn.Module) -> Iterator[str]:
-    """Of the linear layers within the stack."""
+    """Yields the names of the linear layers in the stack."""
     stack, _ = layer_stack(language_model)
     for name, module in language_model.named_modules():
         is_linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
@@ -134,9 +134,9 @@ def _linear_names(language_model: nn.Module) -> Iterator[str]:
 
 
 def _known(names: Iterable[str]) -> list[str]:
-    return sorted({".".join(part for part in name.split(".")[-2:] if not part.isdigit()) for name in names})
+    return sorted({".".join(piece for piece in name.split(".")[-2:] if not piece.isdigit()) for name in names})
 
 
 def _ends(name: str, *endings: tuple[str, ...]) -> bool:
-    """Whether a name is or ends with one of the names, at a dot."""
+    """Checks whether a dotted name ends with one of the given names."""
     return any(f".{name}".endswith(f".{ending}") for kind in endings for ending in kind)

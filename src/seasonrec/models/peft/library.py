@@ -1,4 +1,4 @@
-"""Methods of the library peft."""
+"""Base of the methods from the library peft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.models.peft.base import Tuning
 
 
 class LibraryTuning(Tuning):
-    """A method whose adapters come from peft and can be merged into the weights that they stand beside."""
+    """Base of the methods whose adapters come from the library peft and can be merged into the weights."""
 
     adds_weights = True
 
@@ -22,14 +22,14 @@ class LibraryTuning(Tuning):
 
 
 def wrapped(language_model: nn.Module, config: Any) -> nn.Module:
-    """The language model, frozen, with peft's adapters in it or around it.
+    """Returns the frozen language model with peft's adapters in or around it.
 
     Args:
-        language_model: A plain one.
-        config: Of peft.
+        language_model: A plain language model.
+        config: Configuration object of the library peft.
     """
     from peft import get_peft_model
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on names of transformers that the library will have to follow
+        warnings.simplefilter("ignore")  # about deprecated names of transformers that the library uses
         return get_peft_model(language_model, config)

@@ -1,4 +1,4 @@
-"""LoRA: low-rank matrices beside frozen ones."""
+"""LoRA: trainable low-rank updates of frozen matrices."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 
 class LoRA(LibraryTuning):
-    """Trains ``B A`` of rank ``r`` beside frozen matrices ``W``: ``W x + (alpha / r) B A x``.
+    """Trainable updates ``B A`` of rank ``r`` to frozen matrices ``W``: ``W x + (alpha / r) B A x``.
 
-    ``B`` starts at zero, so that the language model starts as it was loaded.
+    ``B`` is initialised to zero, so the language model's initial outputs are unchanged.
 
     Args:
         rank: ``r``.
         alpha: Scale of the product.
-        dropout: On the input of ``A``.
-        target_modules: Linear layers by the ends of their names, or ``"all-linear"``; None takes queries and values, or
-            the matrix that holds them.
-        target: Whose language model is tuned.
+        dropout: Dropout on the input of ``A``.
+        target_modules: Suffixes of the linear layers' names, or ``"all-linear"``; None selects queries and values, or
+            the matrix that contains them.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: If ``rank`` is below 1 or ``alpha`` is not above 0; from ``apply``, if a target matches no layer.
@@ -63,7 +63,7 @@ class LoRA(LibraryTuning):
         names = resolved(language_model, self.target_modules, usual, self.option)
         config = LoraConfig(
             r=self.rank,
-            lora_alpha=self.alpha,  # type: ignore[arg-type]  # it divides it by the rank
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # the library accepts a float
             lora_dropout=self.dropout,
             target_modules=names,
             fan_in_fan_out=is_conv1d(language_model, names),

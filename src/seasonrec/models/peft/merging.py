@@ -1,4 +1,4 @@
-"""A tuned model as a plain one."""
+"""Merging of a tuned model into a plain one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def merged(model: Model) -> Model:
-    """A copy whose language models are plain ones with equal outputs: what was tuned is in their weights.
+    """Returns a copy with plain language models that have the tuning merged into their weights and equal outputs.
 
-    It is a model of ``peft=none``; :func:`~seasonrec.training.checkpointing.weights.save_weights` writes all of it.
+    The copy is a model of ``peft=none``; :func:`~seasonrec.training.checkpointing.weights.save_weights` saves all of
+    its weights.
 
     Args:
-        model: A recommender, with its way of tuning as ``peft``; it stays as it is.
+        model: Recommender with its tuning method as ``peft``; it is not changed.
 
     Raises:
-        ValueError: If the method does not allow it.
+        ValueError: If the method does not allow merging.
     """
     plain = copy.deepcopy(model)
     tuning: Any = plain.peft

@@ -1,4 +1,4 @@
-"""All weights are trained."""
+"""Full tuning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seasonrec.models.peft.base import Tuning
 
 
 class FullTuning(Tuning):
-    """Leaves the model as it is: every weight of a language model is trained. A model need not hold one."""
+    """Trains every weight. The model may have no language model."""
 
     option = "none"
 

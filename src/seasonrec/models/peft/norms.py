@@ -1,4 +1,4 @@
-"""The normalisations alone."""
+"""Tuning of the normalisations only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from seasonrec.models.peft.layers import norm_names
 
 
 class NormTuning(Tuning):
-    """Trains the gains and biases of the normalisations, a thousandth of a language model's weights.
+    """Trains the gains and biases of the normalisations, about a thousandth of a language model's weights.
 
     Args:
-        target: Whose language model is tuned.
+        target: Components whose language model is tuned.
 
     Raises:
         ValueError: From ``apply``, if the language model has no normalisation.

@@ -16,17 +16,18 @@ from seasonrec.models.peft.prompt import PromptTuning
 class PrefixTuning(PromptTuning):
     """Trains keys and values that every position may attend to; the language model itself is frozen.
 
-    They stand where a decoder keeps what it has read, so the positions of the sequence are counted from behind them. It
-    starts with random ones and so not as the language model was loaded, and cannot be merged into its weights.
+    They are placed in the decoder's key-value cache, so the positions of the sequence start after them. Their random
+    initialisation changes the language model's initial outputs. They cannot be merged into its weights.
 
     Args:
-        num_tokens: How many of each in a layer.
-        hidden_dim: Width of a network that makes them from learned vectors, as in the paper; None learns them directly.
-        target: Whose language model is tuned.
+        num_tokens: Number of keys and of values per layer.
+        hidden_dim: Width of a network that computes them from learned vectors, as in the paper; None learns them
+            directly.
+        target: Components whose language model is tuned.
 
     Raises:
-        ValueError: If there is none; from ``apply``, if the language model has too few positions, or with gradient
-            checkpointing, which computes a layer twice and would attend to what it has kept from the first time.
+        ValueError: If ``num_tokens`` is below 1; from ``apply``, if the language model has too few positions, or with
+            gradient checkpointing, which computes a layer twice and would attend to its own cached keys.
 
     References:
         Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, ACL 2021.
@@ -45,13 +46,13 @@ class PrefixTuning(PromptTuning):
 
         if any(getattr(module, "gradient_checkpointing", False) for module in language_model.modules()):
             raise UserError(
-                "peft=prefix does not go together with backbone.gradient_checkpointing=true; set it to false, or "
-                "choose peft=prompt."
+                "peft=prefix does not support backbone.gradient_checkpointing=true; set it to false, or choose "
+                "peft=prompt."
             )
         config = PrefixTuningConfig(
             task_type=TaskType.FEATURE_EXTRACTION,
             num_virtual_tokens=self.num_tokens,
             prefix_projection=self.hidden_dim is not None,
-            encoder_hidden_size=self.hidden_dim,  # type: ignore[arg-type]  # unread without a projection
+            encoder_hidden_size=self.hidden_dim,  # type: ignore[arg-type]  # unused without a projection
         )
         return wrapped(language_model, config)

@@ -14,17 +14,17 @@ from seasonrec.models.peft.library import wrapped
 
 
 class PromptTuning(Unmergeable):
-    """Trains vectors that stand before every sequence; the language model itself is frozen.
+    """Trains vectors that precede every sequence; the language model itself is frozen.
 
-    They take up positions of the language model; the part that holds it cuts them off its output. It starts with
-    random vectors and so not as the language model was loaded, and cannot be merged into its weights.
+    The vectors take up positions of the language model; the component that holds it removes them from its output. Their
+    random initialisation changes the language model's initial outputs. They cannot be merged into its weights.
 
     Args:
-        num_tokens: How many vectors.
-        target: Whose language model is tuned.
+        num_tokens: Number of vectors.
+        target: Components whose language model is tuned.
 
     Raises:
-        ValueError: If there is no vector; from ``apply``, if the language model has too few positions for them; from
+        ValueError: If ``num_tokens`` is below 1; from ``apply``, if the language model has too few positions; from
             ``merge``, always.
 
     References:
@@ -41,13 +41,13 @@ class PromptTuning(Unmergeable):
 
     def apply(self, model: nn.Module) -> None:
         super().apply(model)
-        for name, part in self.parts.items():
-            known, wanted = num_positions(part.language_model), self.num_tokens + part.num_positions_read
+        for name, component in self.components.items():
+            known, wanted = num_positions(component.language_model), self.num_tokens + component.num_positions_read
             if known is not None and known < wanted:
                 raise UserError(
-                    f"peft.num_tokens={self.num_tokens} stand before {part.num_positions_read} positions that {name} "
-                    f"reads, and its language model knows {known}, got {wanted}; set peft.num_tokens to at most "
-                    f"{known - part.num_positions_read}, or lower max_seq_len."
+                    f"peft.num_tokens={self.num_tokens} plus the {component.num_positions_read} positions that {name} "
+                    f"reads must fit the {known} positions of its language model, got {wanted}; set peft.num_tokens to "
+                    f"at most {known - component.num_positions_read}, or lower max_seq_len."
                 )
 
     def tune(self, language_model: Any) -> nn.Module:

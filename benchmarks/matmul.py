@@ -1,6 +1,6 @@
 """Float32 matrix products by MKL and by oneDNN, and training steps with the one and the other, in turns.
 
-Run:  python -m benchmarks.products
+Run:  python -m benchmarks.matmul
 
 Prints how many times faster oneDNN is, by the median and the quartiles of the rounds: a line a size, a line a layer
 that is trained, with another number of rows each time, a line a work of ``benchmarks.limit``, and a line for training
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmarks.limit import basket_loader, plain_model, training_step, works
 from benchmarks.timing import in_turns, ratio
-from seasonrec.models.kernels import matmul as products
+from seasonrec.models.kernels import matmul
 
 SIZES = (
     ("a layer, few tokens", 128, 64, 64),
@@ -37,15 +37,15 @@ def main() -> None:
     """Prints how many times faster oneDNN is."""
     options = _options()
     torch.set_num_threads(options.threads)
-    if not products.onednn_is_faster():
+    if not matmul.onednn_is_faster():
         print("on this processor both would be MKL: it has no AVX-512, or MKL uses it")
         return
     for name, rows, inner, columns in SIZES:
         left, right = torch.randn(rows, inner), torch.randn(columns, inner)
-        jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(products.by_onednn, left, right)}
+        jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(matmul.by_onednn, left, right)}
         _say(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
     for width in options.widths:
-        left, right = _trained_layer(width, F.linear), _trained_layer(width, products.linear_of_round_rows)
+        left, right = _trained_layer(width, F.linear), _trained_layer(width, matmul.linear_of_round_rows)
         _say(f"a layer that is trained, width {width}", {"mkl": left, "onednn": right}, options.rounds)
     for level in options.levels:
         for width in options.widths:

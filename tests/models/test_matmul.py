@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from seasonrec.models.kernels import matmul as products
+from seasonrec.models.kernels import matmul
 from seasonrec.training.loss import linear_cross_entropy
 
 N, D, OUT = 7, 5, 3
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """oneDNN for every product, on whatever processor the tests run."""
-    monkeypatch.setattr(products, "LEAST_OPERATIONS", 1)
-    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "LEAST_OPERATIONS", 1)
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
 
 
 def used(work: Callable[[], object]) -> int:
@@ -39,14 +39,14 @@ def test_equals_torch(shape: tuple[int, ...], out: int, with_bias: bool) -> None
     torch.manual_seed(0)
     given = (torch.randn(*shape, D), torch.randn(out, D), torch.randn(out))[: 2 + with_bias]
     with torch.no_grad():
-        torch.testing.assert_close(products.linear(*given), F.linear(*given), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(matmul.linear(*given), F.linear(*given), rtol=1e-5, atol=1e-5)
 
 
 def test_strided_factors() -> None:
     inputs, weight = torch.randn(N, 2, D).transpose(0, 1), torch.randn(D, OUT).T
     with torch.no_grad():
-        assert used(lambda: products.linear(inputs, weight))
-        torch.testing.assert_close(products.linear(inputs, weight), F.linear(inputs, weight))
+        assert used(lambda: matmul.linear(inputs, weight))
+        torch.testing.assert_close(matmul.linear(inputs, weight), F.linear(inputs, weight))
 
 
 def with_gradients(job: Callable[..., Tensor], given: list[Tensor]) -> list[Tensor]:
@@ -60,62 +60,62 @@ def with_gradients(job: Callable[..., Tensor], given: list[Tensor]) -> list[Tens
     return [output.detach(), *first, *second]
 
 
-@pytest.mark.parametrize("shape", [(N,), (2, N), (1,), (2, 3, 4), (products.ROUND_ROWS,)])
+@pytest.mark.parametrize("shape", [(N,), (2, N), (1,), (2, 3, 4), (matmul.ROUND_ROWS,)])
 @pytest.mark.parametrize("out", [OUT, D, 4 * D], ids=["narrower", "square", "wider"])
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_training_equals_torch(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], out: int, with_bias: bool
 ) -> None:
-    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     torch.manual_seed(0)
     given = [torch.randn(*shape, D), torch.randn(out, D), torch.randn(out)][: 2 + with_bias]
     found: list[Tensor] = []
-    assert used(lambda: found.extend(with_gradients(products.linear, given))) == 3
+    assert used(lambda: found.extend(with_gradients(matmul.linear, given))) == 3
     for ours, theirs in zip(found, with_gradients(F.linear, given), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_training_of_some_factors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     inputs, weight, bias = torch.randn(N, D), torch.randn(OUT, D), torch.randn(OUT)
-    assert used(lambda: products.linear(inputs, weight, bias.clone().requires_grad_()).sum().backward()) == 1
-    assert used(lambda: products.linear(inputs.clone().requires_grad_(), weight, bias).sum().backward()) == 2
+    assert used(lambda: matmul.linear(inputs, weight, bias.clone().requires_grad_()).sum().backward()) == 1
+    assert used(lambda: matmul.linear(inputs.clone().requires_grad_(), weight, bias).sum().backward()) == 2
     leaf = weight.clone().requires_grad_()
-    assert used(lambda: products.linear(inputs, leaf, bias).sum().backward()) == 2
+    assert used(lambda: matmul.linear(inputs, leaf, bias).sum().backward()) == 2
     torch.testing.assert_close(leaf.grad, inputs.sum(0).expand(OUT, D))
 
 
 def test_several_gradients_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     leaves = [torch.randn(N, D).requires_grad_(), torch.randn(OUT, D).requires_grad_()]
     upstream = torch.randn(4, N, OUT)
-    found = torch.autograd.grad(products.linear(*leaves), leaves, upstream, is_grads_batched=True)
+    found = torch.autograd.grad(matmul.linear(*leaves), leaves, upstream, is_grads_batched=True)
     expected = torch.autograd.grad(F.linear(*leaves), leaves, upstream, is_grads_batched=True)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_products_of_training_are_of_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What oneDNN is given has a round number of rows, whatever a step has."""
-    monkeypatch.setattr(products, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     sizes: set[tuple[int, ...]] = set()
-    by_onednn = products.by_onednn
+    by_onednn = matmul.by_onednn
 
     def noted(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         sizes.add((*inputs.shape, len(weight)))
         return by_onednn(inputs, weight, bias)
 
-    monkeypatch.setattr(products, "by_onednn", noted)
-    layer = products.Linear(D, OUT)
-    for rows in (1, 2, products.ROUND_ROWS - 1, products.ROUND_ROWS):
+    monkeypatch.setattr(matmul, "by_onednn", noted)
+    layer = matmul.Linear(D, OUT)
+    for rows in (1, 2, matmul.ROUND_ROWS - 1, matmul.ROUND_ROWS):
         layer(torch.randn(rows, D).requires_grad_()).sum().backward()
-    rows = products.ROUND_ROWS
+    rows = matmul.ROUND_ROWS
     assert sizes == {(rows, D, OUT), (rows, OUT, D), (OUT, rows, D)}
 
 
 def test_narrow_layers_train_by_torch() -> None:
     layer, inputs = (
-        products.Linear(products.LEAST_WIDTH, products.LEAST_WIDTH - 1),
-        torch.randn(N, products.LEAST_WIDTH),
+        matmul.Linear(matmul.LEAST_WIDTH, matmul.LEAST_WIDTH - 1),
+        torch.randn(N, matmul.LEAST_WIDTH),
     )
     assert isinstance(layer, nn.Linear)
     assert not used(lambda: layer(inputs).sum().backward())
@@ -126,29 +126,29 @@ def test_narrow_layers_train_by_torch() -> None:
 def test_addmm(recurs: bool) -> None:
     left, right, added = torch.randn(N, D), torch.randn(D, OUT), torch.randn(N, 1)
     out = torch.empty(N, OUT)
-    assert used(lambda: products.addmm(added, left, right, out, recurs)) == recurs
-    assert products.addmm(added, left, right, out, recurs) is out
+    assert used(lambda: matmul.addmm(added, left, right, out, recurs)) == recurs
+    assert matmul.addmm(added, left, right, out, recurs) is out
     torch.testing.assert_close(out, added + left @ right)
-    products.addmm(out, left, right, out, recurs)
+    matmul.addmm(out, left, right, out, recurs)
     torch.testing.assert_close(out, added + 2 * (left @ right))
-    narrow = products.addmm(torch.zeros(N, 1), left.bfloat16(), right.bfloat16(), torch.empty(N, OUT), recurs)
+    narrow = matmul.addmm(torch.zeros(N, 1), left.bfloat16(), right.bfloat16(), torch.empty(N, OUT), recurs)
     assert narrow.dtype == torch.float32
     torch.testing.assert_close(narrow, (left.bfloat16() @ right.bfloat16()).float())
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
 def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, inputs = products.Linear(D, OUT), torch.randn(N, D)
+    layer, inputs = matmul.Linear(D, OUT), torch.randn(N, D)
     with torch.no_grad():
         assert used(lambda: layer(inputs))
-        assert not used(lambda: products.linear(inputs.double(), layer.weight.double()))
+        assert not used(lambda: matmul.linear(inputs.double(), layer.weight.double()))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert layer(inputs).dtype == torch.bfloat16
         with torch.backends.mkldnn.flags(enabled=False):
             assert not used(lambda: layer(inputs))
-        monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT + 1)
+        monkeypatch.setattr(matmul, "LEAST_OPERATIONS", 2 * N * D * OUT + 1)
         assert not used(lambda: layer(inputs))
-        monkeypatch.setattr(products, "LEAST_OPERATIONS", 2 * N * D * OUT)
+        monkeypatch.setattr(matmul, "LEAST_OPERATIONS", 2 * N * D * OUT)
         assert used(lambda: layer(inputs))
 
 
@@ -184,10 +184,10 @@ def test_full_softmax_with_tiles_of_one_size(
 )
 def test_processors(monkeypatch: pytest.MonkeyPatch, vendor: str, capability: str, faster: bool) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(products, "_vendor", lambda: vendor)
+    monkeypatch.setattr(matmul, "_vendor", lambda: vendor)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    products.onednn_is_faster.cache_clear()
+    matmul.onednn_is_faster.cache_clear()
     try:
-        assert products.onednn_is_faster() is faster
+        assert matmul.onednn_is_faster() is faster
     finally:
-        products.onednn_is_faster.cache_clear()
+        matmul.onednn_is_faster.cache_clear()
