@@ -1,4 +1,4 @@
-"""What a tracker keeps of a run, read back from the files that it wrote."""
+"""The files that trackers write of a run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from small_log import of_table, write_log
 from wandb.proto import wandb_internal_pb2
 
 from seasonrec.cli.main import main
+from seasonrec.training.logger import SUMMARY, RunIdentity, WandbLog, log_results
 
 BLOCK_BYTES = 32_768
 FILE_HEADER_BYTES, RECORD_HEADER_BYTES = 7, 7
@@ -34,7 +36,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """The records of an offline run: protobuf in a log of LevelDB's format, whose blocks may cut a record."""
+    """Yields the records of an offline run: protobuf in a log of LevelDB's format, whose blocks may cut a record."""
     content = path.read_bytes()
     position, parts = FILE_HEADER_BYTES, b""
     while position + RECORD_HEADER_BYTES <= len(content):
@@ -53,33 +55,97 @@ def _records(path: Path) -> Iterator[Any]:
 
 
 def _items(updates: Any) -> dict[str, Any]:
-    """Keys and values of a record's updates; a nested key is joined by dots."""
+    """Returns keys and values of a record's updates; a nested key is joined by dots."""
     return {update.key or ".".join(update.nested_key): json.loads(update.value_json) for update in updates}
 
 
-def test_an_offline_run_of_wandb_holds_config_group_slices_and_table(files: Path, tmp_path: Path) -> None:
+def _records_of(run_dir: Path) -> tuple[Path, list[Any]]:
+    (path,) = run_dir.glob("wandb/offline-run-*/*.wandb")
+    return path, list(_records(path))
+
+
+def _summary(records: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for record in records:
+        found |= _items(record.summary.update) if record.HasField("summary") else {}
+    return found
+
+
+def _table(path: Path, place: str) -> dict[str, dict[str, Any]]:
+    table = json.loads((path.parent / "files" / place).read_text())
+    return {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["data"]}
+
+
+def test_an_offline_run_of_wandb_holds_config_group_curves_summary_and_table(
+    files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run_dir = tmp_path / "run"
     assert main(of_table(files, run_dir, "logger=wandb", "group=first_season", "name=no_text", "seed=3")) == 0
+    assert "anonymous" not in "".join(capfd.readouterr())
     metrics = json.loads((run_dir / "metrics.json").read_text())
-    (path,) = run_dir.glob("wandb/offline-run-*/*.wandb")
-    records = list(_records(path))
+    path, records = _records_of(run_dir)
     (started, *_) = (record.run for record in records if record.HasField("run"))
-    assert (started.project, started.run_group, started.display_name) == ("seasonrec", "first_season", "no_text-seed3")
+    identity = started.project, started.run_group, started.display_name
+    assert identity == ("seasonrec", "first_season", "no_text-seed3-run")
     config = _items(started.config.update)
     assert config["fingerprint"] == metrics["fingerprint"]
     assert config["season"]["_target_"].endswith("MomentumSeason")
     assert config["seed"] == 3
-    logged: dict[str, Any] = {}
-    for record in records:
-        logged |= _items(record.history.item) if record.HasField("history") else {}
-    for name, values in metrics["slices"].items():
-        for metric, value in values.items():
-            assert logged[f"test/{name}/{metric}"] == pytest.approx(value)
-    assert {"val/bits", "val/ndcg@10"} <= logged.keys()
-    table = json.loads((path.parent / "files" / logged["slices.path"]).read_text())
-    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["data"]}
+    assert config["cut_dates"].keys() <= json.loads((run_dir / "record.json").read_text())["cut_dates"].keys()
+    history = [_items(record.history.item) for record in records if record.HasField("history")]
+    logged = {name: value for values in history for name, value in values.items()}
+    assert {"train/next_item", "val/bits", "val/ndcg@10", "learning_rate"} <= logged.keys()
+    assert not any(name.startswith("test/") for name in logged)
+    every = metrics["slices"]["all"]
+    summary = _summary(records)
+    assert {f"test/{name}" for name in SUMMARY} == {name for name in summary if name.startswith("test/")}
+    assert all(summary[f"test/{name}"] == pytest.approx(every[name]) for name in SUMMARY)
+    assert len([name for name in summary if not name.startswith("_")]) <= 12
+    rows = _table(path, logged["slices.path"])
     assert rows.keys() == metrics["slices"].keys()
-    assert rows["all"]["ndcg@10"] == pytest.approx(metrics["slices"]["all"]["ndcg@10"])
+    for name, values in metrics["slices"].items():
+        assert {metric: rows[name][metric] for metric in values} == pytest.approx(values)
+
+
+def test_wandb_holds_cut_dates_baselines_and_figures(tmp_path: Path) -> None:
+    dates = {"test_from": "2017-11-23"}
+    figure = tmp_path / "weeks.png"
+    Image.new("RGB", (2, 2)).save(figure)
+    logger = WandbLog().open(RunIdentity("full", None, tmp_path / "run", {"seed": 1}, "0" * 16, dates))
+    assert logger is not None
+    for step in range(30):
+        logger.log_metrics({"train/next_item": 1.0, "val/bits": float(step)}, step)
+    log_results(logger, {"all": {"bits": 8.0, "mrr": 0.2}}, {"popularity": {"bits": 9.0}}, [figure])
+    path, records = _records_of(tmp_path / "run")
+    (started, *_) = (record.run for record in records if record.HasField("run"))
+    assert _items(started.config.update)["cut_dates"] == dates
+    history = [_items(record.history.item) for record in records if record.HasField("history")]
+    logged = {name: value for values in history for name, value in values.items()}
+    rows = _table(path, logged["baselines.path"])
+    assert rows == {
+        "popularity": {"row": "popularity", "bits": 9.0, "mrr": None},
+        "this run": {"row": "this run", "bits": 8.0, "mrr": 0.2},
+    }
+    assert any(name.startswith("weeks") for name in logged)
+    summary = {name: value for name, value in _summary(records).items() if name.startswith(("test/", "train/", "val/"))}
+    assert summary == {"test/bits": 8.0, "test/mrr": 0.2, "val/bits": {"min": 0.0}}
+
+
+@pytest.mark.parametrize(
+    ("run_dir", "overrides", "label"),
+    [
+        ("runs/full", (), "full-seed2"),
+        ("study/cells/full/seed_2", (), "full-seed2"),
+        ("runs/multirun/11", (), "full-seed2-11"),
+        (
+            "runs/multirun/11",
+            ("loss=bce", "optimizer.learning_rate=0.01"),
+            "full-seed2-loss=bce,optimizer.learning_rate=0.01",
+        ),
+    ],
+)
+def test_labels_tell_runs_apart(run_dir: str, overrides: tuple[str, ...], label: str) -> None:
+    assert RunIdentity("full", None, Path(run_dir), {"seed": 2}, "", overrides=overrides).label == label
 
 
 def test_a_run_that_is_started_again_stays_one_run_of_the_tracker(files: Path, tmp_path: Path) -> None:
@@ -104,6 +170,9 @@ def test_csv_keeps_the_curves(files: Path, tmp_path: Path) -> None:
     with (tmp_path / "run" / "curves" / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     validations = [row for row in rows if row["val/bits"]]
+    losses = [float(row["train/next_item"]) for row in rows if row["train/next_item"]]
+    assert len(losses) >= 2 * 20 or len(losses) == max(int(row["step"]) for row in rows) + 1
+    assert any(float(row["learning_rate"] or 0) > 0 for row in rows)
     assert [row["epoch"] for row in validations] == ["0", "1"]
     assert all(0 < float(row["val/bits"]) < 20 and 0 <= float(row["val/ndcg@10"]) <= 1 for row in validations)
 

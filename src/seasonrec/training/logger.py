@@ -1,10 +1,12 @@
-"""Where a run's curves and tables go: nowhere, csv, TensorBoard, or Weights & Biases."""
+"""Trackers of a run's curves and tables: none, csv, TensorBoard, or Weights & Biases."""
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +14,16 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from seasonrec.errors import UserError
 
+SUMMARY = ("bits", "ndcg@10", "hr@10", "mrr", "basket_recall@10")
+"""Test metrics over all targets that the summary of a Weights & Biases run holds; its tables hold the others."""
+
+CURVES = {"val/bits": "min", "val/ndcg@10": "max"}
+"""Validation metrics whose best value the summary holds, and which value is best."""
+
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What a tracker is told of a run.
+    """The facts of a run that a tracker keeps.
 
     Args:
         name: Row name, for example ``"no_season"``.
@@ -23,6 +31,8 @@ class RunIdentity:
         run_dir: The run's folder.
         config: The complete resolved config.
         fingerprint: The protocol's fingerprint.
+        cut_dates: Local dates of the split by name.
+        overrides: Options that set the run apart in a sweep, for example ``"loss=bce"``.
     """
 
     name: str
@@ -30,11 +40,21 @@ class RunIdentity:
     run_dir: Path
     config: dict[str, Any]
     fingerprint: str
+    cut_dates: Mapping[str, str] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """Name, seed, and the options of the sweep; without such options, the folder where its name says more."""
+        folder = self.run_dir.name
+        is_known = folder == self.name or re.fullmatch(r"seed_\d+", folder) is not None
+        others = [",".join(self.overrides)] if self.overrides else [] if is_known else [folder]
+        return "-".join([self.name, f"seed{self.config['seed']}", *others])
 
 
 @dataclass(frozen=True)
 class NoLogger:
-    """Keeps no curves."""
+    """No tracker."""
 
     def open(self, run: RunIdentity) -> Logger | None:
         return None
@@ -42,7 +62,7 @@ class NoLogger:
 
 @dataclass(frozen=True)
 class CsvLogger:
-    """Curves as ``curves/metrics.csv`` in the run's folder; a run that goes on after a kill adds ``curves_2``, ..."""
+    """Curves in ``curves/metrics.csv`` of the run's folder; a run that continues after a kill adds ``curves_2``, ..."""
 
     def open(self, run: RunIdentity) -> Logger | None:
         starts = 1 + len(list(run.run_dir.glob("curves*")))
@@ -55,18 +75,18 @@ class TensorBoardLog:
 
     def open(self, run: RunIdentity) -> Logger | None:
         logger = TensorBoardLogger(run.run_dir, name="", version="tensorboard")
-        logger.log_hyperparams({"fingerprint": run.fingerprint, "row": run.name})
+        logger.log_hyperparams({"fingerprint": run.fingerprint, "row": run.name, **run.cut_dates})
         return logger
 
 
 @dataclass(frozen=True)
 class WandbLog:
-    """One Weights & Biases run a cell, grouped by study, with config, fingerprint, metrics by slice and tables.
+    """One Weights & Biases run per cell, grouped by study, with config, curves, a short summary, and tables.
 
     Args:
         project: Project name.
         entity: Team or user; None for the default of the account.
-        mode: ``"offline"`` needs no key and keeps the run under ``wandb/`` in the run's folder, to be sent with
+        mode: ``"offline"`` needs no key and keeps the run under ``wandb/`` in the run's folder, for a later
             ``wandb sync``; ``"online"`` sends it at once.
 
     Raises:
@@ -85,22 +105,28 @@ class WandbLog:
             )
         import wandb  # slow to import, and needed here alone
 
-        config = {**run.config, "fingerprint": run.fingerprint, "study": run.group}
-        return WandbLogger(
+        facts = {"fingerprint": run.fingerprint, "study": run.group, "cut_dates": dict(run.cut_dates)}
+        opened = wandb.init(  # Lightning's own call passes `anonymous`, which wandb warns of
             project=self.project,
             entity=self.entity,
-            name=f"{run.name}-seed{run.config['seed']}",
+            name=run.label,
             group=run.group,
-            save_dir=run.run_dir,
+            dir=run.run_dir,
             id=_run_id(run.run_dir),
-            offline=self.mode == "offline",
-            config=config,
+            resume="allow",
+            reinit="finish_previous",
+            mode=self.mode,
+            config={**run.config, **facts},
             settings=wandb.Settings(quiet=True, console="off"),
         )
+        opened.define_metric("*", step_metric="trainer/global_step", summary="none")
+        for name, best in CURVES.items():
+            opened.define_metric(name, step_metric="trainer/global_step", summary=best)
+        return WandbLogger(experiment=opened)
 
 
 def _run_id(run_dir: Path) -> str:
-    """The tracker's id of the run in a folder: the same after a kill, so that a cell stays one run."""
+    """Returns the tracker's id of the run in a folder; it stays the same after a kill, so that a cell is one run."""
     path = run_dir / "wandb_id"
     if not path.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -113,22 +139,41 @@ def _has_key() -> bool:
     return bool(os.environ.get("WANDB_API_KEY")) or (netrc.exists() and "wandb" in netrc.read_text())
 
 
-def log_results(logger: Logger | None, slices: dict[str, dict[str, float]]) -> None:
-    """Sends the final metrics to a tracker, by slice, and as one table where the tracker knows tables.
+def log_results(
+    logger: Logger | None,
+    slices: Mapping[str, Mapping[str, float]],
+    baselines: Mapping[str, Mapping[str, float]] | None = None,
+    figures: Sequence[Path] = (),
+) -> None:
+    """Sends the final metrics to a tracker.
 
-    The CSV file keeps the curves alone: the run's own ``metrics.json`` holds these numbers already.
+    TensorBoard gets every metric of every slice. Weights & Biases gets them in one table, the baselines in another, the
+    figures, and a short summary. The CSV file keeps the curves alone, because ``metrics.json`` holds these numbers.
 
     Args:
-        logger: What ``open`` gave.
-        slices: Slice to metric to value.
+        logger: The tracker, from ``open``.
+        slices: Metrics by slice.
+        baselines: Metrics over all targets by baseline.
+        figures: Image files.
     """
     if logger is None or isinstance(logger, CSVLogger):
         return
-    flat = {f"test/{name}/{metric}": value for name, values in slices.items() for metric, value in values.items()}
-    logger.log_metrics(flat)
     if isinstance(logger, WandbLogger):
-        columns = sorted({metric for values in slices.values() for metric in values})
-        rows = [[name, *(values.get(column) for column in columns)] for name, values in slices.items()]
-        logger.log_table("slices", columns=["slice", *columns], data=rows)
+        every = slices.get("all", {})
+        _log_table(logger, "slices", "slice", slices)
+        if baselines:
+            _log_table(logger, "baselines", "row", {**baselines, "this run": every})
+        for path in figures:
+            logger.log_image(path.stem, [str(path)])
+        logger.experiment.summary.update({f"test/{metric}": every[metric] for metric in SUMMARY if metric in every})
         logger.experiment.finish()
+    else:
+        flat = {f"test/{name}/{metric}": value for name, values in slices.items() for metric, value in values.items()}
+        logger.log_metrics(flat)
     logger.finalize("success")
+
+
+def _log_table(logger: WandbLogger, key: str, first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    columns = sorted({metric for values in rows.values() for metric in values})
+    data = [[name, *(values.get(column) for column in columns)] for name, values in rows.items()]
+    logger.log_table(key, columns=[first, *columns], data=data)

@@ -96,6 +96,8 @@ class RecommenderModule(L.LightningModule):
         self.is_adversarial_pass = False
         self._pass_loss: Callable[[], Tensor] | None = None
         self._frozen_items = ExitStack()
+        self.step_losses: dict[str, Tensor] = {}
+        """Losses of the last batch by name, without their graph, for the line of progress."""
         self.batch_losses: Losses | None = None
         """Those of the batch whose gradients are taken next, with their graph, where somebody looks at each."""
 
@@ -149,8 +151,7 @@ class RecommenderModule(L.LightningModule):
         for name, weight in self.balancing.current().items():
             self.log(f"balancing/{name}", weight, batch_size=1)
         self.balancing.observe({name: loss.detach() for name, loss in losses.tasks.items()})
-        for name, loss in losses.by_name().items():
-            self.log(f"train/{name}", loss.detach(), batch_size=len(batch.target_items), prog_bar=True)
+        self._log_losses(losses.by_name(), batch)
         if isinstance(self.balancing, GradientBalancing) or self.objective.interference_every_steps:
             self.batch_losses = losses
         return objective
@@ -213,8 +214,13 @@ class RecommenderModule(L.LightningModule):
             return objective
         if not torch.isfinite(objective):
             self._stop_at(batch, losses.by_name())
-        self.log(f"train/{domain}/{MAIN_TASK}", loss.detach(), batch_size=len(batch.target_items), prog_bar=True)
+        self._log_losses(losses.tasks, batch)
         return objective
+
+    def _log_losses(self, losses: Mapping[str, Tensor], batch: SequenceBatch) -> None:
+        self.step_losses = {name: loss.detach() for name, loss in losses.items()}
+        for name, loss in self.step_losses.items():
+            self.log(f"train/{name}", loss, batch_size=len(batch.target_items), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
