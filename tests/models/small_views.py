@@ -26,7 +26,7 @@ Window = list[tuple[int, int]]
 
 @cache
 def part_of(option: str) -> Any:
-    return build(Composer(ConfTree.of()).compose([f"augmentation={option}"])["augmentation"])
+    return build(Composer(ConfTree.of()).compose([f"augmentation={option}"]).augmentation)
 
 
 def facts_of(num_items: int, max_seq_len: int = 12, first_seen_s: Tensor | None = None) -> Facts:

@@ -11,7 +11,8 @@ from small_shop import MAX_SEQ_LEN, Shop
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
-from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.config import build, compose, conf_dir
+from seasonrec.config.schema import RunConfig
 from seasonrec.models.context_use import pick
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.task.base import TaskFeatures, TaskOutput
@@ -24,14 +25,14 @@ WIDTH = 16
 
 
 @cache
-def composed(season: str) -> dict[str, Any]:
+def composed(season: str) -> RunConfig:
     """Composes one configuration with all tasks, since composing is slow."""
     chosen = [f"{slot}={option}" for slot, option in (PLAIN | {"season": season}).items()]
-    return Composer(ConfTree.of()).compose([*chosen, f"task=[{','.join(OPTIONS)}]"])
+    return compose([*chosen, f"task=[{','.join(OPTIONS)}]"])
 
 
 def head_of(option: str) -> partial[Any]:
-    return build(composed(PLAIN["season"])["task"][option])
+    return build(composed(PLAIN["season"]).task[option])
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Case:
 
 def make_case(shop: Shop, option: str, seed: int = 0, season: str = PLAIN["season"]) -> Case:
     torch.manual_seed(seed)
-    parts = {slot: build(composed(season)[slot]) for slot in PLAIN}
+    parts = {slot: build(getattr(composed(season), slot)) for slot in PLAIN}
     facts = shop.facts(WIDTH)
     model = SeasonalRecommender(**parts, task={option: head_of(option)}, facts=facts).eval()
     with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from math import exp, log
-from typing import Any
 
 import pytest
 import torch
@@ -11,14 +10,15 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
-from seasonrec.config import Composer, ConfTree, build
+from seasonrec.config import build, compose
+from seasonrec.config.schema import RunConfig
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskOutput
 from seasonrec.models.task.contrastive import ContrastiveHead, last_requests, view_scores
 
 PARTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head")
-PLAIN = ["item_encoder=id", "season=none", "habit=none", "task=[contrastive]"]
+PLAIN = ["item_encoder=id", "season=[]", "habit=none", "task=[contrastive]"]
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,15 @@ def batch(shop: Shop) -> SequenceBatch:
 
 
 @pytest.fixture(scope="module")
-def config() -> dict[str, Any]:
-    return Composer(ConfTree.of()).compose(PLAIN)
+def config() -> RunConfig:
+    return compose(PLAIN)
 
 
 @pytest.fixture
-def model(shop: Shop, config: dict[str, Any]) -> SeasonalRecommender:
+def model(shop: Shop, config: RunConfig) -> SeasonalRecommender:
     torch.manual_seed(0)
-    parts = {slot: build(config[slot]) for slot in PARTS}
-    task = {name: build(node) for name, node in config["task"].items()}
+    parts = {slot: build(getattr(config, slot)) for slot in PARTS}
+    task = {name: build(node) for name, node in config.task.items()}
     return SeasonalRecommender(**parts, task=task, facts=shop.facts())
 
 

@@ -21,7 +21,7 @@ every_option = pytest.mark.parametrize("option", OPTIONS)
 
 @cache
 def built(option: str) -> partial[Any]:
-    return build(Composer(ConfTree.of()).compose([f"sharing={option}"])["sharing"])
+    return build(Composer(ConfTree.of()).compose([f"sharing={option}"]).sharing)
 
 
 def sharing_of(shop: Shop, option: str, tasks: tuple[str, ...] = TASKS, away: bool = True, **more: Any) -> nn.Module:
