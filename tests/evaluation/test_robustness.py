@@ -39,7 +39,7 @@ def scorer(shop: Shop) -> ModelScorer:
         item_encoder=IdItems,
         backbone=partial(SASRec, num_layers=1),
         temporal=NoTemporal,
-        season=MomentumSeason,
+        season={"momentum": MomentumSeason},
         habit=ReplenishmentHabit,
         head=NextItemHead,
         facts=shop.facts(),

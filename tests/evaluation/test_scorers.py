@@ -30,7 +30,7 @@ def model(shop: Shop) -> SeasonalRecommender:
         item_encoder=DroppedItems,
         backbone=partial(SASRec, num_layers=1),
         temporal=GRUTemporal,
-        season=MomentumSeason,
+        season={"momentum": MomentumSeason},
         habit=ReplenishmentHabit,
         head=NextItemHead,
         facts=shop.facts(),

@@ -7,7 +7,7 @@ import pytest
 
 from seasonrec.evaluation.results.store import COLUMNS, RunResults
 from seasonrec.evaluation.statistics.bootstrap import Bootstrap
-from seasonrec.evaluation.statistics.significance import compare, holm, interval
+from seasonrec.evaluation.statistics.significance import compare, holm, interval, intervals
 
 USERS, BASKETS = 40, 3
 
@@ -50,6 +50,17 @@ def test_a_paired_difference_is_found_where_the_rows_overlap():
     assert (found.users, found.seeds) == (USERS, (1, 1))
     assert found.entries == first[0].frame["items"].list.len().sum()
     assert interval(first, "all", "bits").high > interval(second, "all", "bits").low  # unpaired they overlap
+
+
+def test_a_single_run_has_intervals():
+    run = row("full", 0.0, noise=0.2)
+    found = intervals(run, ["bits", "basket_hit@10"], ["all", "cold_items", "ordinary"])
+    assert found.select("slice", "metric").rows() == [
+        (name, metric) for name in ("all", "ordinary") for metric in ("bits", "basket_hit@10")
+    ]
+    expected = interval([run], "all", "bits")
+    assert found.row(0)[2:] == (expected.value, expected.low, expected.high, USERS, expected.entries)
+    assert found["n"][1] == USERS * BASKETS
 
 
 def test_agreement_with_a_loop_over_users():

@@ -28,7 +28,6 @@ from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.task.base import Kind, TaskOutput
 from seasonrec.models.task.demand import DemandHead
 from seasonrec.models.task.next_basket import NextBasketHead
@@ -221,7 +220,7 @@ def model(shop: Shop) -> SeasonalRecommender:
         item_encoder=IdItems,
         backbone=partial(SASRec, num_layers=1),
         temporal=NoTemporal,
-        season=NoSeason,
+        season={},
         habit=NoHabit,
         head=NextItemHead,
         task=heads,
@@ -326,6 +325,6 @@ def test_each_pass_asks_its_own_heads_alone(
 
 
 def test_a_model_without_further_tasks_has_no_metrics(shop: Shop, builder: BatchBuilder, requests: Requests) -> None:
-    parts = {"item_encoder": IdItems, "backbone": SASRec, "temporal": NoTemporal, "season": NoSeason, "habit": NoHabit}
+    parts = {"item_encoder": IdItems, "backbone": SASRec, "temporal": NoTemporal, "season": {}, "habit": NoHabit}
     plain = SeasonalRecommender(**parts, head=NextItemHead, facts=shop.facts())
     assert evaluate_tasks(plain, builder, requests, 32, "cpu") == {}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from seasonrec.errors import UserError
@@ -102,6 +103,33 @@ def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap:
     return Interval(
         _ratio(mean.sums, mean.counts), low, high, len(mean.users), int(mean.counts.sum()), seed_values=values
     )
+
+
+def intervals(
+    results: RunResults, metrics: Sequence[str], slices: Sequence[str], bootstrap: Bootstrap | None = None
+) -> pl.DataFrame:
+    """Returns the means of one run with their intervals; its users are resampled, its seed is not.
+
+    Args:
+        results: The run.
+        metrics: Metrics, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
+        slices: Slices; one without targets is left out.
+        bootstrap: How to resample.
+
+    Returns:
+        Columns ``slice``, ``metric``, ``value``, ``low``, ``high``, ``users`` and ``n`` (targets, or baskets for
+        ``basket_`` metrics); one row per slice and metric, in the order given.
+
+    Raises:
+        KeyError: If there is no such slice or metric.
+    """
+    rows = []
+    for slice_name, metric in product(slices, metrics):
+        one = interval([results], slice_name, metric, bootstrap)
+        if one.entries:
+            rows.append((slice_name, metric, one.value, one.low, one.high, one.users, one.entries))
+    names = {"slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+    return pl.DataFrame(rows, {**names, "users": pl.Int64, "n": pl.Int64}, orient="row")
 
 
 def compare(
