@@ -1,0 +1,47 @@
+"""A folder that version 0.1.0 left: its seasons stood inside one, and its modules lay elsewhere."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from small_shop import Shop
+
+from seasonrec.cli.main import main
+from seasonrec.models.season.momentum import MomentumSeason
+from seasonrec.models.season.seasons import Seasons
+from seasonrec.runs.older import upgraded
+
+OLD = Path(__file__).with_name("run_of_0_1_0")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = shutil.copytree(OLD, tmp_path / "old")
+    path = folder / "config.yaml"
+    path.write_text(path.read_text().replace("cache_dir: null", f"cache_dir: {tmp_path / 'cache'}"))
+    return folder
+
+
+def test_an_old_run_is_evaluated_to_the_last_digit(old: Path, tmp_path: Path) -> None:
+    assert main(["evaluate", f"checkpoint={old}", f"output={tmp_path / 'again'}"]) == 0
+    before, now = (json.loads((folder / "metrics.json").read_text()) for folder in (old, tmp_path / "again"))
+    assert now == before
+    assert now["slices"]["all"]["n"] > 50
+
+
+def test_a_season_by_itself_becomes_a_list_of_one() -> None:
+    momentum = {"_target_": "seasonrec.models.season.momentum.MomentumSeason", "windows_days": [7]}
+    assert upgraded({"season": momentum})["season"] == {"momentum": momentum}
+    assert upgraded({"season": {"_target_": "seasonrec.models.season.none.NoSeason"}})["season"] == {}
+
+
+def test_the_weights_of_a_season_by_itself_are_read(shop: Shop) -> None:
+    alone = MomentumSeason(facts=shop.facts())
+    with torch.no_grad():
+        alone.weight.fill_(0.25)
+    listed = Seasons({"momentum": MomentumSeason(facts=shop.facts())})
+    listed.load_state_dict(alone.state_dict())
+    for name, value in alone.state_dict().items():
+        assert torch.equal(listed.state_dict()[f"momentum.{name}"], value), name
