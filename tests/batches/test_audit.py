@@ -223,9 +223,7 @@ class LabelTimes:
 def test_label_that_sees_beyond_its_part(shop: Shop) -> None:
     lines = run(shop, labels={"next_times": NextTimes(sees_all=False)})
     assert lines[-1] == "labels ['next_times'] end at the cut after their request"
-    message = (
-        r"a label that sees beyond its part: next_times\.times_s of training requests changes when the events from"
-    )
+    message = r"a label reads beyond its part: next_times\.times_s of training requests changes when the events from"
     with pytest.raises(LeakError, match=message):
         run(shop, labels={"next_times": NextTimes(sees_all=True)})
 
@@ -235,9 +233,7 @@ def test_item_first_seen_at_a_wrong_time(shop: Shop, shift_s: int) -> None:
     first_seen = shop.log.item_first_seen_s + shift_s * (np.arange(shop.log.num_items) == 4)
     log = replace(shop.log, item_first_seen_s=first_seen)
     name = shop.log.items["item_id"][4]
-    with pytest.raises(
-        LeakError, match=rf"an item ranked before it existed: item '{name}' is said to be first seen at"
-    ):
+    with pytest.raises(LeakError, match=rf"an item ranked before it existed: item '{name}' has its first-seen time at"):
         run(shop, log=log, facts=replace(shop, log=log).facts())
 
 

@@ -118,7 +118,7 @@ def test_ranks_share_the_validation(shop: Shop, world_size: int, pool_size: int)
 
 def test_parts_follow_each_other() -> None:
     for count in (3, 10, 11):
-        parts = [shard.part(count) for shard in shards(3)]
+        parts = [shard.slice_of(count) for shard in shards(3)]
         assert [n for part in parts for n in range(count)[part]] == list(range(count))
         sizes = [part.stop - part.start for part in parts]
         assert max(sizes) - min(sizes) <= 1
@@ -132,4 +132,4 @@ def test_a_rank_outside_its_world_is_refused(rank: int, world_size: int) -> None
 
 def test_without_processes_a_share_is_the_whole() -> None:
     assert Shard.current() == WHOLE
-    assert WHOLE.part(7) == slice(0, 7)
+    assert WHOLE.slice_of(7) == slice(0, 7)

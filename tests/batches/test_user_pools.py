@@ -166,12 +166,14 @@ def test_contexts_are_told_the_scored_items(shop: Shop) -> None:
     assert met == [tuple(batch.sample.item_ids.tolist())]
     assert builder(shop.some_requests(3)).sample is None
     assert met[1] == ()
-    with pytest.raises(ValueError, match=r"a batch with a sampler needs the source of its draws; pass random="):
+    with pytest.raises(
+        ValueError, match=r"a batch with a sampler needs a source of random draws, got None; pass random="
+    ):
         builder(shop.some_requests(3), sampler=sampler)
 
 
 def test_baskets_that_do_not_rise_are_refused(shop: Shop) -> None:
-    with pytest.raises(ValueError, match=r"baskets must be rising numbers, each once; sort them"):
+    with pytest.raises(ValueError, match=r"baskets must be rising numbers without repetition; sort them"):
         TrainingLoader(shop.builder({}), np.asarray([3, 3]), OPTIONS, 0, 5)
 
 

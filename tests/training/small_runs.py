@@ -79,7 +79,7 @@ class SmallValidation:
     def __init__(self, shop: Shop, model: SeasonalRecommender) -> None:
         self.builder = shop.builder(model.contexts())
         requests = shop.some_requests(41)
-        self.requests = requests[Shard.current().part(len(requests))]
+        self.requests = requests[Shard.current().slice_of(len(requests))]
 
     def __len__(self) -> int:
         return -(-len(self.requests) // LOADER.evaluation_batch_size)
@@ -94,7 +94,7 @@ def small_model(shop: Shop, **parts: Any) -> SeasonalRecommender:
         "item_encoder": IdItems,
         "backbone": partial(SASRec, num_layers=1, dropout=0.3),
         "temporal": GRUTemporal,
-        "season": MomentumSeason,
+        "season": {"momentum": MomentumSeason},
         "habit": ReplenishmentHabit,
         "head": NextItemHead,
     }

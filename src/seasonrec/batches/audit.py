@@ -1,7 +1,7 @@
-"""The leak auditor: refuses to train where the future could reach a model.
+"""Leak audit: refuses to train where the future could reach a model.
 
-It asks the code itself: the log is copied, everything after a moment is replaced by other events, and whatever a
-request before that moment is given must not change by a single bit. A new context needs no new check.
+The audit runs the code itself. It copies the log, replaces everything after a moment by other events, and checks that
+the inputs of a request before that moment do not change by a single bit. A new context needs no new check.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 SAMPLE = 64
-"""Requests of each part that are looked at, evenly spread and always with the last."""
+"""Requests of each part that are checked, evenly spread and always with the last."""
 
 SAMPLED_CELLS = 1 << 23
-"""Requests times items of a part's sample at most: with over 100,000 items fewer requests are looked at."""
+"""Limit of requests times items in a part's sample: with over 100,000 items fewer requests are checked."""
 
 AUDITED_EVENTS = 1 << 22
-"""Events of the log whose future is replaced. Of a longer log it is the future of every so many-th user and of all
-users whose requests are looked at: it is the code that is asked, and memory does not grow with the log."""
+"""Events of the log whose future is replaced. A longer log is reduced to every n-th user and the users of the sampled
+requests: the audit tests the code, and its memory does not grow with the log."""
 
 SAMPLED_BASKETS = 1 << 20
-"""Baskets of a part that are put in order for the choice; of more, every so many-th and the last."""
+"""Baskets of a part that are sorted for the sample; of more, every n-th and the last."""
 
 SOME_ITEMS = 16
-"""Items that the contexts are also asked for alone."""
+"""Number of items for which the contexts are also computed alone."""
 
 FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
 
 
 class LeakError(UserError):
-    """Something of the future is visible where it must not be."""
+    """Error of a run in which the future is visible."""
 
 
 def audit(
@@ -67,18 +67,18 @@ def audit(
         log: The prepared log.
         spec: Facts of the data.
         split: The cuts.
-        facts: What the model's parts are told when they are built.
-        contexts: What the model's parts read, by name.
+        facts: Facts that the components of the model get when they are built.
+        contexts: Contexts that the components read, by name.
         horizon_s: Seconds before a request at which its history ends.
-        labels: What the model's tasks are told, by name.
+        labels: Labels of the model's tasks, by name.
 
     Returns:
         One line for each check that was passed.
 
     Raises:
-        LeakError: If a training basket lies at or after the validation cut, an item's first-seen time is later than
-            its first event or earlier, a target is visible in its own input, a statistic or a context reads what
-            comes after its moment, or a label of a training or validation request what comes after the next cut.
+        LeakError: If a training basket lies at or after the validation cut, an item's first-seen time differs from its
+            first event, a target is visible in its own input, a statistic or a context reads events after its
+            moment, or a label of a training or validation request reads events after the next cut.
     """
     parts = {
         "training": split.train_baskets(log),
@@ -104,8 +104,8 @@ def audit(
         f"no test or validation event among {len(parts['training']):,} training baskets",
         f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
         "statistics do not change when everything from the validation cut on is replaced",
-        f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests a part do not feel their future "
-        "replaced",
+        f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests per part do not change when their "
+        "future is replaced",
         *told,
     ]
 
@@ -129,8 +129,8 @@ def _check_first_seen(log: EventLog) -> None:
     if len(wrong):
         item = int(wrong[0])
         raise LeakError(
-            f"an item ranked before it existed: item {log.items['item_id'][item]!r} is said to be first seen at second "
-            f"{int(log.item_first_seen_s[item])}, its first event is at {int(first[item])}; prepare the data again."
+            f"an item ranked before it existed: item {log.items['item_id'][item]!r} has its first-seen time at second "
+            f"{int(log.item_first_seen_s[item])}, but its first event is at {int(first[item])}; prepare the data again."
         )
 
 
@@ -153,7 +153,7 @@ def _check_statistics(log: EventLog, small: EventLog, spec: DataSpec, facts: Fac
 
 
 def _differing(facts: Facts, again: Facts) -> str | None:
-    """The first statistic in which two facts differ."""
+    """Returns the name of the first statistic in which two facts differ."""
     names = ("item_train_counts", "item_interval_days", "item_first_seen_s")
     return next((name for name in names if not torch.equal(getattr(facts, name), getattr(again, name))), None)
 
@@ -166,7 +166,7 @@ def _check_requests(
     requests: Requests,
     part: str,
 ) -> None:
-    """Two moments of a part: the sampled requests up to each must not feel what comes after it."""
+    """Checks at two moments of a part that the sampled requests before each do not change with later events."""
     order = np.argsort(requests.known_until_s, kind="stable")
     for group in np.array_split(order, min(2, len(order))):
         asked = requests[group]
@@ -185,7 +185,7 @@ def _check_requests(
 def _check_labels(
     log: EventLog, labels: Mapping[str, Labels], split: Split, requests: Requests, part: str, until_s: int
 ) -> None:
-    """The labels of a part's requests must not feel what comes after the part."""
+    """Checks that the labels of a part's requests do not change with events after the part."""
     other = replace_future(log, until_s)
     for name, label in labels.items():
         before = dict(_tensors(label.bind(log, split.cuts)(requests), name))
@@ -193,13 +193,13 @@ def _check_labels(
         for place, value in before.items():
             if not torch.equal(value, after[place]):
                 raise LeakError(
-                    f"a label that sees beyond its part: {place} of {part} requests changes when the events from "
+                    f"a label reads beyond its part: {place} of {part} requests changes when the events from "
                     f"second {until_s} on are replaced; read events before the next cut only."
                 )
 
 
 def replace_future(log: EventLog, moment_s: int) -> EventLog:
-    """The same log with every item at or after a moment moved on by half the catalogue, and its time by three days."""
+    """Returns the log with other items and times, three days later, at and after a moment."""
     items = np.array(log.event_items)
     event_times_s, basket_times_s = np.array(log.event_times_s), np.array(log.basket_times_s)
     late = event_times_s >= moment_s
@@ -225,7 +225,7 @@ def _sample_size(log: EventLog) -> int:
 def _inputs(
     log: EventLog, bound: Mapping[str, BoundContext], max_seq_len: int, requests: Requests
 ) -> dict[str, Tensor]:
-    """Everything that a model is given for requests, by name; the targets left out."""
+    """Returns everything that a model is given for requests, by name; targets are left out."""
     batch = BatchBuilder(log, bound, max_seq_len)(requests)
     items = np.unique(np.linspace(0, log.num_items - 1, SOME_ITEMS).astype(np.int64))
     of_some = {name: compute(requests, items) for name, compute in bound.items()}

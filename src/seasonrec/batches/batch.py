@@ -1,4 +1,4 @@
-"""One batch of sequences and the requests that are asked of them."""
+"""Batch of sequences and their requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.batches.sampling import ItemSample
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Windows of event sequences, requests that end in them, their targets and their context.
+    """Batch of windows, of the requests that they serve, of targets and of context.
 
     A window holds events of one user in time order from position 0 on; one window serves several requests, each of
     which may read only the events before its ``request_position``. Letters: ``B`` windows, ``T`` events, ``N``
@@ -24,19 +24,19 @@ class SequenceBatch:
         item_ids: ``(B, T)`` int64; ``V`` where there is no event.
         timestamps_s: ``(B, T)`` int64 seconds since 1970-01-01 UTC; 0 where there is no event.
         is_padding: ``(B, T)`` bool, True where there is no event.
-        request_window: ``(N,)`` int64, the window that a request reads.
-        request_position: ``(N,)`` int64 in ``0..T``: how many events of that window the request may read.
+        request_window: ``(N,)`` int64, the window of each request.
+        request_position: ``(N,)`` int64 in ``0..T``: number of events of that window that the request may read.
         request_time_s: ``(N,)`` int64, the time at which the user asks.
         user_ids: ``(N,)`` int64 user numbers.
         basket_ids: ``(N,)`` int64 basket numbers, -1 where there is no truth.
         target_request: ``(M,)`` int64, the request that a target belongs to.
         target_items: ``(M,)`` int64.
-        context: Context by name, just what the model's parts read; each value is a dataclass of tensors. Values by item
-            have the columns of ``sample``, where there is one.
+        context: Context by name, only what the components read; each value is a dataclass of tensors. Values by item
+            have the columns of ``sample``, if there is one.
         sample: The items that are scored; None for the whole catalogue.
-        labels: What came after each request, by name, just what the model's tasks ask for; see
+        labels: Labels of each request by name, only those that the tasks read; see
             :mod:`seasonrec.batches.labels.base`.
-        domain: Name of the further domain that it belongs to; None for the main one.
+        domain: Name of the further domain of the batch; None for the main one.
     """
 
     item_ids: Tensor
@@ -59,11 +59,10 @@ class SequenceBatch:
         return len(self.request_window)
 
     def rows(self, start: int, stop: int) -> SequenceBatch:
-        """The requests ``start:stop`` alone, numbered from 0; windows and sample stay, targets stay with their request.
+        """Returns the requests ``start:stop`` alone, numbered from 0; windows and sample stay.
 
-        Labels are left out: they belong to the tasks of the whole batch.
-
-        The targets must stand in the order of their requests, as the loader gives them.
+        Targets stay with their request. They must be in the order of their requests, as the loader gives them. Labels
+        are left out: they belong to the tasks of the whole batch.
         """
         ends = torch.tensor([start, stop], device=self.target_request.device)
         first, last = torch.searchsorted(self.target_request, ends).tolist()
@@ -79,7 +78,7 @@ class SequenceBatch:
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SequenceBatch:
-        """The same batch on another device."""
+        """Returns the batch on another device."""
         return _move(self, torch.device(device), non_blocking)
 
 

@@ -1,4 +1,4 @@
-"""The plan of an epoch: which requests share a window, which windows a batch, and in what order."""
+"""Plan of an epoch: the requests of each training window, the windows of each batch, and their order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from seasonrec.data.log import EventLog
 
 
 @dataclass(frozen=True)
-class Cut:
-    """How requests are cut into windows, and windows into batches.
+class WindowRule:
+    """Rule by which requests are grouped into training windows, and windows into batches.
 
     Args:
-        max_seq_len: Events ``T`` of a window at most.
-        step: Events within which histories must end to share a window.
+        max_seq_len: Maximal number of events ``T`` of a window.
+        step: Length in events of the stretch within which histories must end to share a window.
         shift: Whether every user's first stretch begins at a random place before the first event.
         shuffle: Whether windows and batches come in random order.
         horizon_s: Seconds before a request at which its history ends.
@@ -32,7 +32,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """One batch: its requests and the windows that serve them.
+    """Requests of one batch and the windows that serve them.
 
     Args:
         requests: The ``N`` requests.
@@ -48,24 +48,24 @@ class BatchPlan:
 
 
 class PoolPlan:
-    """One epoch's windows and batches over the requests of a range of users.
+    """Windows and batches of one epoch for the requests of a range of users.
 
-    Requests whose histories end within the same stretch of events share a window. They follow each other in the log,
-    so that a window is a first request and a number of them. Windows of like length go into one batch.
+    Requests whose histories end within the same stretch of events share a window. They are consecutive in the log, so
+    that a window is stored as a first request and a count. Windows of similar length go into one batch.
 
-    A window begins ``T`` events before the end of its stretch, and not before the last of its requests: where that one
-    lies within the stretch depends on how large the basket is that it asks for, which would then show in the position
-    of every request: those at position ``T`` would ask for the largest baskets, and those just before it for the least.
+    A window begins ``T`` events before the end of its stretch, not ``T`` events before its last request. The place of
+    the last request within the stretch depends on the size of its target basket. A window that ended there would leak
+    this size through the positions: requests at position ``T`` would have the largest target baskets.
 
-    Memory: 16 bytes a request and 24 a window while the plan is used, about 90 a request while it is made.
+    Memory: 16 bytes per request and 24 per window while the plan is used, about 90 per request while it is made.
 
     Args:
         log: The prepared log.
         baskets: ``(K,)`` baskets of the pool, rising.
         users: First user of the pool and the one after its last.
-        num_batches: Batches to make.
-        cut: The rules.
-        random: Source of the cuts and of the order.
+        num_batches: Number of batches.
+        rule: Rule of the windows.
+        random: Source of the shifts and of the order.
     """
 
     def __init__(
@@ -74,34 +74,34 @@ class PoolPlan:
         baskets: NDArray[np.int64],
         users: tuple[int, int],
         num_batches: int,
-        cut: Cut,
+        rule: WindowRule,
         random: np.random.Generator,
     ) -> None:
         self.log = log
         self.baskets = baskets
-        self.horizon_s = cut.horizon_s
-        self.ends, first, starts, lengths = _windows(log, baskets, users, cut, random)
-        order = random.permutation(len(first)) if cut.shuffle else np.arange(len(first))
-        order = order[np.argsort(lengths[order].astype(_narrow(cut.max_seq_len)), kind="stable")]
+        self.horizon_s = rule.horizon_s
+        self.ends, first, starts, lengths = _windows(log, baskets, users, rule, random)
+        order = random.permutation(len(first)) if rule.shuffle else np.arange(len(first))
+        order = order[np.argsort(lengths[order].astype(_narrow(rule.max_seq_len)), kind="stable")]
         self.first = first[order]  # (W,) first request of each window, in the order of the batches
         self.starts = starts[order]  # (W,) first event of each
         counts = np.diff(first, append=len(baskets))[order]
-        self.stops = np.cumsum(counts)  # (W,) requests up to and with each window, in that order
-        self.batches = random.permutation(num_batches) if cut.shuffle else np.arange(num_batches)
+        self.stops = np.cumsum(counts)  # (W,) requests up to and including each window, in that order
+        self.batches = random.permutation(num_batches) if rule.shuffle else np.arange(num_batches)
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def batch(self, number: int) -> BatchPlan:
-        """The ``number``-th batch in the order of the epoch."""
-        start, stop = _part(len(self.baskets), len(self.batches), int(self.batches[number]))
+        """Returns the ``number``-th batch in the order of the epoch."""
+        start, stop = _range(len(self.baskets), len(self.batches), int(self.batches[number]))
         low, high = np.searchsorted(self.stops, [start, stop - 1], side="right")
         first, stops = self.first[low : high + 1], self.stops[low : high + 1]
         before = np.concatenate([[self.stops[low - 1] if low else 0], stops[:-1]])
-        taken_from = np.maximum(before, start)  # the first and the last window may be read in two batches
+        taken_from = np.maximum(before, start)  # the first and the last window may serve two batches
         begin = first + taken_from - before
         owner, rows = gather_ranges(begin, begin + np.minimum(stops, stop) - taken_from)
-        rank = np.empty(len(first), dtype=np.int64)  # windows are numbered as they lie in the log
+        rank = np.empty(len(first), dtype=np.int64)  # windows are numbered in the order of the log
         in_log = np.argsort(first)
         rank[in_log] = np.arange(len(first))
         requests = Requests.of_baskets(self.log, self.baskets[rows], self.horizon_s)
@@ -109,30 +109,30 @@ class PoolPlan:
 
 
 def _windows(
-    log: EventLog, baskets: NDArray[np.int64], users: tuple[int, int], cut: Cut, random: np.random.Generator
+    log: EventLog, baskets: NDArray[np.int64], users: tuple[int, int], rule: WindowRule, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Where each request's history ends ``(K,)``; each window's first request, first event and length ``(W,)``.
+    """Returns the end of each history ``(K,)``, and first request, first event and length of each window ``(W,)``.
 
-    Requests are in user and time order, so windows are runs of them and the last of a run ends latest.
+    Requests are in user and time order, so that a window is a run of requests and the last of a run ends latest.
     """
-    ends = history_ends(log, baskets, cut.horizon_s)
-    phase = random.integers(0, cut.step, users[1] - users[0]) * cut.shift
+    ends = history_ends(log, baskets, rule.horizon_s)
+    phase = random.integers(0, rule.step, users[1] - users[0]) * rule.shift
     user = np.asarray(log.basket_users[baskets], dtype=np.int64)
     known = ends - log.user_offsets[user]
-    block = (known + phase[user - users[0]]) // cut.step
+    block = (known + phase[user - users[0]]) // rule.step
     is_first = np.ones(len(baskets), dtype=np.bool_)
     is_first[1:] = (user[1:] != user[:-1]) | (block[1:] != block[:-1])
     first = np.flatnonzero(is_first)
     last = np.append(first[1:], len(baskets)) - 1
-    furthest = (block[first] + 1) * cut.step - phase[user[first] - users[0]] - 1  # events known at most in the stretch
-    skipped = np.maximum(furthest - cut.max_seq_len, 0)
+    furthest = (block[first] + 1) * rule.step - phase[user[first] - users[0]] - 1  # most events known in the stretch
+    skipped = np.maximum(furthest - rule.max_seq_len, 0)
     return ends, first, log.user_offsets[user[first]] + skipped, known[last] - skipped
 
 
 def history_ends(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
-    """``(K,)`` number of the first event that may not be read for each basket.
+    """Returns ``(K,)`` numbers of the first event that each basket's request may not read.
 
-    Without a horizon that is the basket's own first event: the events of one user at one time are one basket.
+    Without a horizon this is the basket's own first event: the events of one user at one time are one basket.
     """
     if horizon_s == 0:
         return np.asarray(log.basket_offsets[baskets])
@@ -140,13 +140,13 @@ def history_ends(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> N
     return np.asarray(log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)])
 
 
-def _part(count: int, parts: int, number: int) -> tuple[int, int]:
-    """The ``number``-th of ``parts`` ranges that cover ``count`` things; the first ones are longer by one."""
-    size, longer = divmod(count, parts)
+def _range(count: int, ranges: int, number: int) -> tuple[int, int]:
+    """Returns the ``number``-th of ``ranges`` ranges that cover ``count`` things; the first ones are longer by one."""
+    size, longer = divmod(count, ranges)
     start = number * size + min(number, longer)
     return start, start + size + (number < longer)
 
 
 def _narrow(largest: int) -> type[np.uint16] | type[np.uint64]:
-    """The type in which lengths sort fastest: numpy counts numbers of 16 bits instead of comparing them."""
+    """Returns the type in which lengths sort fastest: numpy uses a radix sort for numbers of 16 bits."""
     return np.uint16 if largest < 2**16 else np.uint64

@@ -1,4 +1,4 @@
-"""A part of the users of a log, as a log of its own."""
+"""Some users of a log, as a log of their own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seasonrec.data.log import EventLog
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some users of a log with all their events; items and times are those of the whole.
+    """Some users of a log with all their events; items and times are those of the whole log.
 
     Args:
         log: The excerpt.
-        whole: The log that it is taken from.
+        whole: Log from which it is taken.
         users: ``(U',)`` rising user numbers of the whole log.
     """
 
@@ -26,7 +26,7 @@ class Excerpt:
     users: NDArray[np.int64]
 
     def requests(self, requests: Requests) -> Requests:
-        """Requests of the whole log by users of the excerpt, with the excerpt's numbers of users and baskets."""
+        """Returns requests of the whole log with the excerpt's numbers of users and baskets."""
         users = np.searchsorted(self.users, requests.users)
         moved = self.log.user_baskets[users] - self.whole.user_baskets[requests.users]
         baskets = np.where(requests.baskets < 0, requests.baskets, requests.baskets + moved)
@@ -34,14 +34,14 @@ class Excerpt:
 
 
 def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt:
-    """The whole log where it is small, else every so many-th user and some that must be in it.
+    """Returns the whole log if it is small, else every n-th user and some given users.
 
-    Memory: about 60 bytes an event of the excerpt.
+    Memory: about 60 bytes per event of the excerpt.
 
     Args:
         log: The prepared log.
-        users: User numbers that must be in it.
-        max_events: Events up to which a log is taken whole, and that the every so many-th users have about.
+        users: Numbers of the users that must be in it.
+        max_events: Events up to which a log is taken whole; about as many events as every n-th user has together.
     """
     if log.num_events <= max_events:
         return Excerpt(log, log, np.arange(log.num_users))

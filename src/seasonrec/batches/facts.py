@@ -1,4 +1,4 @@
-"""What a model part is told of the data and the run when it is built."""
+"""Facts of the data and the run for the components of the model."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from seasonrec.data.portions import user_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 INTERVAL_PRIOR = 20.0
-"""Weight, in intervals, of the mean of all items in an item's own mean."""
+"""Weight, in intervals, of the mean of all items in the mean of one item."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts and sizes that every part of the model may read while it is built.
+    """Facts and sizes that every component of the model may read while it is built.
 
     Args:
-        spec: What was found in the data.
-        item_texts: ``V`` texts, in item order; the item's id where it has no text.
+        spec: Facts found in the data.
+        item_texts: ``V`` texts, in item order; the item's id if it has no text.
         item_first_seen_s: ``(V,)`` int64.
         item_train_counts: ``(V,)`` float, events before the validation cut.
         item_interval_days: ``(V,)`` float, mean days between two purchases of the item by one user before the
             validation cut, shrunk towards the mean of all items.
         embedding_dim: Width ``D``.
-        max_seq_len: Events ``T`` of a window at most.
-        cache_dir: Where vectors of frozen texts are kept.
+        max_seq_len: Maximal number of events ``T`` of a window.
+        cache_dir: Folder of the cached vectors of frozen texts.
         text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
-        item_category_names: ``V`` names of categories, in item order; empty where an item has none.
+        item_category_names: ``V`` names of categories, in item order; empty if an item has none.
     """
 
     spec: DataSpec
@@ -56,12 +56,12 @@ class Facts:
 
     @property
     def item_categories(self) -> Tensor:
-        """``(V,)`` int64, the categories' numbers in name order, as in the log."""
+        """``(V,)`` int64, numbers of the categories in the order of their names, as in the log."""
         return torch.from_numpy(np.unique(np.asarray(self.item_category_names), return_inverse=True)[1])
 
     @property
     def text_changed_share(self) -> float:
-        """Share of the items of which a further wording differs from the text."""
+        """Share of the items that have a wording other than their text."""
         wordings = zip(self.item_texts, *self.text_variants, strict=True)
         return sum(any(other != text for other in others) for text, *others in wordings) / len(self.item_texts)
 
@@ -69,7 +69,7 @@ class Facts:
     def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
         """Gathers the facts from a prepared log; statistics come from before the validation cut.
 
-        The log is read a portion of users at a time: memory does not grow with it.
+        The log is read one portion of users at a time, so that memory does not grow with it.
         """
         counts, intervals_s = _statistics(log, spec.train_until_s)
         texts = log.items["text"].fill_null(log.items["item_id"]).to_list()
@@ -86,20 +86,20 @@ class Facts:
         )
 
     def texts_for(self, reader: str) -> tuple[str, ...]:
-        """The item texts, with a note to the user where item ids stand in for texts that the data lacks.
+        """Returns the item texts, with a note to the user if item ids replace missing texts.
 
         Args:
-            reader: The part that reads them, for the note.
+            reader: The component that reads them, for the note.
         """
         if not self.spec.has_text:
-            print(f"note: the items have no text; {reader} reads their ids in its place", flush=True)
+            print(f"note: the items have no text; {reader} reads their ids instead", flush=True)
         return self.item_texts
 
 
 def _statistics(log: EventLog, until_s: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of events before a second: ``(V,)`` counts, and ``(V,)`` mean seconds between two purchases by one user.
+    """Returns ``(V,)`` counts and ``(V,)`` mean seconds between two purchases by one user, before a second.
 
-    Sums of whole seconds are exact, so that the portions do not show in the result.
+    Sums of whole seconds are exact, so that the result does not depend on the portions.
     """
     counts = np.zeros(log.num_items, dtype=np.int64)
     gaps = np.zeros(log.num_items, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Whole batches from the flat arrays: windows of events, the requests they serve, targets and context."""
+"""Batches from the flat arrays: windows of events, their requests, targets and context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import BoundContext
-from seasonrec.batches.epoch_plan import Cut, PoolPlan
+from seasonrec.batches.epoch_plan import PoolPlan, WindowRule
 from seasonrec.batches.labels.base import BoundLabels
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.batches.sampling import NegativeSampler
@@ -22,23 +22,23 @@ from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 
 Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
-"""Changes what a training batch's windows hold, and nothing of what is asked and of its truth."""
+"""Function that changes the events in the windows of a training batch, but neither requests nor targets."""
 
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """How requests are put into batches.
+    """Options of the batches.
 
     Args:
-        batch_size: Requests in a training batch at most; where two batches meet, a window may be read in both.
-        evaluation_batch_size: Requests in an evaluation batch, each with a window of its own.
-        min_context_share: Share of a full window that every request reads at least, where the user has as many events.
-            Less makes fewer windows and a faster epoch, more gives the first requests of a window a longer history.
-        shift_windows: Whether the places at which a sequence is cut into windows move from epoch to epoch.
-        shuffle: Whether windows come in a new order every epoch.
-        validation_stride: Validation looks at every so many-th basket of its part.
-        pool_size: Requests that are planned at once. A log with more of them is read in pools of users, which bounds
-            the memory at about 100 bytes a request of a pool; a batch then holds users of one pool.
+        batch_size: Maximal number of requests in a training batch; a window may serve two successive batches.
+        evaluation_batch_size: Requests in an evaluation batch; each has its own window.
+        min_context_share: Least share of a full window that every request reads, if the user has enough events. A low
+            value gives fewer windows and a faster epoch, a high one gives the first requests of a window more history.
+        shift_windows: Whether the borders of the windows of a sequence move from epoch to epoch.
+        shuffle: Whether windows come in a new order in every epoch.
+        validation_stride: Validation uses every ``validation_stride``-th basket of its part.
+        pool_size: Requests that are planned at once. A log with more requests is read in pools of users, which limits
+            the memory to about 100 bytes per request of a pool; a batch then holds users of one pool.
 
     Raises:
         ValueError: If a number lies outside its range.
@@ -61,13 +61,13 @@ class LoaderOptions:
 
 
 class BatchBuilder:
-    """Turns requests into a :class:`SequenceBatch`; the one way in for training, evaluation and ``recommend``.
+    """Builder of :class:`SequenceBatch` from requests, the same for training, evaluation and ``recommend``.
 
     Args:
         log: The prepared log.
         contexts: Bound contexts by name.
-        max_seq_len: Events ``T`` of a window at most.
-        labels: Bound labels by name; for batches with a truth.
+        max_seq_len: Maximal number of events ``T`` of a window.
+        labels: Bound labels by name; only for batches with targets.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class BatchBuilder:
         self.contexts = contexts
         self.max_seq_len = max_seq_len
         self.labels = labels or {}
-        # as plain arrays over the same files: indexing a np.memmap makes another one, at several times the price
+        # plain arrays over the same files: indexing a np.memmap creates another one, which is several times slower
         self._event_items = np.asarray(log.event_items)
         self._event_times_s = np.asarray(log.event_times_s)
         self._basket_offsets = np.asarray(log.basket_offsets)
         self._user_offsets = np.asarray(log.user_offsets)
 
     def only(self, names: Collection[str]) -> BatchBuilder:
-        """One for the contexts of some names and without labels, over the same bound contexts."""
+        """Returns a builder with some of the bound contexts and without labels."""
         return BatchBuilder(self.log, {name: self.contexts[name] for name in names}, self.max_seq_len)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
-        """``(N,)`` number of the first event of each user that the request may not read."""
+        """Returns ``(N,)`` numbers of the first event of each user that the request may not read."""
         return self._basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
 
     def __call__(
@@ -109,12 +109,12 @@ class BatchBuilder:
         Args:
             requests: The ``N`` requests.
             window_of: ``(N,)`` number of the window that serves each request, from 0 without gaps; requests of one
-                window belong to one user. None gives every request a window of its own.
-            sampler: Draws the items that are scored; None for the whole catalogue.
+                window belong to one user. None gives every request its own window.
+            sampler: Sampler of the items that are scored; None for the whole catalogue.
             random: Source of its draws.
-            ends: ``(N,)`` what :meth:`history_ends` gives, where the caller knows it.
-            starts: ``(B,)`` number of the first event of each window; None begins each ``T`` events before its last
-                request, or where its user does.
+            ends: ``(N,)`` result of :meth:`history_ends`, if the caller has it.
+            starts: ``(B,)`` number of the first event of each window; None begins each window ``T`` events before its
+                last request, or at the first event of its user.
         """
         if ends is None:
             ends = self.history_ends(requests)
@@ -167,7 +167,7 @@ class BatchBuilder:
 def _gathered(
     users: NDArray[np.int64], ends: NDArray[np.int64], window_of: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The window of each request ``(N,)``, and each window's user and end ``(B,)``: where its last request's is."""
+    """Returns the window of each request ``(N,)``, and user and end of each window ``(B,)``."""
     if window_of is None:
         return np.arange(len(users)), users, ends
     num_windows = int(window_of.max()) + 1
@@ -180,33 +180,36 @@ def _gathered(
 
 def _given(random: np.random.Generator | None) -> np.random.Generator:
     if random is None:
-        raise UserError("a batch with a sampler needs the source of its draws; pass random=default_rng(seed).")
+        raise UserError(
+            "a batch with a sampler needs a source of random draws, got None; pass random=default_rng(seed)."
+        )
     return random
 
 
 class TrainingLoader:
-    """Batches of windows for one epoch after another; the position in the epoch can be saved and restored.
+    """Loader of training batches, epoch by epoch; the position in the epoch can be saved and restored.
 
-    Each epoch cuts every user's requests into windows anew: requests whose histories end within the same stretch of
-    events share one, so that each reads at least ``min_context_share`` of a window (or all there is). Windows of like
-    length go into one batch; batches come in shuffled order. Everything follows from ``(seed, epoch)``.
+    Each epoch groups every user's requests into windows again. Requests whose histories end within the same stretch of
+    events share a window, so that each reads at least ``min_context_share`` of a window (or all events of the user).
+    Windows of similar length go into one batch; batches come in shuffled order. Everything follows from
+    ``(seed, epoch)``.
 
     A log with more than ``pool_size`` training requests is read in pools: ranges of users, in shuffled order, each with
-    a plan of its own. So the memory does not grow with the log: one plan at a time, 8 bytes a user while the pools are
-    cut, and what the system keeps of the files.
+    its own plan. Memory does not grow with the log: it holds one plan at a time, 8 bytes per user while the pools are
+    made, and the pages of the files that the system caches.
 
-    Several processes share an epoch: batch ``b`` belongs to rank ``b % world_size``, and the number of batches of a
-    pool is rounded up to a multiple of ``world_size``, so that each rank has as many.
+    Several processes share an epoch. Batch ``b`` belongs to rank ``b % world_size``. The number of batches of a pool is
+    rounded up to a multiple of ``world_size``, so that all ranks have the same number.
 
     Args:
-        builder: Makes the batches.
-        baskets: The training baskets: their time, or ``(K,)`` rising numbers.
+        builder: Builder of the batches.
+        baskets: Training baskets, as a period or as ``(K,)`` rising numbers.
         options: Sizes and order.
         horizon_s: Seconds before a request at which its history ends.
         seed: Seed of the order.
-        sampler: Draws the items that a batch is scored on; None for the whole catalogue.
-        shard: The part of every epoch that this process reads.
-        augment: Changes the windows of each batch; None leaves them as they are.
+        sampler: Sampler of the items that a batch is scored on; None for the whole catalogue.
+        shard: Shard of every epoch that this process reads.
+        augment: Function that changes the windows of each batch; None for no change.
 
     Raises:
         ValueError: If there are more processes than requests.
@@ -232,7 +235,7 @@ class TrainingLoader:
         self.source: BasketSource = baskets if isinstance(baskets, Period) else GivenBaskets(np.asarray(baskets))
         self.pools = cut_pools(builder.log, self.source, options.pool_size)
         step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
-        self.cut = Cut(builder.max_seq_len, step, options.shift_windows, options.shuffle, horizon_s)
+        self.rule = WindowRule(builder.max_seq_len, step, options.shift_windows, options.shuffle, horizon_s)
         self.lengths = [self._batches_of(pool.num_requests) for pool in self.pools]
         self.epoch = 0
         self.position = 0
@@ -243,11 +246,11 @@ class TrainingLoader:
 
     @property
     def num_requests(self) -> int:
-        """Training requests of an epoch, those of all processes together."""
+        """Training requests of an epoch, of all processes together."""
         return sum(pool.num_requests for pool in self.pools)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
-        if self.position >= len(self):  # the epoch before was read to its end, by a reader that knew where that is
+        if self.position >= len(self):  # the previous epoch was read to its end, without a further call of next()
             self.epoch, self.position = self.epoch + 1, 0
         epoch = self.epoch
         before = 0  # batches of this rank in the pools before
@@ -260,7 +263,7 @@ class TrainingLoader:
             before += mine
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader stands; Lightning saves it in the middle of an epoch."""
+        """Returns the position of the loader; Lightning saves it in the middle of an epoch."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -278,7 +281,7 @@ class TrainingLoader:
         return [int(pool) for pool in self._random(epoch, 0, 0, 1).permutation(len(self.pools))]
 
     def _pool_plan(self, epoch: int, number: int) -> PoolPlan:
-        """The plan of a pool; the one before is given up."""
+        """Returns the plan of a pool and drops the previous one."""
         if self._plan is None or self._plan[:2] != (epoch, number):
             self._plan = None
             if len(self.pools) > 1:
@@ -286,15 +289,15 @@ class TrainingLoader:
             pool, log = self.pools[number], self.builder.log
             users = (pool.first_user, pool.end_user)
             baskets, random = self.source.of_users(log, users), self._random(epoch, 0, number)
-            plan = PoolPlan(log, baskets, users, self.lengths[number], self.cut, random)
+            plan = PoolPlan(log, baskets, users, self.lengths[number], self.rule, random)
             self._plan = (epoch, number, plan)
         return self._plan[2]
 
     def _random(self, epoch: int, *place: int) -> np.random.Generator:
-        """One source for the whole epoch or a place in it, independent of what was drawn before.
+        """Returns a source for the whole epoch or a place in it, independent of earlier draws.
 
-        Zeros at the end of a seed change nothing in numpy: the first pool's source is that of the epoch alone, and no
-        place but it may end in a zero.
+        Zeros at the end of a seed change nothing in numpy: the source of the first pool is that of the epoch, and no
+        other place may end in a zero.
         """
         return np.random.default_rng((self.seed, epoch, *place))
 

@@ -14,7 +14,7 @@ from seasonrec.batches.loader import TrainingLoader
 
 
 class SizedBatches(Protocol):
-    """Batches whose number is known."""
+    """Batches of a known number."""
 
     def __len__(self) -> int: ...
 
@@ -22,10 +22,10 @@ class SizedBatches(Protocol):
 
 
 class DomainBatches(NamedTuple):
-    """The training batches of a further domain, and how often they come.
+    """Training batches of a further domain and their frequency.
 
     Args:
-        loader: Gives them.
+        loader: Loader of the domain.
         alpha: Power of the ratio of training requests, see :class:`MixedLoader`.
     """
 
@@ -34,20 +34,20 @@ class DomainBatches(NamedTuple):
 
 
 class MixedLoader:
-    """Batches of a main domain and of further ones, mixed.
+    """Loader that mixes batches of a main domain and of further domains.
 
-    The rule: an epoch is one of the main domain, each of whose batches comes once. For every one of these there come
-    ``(requests of the domain / requests of the main domain) ** alpha`` of a further domain, rounded to a whole number
-    for the epoch, and at least one. So with one ``alpha`` for all, batches are in proportion to ``requests ** alpha``:
-    with 1 each domain is read as often as the main one; with 0 each gives as many batches, so that a small one is read
-    many times over. A further domain goes on where the epoch before left it, and begins again when it was read to its
-    end. The order is shuffled, and follows from ``(seed, epoch)``; all processes of a run have the same domain at a
-    step.
+    An epoch is an epoch of the main domain: each of its batches comes once. A further domain adds
+    ``(requests of the domain / requests of the main domain) ** alpha`` batches per main batch, rounded to a whole
+    number for the epoch, and at least one. With one ``alpha`` for all, batches are in proportion to
+    ``requests ** alpha``: with 1 each domain is read as often as the main one; with 0 each gives the same number of
+    batches, so that a small domain is read many times. A further domain continues from the end of the previous epoch,
+    and starts again at its own end. The order is shuffled and follows from ``(seed, epoch)``. All processes of a run
+    have the same domain at each step.
 
     Args:
         main: Batches of the main domain.
-        domains: Those of the further ones by name.
-        seed: Of the order.
+        domains: Batches of the further domains by name.
+        seed: Seed of the order.
     """
 
     def __init__(self, main: TrainingLoader, domains: Mapping[str, DomainBatches], seed: int) -> None:
@@ -73,12 +73,12 @@ class MixedLoader:
             yield batch
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Whose batch comes at each place of an epoch: 0 is the main domain, then the others as they were given."""
+        """Returns the domain of each batch of an epoch: 0 is the main domain, then the others in the given order."""
         numbers = np.repeat(np.arange(1 + len(self.counts)), [len(self.main), *self.counts.values()])
         return np.random.default_rng((self.seed, epoch, 0, 0, 2)).permutation(numbers)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it stands in its own epoch and in that of each domain."""
+        """Returns the positions in its own epoch and in that of each domain."""
         return {
             "epoch": self.epoch,
             "position": self.position,
@@ -94,11 +94,11 @@ class MixedLoader:
 
 
 class InTurn:
-    """The main domain's batches and then those of the further ones, for validation.
+    """Validation batches of the main domain, then those of the further domains.
 
     Args:
-        main: Of the main domain.
-        domains: Of the further ones by name.
+        main: Batches of the main domain.
+        domains: Batches of the further domains by name.
     """
 
     def __init__(self, main: SizedBatches, domains: Mapping[str, SizedBatches]) -> None:
@@ -115,17 +115,17 @@ class InTurn:
 
 
 def of_domain(batch: SequenceBatch, name: str) -> SequenceBatch:
-    """A batch that says which domain it belongs to."""
+    """Returns a batch with the name of its domain."""
     return replace(batch, domain=name)
 
 
 def batches_an_epoch(main: TrainingLoader, domain: DomainBatches) -> int:
-    """Batches of a further domain that each process reads in an epoch of the main one."""
+    """Returns the number of batches of a further domain that each process reads in an epoch of the main one."""
     ratio = domain.loader.num_requests / main.num_requests
     return max(1, round(len(main) * ratio**domain.alpha))
 
 
 def _endless(batches: Iterable[SequenceBatch]) -> Iterator[SequenceBatch]:
-    """One epoch after another, from where the loader stands."""
+    """Yields batches epoch by epoch, from the loader's position on."""
     while True:
         yield from batches

@@ -1,4 +1,4 @@
-"""A request: who asks, when, and up to when the log may be read for the answer."""
+"""Requests: user, time, and the second up to which the log may be read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seasonrec.data.log import EventLog
 
 @dataclass(frozen=True)
 class Requests:
-    """Queries ``(user, request time)`` with the horizon already taken off.
+    """Requests ``(user, request time)`` with the horizon already subtracted.
 
     Args:
         users: ``(N,)`` int64 user numbers.
         times_s: ``(N,)`` int64 request times, seconds since 1970-01-01 UTC.
         known_until_s: ``(N,)`` int64; only events strictly before this second may be read for the answer.
-        baskets: ``(N,)`` int64 number of the basket that is the truth, or -1 where there is none (``recommend``).
+        baskets: ``(N,)`` int64 number of the target basket, or -1 without one (``recommend``).
     """
 
     users: NDArray[np.int64]
@@ -34,12 +34,12 @@ class Requests:
 
     @staticmethod
     def of_baskets(log: EventLog, baskets: NDArray[np.int64], horizon_s: int = 0) -> Requests:
-        """The requests whose truth are the given baskets.
+        """Returns the requests whose targets are the given baskets.
 
         Args:
             log: The prepared log.
             baskets: ``(N,)`` basket numbers.
-            horizon_s: Seconds before the request at which the readable history ends.
+            horizon_s: Seconds before the request at which the history ends.
         """
         times_s = np.asarray(log.basket_times_s[baskets], dtype=np.int64)
         users = np.asarray(log.basket_users[baskets], dtype=np.int64)

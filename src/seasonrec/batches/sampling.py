@@ -1,4 +1,4 @@
-"""The items that a batch is scored on where the catalogue is too large to score whole."""
+"""Sampled items of a batch, for catalogues too large to score whole."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class ItemSample:
     log_expected: Tensor
 
     def targets(self, start: int, stop: int) -> ItemSample:
-        """The same items with the targets ``start:stop`` alone."""
+        """Returns the same items with the targets ``start:stop`` alone."""
         return replace(self, target_column=self.target_column[start:stop])
 
 
 @dataclass(frozen=True)
 class NegativeSampler:
-    """Draws negatives that all requests of a batch share.
+    """Sampler of negatives that all requests of a batch share.
 
-    Shared negatives turn the scoring into one matrix product over a few hundred items; negatives of each target's own
-    would need a gather of as many item vectors a target.
+    Shared negatives turn the scoring into one matrix product over a few hundred items. Separate negatives for each
+    target would need a gather of as many item vectors per target.
 
     Args:
-        cumulative: ``(V,)`` float64, rising to 1: how likely each item and all before it are to be drawn.
-        num_negatives: Draws a batch, with replacement; an item drawn twice counts once.
+        cumulative: ``(V,)`` float64, rising to 1: cumulative probability of the items.
+        num_negatives: Draws per batch, with replacement; an item drawn twice counts once.
     """
 
     cumulative: NDArray[np.float64]
@@ -48,11 +48,11 @@ class NegativeSampler:
 
     @staticmethod
     def of(counts: NDArray[np.floating], num_negatives: int, popularity_power: float) -> NegativeSampler:
-        """A sampler over a catalogue.
+        """Returns a sampler over a catalogue.
 
         Args:
             counts: ``(V,)`` events of each item before the validation cut.
-            num_negatives: Draws a batch.
+            num_negatives: Draws per batch.
             popularity_power: Items are drawn by ``(count + 1) ** popularity_power``; 0 draws all alike.
         """
         weight = (np.asarray(counts, dtype=np.float64) + 1.0) ** popularity_power
@@ -60,7 +60,7 @@ class NegativeSampler:
         return NegativeSampler(cumulative / cumulative[-1], num_negatives)
 
     def draw(self, targets: NDArray[np.int64], random: np.random.Generator) -> ItemSample:
-        """Draws for one batch.
+        """Draws the items of one batch.
 
         Args:
             targets: ``(M,)`` item numbers of the batch's targets.
@@ -77,7 +77,7 @@ class NegativeSampler:
         )
 
     def _log_expected(self, item_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Logarithm of ``1 - (1 - q) ** draws``, exact for tiny ``q``."""
+        """Returns the logarithm of ``1 - (1 - q) ** draws``, exact for tiny ``q``."""
         before = np.where(item_ids > 0, self.cumulative[item_ids - 1], 0.0)
         probability = np.maximum(self.cumulative[item_ids] - before, np.finfo(np.float64).tiny)
         missed = self.num_negatives * np.log1p(-np.minimum(probability, 1.0 - 1e-12))

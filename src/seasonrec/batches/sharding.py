@@ -1,4 +1,4 @@
-"""Which part of the work falls to one of several processes."""
+"""Shards of the work of several processes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Shard:
-    """One process's share of the work: its number, and how many there are.
+    """Shard of one process: its number and the number of processes.
 
     Args:
         rank: Number of the process, from 0.
-        world_size: How many processes share the work.
+        world_size: Number of processes that share the work.
 
     Raises:
-        ValueError: If the numbers do not fit each other.
+        ValueError: If the rank is not below the number of processes.
     """
 
     rank: int = 0
@@ -30,20 +30,20 @@ class Shard:
 
     @staticmethod
     def current() -> Shard:
-        """The share of this process: all of it, unless ``torch.distributed`` was started."""
+        """Returns the shard of this process: all work, unless ``torch.distributed`` was started."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return Shard()
         return Shard(distributed.get_rank(), distributed.get_world_size())
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process writes and prints."""
         return self.rank == 0
 
-    def part(self, count: int) -> slice:
-        """This process's part of ``count`` things in a row: parts follow each other and differ by one at most."""
+    def slice_of(self, count: int) -> slice:
+        """Returns this process's slice of ``count`` things; the slices follow each other and differ by one at most."""
         return slice(count * self.rank // self.world_size, count * (self.rank + 1) // self.world_size)
 
 
 WHOLE = Shard()
-"""All of the work, in one process."""
+"""Shard of a single process, which does all work."""

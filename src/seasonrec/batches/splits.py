@@ -1,4 +1,4 @@
-"""The split by time: one global cut for validation, one for test, at local midnights."""
+"""Split by time: one global cut for validation and one for test, at local midnights."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
-"""Longer logs are cut at Mondays by default, so that every week of the report is whole."""
+"""Longer logs are cut at Mondays by default, so that every week in a report is complete."""
 
 
 Part = Literal["validation", "test"]
-"""A part of the log that models are ranked on."""
+"""Part of the log on which models are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Split:
 
     Args:
         train_from_s: First second of the training part.
-        validation_from_s: First second of the validation part, and the first that nothing fitted may see.
+        validation_from_s: First second of the validation part, and the first that nothing fitted may use.
         test_from_s: First second of the test part.
         end_s: One second after the last event.
     """
@@ -42,7 +42,7 @@ class Split:
 
     @property
     def cuts(self) -> Cuts:
-        """Where labels end."""
+        """Cuts at which labels end."""
         return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
 
     def training_until_test(self) -> Split:
@@ -50,32 +50,32 @@ class Split:
         return replace(self, validation_from_s=self.test_from_s)
 
     def since_s(self, part: Part) -> int:
-        """First second of a part."""
+        """Returns the first second of a part."""
         return self.test_from_s if part == "test" else self.validation_from_s
 
     def baskets(self, log: EventLog, part: Part) -> NDArray[np.int64]:
-        """Numbers of a part's baskets, rising."""
+        """Returns the numbers of a part's baskets, rising."""
         return self.test_baskets(log) if part == "test" else self.validation_baskets(log)
 
     def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Numbers of the training part's baskets, rising."""
+        """Returns the numbers of the training part's baskets, rising."""
         return _baskets_between(log, self.train_from_s, self.validation_from_s)
 
     def validation_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Numbers of the validation part's baskets, rising."""
+        """Returns the numbers of the validation part's baskets, rising."""
         return _baskets_between(log, self.validation_from_s, self.test_from_s)
 
     def test_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Numbers of the test part's baskets, rising."""
+        """Returns the numbers of the test part's baskets, rising."""
         return _baskets_between(log, self.test_from_s, self.end_s)
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Cuts a log by dates, or by shares of its time span where no date is given.
+    """Split of a log by dates, or by shares of its time span where no date is given.
 
-    A share's cut is moved to the nearest local Monday where the log is longer than 12 weeks, else to the nearest local
-    midnight. Without ``validation_from``, validation is the share of the span that ends at the test cut.
+    The cut of a share is moved to the nearest local Monday if the log is longer than 12 weeks, else to the nearest
+    local midnight. Without ``validation_from``, validation is the share of the span that ends at the test cut.
 
     Args:
         validation_from: First local day of validation, ``YYYY-MM-DD``.
@@ -107,7 +107,7 @@ class TimeSplit:
             )
 
     def resolve(self, log: EventLog) -> Split:
-        """The cuts for a log.
+        """Returns the cuts for a log.
 
         Raises:
             ValueError: If a cut lies outside the log, cuts are out of order, or a part holds no basket.
@@ -127,7 +127,7 @@ class TimeSplit:
 
 
 def spec_of(log: EventLog, split: Split) -> DataSpec:
-    """The facts that the data discovers, for everything that is built after it."""
+    """Returns the facts found in the data."""
     text = log.items["text"].fill_null("").str.strip_chars()
     return DataSpec(
         num_users=log.num_users,
@@ -166,7 +166,7 @@ def _start_of_day_s(day: date, timezone: str) -> int:
 
 
 def _round_day_s(time_s: float, span_s: int, log: EventLog) -> int:
-    """The local midnight, or the Monday's midnight in long logs, that lies nearest to ``time_s``."""
+    """Returns the local midnight nearest to ``time_s``; in long logs that of a Monday."""
     today = datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date()
     days = [today + timedelta(offset) for offset in range(-7, 8)]
     if span_s > _WHOLE_WEEKS_FROM_DAYS * SECONDS_PER_DAY:

@@ -1,4 +1,4 @@
-"""Users in pools that fit into memory: a log of any length is planned pool by pool."""
+"""Pools of users that fit into memory: a log of any length is planned pool by pool."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 
 USERS_AT_ONCE = 2**18
-"""Users whose baskets are looked for together."""
+"""Users whose baskets are looked up together."""
 
 
 class BasketSource(Protocol):
-    """Says which baskets of a range of users belong to the training part."""
+    """Source of the training baskets of a range of users."""
 
     def counts(self, log: EventLog, users: tuple[int, int]) -> NDArray[np.int64]:
-        """How many there are of each user from ``users[0]`` up to before ``users[1]``."""
+        """Returns the number of baskets of each user in ``users[0]:users[1]``."""
         ...
 
     def of_users(self, log: EventLog, users: tuple[int, int]) -> NDArray[np.int64]:
-        """Their numbers, rising."""
+        """Returns the basket numbers of these users, rising."""
         ...
 
 
 @dataclass(frozen=True)
 class Period:
-    """All baskets of a stretch of time, found from the memory-mapped arrays when they are asked for.
+    """All baskets of a stretch of time, looked up in the memory-mapped arrays when they are needed.
 
     Args:
         from_s: First second.
@@ -50,7 +50,7 @@ class Period:
         return gather_ranges(*self._ranges(log, users))[1]
 
     def _ranges(self, log: EventLog, users: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """A user's baskets are in time order, so those of a period are a range."""
+        """Returns the range of each user; baskets are in time order, so those of a period are consecutive."""
         numbers = np.arange(*users)
         start, stop = (log.baskets_before(numbers, np.full(len(numbers), s)) for s in (self.from_s, self.until_s))
         return start, stop
@@ -58,7 +58,7 @@ class Period:
 
 @dataclass(frozen=True)
 class GivenBaskets:
-    """Baskets as a list.
+    """Baskets given as a list.
 
     Args:
         baskets: ``(K,)`` basket numbers, rising.
@@ -71,7 +71,7 @@ class GivenBaskets:
 
     def __post_init__(self) -> None:
         if (np.diff(self.baskets) <= 0).any():
-            raise UserError("baskets must be rising numbers, each once; sort them with np.unique.")
+            raise UserError("baskets must be rising numbers without repetition; sort them with np.unique.")
 
     def counts(self, log: EventLog, users: tuple[int, int]) -> NDArray[np.int64]:
         return np.diff(np.searchsorted(self.baskets, log.user_baskets[users[0] : users[1] + 1]))
@@ -81,7 +81,7 @@ class GivenBaskets:
 
 
 class Pool(NamedTuple):
-    """A range of users and the number of their requests."""
+    """Range of users and the number of their requests."""
 
     first_user: int
     end_user: int
@@ -89,10 +89,10 @@ class Pool(NamedTuple):
 
 
 def cut_pools(log: EventLog, source: BasketSource, largest: int) -> list[Pool]:
-    """Cuts all users into ranges of about as many requests each; a user is never cut.
+    """Divides all users into ranges with about the same number of requests each; a user is never divided.
 
-    A pool holds at most ``1.5 * largest`` requests and those of one user more, and where there is more than one, at
-    least a quarter of ``largest``, so that no pool has too few for a batch.
+    A pool holds at most ``1.5 * largest`` requests plus those of one user. If there is more than one pool, each holds
+    at least a quarter of ``largest``, so that no pool has too few for a batch.
 
     Args:
         log: The prepared log.
@@ -124,9 +124,9 @@ def _counts(log: EventLog, source: BasketSource) -> NDArray[np.int64]:
 
 
 def forget_pages(log: EventLog) -> None:
-    """Gives back the memory of what was read of the arrays on disk; reading on brings it back.
+    """Frees the cached pages of the arrays on disk; the next reading loads them again.
 
-    The system would take these pages itself when memory gets short, but until then they count as this process's.
+    The system frees these pages itself when memory gets short, but until then they count as memory of this process.
     """
     for field in fields(log):
         mapped = getattr(getattr(log, field.name), "_mmap", None)

@@ -1,4 +1,4 @@
-"""Batches of the validation part: some of its baskets in their own order, each with a full window."""
+"""Batches of the validation part, in the order of the log; each request has its own window."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from seasonrec.errors import UserError
 
 
 class ValidationBatches:
-    """Every ``validation_stride``-th basket of a period; found pool by pool, so that no list of them is held.
+    """Batches of every ``validation_stride``-th basket of a period, looked up pool by pool to keep memory small.
 
     Args:
-        builder: Makes the batches.
+        builder: Builder of the batches.
         period: The validation part.
         options: Sizes.
         horizon_s: Seconds before a request at which its history ends.
-        shard: The part that this process reads: a stretch of the baskets.
+        shard: Shard of this process: consecutive baskets.
 
     Raises:
         ValueError: If there are more processes than baskets.
@@ -44,10 +44,10 @@ class ValidationBatches:
                 f"{shard.world_size} processes cannot share {chosen} validation requests; take fewer devices, or a "
                 "smaller loader.validation_stride."
             )
-        self.part = shard.part(chosen)
+        self.own = shard.slice_of(chosen)
 
     def __len__(self) -> int:
-        return -(-(self.part.stop - self.part.start) // self.options.evaluation_batch_size)
+        return -(-(self.own.stop - self.own.start) // self.options.evaluation_batch_size)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
         size = self.options.evaluation_batch_size
@@ -62,12 +62,12 @@ class ValidationBatches:
             yield self._batch(waiting)
 
     def _chosen(self) -> Iterator[NDArray[np.int64]]:
-        """The baskets of this process's part, pool by pool."""
+        """Yields the baskets of this process's shard, pool by pool."""
         stride, before = self.options.validation_stride, 0  # baskets in the pools before
         for pool in self.pools:
             first = -(-before // stride)  # number of the first chosen one of this pool
             end = -(-(before + pool.num_requests) // stride)
-            begin, stop = max(first, self.part.start), min(end, self.part.stop)
+            begin, stop = max(first, self.own.start), min(end, self.own.stop)
             if begin < stop:
                 baskets = self.period.of_users(self.builder.log, (pool.first_user, pool.end_user))
                 yield baskets[begin * stride - before : (stop - 1) * stride - before + 1 : stride]

@@ -1,4 +1,4 @@
-"""Baskets as visits of a user, and what each is worth."""
+"""Visits of a user, and the value of each basket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.data.portions import basket_portions
 
 
 def basket_values(log: EventLog) -> NDArray[np.float32]:
-    """``(K,)`` sum of the values of each basket's events; a basket of returns counts as 0, NaN where one is unknown."""
+    """Returns ``(K,)`` summed values of each basket, 0 for a basket of returns and NaN if a value is unknown."""
     values = np.empty(log.num_baskets, dtype=np.float32)
     for baskets, events in basket_portions(log):
         starts = np.asarray(log.basket_offsets[baskets.start : baskets.stop]) - events.start
@@ -20,7 +20,7 @@ def basket_values(log: EventLog) -> NDArray[np.float32]:
 
 
 def visits(log: EventLog, merge_same_day: bool) -> NDArray[np.int64]:
-    """Rising numbers of the baskets that begin a visit: all of them, or each user's first of a local day."""
+    """Returns the numbers of the baskets that begin a visit: all, or each user's first of a local day; rising."""
     if not merge_same_day:
         return np.arange(log.num_baskets)
     days = local_days(np.asarray(log.basket_times_s), log.timezone)

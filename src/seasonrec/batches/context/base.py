@@ -1,4 +1,4 @@
-"""What the model may know of a request besides the sequence, and who computes it."""
+"""Interfaces of context: what the model reads of a request besides the sequence."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from seasonrec.errors import UserError
 
 
 class ContextValue(Protocol):
-    """What a context says of the requests of a batch: a frozen dataclass of tensors."""
+    """Values of a context for the requests of a batch: a frozen dataclass of tensors."""
 
     def rows(self, start: int, stop: int) -> ContextValue:
-        """What it says of the requests ``start:stop`` alone, numbered from 0."""
+        """Returns the values of the requests ``start:stop`` alone, numbered from 0."""
         ...
 
 
 class BoundContext(Protocol):
-    """A context over one log; called for every batch of requests."""
+    """Context over one log; called for every batch of requests."""
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> ContextValue:
-        """Gives a frozen dataclass of tensors, computed from events before ``requests.known_until_s`` alone.
+        """Returns a frozen dataclass of tensors, computed only from events before ``requests.known_until_s``.
 
         Args:
             requests: The ``N`` requests.
-            items: ``(C,)`` rising item numbers, where a batch is scored on them and not on the whole catalogue. A
-                context with a value for every item (``momentum``, ``last_year``) then gives these columns alone, equal
-                to the bit to those of the whole table. The others accept and ignore it: ``calendar`` knows no items,
-                and ``own_history`` names the items of its pairs by their number in the catalogue.
+            items: ``(C,)`` rising item numbers, if a batch is scored on them and not on the whole catalogue. A context
+                with a value for every item (``momentum``, ``last_year``) then returns these columns alone, bit for bit
+                equal to those of the whole table. The others accept and ignore it: ``calendar`` has no items, and
+                ``own_history`` refers to the items of its pairs by their number in the catalogue.
         """
         ...
 
 
 class Context(Protocol):
-    """A context as a model part asks for it: a frozen dataclass of options.
+    """Request of a component for a context: a frozen dataclass of options.
 
-    A part lists its contexts in ``reads``; the loader computes the union, once each, and the part gets just its own.
+    A component lists its contexts in ``reads``. The loader computes each distinct context once, and a component gets
+    only its own.
     """
 
     @property
@@ -49,15 +50,15 @@ class Context(Protocol):
         ...
 
     def bind(self, log: EventLog, spec: DataSpec) -> BoundContext:
-        """Builds the look-up structures over a log. Statistics come from before ``spec.train_until_s``."""
+        """Builds the index over a log; statistics come from before ``spec.train_until_s``."""
         ...
 
 
 def union(contexts: list[Context]) -> dict[str, Context]:
-    """The distinct contexts by name.
+    """Returns the distinct contexts by name.
 
     Raises:
-        ValueError: If two parts ask for one name with different options.
+        ValueError: If two components ask for one name with different options.
     """
     found: dict[str, Context] = {}
     for context in contexts:
@@ -65,6 +66,6 @@ def union(contexts: list[Context]) -> dict[str, Context]:
         if known != context:
             raise UserError(
                 f"context {context.name!r} is read with two different options: {known} and {context}; "
-                "give both parts the same options."
+                "give both components the same options."
             )
     return found

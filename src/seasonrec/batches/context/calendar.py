@@ -1,4 +1,4 @@
-"""What the calendar says of the request's day: its place in the year and the week, and how near each holiday is."""
+"""Calendar of the request's day: its place in year and week, and the distance of each holiday."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DAYS_PER_YEAR, DataSpec
 
 FAR_DAYS = 60
-"""Holidays further off than this count as this far off."""
+"""Limit of the distance of a holiday, in days."""
 
 
 @dataclass(frozen=True)
 class RequestCalendar:
-    """The calendar of each request; ``N`` requests, ``H`` holidays of the dataset's country by name.
+    """Calendar of each request; ``N`` requests, ``H`` holidays of the dataset's country by name.
 
     Args:
         day: ``(N,)`` int64, local days since 1970-01-01.
         year_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the day in the year.
         weekday: ``(N,)`` int64, Monday = 0.
-        unseen_days: ``(N,)`` float, days that the log would have to begin earlier to hold the same day of the year
-            before; 0 where it does.
-        holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, at most 60 either way.
-        holiday_known: ``(N, H)`` float, 1 where the log holds the occurrence before the nearest one.
-        gap_days: ``(N,)`` float, days since the user's last event; 365 where there is none.
+        unseen_days: ``(N,)`` float, number of days by which the log begins too late to hold the same day of the
+            previous year; 0 if it holds it.
+        holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, from -60 to 60.
+        holiday_known: ``(N, H)`` float, 1 if the log holds the occurrence before the nearest one.
+        gap_days: ``(N,)`` float, days since the user's last event; 365 without any.
     """
 
     day: Tensor
@@ -42,13 +42,13 @@ class RequestCalendar:
     gap_days: Tensor
 
     def rows(self, start: int, stop: int) -> RequestCalendar:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         return RequestCalendar(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
 
 
 @dataclass(frozen=True)
 class CalendarContext:
-    """Asks for :class:`RequestCalendar`."""
+    """Options of :class:`RequestCalendar`."""
 
     name: str = "calendar"
 
@@ -57,7 +57,7 @@ class CalendarContext:
 
 
 def holiday_names(spec: DataSpec) -> tuple[str, ...]:
-    """Names of the ``H`` holidays of the dataset's country, in the order of ``RequestCalendar.holiday_days``."""
+    """Returns the names of the ``H`` holidays of the country, in the order of ``RequestCalendar.holiday_days``."""
     return tuple(_occurrences(spec))
 
 
@@ -67,7 +67,7 @@ def _occurrences(spec: DataSpec) -> dict[str, tuple[int, ...]]:
 
 
 class CalendarIndex:
-    """Looks the calendar up for a batch of requests."""
+    """Index of the calendar."""
 
     def __init__(self, log: EventLog, spec: DataSpec) -> None:
         self.log = log
@@ -90,7 +90,7 @@ class CalendarIndex:
         )
 
     def _holidays(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
-        """``(N, H)`` days since the nearest occurrence; from a table for days of the log, computed for others."""
+        """Returns ``(N, H)`` days since the nearest occurrence: from a table for days of the log, else computed."""
         place = days - self.first_day
         within = (place >= 0) & (place < len(self._distances))
         return self._distances.take(place, axis=0) if within.all() else self._compute(days)

@@ -15,10 +15,10 @@ from seasonrec.data.portions import basket_portions
 
 
 class DailyCounts:
-    """Events of each item up to each local day, as prefix sums: any window is one subtraction.
+    """Events of each item up to each local day, as prefix sums: any range of days is one subtraction.
 
-    Memory: 4 bytes a day and item, or 2 to 4 bytes an event where that is too many (see ``prefix_counts``). Building
-    it reads the log in portions and holds 4 bytes a basket meanwhile.
+    Memory: 4 bytes per day and item, or 2 to 4 bytes per event if that is too many (see ``prefix_counts``). Building it
+    reads the log in portions and temporarily holds 4 bytes per basket.
 
     Args:
         log: The prepared log.
@@ -46,12 +46,12 @@ class DailyCounts:
         """``(days + 1,)`` events of all items before each day."""
 
     def known_days(self, requests: Requests) -> NDArray[np.int64]:
-        """``(N,)`` full days of the log that lie before the request's day (and horizon)."""
+        """Returns ``(N,)`` full days of the log before the request's day (and horizon)."""
         days = local_days(requests.known_until_s, self.timezone) - self.first_day
         return np.clip(days, 0, self.num_days)
 
     def before(self, days: NDArray[np.int64], items: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
-        """``(Q, C)`` events of items before each day of the log, a number in ``0..num_days``.
+        """Returns ``(Q, C)`` events of items before each day of the log, a number in ``0..num_days``.
 
         Args:
             days: ``(Q,)`` days, counted from the first day of the log.
@@ -62,14 +62,14 @@ class DailyCounts:
     def window(
         self, days: NDArray[np.int64], length: int | None, items: NDArray[np.int64] | None = None
     ) -> NDArray[np.int32]:
-        """``(Q, C)`` events of the ``length`` days before each day of the log; all earlier ones with None."""
+        """Returns ``(Q, C)`` events of the ``length`` days before each day of the log; None for all earlier days."""
         if length is None:
             return self.before(days, items)
         return self.before(days, items) - self.before(np.maximum(days - length, 0), items)
 
 
 class _BasketDays:
-    """The local day of each basket, counted from the first; gives the events in portions with their days."""
+    """Local day of each basket, counted from the first day."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log

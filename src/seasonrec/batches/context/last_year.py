@@ -1,4 +1,4 @@
-"""What sold a year ago at this time, for logs that reach back so far."""
+"""Sales of a year ago at this time, for logs that are long enough."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ YEAR_DAYS = 364
 """Whole weeks, so that a Saturday is compared with Saturdays."""
 
 KEPT_BYTES = 1 << 28
-"""Memory for the tables of days that were asked for."""
+"""Memory for the tables of requested days, in bytes."""
 
 
 @dataclass(frozen=True)
 class LastYear:
-    """How much more each item and category sold around this day a year ago than over all time.
+    """Sales of each item and category around this day a year ago, relative to all time.
 
     Args:
         row: ``(N,)`` int64, the request's row in the tables; requests of one day share a row.
-        item: ``(Q, C)`` float, log of the shrunk ratio; 0 where the log does not reach back a year. ``C`` is the whole
-            catalogue unless other items were asked for.
+        item: ``(Q, C)`` float, log of the shrunk ratio; 0 if the log does not reach back a year. ``C`` is the whole
+            catalogue unless some items were requested.
         category: ``(Q, C)`` float, the same for the item's category.
     """
 
@@ -40,16 +40,16 @@ class LastYear:
     category: Tensor
 
     def rows(self, start: int, stop: int) -> LastYear:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         return replace(self, row=self.row[start:stop])
 
 
 @dataclass(frozen=True)
 class LastYearContext:
-    """Asks for :class:`LastYear`.
+    """Options of :class:`LastYear`.
 
     Args:
-        half_window_days: Days on either side of the day a year ago.
+        half_window_days: Days on each side of the day a year ago.
         prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
     """
 
@@ -63,7 +63,7 @@ class LastYearContext:
 
 
 class LastYearIndex:
-    """Looks :class:`LastYear` up by day; keeps the tables of days as the index of ``momentum`` does."""
+    """Index of :class:`LastYear` by day; keeps the tables of days like the index of ``momentum``."""
 
     def __init__(self, log: EventLog, options: LastYearContext) -> None:
         self.half_window_days = options.half_window_days
@@ -82,30 +82,30 @@ class LastYearIndex:
         return LastYear(row=torch.from_numpy(row), item=values[0], category=values[1])
 
     def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """``(Q, C, 2)``: log ratios of the items, then of their categories."""
+        """Returns ``(Q, C, 2)`` log ratios of the items, then of their categories."""
         window = window_a_year_ago(days, self.half_window_days)
         return np.concatenate(self.lift(days[:, 1], [window], items), axis=-1, dtype=np.float32, casting="same_kind")
 
 
 def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct ``(Q, 2)`` pairs of the request's day and the full days known at it, and each request's row ``(N,)``."""
+    """Returns distinct ``(Q, 2)`` pairs of request day and number of known days, and each request's row ``(N,)``."""
     asked = local_days(requests.times_s, counts.timezone) - counts.first_day
     days, row = np.unique(np.stack([asked, counts.known_days(requests)], axis=1), axis=0, return_inverse=True)
     return days, row.reshape(-1)
 
 
 def window_a_year_ago(days: NDArray[np.int64], half_window_days: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First day, and the day after the last, of the window around the day 364 days before each request's day.
+    """Returns first and end day of the window around the day 364 days before each request's day.
 
-    The season is that of the request, not of the day at which the readable history ends: a horizon moves only the end
-    of what is read. Before the log begins the window is empty.
+    The season is that of the request, not of the last day of the history: a horizon moves only the end of the events
+    that are read. Before the log begins the window is empty.
 
     Args:
         days: ``(Q, 2)``, see :func:`request_and_known_days`.
-        half_window_days: Days on either side.
+        half_window_days: Days on each side.
 
     Returns:
-        Two ``(Q,)`` arrays of days of the log.
+        Two ``(Q,)`` arrays of days of the log: the first day, and the day after the last.
     """
     asked, known = days.T
     stop = np.clip(asked - YEAR_DAYS + half_window_days + 1, 0, known)

@@ -1,4 +1,4 @@
-"""How much more items and their categories sell in a window than they did over all time."""
+"""Sales of items and their categories in a range of days, relative to all time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Days = NDArray[np.int64]
 """``(Q,)`` days of the log, counted from its first."""
 
 SHARE_BYTES = 1 << 28
-"""Memory for the categories' shares by day."""
+"""Memory for the categories' shares by day, in bytes."""
 
 SUMMED_CELLS = 1 << 22
 """Shares of items that are summed at a time."""
 
 
 class Lift:
-    """Log of the shrunk ratio of a window's sales to those that the share of all earlier sales says.
+    """Log of the shrunk ratio of the sales in a range of days to the sales expected from all earlier days.
 
-    Whole rows and chosen columns give the same bits: what is summed over the catalogue (a day's total, a category's
-    share) is summed in one order whichever columns are asked for.
+    Whole rows and chosen columns give the same bits: sums over the catalogue (a day's total, a category's share) are
+    taken in the same order for any columns.
 
     Args:
         counts: Daily counts of the log.
@@ -39,11 +39,11 @@ class Lift:
     def __call__(
         self, known: Days, windows: list[tuple[Days, Days]], items: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ratios of items and of their categories, both ``(Q, C, W)``.
+        """Returns log ratios of items and of their categories, both ``(Q, C, W)``.
 
         Args:
-            known: The day before which sales are known.
-            windows: ``W`` windows: first day, and the day after the last.
+            known: ``(Q,)`` days before which sales are known.
+            windows: ``W`` ranges of days: first day, and the day after the last.
             items: ``(C,)`` item numbers; None for all.
         """
         counts = self.counts
@@ -64,9 +64,9 @@ class Lift:
         return np.log((sold + self.prior_events) / (share * events[:, None] + self.prior_events))
 
     def _category_share(self, known: Days) -> NDArray[np.float64]:
-        """``(Q, G)`` shares of the categories; who comes back with new days gets all days at once, where they fit.
+        """Returns ``(Q, G)`` shares of the categories; if they fit into memory, those of all days are computed at once.
 
-        A day costs a sum over the catalogue, and where counts are sparse the events are read again for every call.
+        A day costs a sum over the catalogue, and sparse counts read the events again in every call.
         """
         days, row = np.unique(known, return_inverse=True)
         if self._shares.holds_all and len(self._shares) and not all(day in self._shares for day in days.tolist()):
@@ -75,7 +75,7 @@ class Lift:
         return self._shares(days.tolist(), lambda places: self._share_sums(days[places]))[row]
 
     def _share_sums(self, days: Days) -> NDArray[np.float64]:
-        """``(Q, G)`` sums of the items' shares, item after item, so that no grouping of the work changes a bit."""
+        """Returns ``(Q, G)`` sums of the items' shares, item by item, so that grouping the work changes no bit."""
         counts = self.counts
         sums = np.zeros((len(days), counts.num_categories))
         step = max(1, SUMMED_CELLS // len(days))
@@ -90,19 +90,19 @@ class Lift:
 def _distinct(
     categories: NDArray[np.int64], items: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
-    """The categories of some items (None for all) and the place of each item's category among them."""
+    """Returns the categories of some items (None for all) and the place of each item's category among them."""
     return (None, categories) if items is None else np.unique(categories[items], return_inverse=True)
 
 
 def _windows(counts: Any, known: Days, windows: list[tuple[Days, Days]], codes: Any) -> list[NDArray[np.int32]]:
-    """Events before ``known``, then those of each window, all ``(Q, C)``; looked up together."""
+    """Returns events before ``known``, then those of each range of days, all ``(Q, C)``."""
     bounds = np.concatenate([known, *(bound for window in windows for bound in window)])
     before = np.split(counts.before(bounds, codes), 1 + 2 * len(windows))
     return [before[0], *(before[2 * w + 2] - before[2 * w + 1] for w in range(len(windows)))]
 
 
 def smoothed_share(sold: NDArray[np.int32], events: NDArray[np.int64], num_items: int) -> NDArray[np.float64]:
-    """``(Q, C)`` shares of all sales, with one pseudo-event an item.
+    """Returns ``(Q, C)`` shares of all sales, with one pseudo-event per item.
 
     Args:
         sold: ``(Q, C)`` events of the items.

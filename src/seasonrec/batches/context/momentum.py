@@ -1,4 +1,4 @@
-"""What sells now: rolling popularity of items and categories, known at the request."""
+"""Trend: recent popularity of items and categories, known at the request."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
 
 KEPT_BYTES = 1 << 28
-"""Memory for the tables of days that were asked for."""
+"""Memory for the tables of requested days, in bytes."""
 
 
 @dataclass(frozen=True)
 class Momentum:
-    """How much more each item and category sells lately than it did over all time, as known at the request.
+    """Recent sales of each item and category relative to all time, as known at the request.
 
-    Requests of one day share a row; ``Q`` days, ``C`` items (the whole catalogue unless others were asked for), ``W``
-    windows.
+    Requests of one day share a row; ``Q`` days, ``C`` items (the whole catalogue unless some items were requested),
+    ``W`` look-backs.
 
     Args:
         row: ``(N,)`` int64, the request's row in the tables.
-        item: ``(Q, C, W)`` float, log of the shrunk ratio of the window's sales to those expected from all time.
+        item: ``(Q, C, W)`` float, log of the shrunk ratio of recent sales to those expected from all time.
         category: ``(Q, C, W)`` float, the same for the item's category.
     """
 
@@ -38,16 +38,16 @@ class Momentum:
     category: Tensor
 
     def rows(self, start: int, stop: int) -> Momentum:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         return replace(self, row=self.row[start:stop])
 
 
 @dataclass(frozen=True)
 class MomentumContext:
-    """Asks for :class:`Momentum`.
+    """Options of :class:`Momentum`.
 
     Args:
-        windows_days: Window lengths ``W`` in whole local days; a window ends with the last full day before the request.
+        windows_days: ``W`` look-backs in whole local days; each ends with the last full day before the request.
         prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
     """
 
@@ -60,10 +60,10 @@ class MomentumContext:
 
 
 class MomentumIndex:
-    """Looks :class:`Momentum` up by day.
+    """Index of :class:`Momentum` by day.
 
-    A day's table of the whole catalogue is computed when it is first asked for, and kept while ``KEPT_BYTES`` last.
-    Chosen items are taken from it where the tables of all days can be kept, and else computed alone.
+    A day's table of the whole catalogue is computed when it is first needed and kept within ``KEPT_BYTES``. Chosen
+    items are taken from it if the tables of all days fit, else they are computed alone.
     """
 
     def __init__(self, log: EventLog, options: MomentumContext) -> None:
@@ -84,6 +84,6 @@ class MomentumIndex:
         return Momentum(row=torch.from_numpy(row), item=values[..., :num_windows], category=values[..., num_windows:])
 
     def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """``(Q, C, 2 W)``: log ratios of the items, then of their categories."""
+        """Returns ``(Q, C, 2 W)`` log ratios of the items, then of their categories."""
         windows = [(np.maximum(days - length, 0), days) for length in self.options.windows_days]
         return np.concatenate(self.lift(days, windows, items), axis=-1, dtype=np.float32, casting="same_kind")

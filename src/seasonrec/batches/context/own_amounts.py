@@ -1,4 +1,4 @@
-"""What a user's earlier baskets were worth and how far apart they lay: their number, mean and variance."""
+"""Values of and times between a user's earlier baskets: number, mean and variance."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 SHORTEST_DAYS = 1.0 / 24.0
-"""Shorter times count as an hour: the logarithm of a minute would outweigh all else."""
+"""Least time in days, one hour: the logarithm of a minute would dominate all others."""
 
 
 @dataclass(frozen=True)
 class OwnAmounts:
-    """Moments of the logarithms of a user's earlier amounts; ``N`` requests.
+    """Mean and variance of the logarithms of a user's earlier amounts; ``N`` requests.
 
     Args:
-        count: ``(N,)`` float, amounts that are known.
+        count: ``(N,)`` float, number of known amounts.
         mean: ``(N,)`` float, 0 without any.
         variance: ``(N,)`` float at or above 0, 0 without any.
-        since_days: ``(N,)`` float, days since the last basket that is known, 0 without any.
+        since_days: ``(N,)`` float, days since the last known basket, 0 without any.
     """
 
     count: Tensor
@@ -35,16 +35,15 @@ class OwnAmounts:
     since_days: Tensor
 
     def rows(self, start: int, stop: int) -> OwnAmounts:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         return OwnAmounts(*(getattr(self, field.name)[start:stop] for field in fields(self)))
 
     def start(self, usual: Tensor, strength: float) -> tuple[Tensor, Tensor]:
-        """``(N,)`` mean and ``(N,)`` standard deviation, drawn towards everybody's as if ``strength`` amounts were
-        theirs.
+        """Returns ``(N,)`` mean and ``(N,)`` standard deviation, shrunk towards those of all users.
 
         Args:
-            usual: ``(2,)`` mean and standard deviation of everybody's logarithms.
-            strength: Above 0.
+            usual: ``(2,)`` mean and standard deviation of the logarithms of all users.
+            strength: Weight of ``usual``, in amounts; above 0.
         """
         known = self.count + strength
         mean = (self.count * self.mean + strength * usual[0]) / known
@@ -55,7 +54,7 @@ class OwnAmounts:
 
 @dataclass(frozen=True)
 class OwnValuesContext:
-    """Asks for the :class:`OwnAmounts` of ``log(1 + value)`` of the user's baskets."""
+    """Options of the :class:`OwnAmounts` of ``log(1 + value)`` of the user's baskets."""
 
     name: str = "own_values"
 
@@ -65,7 +64,7 @@ class OwnValuesContext:
 
 @dataclass(frozen=True)
 class OwnGapsContext:
-    """Asks for the :class:`OwnAmounts` of the logarithm of the days between the user's visits.
+    """Options of the :class:`OwnAmounts` of the logarithm of the days between the user's visits.
 
     Args:
         merge_same_day: Whether baskets of one local day are one visit.
@@ -79,11 +78,11 @@ class OwnGapsContext:
 
 
 class OwnAmountsIndex:
-    """Looks moments up in prefix sums over the log's baskets. Memory: 24 bytes a basket.
+    """Index of amounts in prefix sums over the log's baskets. Memory: 24 bytes per basket.
 
     Args:
-        log: The log.
-        amounts: ``(K,)`` logarithm of each basket's amount, NaN where there is none.
+        log: The prepared log.
+        amounts: ``(K,)`` logarithm of each basket's amount, NaN without one.
     """
 
     def __init__(self, log: EventLog, amounts: NDArray[np.float64]) -> None:
@@ -105,7 +104,7 @@ class OwnAmountsIndex:
 
 
 def _log_gaps(log: EventLog, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``(K,)``: of a basket that begins a visit, the logarithm of the days since the same user's last visit."""
+    """Returns ``(K,)`` logarithms of the days since the user's previous visit; NaN if a basket begins no visit."""
     gaps = np.full(log.num_baskets, np.nan)
     times_s, users = np.asarray(log.basket_times_s)[starts], np.asarray(log.basket_users)[starts]
     again = np.flatnonzero(np.diff(users) == 0) + 1

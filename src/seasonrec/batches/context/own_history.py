@@ -1,4 +1,4 @@
-"""What a user bought before, item by item: counts, decays, intervals. The habit parts and baselines read it."""
+"""Earlier purchases of a user by item: counts, decays, intervals. Habit components and baselines read it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 LAST_BASKETS = 3
-"""In how many of the user's last baskets the presence of an item is told apart."""
+"""Number of the user's last baskets for which the presence of an item is given separately."""
 
 
 @dataclass(frozen=True)
 class OwnHistory:
-    """Every (request, item) with at least one purchase before the request; ``P`` such pairs, by rising request.
+    """All (request, item) pairs with at least one purchase before the request; ``P`` pairs, by rising request.
 
     Args:
         request: ``(P,)`` int64.
         item: ``(P,)`` int64.
         count: ``(P,)`` float, own purchases of the item.
         decayed: ``(P, H)`` float, own purchases halved every half-life.
-        since_days: ``(P,)`` float, days since the last one.
+        since_days: ``(P,)`` float, days since the last purchase.
         own_interval_days: ``(P,)`` float, the user's mean interval between purchases of the item, 0 with one purchase.
-        in_last_baskets: ``(P, 3)`` float, 1 where the user's last, second and third last basket hold the item.
+        in_last_baskets: ``(P, 3)`` float, 1 if the user's last, second and third last basket hold the item.
         user_baskets: ``(N,)`` float, baskets of the user before the request.
     """
 
@@ -43,7 +43,7 @@ class OwnHistory:
     user_baskets: Tensor
 
     def rows(self, start: int, stop: int) -> OwnHistory:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         ends = torch.tensor([start, stop], device=self.request.device)
         first, last = torch.searchsorted(self.request, ends).tolist()
         pairs = {field.name: getattr(self, field.name)[first:last] for field in fields(self)}
@@ -54,7 +54,7 @@ class OwnHistory:
 
 @dataclass(frozen=True)
 class OwnHistoryContext:
-    """Asks for :class:`OwnHistory`.
+    """Options of :class:`OwnHistory`.
 
     Args:
         half_lives_days: Half-lives ``H`` of the decayed counts, in days.
@@ -68,11 +68,11 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Computes :class:`OwnHistory` from the log for the users of a batch; holds nothing.
+    """Index of :class:`OwnHistory`, computed from the log for the users of a batch; it stores nothing.
 
-    A user's events lie together in the log, so that a batch reads those of its users, up to the last that any of their
-    requests may read, and sorts them. What depends on a purchase alone is computed once a purchase, what depends on a
-    request and a basket once for both, and only the rest once a pair.
+    A user's events are consecutive in the log. A batch reads the events of its users, up to the last that any of their
+    requests may read, and sorts them. Values of a purchase are computed once per purchase, values of a request and a
+    basket once per such pair, and only the rest once per (request, item).
     """
 
     def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
@@ -107,7 +107,7 @@ class OwnHistoryIndex:
 
 @dataclass(frozen=True)
 class _Visits:
-    """Every (request, basket known to it); ``offsets[n] + b`` is the row of request ``n`` and basket ``b``."""
+    """All (request, known basket) pairs; ``offsets[n] + b`` is the row of request ``n`` and basket ``b``."""
 
     since_s: NDArray[np.int64]
     offsets: NDArray[np.int64]
@@ -122,15 +122,15 @@ class _Visits:
 def _pairs(
     bought: Purchases, user_of: NDArray[np.int64], before: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each request with the last known row of each pair of its user, by rising request and row.
+    """Returns each request with the last known row of each pair of its user, by rising request and row.
 
-    A row is a pair's last for just those requests that know it and not the pair's next row. In order of (user, known
-    baskets) these follow each other, so that the work is that of the answer.
+    A row is the last of its pair for the requests that know it and not the next row of the pair. These requests are
+    consecutive in the order of (user, known baskets), so that the cost is that of the result.
 
     Args:
         bought: Purchases of the users.
         user_of: ``(N,)`` user of each request.
-        before: ``(N,)`` number of the first basket that is not known to each request.
+        before: ``(N,)`` number of the first basket that each request does not know.
     """
     key = before + user_of  # rises with (user, basket), also where one user's last basket meets the next one's first
     order = np.argsort(key, kind="stable")
@@ -145,7 +145,7 @@ def _pairs(
 
 
 def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:
-    """``(P, 3)``: 1 where the newest, second and third newest known basket holds the item."""
+    """Returns ``(P, 3)``: 1 if the newest, second and third newest known basket holds the item."""
     present = np.zeros((len(last), LAST_BASKETS), dtype=np.float32)
     lately = np.flatnonzero(newest - bought.baskets[last] < LAST_BASKETS)
     for back in range(LAST_BASKETS):

@@ -1,4 +1,4 @@
-"""Counts of events by code and day, up to each day: one table where it is small, else by code whichever is smaller."""
+"""Counts of events by code up to each day: one table if it is small, else the smaller form for each code."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ DENSE_CELLS = 1 << 26
 """Days times codes up to which one table is kept (256 MiB)."""
 
 SORTED_EVENTS = 1 << 25
-"""Events that are sorted at a time (256 MiB), where there is no table."""
+"""Events that are sorted at a time (256 MiB) if there is no table."""
 
 LOOKED_UP = 1 << 22
-"""Events, or cells of a result, that a look-up without a table handles at a time."""
+"""Events, or cells of a result, that a look-up without a table processes at a time."""
 
 DaysAndCodes = Callable[[], Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]]]
-"""Gives all events in portions, as often as asked: ``(days, codes)`` from 0, in any order."""
+"""Function that yields all events in portions ``(days, codes)``, numbered from 0, in any order."""
 
 
 class PrefixCounts(Protocol):
-    """How many events each code had before each day."""
+    """Numbers of events of each code before each day."""
 
     def before(self, days: NDArray[np.int64], codes: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
-        """``(Q, C)`` events of the codes (all of them with None) before each of ``Q`` days in ``0..num_days``."""
+        """Returns ``(Q, C)`` events of the codes (None for all) before each of ``Q`` days in ``0..num_days``."""
         ...
 
 
 def prefix_counts(
     events: DaysAndCodes, num_days: int, num_codes: int, dense_cells: int = DENSE_CELLS
 ) -> DensePrefix | SparsePrefix:
-    """Counts events in the form that fits their number of days and codes; both forms give the same.
+    """Counts events in the form that fits their number of days and codes; both forms give the same counts.
 
     Args:
-        events: The events; read once for a table, else twice and once more every ``SORTED_EVENTS`` events.
-        num_days: Days ``0..num_days - 1`` that events lie on.
-        num_codes: Codes ``0..num_codes - 1`` that events have.
+        events: The events; read once for a table, else twice and once more per ``SORTED_EVENTS`` events.
+        num_days: Number of days; events have days ``0..num_days - 1``.
+        num_codes: Number of codes; events have codes ``0..num_codes - 1``.
         dense_cells: Days times codes up to which a table is kept.
     """
     form = DensePrefix if (num_days + 1) * num_codes <= dense_cells else SparsePrefix
@@ -47,7 +47,7 @@ def prefix_counts(
 
 
 class DensePrefix:
-    """One table of running counts. Memory: 4 bytes a day and code, whatever the number of events."""
+    """Table of running counts. Memory: 4 bytes per day and code, for any number of events."""
 
     def __init__(self, events: DaysAndCodes, num_days: int, num_codes: int) -> None:
         self.table = _running_counts(events, num_days, num_codes)
@@ -59,8 +59,8 @@ class DensePrefix:
 class SparsePrefix:
     """Running counts for codes with as many events as days or more, the sorted days of the events for the others.
 
-    Memory: 4 bytes an event at most, 2 where most codes have fewer events than there are days, and never more than
-    the table. A look-up reads every event of the rarer codes that are asked for, once for all days together.
+    Memory: 4 bytes per event at most, 2 if most codes have fewer events than there are days, and never more than the
+    table. A look-up reads every event of the requested rarer codes once, for all days together.
     """
 
     def __init__(self, events: DaysAndCodes, num_days: int, num_codes: int) -> None:
@@ -87,7 +87,7 @@ class SparsePrefix:
         return result[row]
 
     def _of_seldom(self, bounds: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """``(B, C)`` events of codes without a column before each of the rising days ``bounds``."""
+        """Returns ``(B, C)`` events of codes without a column before each of the rising days ``bounds``."""
         owner, event = gather_ranges(self.starts[codes], self.starts[codes + 1])
         passed = np.searchsorted(bounds, np.arange(self.num_days), side="right")  # bounds that a day lies at or after
         cell = owner * (len(bounds) + 1) + passed[self.days[event]]
@@ -96,7 +96,7 @@ class SparsePrefix:
         return counts[:, :-1].cumsum(axis=1).T
 
     def _sorted_days(self, events: DaysAndCodes) -> NDArray[np.unsignedinteger[Any]]:
-        """The days of all events of codes without a column, by code and rising, in the smallest type."""
+        """Returns the days of all events of codes without a column, by code and rising, in the smallest type."""
         days = np.empty(int(self.starts[-1]), dtype=np.min_scalar_type(self.num_days))
         part = self.starts[1:] // SORTED_EVENTS
         for number in np.unique(part).tolist():
@@ -118,14 +118,14 @@ class SparsePrefix:
 def _mapped(
     events: DaysAndCodes, column: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]]:
-    """The events of codes that have a column, with the column in place of the code."""
+    """Yields the events of codes that have a column, with the column in place of the code."""
     for days, codes in events():
         to = column[codes]
         yield days[to >= 0], to[to >= 0]
 
 
 def _running_counts(events: DaysAndCodes, num_days: int, num_codes: int) -> NDArray[np.int32]:
-    """``(num_days + 1, num_codes)`` events of each code before each day."""
+    """Returns ``(num_days + 1, num_codes)`` events of each code before each day."""
     table = np.zeros((num_days + 1, num_codes), dtype=np.int32)
     cells = table.reshape(-1)
     for days, codes in events():

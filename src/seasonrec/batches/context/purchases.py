@@ -1,4 +1,4 @@
-"""The purchases of a few users, sorted by user, item and time, with running counts."""
+"""Purchases of some users, sorted by user, item and time, with running counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Purchases:
     """Purchases sorted by (user, item, time); a *pair* is one user's purchases of one item. ``n`` purchases.
 
     Args:
-        users: ``(n,)`` place of the user among those asked for.
+        users: ``(n,)`` place of the user among those requested.
         items: ``(n,)`` item numbers.
         baskets: ``(n,)`` basket numbers of the log.
         times_s: ``(n,)`` seconds.
@@ -43,14 +43,14 @@ class Purchases:
 
 
 def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purchases:
-    """Reads and sorts the purchases of users, each from a first basket to before another.
+    """Reads and sorts the purchases of users, each from a first basket up to another.
 
-    Costs time and memory of these purchases alone, about 100 bytes each: nothing is held of the log.
+    Time and memory depend on these purchases alone, about 100 bytes each.
 
     Args:
         log: The prepared log.
-        first_baskets: ``(U,)`` first basket of each user; one row a user, no user twice.
-        stop_baskets: ``(U,)`` the basket of the user at which to stop.
+        first_baskets: ``(U,)`` first basket of each user; one row per user.
+        stop_baskets: ``(U,)`` basket of the user before which to stop.
     """
     owner, basket = gather_ranges(first_baskets, stop_baskets)
     offsets = np.asarray(log.basket_offsets)
@@ -72,9 +72,9 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
 
 
 def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
-    """The stable order of non-negative keys, and the keys in it.
+    """Returns the stable order of non-negative keys, and the sorted keys.
 
-    Key and place are sorted as one number, several times faster than a stable sort of the places.
+    Key and place are sorted as one number, which is several times faster than a stable sort of the places.
     """
     bits = len(keys).bit_length()
     if len(keys) and int(keys.max()) >> (62 - bits):  # both do not fit into one number
@@ -86,10 +86,10 @@ def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
 
 
 def running_decay(bought: Purchases, decays: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Decayed counts after each purchase of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
+    """Returns decayed counts after each purchase of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
 
-    All pairs advance together, one purchase at a time, the longest pairs first, so that each step works on one piece
-    of memory and there are as many steps as the longest pair has purchases.
+    All pairs advance together, one purchase per step, the longest pairs first. Each step then uses consecutive memory,
+    and the number of steps is that of the purchases of the longest pair.
 
     Args:
         bought: ``n`` purchases.

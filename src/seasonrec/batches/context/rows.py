@@ -1,4 +1,4 @@
-"""Rows that are dear to compute, kept by key while memory for them lasts."""
+"""Cache of rows that are expensive to compute, by key, within a budget of memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ GROUP_CELLS = 1 << 23
 
 
 class RowCache:
-    """Arrays of one shape by key; those not asked for longest leave first.
+    """Arrays of one shape by key; the least recently used are dropped first.
 
-    Memory: ``budget_bytes`` at most, taken as rows arrive.
+    Memory: ``budget_bytes`` at most, allocated as rows arrive.
 
     Args:
         shape: Shape of a row.
         dtype: Type of a row.
-        num_keys: Keys that there are.
-        budget_bytes: Bytes of the rows that are kept; where not one row fits, none is.
+        num_keys: Number of possible keys.
+        budget_bytes: Bytes of the rows that are kept; if no row fits, none is kept.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, num_keys: int, budget_bytes: int) -> None:
@@ -45,12 +45,12 @@ class RowCache:
         compute: Callable[[list[int]], NDArray[Any]],
         columns: NDArray[np.int64] | None = None,
     ) -> NDArray[Any]:
-        """``(Q, *shape)`` rows of the keys.
+        """Returns ``(Q, *shape)`` rows of the keys.
 
         Args:
             keys: ``Q`` distinct keys.
-            compute: Gives the rows of the keys at the given places.
-            columns: Places along the first axis of a row that are wanted; None for all.
+            compute: Function that returns the rows of the keys at given places.
+            columns: Places along the first axis of a row; None for all.
         """
         if len(keys) > self.num_slots:
             rows = np.concatenate([compute(part) for part in self._groups(range(len(keys)))])
@@ -70,7 +70,7 @@ class RowCache:
             yield list(places[start : start + self._group])
 
     def _free(self, key: Hashable) -> int:
-        """A slot for a key; the rows of this call are the youngest, so none of them has to leave."""
+        """Returns a slot for a key; rows of this call are the most recent, so none of them is dropped."""
         used = len(self._slots)
         self._slots[key] = used if used < self.num_slots else self._slots.popitem(last=False)[1]
         return self._slots[key]

@@ -1,4 +1,4 @@
-"""The recent weeks of each item's or category's own sales, as known at the request."""
+"""Recent weekly sales of each item or category, as known at the request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ WEEK_DAYS = 7
 
 @dataclass(frozen=True)
 class WeeklySales:
-    """Events of the last weeks that are known in full; ``N`` requests, ``Q`` days, ``C`` items or categories.
+    """Events of the last fully known weeks; ``N`` requests, ``Q`` days, ``C`` items or categories.
 
     Args:
-        row: ``(N,)`` int64, the request's row in the tables: requests of one day share it.
-        counts: ``(Q, C, W)`` float32, events of the seven days that end with the last known one, then of those before.
+        row: ``(N,)`` int64, the request's row in the tables; requests of one day share a row.
+        counts: ``(Q, C, W)`` float32, events of the seven days that end with the last known day, then of earlier weeks.
         weeks: ``(Q,)`` float32, whole weeks of the log before the day, at most ``W``; earlier counts are 0.
         sold: ``(Q, C)`` bool, whether any event is known.
     """
@@ -35,17 +35,17 @@ class WeeklySales:
     sold: Tensor
 
     def rows(self, start: int, stop: int) -> WeeklySales:
-        """That of the requests ``start:stop`` alone."""
+        """Returns the values of the requests ``start:stop`` alone."""
         return replace(self, row=self.row[start:stop])
 
 
 @dataclass(frozen=True)
 class WeeklySalesContext:
-    """Asks for :class:`WeeklySales`.
+    """Options of :class:`WeeklySales`.
 
     Args:
-        of: What is counted: each item (the columns that a batch is scored on), or each category (always all of them).
-        num_weeks: Weeks ``W``.
+        of: Unit of the counts: each item (the columns that a batch is scored on), or each category (always all).
+        num_weeks: Number of weeks ``W``.
     """
 
     of: Literal["item", "category"] = "category"
@@ -57,7 +57,7 @@ class WeeklySalesContext:
 
 
 class WeeklySalesIndex:
-    """Looks weeks up in prefix sums."""
+    """Index of weeks in prefix sums."""
 
     def __init__(self, log: EventLog, options: WeeklySalesContext) -> None:
         self.options = options

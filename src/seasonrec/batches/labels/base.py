@@ -1,7 +1,7 @@
-"""What tasks are told of what came after a request. Labels look ahead, so no model part may read them as context.
+"""Labels: what tasks are told of the time after a request. No component may read them as context.
 
-A label is read from the request's own part of the log and never beyond the next cut: what a training request is told
-ends before the validation cut, what a validation request is told before the test cut.
+A label is read from the request's own part of the log and never beyond the next cut. Labels of training requests end
+before the validation cut, labels of validation requests before the test cut.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where the parts of the log end.
+    """Ends of the parts of the log.
 
     Args:
-        times_s: Rising seconds at which a part ends; nothing at or after it is told to a request before it. The last is
-            the end of the log.
+        times_s: Rising seconds at which a part ends; labels of earlier requests end before it. The last is the end of
+            the log.
     """
 
     times_s: tuple[int, ...]
 
     def until_s(self, requests: Requests) -> NDArray[np.int64]:
-        """``(N,)`` first second that the labels of each request must not see."""
+        """Returns ``(N,)`` the first second that the labels of each request must not read."""
         ends = np.asarray(self.times_s, dtype=np.int64)
         return ends[np.minimum(np.searchsorted(ends, requests.times_s, side="right"), len(ends) - 1)]
 
@@ -39,34 +39,34 @@ class BoundLabels(Protocol):
     """Labels of one log."""
 
     def __call__(self, requests: Requests) -> Any:
-        """A frozen dataclass of tensors for ``N`` requests."""
+        """Returns a frozen dataclass of tensors for ``N`` requests."""
         ...
 
 
 class Labels(Protocol):
-    """Asks for labels; frozen, equal where they would give the same.
+    """Request for labels: a frozen dataclass of options; equal options give equal labels.
 
     Attributes:
-        name: Under which a batch holds them.
+        name: Key of the labels in a batch.
     """
 
     @property
     def name(self) -> str: ...
 
     def bind(self, log: EventLog, cuts: Cuts) -> BoundLabels:
-        """Labels of a log.
+        """Returns the labels of a log.
 
         Raises:
-            ValueError: If the data lacks what they are made of.
+            ValueError: If the data lacks what they need.
         """
         ...
 
 
 def union(labels: Iterable[Labels]) -> dict[str, Labels]:
-    """Labels by name, each once.
+    """Returns labels by name, each once.
 
     Raises:
-        ValueError: If two of one name differ.
+        ValueError: If two labels of one name differ.
     """
     found: dict[str, Labels] = {}
     for label in labels:
@@ -79,5 +79,5 @@ def union(labels: Iterable[Labels]) -> dict[str, Labels]:
 
 
 def bind_all(labels: Mapping[str, Labels], log: EventLog, cuts: Cuts) -> dict[str, BoundLabels]:
-    """Binds each."""
+    """Binds all labels to a log."""
     return {name: label.bind(log, cuts) for name, label in labels.items()}

@@ -1,4 +1,4 @@
-"""How much is sold in the week after a request."""
+"""Sales in the week after a request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WEEK_DAYS = 7
 class Demand:
     """Events of each item or category on the seven local days that follow the request's day.
 
-    What is sold does not depend on who asks: requests of one day share a row; ``Q`` days, ``C`` items or categories.
+    Sales do not depend on the user: requests of one day share a row; ``Q`` days, ``C`` items or categories.
 
     Args:
         first: ``(Q,)`` int64, a request of each day.
-        counts: ``(Q, C)`` float32; 0 where the week is not told.
-        told: ``(Q,)`` bool: the whole week lies before the end of the day's part of the log.
+        counts: ``(Q, C)`` float32; 0 if ``told`` is False.
+        told: ``(Q,)`` bool, True if the whole week lies before the end of the day's part of the log.
     """
 
     first: Tensor
@@ -38,10 +38,10 @@ class Demand:
 
 @dataclass(frozen=True)
 class DemandLabels:
-    """Asks for :class:`Demand`.
+    """Options of :class:`Demand`.
 
     Args:
-        of: What is counted.
+        of: Unit of the counts.
     """
 
     of: Literal["item", "category"] = "category"
@@ -52,7 +52,7 @@ class DemandLabels:
 
 
 class DemandIndex:
-    """Looks weeks up in prefix sums."""
+    """Index of weeks in prefix sums."""
 
     def __init__(self, log: EventLog, cuts: Cuts, of: Literal["item", "category"]) -> None:
         self.cuts = cuts
@@ -64,11 +64,11 @@ class DemandIndex:
         day, known, until = (self._day(times_s) for times_s in (requests.times_s, requests.known_until_s, until_s))
         _, first = np.unique(np.stack([day, known, until]), axis=1, return_index=True)
         start = day[first] + 1
-        told = start + WEEK_DAYS <= until[first]  # the day of `until` may be told in part, so the week ends before it
+        told = start + WEEK_DAYS <= until[first]  # the day of `until` may be known in part, so the week ends before it
         start = np.where(told, start, 0)
         counts = self.table.before(start + WEEK_DAYS * told) - self.table.before(start)
         return Demand(torch.from_numpy(first), torch.from_numpy(counts).float(), torch.from_numpy(told))
 
     def _day(self, times_s: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Days of the log."""
+        """Returns days of the log."""
         return local_days(times_s, self.counts.timezone) - self.counts.first_day

@@ -1,4 +1,4 @@
-"""What a user buys in the days after a request."""
+"""Items that a user buys in the days after a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 
 @dataclass(frozen=True)
 class NextWindow:
-    """The distinct items that each request's user buys in its window; ``Q`` (request, item) pairs.
+    """Distinct items that each request's user buys in the days after it; ``Q`` (request, item) pairs.
 
     Args:
         request: ``(Q,)`` int64, rising.
@@ -29,10 +29,10 @@ class NextWindow:
 
 @dataclass(frozen=True)
 class NextWindowLabels:
-    """Asks for :class:`NextWindow`: from the request on, its own basket included, and never past the end of its part.
+    """Options of :class:`NextWindow`: from the request on, with its own basket, up to the end of its part at most.
 
     Args:
-        days: Length of the window, above 0.
+        days: Days after the request, above 0.
     """
 
     days: float = 28.0
@@ -43,7 +43,7 @@ class NextWindowLabels:
 
 
 class NextWindowIndex:
-    """Looks the windows up."""
+    """Index of the items in the days after a request."""
 
     def __init__(self, log: EventLog, cuts: Cuts, length_s: int) -> None:
         self.log, self.cuts, self.length_s = log, cuts, length_s

@@ -1,4 +1,4 @@
-"""What the basket of a request is worth."""
+"""Value of the basket of a request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Spend:
-    """The value of each request's basket; ``N`` requests.
+    """Value of each request's basket; ``N`` requests.
 
     Args:
         value: ``(N,)`` float32 at or above 0, the sum of the basket's values; a basket of returns counts as 0, and
             so does one that is not ``known``.
-        known: ``(N,)`` bool: every event of the basket has a value.
-        usual: ``(2,)`` float32, mean and standard deviation of ``log(1 + value)`` before the first cut: where a head
-            may start, so that it need not learn the unit of the money.
+        known: ``(N,)`` bool, True if every event of the basket has a value.
+        usual: ``(2,)`` float32, mean and standard deviation of ``log(1 + value)`` before the first cut: a start for a
+            head, so that it need not learn the currency unit.
     """
 
     value: Tensor
@@ -35,7 +35,7 @@ class Spend:
 
 @dataclass(frozen=True)
 class SpendLabels:
-    """Asks for :class:`Spend`."""
+    """Options of :class:`Spend`."""
 
     name: str = "spend"
 
@@ -44,7 +44,7 @@ class SpendLabels:
 
 
 class SpendIndex:
-    """Looks the values of baskets up. Memory: 4 bytes a basket.
+    """Index of the values of baskets. Memory: 4 bytes per basket.
 
     Raises:
         ValueError: If no basket before the first cut has a value.

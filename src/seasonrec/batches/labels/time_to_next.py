@@ -1,4 +1,4 @@
-"""How long it is from a request to the user's next visit."""
+"""Time from a request to the user's next visit."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 
 LOOKED_AT = 1 << 20
-"""Baskets before the first cut from which the usual duration is taken; of more, every so many-th."""
+"""Baskets before the first cut from which the usual duration is computed; of more, every n-th."""
 
 
 @dataclass(frozen=True)
 class TimeToNext:
-    """The time from each request's basket to the same user's next; ``N`` requests.
+    """Time from each request's basket to the same user's next; ``N`` requests.
 
     Args:
-        days: ``(N,)`` float32 above 0. Where ``censored``, the time to the end of what may be told.
-        censored: ``(N,)`` bool: no further basket came before the end of the request's part of the log.
-        usual: ``(2,)`` float32, mean and standard deviation of the logarithm of the days that were seen before the
-            first cut: where a head may start.
+        days: ``(N,)`` float32 above 0; the time to the end of the part if ``censored``.
+        censored: ``(N,)`` bool, True if no further basket came before the end of the request's part of the log.
+        usual: ``(2,)`` float32, mean and standard deviation of the logarithm of the days that were observed before
+            the first cut: a start for a head.
     """
 
     days: Tensor
@@ -39,10 +39,10 @@ class TimeToNext:
 
 @dataclass(frozen=True)
 class TimeToNextLabels:
-    """Asks for :class:`TimeToNext`.
+    """Options of :class:`TimeToNext`.
 
     Args:
-        merge_same_day: Whether baskets of one local day are one visit, so that the next lies on a later day.
+        merge_same_day: Whether baskets of one local day are one visit, so that the next visit lies on a later day.
     """
 
     merge_same_day: bool = True
@@ -53,10 +53,10 @@ class TimeToNextLabels:
 
 
 class TimeToNextIndex:
-    """Looks the next visits up. Memory: 8 bytes a visit.
+    """Index of the next visits. Memory: 8 bytes per visit.
 
     Raises:
-        ValueError: If nobody came back before the first cut.
+        ValueError: If no user came back before the first cut.
     """
 
     def __init__(self, log: EventLog, cuts: Cuts, merge_same_day: bool) -> None:
