@@ -70,7 +70,7 @@ def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
 def test_read_and_not_computed(shop: Shop) -> None:
     model = model_with(shop, MomentumSeason)
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
-    message = r"MomentumSeason reads context 'momentum', which was not computed; the batch holds \['calendar'\]"
+    message = r"MomentumSeason reads context 'momentum', which was not computed; the batch has \['calendar'\]"
     with pytest.raises(ContextError, match=message):
         model(batch)
 
@@ -78,7 +78,7 @@ def test_read_and_not_computed(shop: Shop) -> None:
 def test_computed_for_nobody(shop: Shop) -> None:
     model = model_with(shop, NoSeason)
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
-    with pytest.raises(ContextError, match=r"context 'calendar' is computed and read by no part"):
+    with pytest.raises(ContextError, match=r"context 'calendar' is computed and no component reads it"):
         check_contexts(model, batch)
 
 

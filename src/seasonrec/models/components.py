@@ -1,8 +1,8 @@
-"""The slots of a :class:`~seasonrec.models.recommender.SeasonalRecommender` and what each must give.
+"""Interfaces of the components of a :class:`~seasonrec.models.recommender.SeasonalRecommender`, one per slot.
 
-Letters: ``B`` windows, ``T`` events of a window, ``N`` requests, ``V`` items of the catalogue, ``C`` items that are
-scored (all ``V``, or those of the batch's sample), ``D`` width, ``P`` (request, item) pairs.
-A part is an ``nn.Module``; its constructor takes its options, then ``*, facts: Facts``.
+Letters: ``B`` training windows, ``T`` events of a window, ``N`` requests, ``V`` items of the catalogue, ``C`` scored
+items (all ``V``, or the batch's sample), ``D`` width, ``P`` (request, item) pairs.
+A component is an ``nn.Module``; its constructor takes its options, then ``*, facts: Facts``.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from seasonrec.batches.context.base import Context
 from seasonrec.models.scoring import LinearScores, ScoredItems
 
 ContextValues = Mapping[str, Any]
-"""Context by name: just what the part lists in ``reads``."""
+"""Context by name, restricted to the contexts that a component lists in ``reads``."""
 
 
 class ItemEncoder(Protocol):
-    """Gives every item a vector."""
+    """Encoder of items as vectors."""
 
     def __call__(self, item_ids: Tensor | None = None) -> Tensor:
-        """``(V, D)`` float; the rows ``(P, D)`` of ``item_ids`` (``(P,)`` int64) alone where they are given."""
+        """Returns the vectors ``(V, D)`` of all items, or ``(P, D)`` of the given ``item_ids`` (``(P,)`` int64)."""
         ...
 
 
 class Backbone(Protocol):
-    """Reads the event sequence. Position 0 holds a learned start vector, position ``p`` the ``p``-th event."""
+    """Encoder of event sequences. Position 0 has a learned start vector, position ``p`` the ``p``-th event."""
 
     def __call__(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
-        """``(B, T + 1, D)``, ``(B, T + 1)`` bool to ``(B, T + 1, D)``; causal, padding is never read."""
+        """Maps ``(B, T + 1, D)`` and ``(B, T + 1)`` bool to ``(B, T + 1, D)``, causally and without reading padding."""
         ...
 
 
 @runtime_checkable
 class ReadsAtPosition(Protocol):
-    """A backbone that saves work where one position of each sequence is asked for, as in evaluation."""
+    """Backbone that saves work if only one position of each sequence is needed, as in evaluation."""
 
     def at(self, inputs: Tensor, position: Tensor) -> Tensor:
-        """``(B, T + 1, D)``, ``(B,)`` int64 to ``(B, D)``: the backbone's output at that position."""
+        """Maps ``(B, T + 1, D)`` and positions ``(B,)`` int64 to the outputs ``(B, D)`` at these positions."""
         ...
 
 
 @dataclass(frozen=True)
 class SequenceReading:
-    """What a sequence says to each of its requests.
+    """Queries of the requests, read from their sequences.
 
     Args:
         query: ``(N, D)``.
-        penalties: Scalars by name that training adds to its objective as they are, for example a KL term.
+        penalties: Scalars by name that training adds to its objective unweighted, for example a KL term.
     """
 
     query: Tensor
@@ -61,24 +61,24 @@ class SequenceReading:
 
 
 class TemporalModule(Protocol):
-    """Models how behaviour changes with time, on top of the backbone, and answers at the requests.
+    """Model of change over time, between the backbone's output and the requests' queries.
 
     Attributes:
-        changes_hidden: False for a module that passes the backbone's output on.
+        changes_hidden: False for a module that returns the backbone's output unchanged.
     """
 
     changes_hidden: bool
 
     def __call__(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
-        """``(B, T + 1, D)`` to queries ``(N, D)``; a request reads positions up to its own and no later one."""
+        """Maps ``(B, T + 1, D)`` to queries ``(N, D)``; a request reads no position after its own."""
         ...
 
 
 def at_requests(hidden: Tensor, batch: SequenceBatch) -> Tensor:
-    """``(B, T + 1, D)`` to ``(N, D)``: the vector at each request's position.
+    """Returns the vector at each request's position, ``(B, T + 1, D)`` to ``(N, D)``.
 
-    Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run to
-    run where torch has several CPU threads.
+    Rows are gathered with ``F.embedding``, because the gradient of plain indexing is summed in a different order in
+    each run if torch has several CPU threads.
     """
     row = batch.request_window * hidden.shape[1] + batch.request_position
     return F.embedding(row, hidden.flatten(0, 1))
@@ -86,11 +86,11 @@ def at_requests(hidden: Tensor, batch: SequenceBatch) -> Tensor:
 
 @dataclass(frozen=True)
 class SeasonEffect:
-    """What the season does to a request.
+    """Effect of the season on each request.
 
     Args:
         query: ``(N, D)``, the query conditioned on the request time.
-        scores: ``(N, C)`` added to the logits, or None.
+        scores: ``(N, C)``, added to the logits, or None.
     """
 
     query: Tensor
@@ -98,50 +98,50 @@ class SeasonEffect:
 
 
 class Season(Protocol):
-    """Knows what time of year it is when the user asks.
+    """Model of the season at the request time.
 
     Attributes:
-        adds_scores: False for a season whose effect never has scores, so that the logits may stay a product of factors.
+        adds_scores: False if the effect never has scores, so that the logits may stay a product of factors.
     """
 
     reads: tuple[Context, ...]
     adds_scores: bool
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
-        """Query ``(N, D)`` to the effect's query alone, for tasks that score no items."""
+        """Returns only the query ``(N, D)`` of the effect, for tasks that score no items."""
         ...
 
     def __call__(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
-        """Query ``(N, D)`` and ``C`` items to the season's effect; values of the context by item have ``C`` columns."""
+        """Returns the effect on the query ``(N, D)`` and ``C`` items; context values by item have ``C`` columns."""
         ...
 
 
 class Habit(Protocol):
-    """Knows what this user buys again.
+    """Model of a user's repeated purchases.
 
     Attributes:
-        changes_scores: False for a habit that passes the logits on, so that they may stay a product of factors.
+        changes_scores: False if the logits are returned unchanged, so that they may stay a product of factors.
     """
 
     reads: tuple[Context, ...]
     changes_scores: bool
 
     def __call__(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
-        """Logits ``(N, C)`` so far and the ``C`` items to logits ``(N, C)`` with the habit in them."""
+        """Returns logits ``(N, C)`` with the habit, given the logits ``(N, C)`` without it and the ``C`` items."""
         ...
 
 
 class Head(Protocol):
-    """Turns queries and items into logits."""
+    """Scorer of items for queries."""
 
     def __call__(self, query: Tensor, items: ScoredItems) -> LinearScores:
-        """Queries ``(N, D)`` and ``C`` items to the factors of logits ``(N, C)``."""
+        """Returns the factors of logits ``(N, C)`` for queries ``(N, D)`` and ``C`` items."""
         ...
 
 
 class Sharing(Protocol):
-    """How the tasks share what the sequence and the season say."""
+    """Distribution of the query over the tasks."""
 
     def __call__(self, query: Tensor, task: str) -> Tensor:
-        """``(N, D)`` to what the task of that name reads of it, ``(N, D)``."""
+        """Returns the query ``(N, D)`` of the named task, given the shared query ``(N, D)``."""
         ...

@@ -1,4 +1,4 @@
-"""What the models of several domains have in common."""
+"""Sharing of modules between the models of several domains."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from seasonrec.models.language.inside import language_models
 from seasonrec.models.recommender import SeasonalRecommender
 
 TEXT_PARTS = ("language_model", "project")
-"""Names, in every item encoder, of the parts that know words and no item: they fit any catalogue with texts."""
+"""Names of item encoder modules that depend on texts only and fit any catalogue with texts."""
 
 
 def share(main: SeasonalRecommender, other: SeasonalRecommender) -> tuple[str, ...]:
-    """Puts modules of one recommender into another, so that both are trained by the batches of either.
+    """Puts modules of one recommender into another, so that the batches of either train both.
 
-    These become the very same objects: the backbone, the temporal module, the start vector, and of the item encoder
-    what reads texts (a trained language model, and the projection of its vectors). The other keeps what belongs to its
-    own data: vectors of item ids, the texts themselves, season, habit, head. What a module without weights was told of
-    its data, such as the clock of its time zone in ``temporal=transformer_time``, also stays. Items without text
-    (``item_encoder=id``) have nothing to share.
+    The two share the same objects for the backbone, the temporal module, the start vector, and the modules of the item
+    encoder that read texts (a trained language model and the projection of its vectors). The other recommender keeps
+    the components that depend on its data: item id vectors, texts, season, habit and head. It also keeps modules
+    without weights that hold facts of its data, such as the time zone of ``temporal=transformer_time``. An item encoder
+    without texts (``item_encoder=id``) has nothing to share.
 
-    A way of tuning must have been applied to ``main`` before: what it has put around a language model is shared too.
+    A tuning method must be applied to ``main`` first; its wrappers of a language model are then shared as well.
 
     Args:
-        main: The recommender whose modules are kept.
-        other: One that was built from the same options for other data; changed in place.
+        main: Recommender whose modules are kept.
+        other: Recommender built from the same options for other data; changed in place.
 
     Returns:
-        Names of the modules and weights that are shared, as in ``named_modules`` and ``named_parameters``.
+        Names of the shared modules and weights, as in ``named_modules`` and ``named_parameters``.
     """
     other.start = main.start
     other.backbone = main.backbone
@@ -36,13 +36,13 @@ def share(main: SeasonalRecommender, other: SeasonalRecommender) -> tuple[str, .
 
 
 def own_parameters(main: SeasonalRecommender, other: SeasonalRecommender) -> dict[str, nn.Parameter]:
-    """The weights of ``other`` that :func:`share` has left to it, by name."""
+    """Returns the weights of ``other`` that are not shared after :func:`share`, by name."""
     of_main = {id(parameter) for parameter in main.parameters()}
     return {name: parameter for name, parameter in other.named_parameters() if id(parameter) not in of_main}
 
 
 def _common(main: nn.Module, other: nn.Module, name: str) -> tuple[nn.Module, list[str]]:
-    """What stands in the place of ``other`` from now on, and the names of what it has in common with ``main``."""
+    """Returns the module that replaces ``other``, and the names of its modules and weights shared with ``main``."""
     if not any(True for _ in main.parameters()):
         return other, []
     if not any(True for _ in main.buffers()):

@@ -1,4 +1,4 @@
-"""A user's own items among the items that are scored."""
+"""A user's own items among the scored items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seasonrec.models.scoring import ScoredItems
 
 @dataclass(frozen=True)
 class ScoredPairs(OwnHistory):
-    """The (request, item) pairs of :class:`OwnHistory` whose item is scored.
+    """(request, item) pairs of :class:`OwnHistory` whose item is scored.
 
     Args:
         column: ``(P,)`` int64, the item's column among the scores.
@@ -22,7 +22,7 @@ class ScoredPairs(OwnHistory):
 
 
 def scored_pairs(own: OwnHistory, items: ScoredItems) -> ScoredPairs:
-    """Keeps the pairs whose item is scored; all of them where the whole catalogue is."""
+    """Keeps the pairs whose item is scored."""
     kept, column = items.columns(own.item)
     values = {field.name: getattr(own, field.name) for field in fields(OwnHistory)}
     if items.ids is not None:

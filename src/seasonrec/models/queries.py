@@ -1,4 +1,4 @@
-"""Search queries in words, made of the items' categories and texts."""
+"""Search queries made of words from the items' categories and texts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True)
 class WordQueries:
-    """The distinct queries and the one that each item answers.
+    """Distinct queries, and the query that each item answers.
 
     Args:
-        texts: ``Q`` queries, in order of their words.
-        of_item: ``V`` numbers of queries; -1 for an item that answers none.
-        matched: ``V``, the numbers of the queries whose words an item's own begin with: more than it answers.
+        texts: ``Q`` queries in alphabetical order.
+        of_item: ``V`` numbers of queries; -1 for an item without a query.
+        matched: ``V``, the numbers of all queries that an item's words begin with.
     """
 
     texts: tuple[str, ...]
@@ -31,23 +31,22 @@ class WordQueries:
 def word_queries(
     categories: Sequence[str], texts: Sequence[str], is_known: Sequence[bool], max_words: int, min_items: int
 ) -> WordQueries:
-    """The query of an item: the words of its category, then those of its type, each once.
+    """Builds the query of each item from the distinct words of its category and its text.
 
-    Words of the text follow as long as several items would still answer: the rest of a text is an item's own name, and
-    would give the answer away. Queries come from the known items alone: a later item answers what could have been asked
-    before.
+    Words of the text are added as long as several items still match; the rest of a text is the item's own name and
+    would reveal the answer. Queries come from the known items only, so a later item answers an earlier query.
 
     Args:
-        categories: ``V`` names of categories, empty where there is none.
+        categories: ``V`` names of categories, empty for an item without one.
         texts: ``V`` texts.
         is_known: ``V``, whether the item was seen before the validation cut.
-        max_words: Words of a query at most.
-        min_items: Known items that must answer a query that goes beyond the category.
+        max_words: Maximum number of words of a query.
+        min_items: Minimum number of known items that match a query longer than the category.
 
     References:
         Van Gysel et al., Learning Latent Vector Spaces for Product Search, CIKM 2016; Ai et al., Learning a
         Hierarchical Embedding Model for Personalized Product Search, SIGIR 2017, section 5.1: the words of the category
-        path, without repeated words. Departure: with type words, because many data sets have one level of categories.
+        path, without repeated words. Departure: with words of the text, because many data sets have one category level.
     """
     words = [_words(f"{name} {text}")[:max_words] for name, text in zip(categories, texts, strict=True)]
     answers = Counter(query for own, known in zip(words, is_known, strict=True) if known for query in _beginnings(own))
@@ -67,22 +66,22 @@ def _beginnings(words: list[str]) -> list[str]:
 
 
 def require_words(spec: DataSpec, reader: str) -> None:
-    """Refuses data whose items have neither categories nor texts.
+    """Checks that the items have categories or texts.
 
     Args:
         spec: Facts of the data.
-        reader: Who asks, for the message.
+        reader: Name of the caller, for the message.
 
     Raises:
-        ValueError: If there is nothing to make queries of.
+        ValueError: If the items have neither.
     """
     if spec.num_categories < 2 and not spec.has_text:
         raise UserError(
-            f"{reader} makes queries of the words of categories and texts, and the items have neither; name their "
-            "columns (data.category_column and data.text_column of a table), or leave search out of task."
+            f"{reader} builds queries from the words of categories and texts, and the items have neither; name their "
+            "columns (data.category_column and data.text_column of a table), or remove search from task."
         )
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text in their order, each once."""
+    """Returns the distinct words of a text in order."""
     return list(dict.fromkeys(_WORD.findall(text.lower())))

@@ -1,4 +1,4 @@
-"""The items that are scored, and scores that are still a matrix product."""
+"""Scored items, and scores as an unevaluated matrix product."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from seasonrec.models.kernels.matmul import linear
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """The items that a batch is scored on: the whole catalogue, or the items of its sample.
+    """Items that a batch is scored on: the whole catalogue, or the items of its sample.
 
     Args:
         vectors: ``(C, D)``; ``C = V`` for the whole catalogue.
-        ids: ``(C,)`` int64 catalogue numbers, distinct and rising; None for the whole catalogue.
+        ids: ``(C,)`` int64 catalogue numbers in ascending order, without repeats; None for the whole catalogue.
         num_items: ``V``.
     """
 
@@ -25,17 +25,17 @@ class ScoredItems:
     num_items: int
 
     def of(self, table: Tensor) -> Tensor:
-        """The rows ``(C, ...)`` of a table ``(V, ...)`` over the catalogue."""
+        """Returns the rows ``(C, ...)`` of a table ``(V, ...)`` over the catalogue."""
         return table if self.ids is None else table.index_select(0, self.ids)
 
     def columns(self, item_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Where catalogue items stand among those scored.
+        """Returns the columns of catalogue items among the scored ones.
 
         Args:
             item_ids: ``(P,)`` int64 catalogue numbers.
 
         Returns:
-            ``(kept, column)``, both ``(P',)``: the places in ``item_ids`` of those that are scored, and their columns.
+            ``(kept, column)``, both ``(P',)``: the indices in ``item_ids`` of the scored items, and their columns.
         """
         if self.ids is None:
             return torch.arange(len(item_ids), device=item_ids.device), item_ids
@@ -48,9 +48,9 @@ class ScoredItems:
 
 @dataclass(frozen=True)
 class LinearScores:
-    """Scores ``query @ vectors.T + bias`` before they are multiplied out.
+    """Factors of the scores ``query @ vectors.T + bias``.
 
-    A loss that knows of the product need never hold the ``(N, V)`` scores at once.
+    A loss that uses the factors need never hold all ``(N, V)`` scores at once.
 
     Args:
         query: ``(N, D)``.
@@ -63,15 +63,14 @@ class LinearScores:
     bias: Tensor
 
     def dense(self) -> Tensor:
-        """``(N, C)``, see :func:`biased_product`."""
+        """Returns the scores ``(N, C)``, see :func:`biased_product`."""
         return biased_product(self.bias, self.query, self.vectors)
 
 
 def biased_product(bias: Tensor, query: Tensor, vectors: Tensor) -> Tensor:
-    """``query @ vectors.T + bias`` in float32; under autocast only the product is made in fewer bits.
+    """Computes ``query @ vectors.T + bias`` in float32; under autocast only the product has lower precision.
 
-    A bias is of the size of a log popularity: in bfloat16 it would be rounded to steps of 0.06, the same ones in every
-    row.
+    A bias is about as large as a log popularity: bfloat16 would round it to steps of 0.06, identically in every row.
 
     Args:
         bias: ``(C,)`` float32.

@@ -1,4 +1,4 @@
-"""Dropout that draws its mask quickly on a CPU."""
+"""Dropout with a fast mask on a CPU."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEVELS = 2**16
-"""Values that the random number of one element takes."""
+"""Number of values of one element's random number."""
 DRAWS = 4
-"""Random numbers of ``LEVELS`` values in one draw of 64 bits."""
+"""Random numbers per draw of 64 bits."""
 
 
 class Dropout(nn.Dropout):
     """``nn.Dropout`` at a fraction of its cost on a CPU.
 
-    There torch spends a double of its own on every element and branches on it, which is more than the rest of an
-    element's way through a narrow layer costs. Sixteen bits decide here, four elements to a draw: ``p`` is met to
-    1/131,072, and what is kept is scaled by the share that is truly kept, so that the expected output is the input.
-    ``benchmarks/dropout.py`` sets the two side by side.
+    On a CPU torch draws a double and branches per element, which costs more than the rest of a narrow layer. Here 16
+    bits decide, four elements per draw. The rate differs from ``p`` by at most 1/131,072. Kept elements are scaled by
+    the exact rate, so the expected output is the input. ``benchmarks/dropout.py`` compares the two.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
-"""Matrix products in float32 on a CPU, by whichever of torch's two libraries is faster there.
+"""Float32 matrix products on a CPU, by the faster of torch's two libraries.
 
-torch multiplies float32 matrices by MKL, which does not use AVX-512 on processors that are not Intel's; oneDNN, which
-torch brings along for convolutions, does, and takes half the time (``benchmarks/matmul.py``). So on such a processor
-large products go to oneDNN; everywhere else, and for all other types and devices, these functions are torch's own.
-``torch.backends.mkldnn.flags(enabled=False)`` keeps everything with MKL.
+torch multiplies float32 matrices with MKL, which uses AVX-512 on Intel processors only. oneDNN, torch's library for
+convolutions, uses it on all processors and takes half the time there (``benchmarks/matmul.py``). On such a processor,
+large products go to oneDNN; in all other cases these functions call torch's own.
+``torch.backends.mkldnn.flags(enabled=False)`` selects MKL everywhere.
 
-oneDNN compiles a product of sizes that it has not met, which takes longer than to compute it, and keeps it, 0.7 MB
-each. So it is asked only where sizes recur: outside training, where batches are of one size and sequences of few; where
-a caller says so; and in the layers of training, which have another number of rows at each step, by empty rows up to a
-multiple of :data:`ROUND_ROWS`, if the layer is wide enough to pay for this copy.
+oneDNN compiles a kernel for each new combination of sizes, which takes longer than the product, and caches it with 0.7
+MB each. It is therefore used only where sizes recur: outside training; where a caller says so; and in layers that are
+trained, whose number of rows changes per step. Their rows are padded to a multiple of :data:`ROUND_ROWS`, if the layer
+is wide enough to pay for the copy.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAST_OPERATIONS = 2**22
-"""Floating-point operations of a product from which oneDNN's start is paid for."""
+"""Minimum number of floating-point operations for which oneDNN's start-up cost pays."""
 ROUND_ROWS = 256
-"""A layer of training has a multiple of so many rows: that is few sizes, which come again and again."""
+"""Rows in training are padded to a multiple of this number, so that few sizes recur often."""
 LEAST_WIDTH = 128
-"""Width in and out of a layer of training from which its faster products outweigh the copies to round rows."""
+"""Minimum input and output width of a layer for which faster products in training outweigh the padding."""
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` by :func:`linear`."""
+    """``nn.Linear`` with :func:`linear`."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return linear(inputs, self.weight, self.bias)
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``inputs @ weight.T + bias``, as ``F.linear``; differentiable any number of times.
+    """Computes ``inputs @ weight.T + bias`` like ``F.linear``; it can be differentiated repeatedly.
 
     Args:
         inputs: ``(..., D)``.
@@ -58,7 +58,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def linear_of_round_rows(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """:func:`linear` by oneDNN, whatever its size: rows are filled up to a multiple of :data:`ROUND_ROWS`."""
+    """Computes :func:`linear` with oneDNN for any size, with rows padded to a multiple of :data:`ROUND_ROWS`."""
     rows = inputs.reshape(-1, inputs.shape[-1])
     spare = -len(rows) % ROUND_ROWS
     filled = F.pad(rows, (0, 0, 0, spare)) if spare else rows
@@ -68,14 +68,14 @@ def linear_of_round_rows(inputs: Tensor, weight: Tensor, bias: Tensor | None = N
 
 
 def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool) -> Tensor:
-    """``added + left @ right`` written into ``out``, as ``torch.addmm``; not differentiable.
+    """Writes ``added + left @ right`` into ``out`` like ``torch.addmm``; it is not differentiable.
 
     Args:
-        added: What broadcasts to ``(N, M)``; may be ``out`` itself.
+        added: Broadcasts to ``(N, M)``; may be ``out`` itself.
         left: ``(N, K)``.
         right: ``(K, M)``.
-        out: ``(N, M)``; in float32 even where the factors have fewer bits.
-        recurs: Whether products of these sizes come again and again.
+        out: ``(N, M)``; may be float32 if the factors have lower precision.
+        recurs: Whether products of these sizes recur often.
     """
     if recurs and _pays(left, right.T):
         return torch.add(added, by_onednn(left, right.T), out=out)
@@ -86,13 +86,13 @@ def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool)
 
 @cache
 def onednn_is_faster() -> bool:
-    """Whether this is a processor with AVX-512 on which MKL does not use it, and torch was built with oneDNN."""
+    """Checks for a processor whose AVX-512 is not used by MKL, and for a torch that was built with oneDNN."""
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
     return wide and "GenuineIntel" not in _vendor() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def by_onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """:func:`linear` by oneDNN, whatever its size; not differentiable, and only where torch was built with oneDNN."""
+    """Computes :func:`linear` with oneDNN for any size; it is not differentiable and needs a torch with oneDNN."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return result
 
@@ -106,10 +106,10 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors  # (N, D), (O, D)
-        product = torch.mm if torch.is_grad_enabled() else _product  # the gradient is itself differentiated
+        product = torch.mm if torch.is_grad_enabled() else _product  # torch.mm can be differentiated again
         of_inputs = product(upstream, weight) if ctx.needs_input_grad[0] else None
         of_weight = None
-        if ctx.needs_input_grad[1]:  # from the side that is faster
+        if ctx.needs_input_grad[1]:  # in the faster of two orders
             wide = len(weight) > weight.shape[1]
             of_weight = product(inputs.T, upstream).T if wide else product(upstream.T, inputs)
         of_bias = upstream.sum(0) if ctx.needs_input_grad[2] else None
@@ -130,9 +130,9 @@ def _pays(inputs: Tensor, weight: Tensor) -> bool:
 
 
 def _vendor() -> str:
-    """Who made the processor, in the words of its ``cpuid`` instruction."""
+    """Returns the processor's vendor as reported by its ``cpuid`` instruction."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not a Linux
+    except OSError:  # not Linux
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")

