@@ -118,7 +118,7 @@ def basket_loader(data: OpenData, builder: BatchBuilder) -> TrainingLoader:
 
 def plain_model(level: str, width: int, length: int) -> tuple[dict[str, Any], OpenData, BatchBuilder]:
     """SASRec without the seasonal parts on a level of Complete Journey's items: configuration, data and batches."""
-    parts = ["item_encoder=id", "temporal=none", "season=none", "habit=none", f"backbone.num_layers={LAYERS}"]
+    parts = ["item_encoder=id", "temporal=none", "season=[]", "habit=none", f"backbone.num_layers={LAYERS}"]
     config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={length}", *parts])
     data = open_data(config, progress=lambda line: None)
     return config, data, BatchBuilder(data.log, {}, length)

@@ -18,7 +18,7 @@ SMALL = (
     "trainer.max_epochs=1",
     "trainer.num_threads=1",
     "item_encoder=id",
-    "season=momentum",
+    "season=[momentum]",
     "logger=none",
     "baselines=false",
 )

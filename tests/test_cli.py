@@ -85,7 +85,7 @@ def test_multirun_keeps_folders_that_differ_by_themselves(tmp_path: Path) -> Non
 
 
 def test_hydra_flags_work_unchanged(tmp_path: Path) -> None:
-    done = _run(tmp_path, "train", "seed=7", "season=text", "--cfg", "job")
+    done = _run(tmp_path, "train", "seed=7", "season=[text]", "--cfg", "job")
     assert done.returncode == 0, done.stderr
     assert "CALLED" not in done.stdout
     assert "seed: 7" in done.stdout

@@ -34,7 +34,6 @@ from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.momentum import MomentumSeason
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.task.next_basket import NextBasketHead
 from seasonrec.models.task.purchase import PurchaseHead
 from seasonrec.models.temporal.none import NoTemporal
@@ -101,7 +100,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture
 def bench(shop: Shop) -> Bench:
-    return bench_of(shop, season=NoSeason, habit=NoHabit)
+    return bench_of(shop, season={}, habit=NoHabit)
 
 
 def bench_of(shop: Shop, **parts: Any) -> Bench:
@@ -181,7 +180,7 @@ def test_scores_are_made_once_in_training_and_seldom_in_the_evaluation(bench: Be
 def test_tasks_that_rank_items_share_the_scores_of_the_next_item(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Season and habit are the dear part of a step."""
     task = {"next_basket": NextBasketHead, "purchase": PurchaseHead}
-    bench = bench_of(shop, season=MomentumSeason, habit=ReplenishmentHabit, task=task)
+    bench = bench_of(shop, season={"momentum": MomentumSeason}, habit=ReplenishmentHabit, task=task)
     made, score = [], SeasonalRecommender.score
     monkeypatch.setattr(SeasonalRecommender, "score", lambda *given: made.append(1) or score(*given))
     losses = bench.module.losses(bench.batch(FEW))
@@ -194,7 +193,7 @@ def made_as_large(counts: Counts, elements: int) -> int:
 
 
 def test_the_batch_builder_has_no_loop_over_requests(shop: Shop) -> None:
-    bench = bench_of(shop, season=MomentumSeason, habit=ReplenishmentHabit)
+    bench = bench_of(shop, season={"momentum": MomentumSeason}, habit=ReplenishmentHabit)
     few, many = (python_lines(partial(bench.builder, bench.requests(count))) for count in (FEW, MANY))
     assert many - few < (MANY - FEW) / 2  # a branch now and then, not a line a request
     assert many <= BUILDER_LINES

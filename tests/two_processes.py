@@ -36,7 +36,7 @@ def small_evaluation(shop: Shop, folder: Path) -> tuple[dict[str, Any], int]:
         item_encoder=IdItems,
         backbone=partial(SASRec, num_layers=1),
         temporal=GRUTemporal,
-        season=MomentumSeason,
+        season={"momentum": MomentumSeason},
         habit=ReplenishmentHabit,
         head=NextItemHead,
         facts=shop.facts(),

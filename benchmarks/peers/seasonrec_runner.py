@@ -116,7 +116,7 @@ class SeasonrecRunner(Runner):
     def _overrides(self) -> list[str]:
         settings = self.settings
         return [
-            *("data=table", f"data.events={settings.events}", "item_encoder=id", "temporal=none", "season=none"),
+            *("data=table", f"data.events={settings.events}", "item_encoder=id", "temporal=none", "season=[]"),
             *(
                 "habit=none",
                 "head.dropout=0",

@@ -104,17 +104,17 @@ def test_no_two_cells_share_a_folder(launcher):
 def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
     """The rows of one multirun under joblib, two at once: each cell's folder holds its own row and seed."""
     write_log(tmp_path)
-    rows = ("season=momentum,none", "seed=0,1")
-    own = [a for a in of_table(tmp_path, tmp_path / "cells") if not a.startswith(("season=", "run_dir="))][1:]
-    sweep = (f"hydra.sweep.dir='{tmp_path / 'cells'}'", "hydra.sweep.subdir='${season._target_}_${seed}'")
+    rows = ("habit=replenishment,none", "seed=0,1")
+    own = [a for a in of_table(tmp_path, tmp_path / "cells") if not a.startswith(("habit=", "run_dir="))][1:]
+    sweep = (f"hydra.sweep.dir='{tmp_path / 'cells'}'", "hydra.sweep.subdir='${habit._target_}_${seed}'")
     flags = ("--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *sweep)
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
     subprocess.run([*COMMAND, "train", *flags, *own, *rows], env=environment, check=True, capture_output=True)
     folders = sorted((tmp_path / "cells").glob("*_[01]"))
     assert len(folders) == 4
     for folder in folders:
-        season, seed = folder.name.rsplit("_", 1)
+        habit, seed = folder.name.rsplit("_", 1)
         record = json.loads((folder / "record.json").read_text())
-        assert (record["config"]["season"]["_target_"], record["seed"]) == (season, int(seed))
+        assert (record["config"]["habit"]["_target_"], record["seed"]) == (habit, int(seed))
         assert json.loads((folder / "metrics.json").read_text())["seed"] == int(seed)
         assert len(list((folder / "checkpoints").iterdir())) == 2

@@ -19,7 +19,7 @@ from seasonrec.models.task.base import TaskFeatures, TaskOutput
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
 OWN = ("category", "demand", "next_basket", "purchase", "search", "spend", "time_to_next", "user_match")
-PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "calendar", "habit": "none"}
+PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "[calendar]", "habit": "none"}
 PLAIN |= {"head": "next_item", "sharing": "hard"}
 WIDTH = 16
 
@@ -64,7 +64,8 @@ class Case:
 
 def make_case(shop: Shop, option: str, seed: int = 0, season: str = PLAIN["season"]) -> Case:
     torch.manual_seed(seed)
-    parts = {slot: build(getattr(composed(season), slot)) for slot in PLAIN}
+    parts = {slot: build(getattr(composed(season), slot)) for slot in PLAIN if slot != "season"}
+    parts["season"] = {name: build(node) for name, node in (composed(season).season or {}).items()}
     facts = shop.facts(WIDTH)
     model = SeasonalRecommender(**parts, task={option: head_of(option)}, facts=facts).eval()
     with torch.no_grad():

@@ -18,9 +18,7 @@ from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.combined import CombinedSeason
 from seasonrec.models.season.momentum import MomentumSeason
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.none import NoTemporal
 
 
@@ -44,39 +42,41 @@ def model_with(shop: Shop, season: Any) -> SeasonalRecommender:
 
 
 def test_read_and_not_declared(shop: Shop) -> None:
-    model = model_with(shop, partial(Careless, (CalendarContext(),), ("calendar", "momentum")))
+    model = model_with(shop, {"careless": partial(Careless, (CalendarContext(),), ("calendar", "momentum"))})
     batch = shop.builder(model.contexts() | {"momentum": MomentumContext()})(shop.some_requests(3))
     with pytest.raises(
-        ContextError, match=r"season \(Careless\) reads context 'momentum', but declares \['calendar'\]"
+        ContextError, match=r"season\.careless \(Careless\) reads context 'momentum', but declares \['calendar'\]"
     ):
         check_contexts(model, batch)
 
 
 def test_declared_and_never_read(shop: Shop) -> None:
-    model = model_with(shop, partial(Careless, (CalendarContext(), MomentumContext()), ("calendar",)))
+    model = model_with(shop, {"careless": partial(Careless, (CalendarContext(), MomentumContext()), ("calendar",))})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
-    with pytest.raises(ContextError, match=r"season \(Careless\) declares context 'momentum' in reads and never reads"):
+    with pytest.raises(
+        ContextError, match=r"season\.careless \(Careless\) declares context 'momentum' in reads and never reads"
+    ):
         check_contexts(model, batch)
 
 
 def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
     nothing = partial(Careless, (CalendarContext(),), ())
-    model = model_with(shop, partial(CombinedSeason, MomentumSeason, nothing, NoSeason))
+    model = model_with(shop, {"momentum": MomentumSeason, "calendar": nothing})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
     with pytest.raises(ContextError, match=r"season\.calendar \(Careless\) declares context 'calendar'"):
         check_contexts(model, batch)
 
 
 def test_read_and_not_computed(shop: Shop) -> None:
-    model = model_with(shop, MomentumSeason)
+    model = model_with(shop, {"momentum": MomentumSeason})
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
-    message = r"MomentumSeason reads context 'momentum', which was not computed; the batch has \['calendar'\]"
+    message = r"Seasons reads context 'momentum', which was not computed; the batch has \['calendar'\]"
     with pytest.raises(ContextError, match=message):
         model(batch)
 
 
 def test_computed_for_nobody(shop: Shop) -> None:
-    model = model_with(shop, NoSeason)
+    model = model_with(shop, {})
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
     with pytest.raises(ContextError, match=r"context 'calendar' is computed and no component reads it"):
         check_contexts(model, batch)
@@ -85,15 +85,15 @@ def test_computed_for_nobody(shop: Shop) -> None:
 def test_one_name_with_two_options(shop: Shop) -> None:
     two = (MomentumContext(), MomentumContext(windows_days=(3,)))
     with pytest.raises(ValueError, match=r"context 'momentum' is read with two different options"):
-        model_with(shop, partial(Careless, two, ("momentum",))).contexts()
+        model_with(shop, {"careless": partial(Careless, two, ("momentum",))}).contexts()
 
 
 def test_hooks_are_gone_after_a_refusal(shop: Shop) -> None:
-    model = model_with(shop, partial(Careless, (CalendarContext(),), ()))
+    model = model_with(shop, {"careless": partial(Careless, (CalendarContext(),), ())})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
     with pytest.raises(ContextError):
         check_contexts(model, batch)
-    assert not model.season._forward_pre_hooks
+    assert not model.season["careless"]._forward_pre_hooks
     assert model.training
     assert model(batch).shape == (3, shop.log.num_items)
     assert torch.is_grad_enabled()

@@ -29,7 +29,6 @@ from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.item_encoder.id_text import IdTextItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.season.calendar import CalendarSeason
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.models.temporal.moving_average import MovingAverageTemporal
 from seasonrec.models.temporal.none import NoTemporal
@@ -42,7 +41,7 @@ PARTS: dict[str, Any] = {
     "item_encoder": IdTextItems,
     "backbone": partial(SASRec, num_layers=1),
     "temporal": GRUTemporal,
-    "season": CalendarSeason,
+    "season": {"calendar": CalendarSeason},
     "habit": ReplenishmentHabit,
     "head": NextItemHead,
 }
@@ -199,7 +198,7 @@ def test_the_loss_of_a_domain_is_that_of_its_model_alone(
     make: Any, shop: Shop, other_shop: Shop, tmp_path: Path, linear: bool
 ) -> None:
     """By hand: the mean over targets of -log softmax over the items that existed."""
-    pair = make(**({"season": NoSeason, "habit": NoHabit} if linear else {}))
+    pair = make(**({"season": {}, "habit": NoHabit} if linear else {}))
     other = pair.other.eval()
     assert other.scores_are_linear == linear
     batch = batch_of(other_shop, other.contexts())

@@ -197,7 +197,7 @@ def test_evaluation_draws_nothing(case: Case, option: str) -> None:
 
 
 @pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
-@pytest.mark.parametrize("season", ["calendar", "none"])
+@pytest.mark.parametrize("season", ["[calendar]", "[]"])
 def test_the_request_time_matters_through_the_season(shop: Shop, option: str, season: str) -> None:
     """Compares requests of one user with equal history and basket at two dates.
 
@@ -209,11 +209,11 @@ def test_the_request_time_matters_through_the_season(shop: Shop, option: str, se
     first = case.output(batch).prediction
     second = case.output(replace(later, context=later.context | held)).prediction
     born = (first > -math.inf) & (second > -math.inf)
-    assert torch.equal(first[born], second[born]) == (season == "none")
+    assert torch.equal(first[born], second[born]) == (season == "[]")
 
 
 def test_demand_reads_the_date_itself(shop: Shop) -> None:
-    case = make_case(shop, "demand", season="none")
+    case = make_case(shop, "demand", season="[]")
     builder = case.builder()
     first, second = (builder(one) for one in two_dates(shop))
     held = replace(second, context=second.context | {"weekly_sales": first.context["weekly_sales"]})

@@ -29,7 +29,6 @@ from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.models.temporal.intervals import BOUNDS_S, NUM_BUCKETS, buckets, log_days
 from seasonrec.models.temporal.lstm import LSTMTemporal
@@ -230,7 +229,7 @@ def test_a_module_that_breaks_the_contract_is_told_so(shop: Shop) -> None:
         def forward(self, hidden: Tensor, batch: SequenceBatch) -> Tensor:
             return hidden[batch.request_window, batch.request_position]
 
-    parts = {"item_encoder": IdItems, "backbone": SASRec, "season": NoSeason, "habit": NoHabit, "head": NextItemHead}
+    parts = {"item_encoder": IdItems, "backbone": SASRec, "season": {}, "habit": NoHabit, "head": NextItemHead}
     with pytest.raises(
         ValueError, match="temporal module Silent must have an attribute changes_hidden: False if it pas"
     ):

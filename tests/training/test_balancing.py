@@ -18,7 +18,6 @@ from small_tasks import SMALL_TASKS
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build, conf_dir
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.training.adversarial.fgm import FGM
 from seasonrec.training.balancing.base import GradientBalancing, SeveralTasks
@@ -38,7 +37,7 @@ OPTIONS = sorted(path.stem for path in (conf_dir() / "balancing").glob("*.yaml")
 BY_GRADIENTS = ("cagrad", "mgda", "pcgrad", "upgrad")
 
 SHORT = TrainerOptions(max_epochs=3, checkpoint_every_steps=2)
-PLAIN_PARTS = {"temporal": NoTemporal, "season": NoSeason, "habit": NoHabit}
+PLAIN_PARTS = {"temporal": NoTemporal, "season": {}, "habit": NoHabit}
 
 every_option = pytest.mark.parametrize("option", OPTIONS)
 
@@ -52,7 +51,7 @@ def composer() -> Composer:
 def balancing_of(option: str) -> Callable[..., Any]:
     if option == "cagrad":
         pytest.importorskip("cvxpy")
-    return build(composer().compose([f"balancing={option}"]).balancing)
+    return build(composer().compose([f"balancing={option}", "task=[demand,purchase]"]).balancing)
 
 
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:

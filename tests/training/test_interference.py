@@ -16,7 +16,6 @@ from small_shop import Shop
 from small_tasks import SMALL_TASKS
 
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.season.none import NoSeason
 from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.training.balancing.fixed import FixedBalancing
 from seasonrec.training.fit import TrainerOptions
@@ -24,7 +23,7 @@ from seasonrec.training.interference import TaskInterference, cosines
 from seasonrec.training.objective import Objective
 
 SHORT = TrainerOptions(max_epochs=1)
-PARTS: dict[str, Any] = {"temporal": NoTemporal, "season": NoSeason, "habit": NoHabit, "options": SHORT}
+PARTS: dict[str, Any] = {"temporal": NoTemporal, "season": {}, "habit": NoHabit, "options": SHORT}
 
 
 def measured(path: Path) -> pl.DataFrame:

@@ -89,7 +89,7 @@ def test_an_offline_run_of_wandb_holds_config_group_curves_summary_and_table(
     assert identity == ("seasonrec", "first_season", "no_text-seed3-run")
     config = _items(started.config.update)
     assert config["fingerprint"] == metrics["fingerprint"]
-    assert config["season"]["_target_"].endswith("MomentumSeason")
+    assert config["season"]["momentum"]["_target_"].endswith("MomentumSeason")
     assert config["seed"] == 3
     assert config["cut_dates"].keys() <= json.loads((run_dir / "record.json").read_text())["cut_dates"].keys()
     history = [_items(record.history.item) for record in records if record.HasField("history")]

@@ -26,10 +26,8 @@ from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason
-from seasonrec.models.season.combined import CombinedSeason
 from seasonrec.models.season.last_year import LastYearSeason
 from seasonrec.models.season.momentum import MomentumSeason
-from seasonrec.models.season.none import NoSeason
 from seasonrec.training.loss import full_softmax
 from seasonrec.training.loss.base import Loss
 from seasonrec.training.loss.bce import BCE
@@ -44,7 +42,7 @@ OPTIONS = sorted(path.stem for path in (conf_dir() / "loss").glob("*.yaml"))
 def plain_model(shop: Shop) -> SeasonalRecommender:
     """Scores that are a product, which is what the sampled losses are for."""
     torch.manual_seed(0)
-    model = small_model(shop, season=NoSeason, habit=NoHabit).eval()
+    model = small_model(shop, season={}, habit=NoHabit).eval()
     with torch.no_grad():
         model.item_encoder.vectors.weight.mul_(30.0)  # scores of order one
     return model
@@ -137,7 +135,7 @@ def test_scores_a_few_requests_at_a_time_give_the_same_loss_and_gradients(
 ) -> None:
     """With momentum and replenishment, whose scores are no product; the calendar and last year's season too."""
     torch.manual_seed(0)
-    seasons = partial(CombinedSeason, momentum=MomentumSeason, calendar=CalendarSeason, text=LastYearSeason)
+    seasons = {"momentum": MomentumSeason, "calendar": CalendarSeason, "last_year": LastYearSeason}
     model, loss = small_model(shop, season=seasons).eval(), FullSoftmax(facts=shop.facts())
     batch = sampled_batch(shop, model, None)
     whole = loss(model, batch)

@@ -33,7 +33,8 @@ class RunConfig(Config):
         item_encoder: What an item is to the model.
         backbone: The model that reads the event sequence.
         temporal: How behaviour changes with time.
-        season: What the model knows of the request's time of year.
+        season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
+            none.
         habit: What this user buys again.
         head: The main task: which item comes next.
         peft: Which weights of a language model are trained, and how.
@@ -68,7 +69,6 @@ class RunConfig(Config):
     item_encoder: Part
     backbone: Part
     temporal: Part
-    season: Part
     habit: Part
     head: Part
     peft: Part
@@ -84,6 +84,7 @@ class RunConfig(Config):
     logger: Part
     name: str
     run_dir: str
+    season: dict[str, Part] | None = None
     task: dict[str, Part] | None = None
     domain: dict[str, Part] | None = None
     stage: dict[str, Part] | None = None

@@ -28,7 +28,7 @@ def conf_dir() -> Path:
     )
 
 
-LIST_GROUPS = ("task", "domain", "stage")
+LIST_GROUPS = ("season", "task", "domain", "stage")
 """Slots of several parts: options are chosen as a list, and each file holds one part under its own name."""
 
 

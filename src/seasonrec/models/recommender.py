@@ -22,6 +22,7 @@ from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
 from seasonrec.models.peft.base import Peft
 from seasonrec.models.scoring import LinearScores, ScoredItems
+from seasonrec.models.season.seasons import Seasons
 from seasonrec.models.sharing.hard import HardSharing
 from seasonrec.models.task.base import MAIN_TASK, TaskFeatures, TaskOutput
 
@@ -81,10 +82,10 @@ class SeasonalRecommender(nn.Module):
         item_encoder: Part,
         backbone: Part,
         temporal: Part,
-        season: Part,
         habit: Part,
         head: Part,
         sharing: Part = HardSharing,
+        season: Mapping[str, Part] | None = None,
         task: Mapping[str, Part] | None = None,
         facts: Facts,
     ) -> None:
@@ -97,7 +98,7 @@ class SeasonalRecommender(nn.Module):
                 f"the temporal module {type(self.temporal).__name__} must have an attribute changes_hidden: False if "
                 "it passes the backbone's output on, else True."
             )
-        self.season = season(facts=facts)
+        self.season = Seasons({name: component(facts=facts) for name, component in (season or {}).items()})
         self.habit = habit(facts=facts)
         self.head = head(facts=facts)
         self.start = nn.Parameter(torch.randn(facts.embedding_dim) * facts.embedding_dim**-0.5)

@@ -110,7 +110,7 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
     components: dict[str, Any] = {slot: build(getattr(config, slot)) for slot in MODEL_SLOTS}
     for slot in ("season", "task"):
         node = getattr(config, slot) or {}
-        components[slot] = build(node) if "_target_" in node else {name: build(one) for name, one in node.items()}
+        components[slot] = {name: build(one) for name, one in node.items()}
     model = SeasonalRecommender(**components, facts=facts)
     if facts.text_variants and not any(isinstance(module, TextItems) for module in model.modules()):
         raise UserError(
