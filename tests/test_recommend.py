@@ -16,7 +16,9 @@ from small_log import ITEMS, SMALL, of_table, write_csv, write_log
 from seasonrec.cli.main import main
 from seasonrec.commands.recommend import run as recommend
 from seasonrec.config import compose
+from seasonrec.config.schema import RecommendConfig
 from seasonrec.data.tables import DataError
+from seasonrec.errors import UserError
 from seasonrec.runs.finished import RunFolderError, _history
 from seasonrec.runs.opening import open_data
 from seasonrec.runs.recommending import RequestError
@@ -50,7 +52,7 @@ def ask(trained: Path, tmp_path: Path) -> Ask:
             users = str(path)
         given = {"checkpoint": str(trained / "run"), "top_k": 10, "output": str(tmp_path / "lists.csv"), "events": None}
         given |= {"users": users, "date": date, **options}
-        recommend(given)
+        recommend(RecommendConfig(**given))
         return pl.read_csv(given["output"], schema_overrides={"user_id": pl.String})
 
     return answer
@@ -187,11 +189,11 @@ def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path
         ({"date": "2016-12-20"}, RequestError, "date must lie after the first event known by then, at 2017-01-0"),
         ({"top_k": 0}, RequestError, r"top_k must lie in 1..17, the items of the catalogue, got 0"),
         ({"top_k": 18}, RequestError, r"top_k must lie in 1..17, the items of the catalogue, got 18"),
-        ({"users": "nobody.txt"}, DataError, "users must be all or a file with one user id a line, got nobody.txt"),
+        ({"users": "nobody.txt"}, DataError, "users must be all or a file with one user id per line, got nobody.txt"),
         ({"users": []}, DataError, "users must name a file with at least one user id, got "),
         ({"events": "newer.csv"}, DataError, "events must name a file that exists, got newer.csv"),
         ({"output": "pyproject.toml/lists.csv"}, RequestError, "output must be a file that can be written, got pyproj"),
-        ({"output": "."}, RequestError, r"output must be a file that can be written, got \. \(is a folder\)"),
+        ({"output": "."}, UserError, "must be a file that can be replaced, got a folder"),
     ],
 )
 def test_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import polars as pl
 from rich.console import Console
@@ -41,10 +42,11 @@ def run(options: RecommendConfig) -> None:
 
 def _require_writable(output: Path) -> None:
     """Refuses, before the work, an output that could not be written after it."""
+    target = check_writable(output)
     try:
-        with writing(check_writable(output).with_name(f".{output.name}.probe")) as temporary:
-            temporary.touch()
-        output.with_name(f".{output.name}.probe").unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=target.parent):
+            pass
     except OSError as error:
         raise RequestError(f"output must be a file that can be written, got {output} ({error.strerror}).") from error
 
