@@ -237,7 +237,7 @@ def test_options_out_of_range(made: Callable[..., Adversarial], options: dict[st
 def test_a_compiled_model_is_refused(shop: Shop) -> None:
     model = small_model(shop)
     model.compile(backend="eager")
-    with pytest.raises(ValueError, match=r"does not see; set trainer\.compile=false"):
+    with pytest.raises(ValueError, match=r"does not notice; set trainer\.compile=false"):
         trainer_of().fit(module_of(shop, model, FGM()), small_loader(shop, model))
 
 
@@ -332,7 +332,7 @@ class ReadsMore(FullSoftmax):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda call: [1] if call > 1 else None, r"as the clean pass did, 1 times, got 2; a part that draws"),
+        (lambda call: [1] if call > 1 else None, r"as the clean pass did, 1 times, got 2; a component that draws"),
         (lambda call: [1] if call == 1 else None, r"as the clean pass did, 2 times, got 1"),
         (lambda call: [1, 2][:call], r"as the clean pass did, with shape \(1, 16\), got \(2, 16\)"),
     ],

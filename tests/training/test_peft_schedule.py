@@ -111,7 +111,7 @@ class Noted(Tuning):
         return language_model
 
     def norm(self) -> float:
-        gradients = [p.grad for p in self.parts["backbone"].parameters() if p.grad is not None]
+        gradients = [p.grad for p in self.components["backbone"].parameters() if p.grad is not None]
         return float(torch.stack([gradient.norm() for gradient in gradients]).norm())
 
     def before_training(self, total_steps: int) -> None:

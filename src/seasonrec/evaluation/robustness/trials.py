@@ -24,7 +24,7 @@ from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.histories import ChangeHistory, histories
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.perturbation import random_unit, unit
-from seasonrec.training.adversarial.shifts import Deltas, Met, Shift, Watch
+from seasonrec.training.adversarial.shifts import Deltas, Shift, TargetCall, Watch
 from seasonrec.training.adversarial.targets import Target, changed, check_target
 
 PERTURBATIONS = ("adversarial", "random")
@@ -100,18 +100,18 @@ class PerturbedScorer:
         find = self._towards_loss if self.direction == "adversarial" else self._at_random
         deltas = [
             None if found is None else self.size * one.radius * found
-            for one, found in zip(watch.met, find(batch, watch.met), strict=True)
+            for one, found in zip(watch.calls, find(batch, watch.calls), strict=True)
         ]
         with torch.no_grad():
             return self._shifted(batch, deltas).float()
 
-    def _at_random(self, batch: SequenceBatch, met: list[Met]) -> Deltas:
+    def _at_random(self, batch: SequenceBatch, calls: list[TargetCall]) -> Deltas:
         place = np.random.SeedSequence((self.seed, int(batch.basket_ids[0])))
         seed = int(place.generate_state(1)[0])
-        return [random_unit(one.shape, one.is_padding, torch.Generator(one.device).manual_seed(seed)) for one in met]
+        return [random_unit(one.shape, one.is_padding, torch.Generator(one.device).manual_seed(seed)) for one in calls]
 
-    def _towards_loss(self, batch: SequenceBatch, met: list[Met]) -> Deltas:
-        leaves = [torch.zeros(one.shape, device=one.device, requires_grad=True) for one in met]
+    def _towards_loss(self, batch: SequenceBatch, calls: list[TargetCall]) -> Deltas:
+        leaves = [torch.zeros(one.shape, device=one.device, requires_grad=True) for one in calls]
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its GRU has no gradient in evaluation
             scores = self.model.mask_unavailable(self._shifted(batch, leaves).float(), batch)
             shares = torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]

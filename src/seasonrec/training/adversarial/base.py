@@ -1,4 +1,4 @@
-"""What adversarial training is to the training module, and what a method is to the callback that runs it."""
+"""Interfaces of adversarial training: `Adversarial`, used by the module, and `Method`, used by the callback."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from torch import Tensor
 
 from seasonrec.errors import UserError
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.adversarial.shifts import Deltas, Met
+from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 Loss = Callable[[], Tensor]
-"""A scalar of the batch at hand, from the model as it is when it is called."""
+"""Computes a scalar of the current batch with the current model."""
 
 
 class Adversarial(Protocol):
-    """Training on perturbed inputs, as the training module takes it: a frozen dataclass of options."""
+    """Training on perturbed inputs: a frozen dataclass of options that the training module takes."""
 
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
-        """What does it; the module hands them to its trainer.
+        """Returns the callbacks that run it, for the module's trainer.
 
         Raises:
-            ValueError: If the model has not what is to be perturbed.
+            ValueError: If the model lacks the target of the perturbation.
         """
         ...
 
 
 class Passes(Protocol):
-    """Further passes over the batch whose clean pass has just gone back.
+    """Further passes over a batch, after the backward pass of its clean pass.
 
-    Every pass draws the random numbers that the clean pass drew, so that dropout leaves the same places out and the
-    perturbation alone makes the difference. ``loss`` is None for the training objective.
+    Every pass draws the random numbers that the clean pass drew. Dropout then drops the same places, and the
+    perturbation makes the only difference. ``loss`` is None for the training objective.
     """
 
-    def look(self, loss: Loss) -> tuple[Tensor, list[Met]]:
-        """A loss without a perturbation and without a gradient, and what was met on the way."""
+    def look(self, loss: Loss) -> tuple[Tensor, list[TargetCall]]:
+        """Returns a loss without perturbation and gradient, and the calls of the target that it made."""
         ...
 
     def gradients(self, deltas: Deltas, loss: Loss | None = None) -> Deltas:
-        """The gradient of a loss by its perturbations. No weight gets one."""
+        """Returns the gradient of a loss by its perturbations. No weight gets a gradient."""
         ...
 
     def train(self, deltas: Deltas, share: float, loss: Loss | None = None, wants_gradients: bool = False) -> Deltas:
         """Adds ``share`` of the gradient of a perturbed loss to that of the weights.
 
         Returns:
-            The gradients by the perturbations where they are wanted, else None for each.
+            The gradients by the perturbations if wanted, else None for each.
         """
         ...
 
 
 class Method(Protocol):
-    """How perturbations are found and trained on.
+    """A way to find perturbations and to train on them.
 
     Attributes:
         target: What is perturbed.
@@ -72,23 +72,23 @@ class Method(Protocol):
     @property
     def draws(self) -> bool: ...
 
-    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
+    def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         """Runs its passes over one batch.
 
         Args:
-            passes: Runs one.
-            met: What the clean pass met.
+            passes: Runs the passes.
+            calls: Calls of the target in the clean pass.
             predict: Logits ``(N, C)`` of the batch, ``-inf`` where an item is no candidate.
-            generators: Sources of its draws.
+            generators: Sources of its random numbers.
         """
         ...
 
 
 class Generators:
-    """A source of random numbers on every device, from one seed.
+    """Sources of random numbers, one per device, from one seed.
 
     Args:
-        seed: The seed; None for a method that draws nothing.
+        seed: Seed; None for a method that draws nothing.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -96,7 +96,7 @@ class Generators:
         self._made: dict[torch.device, torch.Generator] = {}
 
     def on(self, device: torch.device) -> torch.Generator:
-        """The source of a device.
+        """Returns the source of a device.
 
         Raises:
             ValueError: If there is no seed.
@@ -109,10 +109,10 @@ class Generators:
 
 
 def check_above_zero(**values: float) -> None:
-    """Refuses options at or below zero.
+    """Checks that options are above zero.
 
     Raises:
-        ValueError: Names the option.
+        ValueError: If one is not; the message names it.
     """
     for name, value in values.items():
         if not value > 0:

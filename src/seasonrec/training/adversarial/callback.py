@@ -21,18 +21,18 @@ from seasonrec.training.module import RecommenderModule
 
 
 class AdversarialCallback(L.Callback):
-    """Adds a method's gradients to those of every batch, before they are clipped.
+    """Adds a method's gradients to those of every batch, before clipping.
 
-    The passes run in ``on_after_backward``, which comes once a batch: where batches are gathered into a step, only
-    there is each at hand. A method's own draws come from a seed that is drawn once a batch, and the run goes on with
-    the random numbers that follow it, whatever the method did: all of them are in the run's checkpoints.
+    The passes run in ``on_after_backward``, which Lightning calls once per batch, also where a step accumulates
+    batches. The method draws from a seed of its own, which is drawn once per batch. The run continues with the random
+    numbers after that seed, whatever the method drew, so that checkpoints cover all random numbers.
 
     Args:
-        method: How perturbations are found and trained on.
-        model: The recommender, or that of the main domain.
+        method: Finds perturbations and trains on them.
+        model: The recommender of the main domain.
 
     Raises:
-        ValueError: If the model has not the method's target.
+        ValueError: If the model lacks the method's target.
     """
 
     def __init__(self, method: Method, model: SeasonalRecommender) -> None:
@@ -50,10 +50,10 @@ class AdversarialCallback(L.Callback):
                 "adversarial training needs a strategy that keeps the whole model in each process, got "
                 "trainer.strategy=fsdp; choose trainer.strategy=ddp, or adversarial=none."
             )
-        if any(part._compiled_call_impl is not None for part in pl_module.modules()):
+        if any(component._compiled_call_impl is not None for component in pl_module.modules()):
             raise UserError(
-                "adversarial training changes what the model reads from pass to pass, which a compiled model does not "
-                "see; set trainer.compile=false, or adversarial=none."
+                "adversarial training changes the model's inputs from pass to pass, which a compiled model does not "
+                "notice; set trainer.compile=false, or adversarial=none."
             )
 
     def on_train_batch_start(
@@ -69,16 +69,16 @@ class AdversarialCallback(L.Callback):
         if self._batch is None:
             raise PerturbationError("an adversarial pass needs the batch of the clean one, got none before it.")
         batch, batch_idx, before = self._batch
-        met = self._watch.met
-        if not met:
+        calls = self._watch.calls
+        if not calls:
             raise PerturbationError(
-                f"adversarial.target={self.method.target} must be met in every training step, got a step that computed "
-                "none; choose another target."
+                f"adversarial.target={self.method.target} must be computed in every training step, got a step without "
+                "it; choose another target."
             )
         generators = Generators(int(torch.randint(2**62, ())) if self.method.draws else None)
         with RandomNumbers.kept():
             passes = BatchPasses(trainer, pl_module, self.method, batch, batch_idx, before)
-            self.method.train(passes, met, passes.predict, generators)
+            self.method.train(passes, calls, passes.predict, generators)
         self._forget()
 
     def on_train_batch_end(
@@ -93,7 +93,7 @@ class AdversarialCallback(L.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        """Leaves no hook, and no tensor of the batch."""
+        """Removes the hooks and the tensors of the batch."""
         self._hooks.close()
         self._batch = None
         self._watch = Watch(self.method.reads_gradient)

@@ -12,7 +12,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
 from seasonrec.training.adversarial.callback import AdversarialCallback
 from seasonrec.training.adversarial.perturbation import unit
-from seasonrec.training.adversarial.shifts import Met
+from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
@@ -20,13 +20,13 @@ from seasonrec.training.adversarial.targets import Target
 class FGM:
     """Trains on ``L(x) + weight * L(x + size * g / |g|)``, with ``g`` the gradient of the clean loss ``L(x)``.
 
-    The gradient is that of the clean pass, which the training step has taken already: one more pass a batch.
+    The training step has already computed the gradient of the clean pass, so a batch costs one more pass.
 
     Args:
         target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
         size: Norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
             :mod:`~seasonrec.training.adversarial.perturbation`.
-        weight: Of the perturbed loss beside the clean one.
+        weight: Weight of the perturbed loss; the clean loss has weight 1.
 
     Raises:
         ValueError: If a number is not above 0.
@@ -50,8 +50,8 @@ class FGM:
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return [AdversarialCallback(self, model)]
 
-    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
+    def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         deltas: list[Tensor | None] = [
-            None if one.gradient is None else self.size * one.radius * unit(one.gradient) for one in met
+            None if one.gradient is None else self.size * one.radius * unit(one.gradient) for one in calls
         ]
         passes.train(deltas, self.weight)

@@ -1,4 +1,4 @@
-"""FreeLB: every step along the gradient also trains."""
+"""FreeLB: adversarial training in which every gradient step also trains the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
 from seasonrec.training.adversarial.callback import AdversarialCallback
 from seasonrec.training.adversarial.perturbation import ascend, random_start
-from seasonrec.training.adversarial.shifts import Met
+from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
@@ -19,16 +19,16 @@ from seasonrec.training.adversarial.targets import Target
 class FreeLB:
     """Trains on ``L(x) + weight / K * sum_k L(x + d_k)``, with ``d_1`` random and ``d_(k+1)`` one step on from ``d_k``.
 
-    The pass that trains on a perturbation also gives the gradient that leads to the next: ``num_steps`` passes a batch,
-    none of them for the perturbation alone. As in the paper, dropout leaves out the same places in all of them.
+    The pass that trains on a perturbation also gives the gradient for the next one, so a batch costs ``num_steps``
+    more passes. As in the paper, dropout drops the same places in all of them.
 
     Args:
         target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
         size: Largest norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
             :mod:`~seasonrec.training.adversarial.perturbation`.
-        num_steps: Perturbations ``K``.
+        num_steps: Number of perturbations ``K``.
         step_size: Norm of a step, in the unit of ``size``.
-        weight: Of the perturbed losses' mean beside the clean loss.
+        weight: Weight of the perturbed losses' mean; the clean loss has weight 1.
 
     Raises:
         ValueError: If a number is not above 0.
@@ -53,16 +53,16 @@ class FreeLB:
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return [AdversarialCallback(self, model)]
 
-    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
-        radii = [self.size * one.radius for one in met]
+    def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
+        radii = [self.size * one.radius for one in calls]
         deltas = [
             random_start(one.shape, radius, one.is_padding, generators.on(one.device))
-            for one, radius in zip(met, radii, strict=True)
+            for one, radius in zip(calls, radii, strict=True)
         ]
         for step in range(self.num_steps):
             goes_on = step + 1 < self.num_steps
             gradients = passes.train(deltas, self.weight / self.num_steps, wants_gradients=goes_on)
             deltas = [
                 ascend(delta, gradient, self.step_size * one.radius, radius)
-                for delta, gradient, one, radius in zip(deltas, gradients, met, radii, strict=True)
+                for delta, gradient, one, radius in zip(deltas, gradients, calls, radii, strict=True)
             ]

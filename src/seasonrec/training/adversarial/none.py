@@ -11,7 +11,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 
 @dataclass(frozen=True)
 class NoAdversarial:
-    """Trains on the clean inputs alone."""
+    """Training on clean inputs only."""
 
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return []

@@ -1,4 +1,4 @@
-"""The passes over a batch that a method of adversarial training asks for, as Lightning would run them."""
+"""Further passes over a batch for a method of adversarial training, run as Lightning would run them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.training.adversarial.base import Loss, Method
 from seasonrec.training.adversarial.random_numbers import RandomNumbers
-from seasonrec.training.adversarial.shifts import Deltas, Met, PerturbationError, Shift, Watch
+from seasonrec.training.adversarial.shifts import Deltas, PerturbationError, Shift, TargetCall, Watch
 from seasonrec.training.adversarial.targets import changed
 from seasonrec.training.module import RecommenderModule
 
@@ -21,17 +21,16 @@ from seasonrec.training.module import RecommenderModule
 class BatchPasses:
     """:class:`~seasonrec.training.adversarial.base.Passes` over one batch.
 
-    A pass that trains goes through the trainer's strategy: on the bare module the processes of a run would not share
-    its gradients, and drift apart. One that only asks for the perturbation's gradient does not, because each process
-    perturbs a batch of its own.
+    A pass that trains uses the trainer's strategy, so that the processes of a run share its gradients. A pass that
+    only computes the perturbation's gradient does not, because each process perturbs its own batch.
 
     Args:
-        trainer: Gives precision, strategy and the number of batches that are gathered into a step.
-        module: Whose training step is run.
-        method: Whose target is perturbed.
+        trainer: Gives precision, strategy and the number of batches per step.
+        module: Module whose training step is run.
+        method: Method whose target is perturbed.
         batch: The batch.
         batch_idx: Its number in the epoch.
-        random: Where the random numbers stood before its clean pass.
+        random: State of the random numbers before its clean pass.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class BatchPasses:
         self.random = random
 
     def predict(self) -> Tensor:
-        """``(N, C)`` logits of the batch, ``-inf`` where an item is no candidate."""
+        """Returns ``(N, C)`` logits of the batch, ``-inf`` where an item is no candidate."""
         return self.model.mask_unavailable(self.model(self.batch).float(), self.batch)
 
-    def look(self, loss: Loss) -> tuple[Tensor, list[Met]]:
+    def look(self, loss: Loss) -> tuple[Tensor, list[TargetCall]]:
         watch = Watch(keeps_gradient=False)
         self.random.restore()
         with torch.no_grad(), changed(self.model, self.method.target, watch), self._precision():
-            return loss(), watch.met
+            return loss(), watch.calls
 
     def gradients(self, deltas: Deltas, loss: Loss | None = None) -> Deltas:
         leaves = _leaves(deltas)
@@ -91,7 +90,7 @@ class BatchPasses:
             yield
 
     def _reaching_all(self, loss: Tensor) -> Tensor:
-        """A loss with a gradient for every weight: processes wait for each other until all of them have come."""
+        """Returns the loss with a gradient for every weight; in several processes, DDP waits for all of them."""
         if self.trainer.world_size == 1:
             return loss
         weights = [weight for weight in self.module.parameters() if weight.requires_grad]
@@ -105,7 +104,7 @@ class BatchPasses:
         return loss if scaler is None else scaler.scale(loss)
 
     def _check(self, loss: Tensor) -> None:
-        """A scaler leaves a step out whose gradients are not finite; nobody else would."""
+        """Checks that a loss is finite; with a loss scaler, the step would be skipped instead."""
         if getattr(self.trainer.precision_plugin, "scaler", None) is None and not torch.isfinite(loss):
             raise PerturbationError(
                 f"the loss of an adversarial pass must be finite, got {loss.item()} at step {self.trainer.global_step} "

@@ -1,12 +1,12 @@
 """Perturbations as pure functions of tensors: radii, gradient steps, projections, random starts, divergence.
 
-A tensor of vectors falls into blocks, the entries of its first dimension, and each block is perturbed within an L2 ball
-of its own. A table of item or text vectors ``(R, D)`` has a block in every row; the backbone's inputs
-``(B, T + 1, D)`` have one in every sequence, as in Miyato et al. (2017).
+The entries of a tensor's first dimension are its blocks. Each block is perturbed within its own L2 ball. In a table of
+item or text vectors ``(R, D)`` a block is a row; in the backbone's inputs ``(B, T + 1, D)`` it is a sequence, as in
+Miyato et al. (2017).
 
-Radii are relative. That of size 1 is the norm of a block whose vectors all have the mean norm of the tensor's vectors,
-so that a size says how far a vector is moved on average, as a share of its length, however long a sequence is. A model
-cannot escape a relative perturbation by growing its embeddings, against which Miyato et al. normalise theirs.
+Radii are relative. Size 1 is the norm of a block whose vectors all have the mean norm of the tensor's vectors. A size
+thus states how far a vector moves on average, as a share of its norm, for any sequence length. A model cannot escape a
+relative perturbation by growing its embeddings; Miyato et al. normalise theirs for this reason.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 LARGEST_EXPONENT = 120
-"""Of a power of two that float32 holds, and its inverse too."""
+"""Largest exponent of two for which float32 holds both the power and its inverse."""
 
 
 def block_norms(tensor: Tensor) -> Tensor:
-    """The L2 norm of every block, float32.
+    """Returns the L2 norm of every block, float32.
 
     Shape:
         - tensor: ``(R, ..., D)``; output: ``(R, 1, ..., 1)``.
@@ -28,11 +28,11 @@ def block_norms(tensor: Tensor) -> Tensor:
 
 
 def radii(vectors: Tensor, is_padding: Tensor | None = None) -> Tensor:
-    """The radius of size 1 of every block: ``sqrt(n)`` times the mean norm of a vector, for a block of ``n`` vectors.
+    """Returns the radius of size 1 of every block: ``sqrt(n)`` times the mean vector norm, for ``n`` vectors.
 
     Args:
         vectors: ``(R, D)`` or ``(B, T + 1, D)``.
-        is_padding: ``(B, T + 1)`` bool, True where there is no vector; None where all are.
+        is_padding: ``(B, T + 1)`` bool, True where there is no vector; None without padding.
 
     Returns:
         Float32 without a gradient, ``(1, 1)`` or ``(B, 1, 1)``.
@@ -46,10 +46,10 @@ def radii(vectors: Tensor, is_padding: Tensor | None = None) -> Tensor:
 
 
 def unit(direction: Tensor) -> Tensor:
-    """Every block at norm 1, float32; zero where it is zero or not finite.
+    """Scales every block to norm 1, float32; a block that is zero or not finite becomes zero.
 
-    The squares of a gradient of 1e-25 are zero in float32, so a block is first brought near 1, by a power of two: that
-    rounds nothing, and the result has the bits of ``direction / norm`` wherever that can be computed.
+    The squares of a gradient of 1e-25 are zero in float32, so a power of two first scales a block near 1. This rounds
+    nothing: the result has the bits of ``direction / norm`` wherever that can be computed.
     """
     direction = direction.float()
     largest = direction.flatten(1).abs().amax(dim=1).view(-1, *[1] * (direction.ndim - 1))
@@ -60,13 +60,13 @@ def unit(direction: Tensor) -> Tensor:
 
 
 def project(delta: Tensor, radius: Tensor) -> Tensor:
-    """The nearest perturbation whose blocks have norms of at most ``radius``."""
+    """Returns the nearest perturbation whose blocks have norms of at most ``radius``."""
     norms = block_norms(delta)
     return torch.where(norms > radius, delta * (radius / norms), delta)
 
 
 def ascend(delta: Tensor, gradient: Tensor | None, step: Tensor, radius: Tensor) -> Tensor:
-    """One step of projected gradient ascent: ``step`` along each block's unit gradient, and back into the ball.
+    """Takes one step of projected gradient ascent: ``step`` along each block's unit gradient, then back into the ball.
 
     A block whose gradient is None, zero or not finite stays where it is.
     """
@@ -74,13 +74,13 @@ def ascend(delta: Tensor, gradient: Tensor | None, step: Tensor, radius: Tensor)
 
 
 def random_start(shape: torch.Size, radius: Tensor, is_padding: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Uniform numbers within ``radius / sqrt(n)``, for a block of ``n`` numbers: inside the ball, whatever is drawn.
+    """Draws uniform numbers within ``radius / sqrt(n)`` for a block of ``n`` numbers, which always lie in the ball.
 
     Args:
-        shape: Of the perturbation.
-        radius: Of its blocks.
+        shape: Shape of the perturbation.
+        radius: Radius of its blocks.
         is_padding: Where it must stay zero.
-        generator: Source of the draws; its device is the result's.
+        generator: Source of the random numbers, on the device of the result.
 
     References:
         Zhu et al., FreeLB, ICLR 2020, algorithm 1, line 3.
@@ -92,13 +92,13 @@ def random_start(shape: torch.Size, radius: Tensor, is_padding: Tensor | None, g
 
 
 def random_unit(shape: torch.Size, is_padding: Tensor | None, generator: torch.Generator) -> Tensor:
-    """A direction drawn evenly from all directions, for every block; arguments as in :func:`random_start`."""
+    """Draws a uniform random direction for every block; arguments as in :func:`random_start`."""
     noise = torch.empty(shape, device=generator.device).normal_(generator=generator)
     return unit(_unpadded(noise, is_padding))
 
 
 def divergence(clean: Tensor, perturbed: Tensor) -> Tensor:
-    """Mean over requests of the Kullback-Leibler divergence of the perturbed predictions from the clean ones, in nats.
+    """Returns the mean over requests of the divergence ``KL(clean || perturbed)`` of the predictions, in nats.
 
     Args:
         clean: ``(N, C)`` logits, ``-inf`` where an item is no candidate.

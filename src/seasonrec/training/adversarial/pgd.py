@@ -13,7 +13,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
 from seasonrec.training.adversarial.callback import AdversarialCallback
 from seasonrec.training.adversarial.perturbation import ascend, random_start
-from seasonrec.training.adversarial.shifts import Deltas, Met
+from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
@@ -21,24 +21,24 @@ from seasonrec.training.adversarial.targets import Target
 class PGD:
     """Trains on ``L(x) + weight * L(x + d)``, with ``d`` found by ``num_steps`` steps within the ball of ``size``.
 
-    From the clean input the first gradient is that of the clean pass, so that ``num_steps`` passes follow a batch;
-    from a random start there is one more.
+    Without a random start, the first gradient is that of the clean pass, and a batch costs ``num_steps`` more passes.
+    A random start costs one further pass.
 
     Args:
         target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
         size: Largest norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
             :mod:`~seasonrec.training.adversarial.perturbation`.
-        num_steps: Steps along the gradient.
+        num_steps: Number of gradient steps.
         step_size: Norm of a step, in the unit of ``size``.
-        random_start: Whether the first step starts from a random place in the ball, and not from the clean input.
-        weight: Of the perturbed loss beside the clean one.
+        random_start: Whether the first step starts at a random point of the ball instead of the clean input.
+        weight: Weight of the perturbed loss; the clean loss has weight 1.
 
     Raises:
         ValueError: If a number is not above 0.
 
     References:
         Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, section 2.1. Departures:
-        L2 balls of relative size, the clean loss stays, and there is no random start unless it is asked for.
+        L2 balls of relative size, the clean loss stays, and there is no random start by default.
     """
 
     target: Target = "items"
@@ -62,21 +62,21 @@ class PGD:
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return [AdversarialCallback(self, model)]
 
-    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
-        deltas = [self._start(one, generators) for one in met]
-        gradients: Deltas = passes.gradients(deltas) if self.random_start else [one.gradient for one in met]
-        deltas = self._ascended(deltas, gradients, met)
+    def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
+        deltas = [self._start(one, generators) for one in calls]
+        gradients: Deltas = passes.gradients(deltas) if self.random_start else [one.gradient for one in calls]
+        deltas = self._ascended(deltas, gradients, calls)
         for _ in range(self.num_steps - 1):
-            deltas = self._ascended(deltas, passes.gradients(deltas), met)
+            deltas = self._ascended(deltas, passes.gradients(deltas), calls)
         passes.train(deltas, self.weight)
 
-    def _start(self, one: Met, generators: Generators) -> Tensor:
+    def _start(self, one: TargetCall, generators: Generators) -> Tensor:
         if not self.random_start:
             return torch.zeros(one.shape, device=one.device)
         return random_start(one.shape, self.size * one.radius, one.is_padding, generators.on(one.device))
 
-    def _ascended(self, deltas: Sequence[Tensor], gradients: Deltas, met: Sequence[Met]) -> list[Tensor]:
+    def _ascended(self, deltas: Sequence[Tensor], gradients: Deltas, calls: Sequence[TargetCall]) -> list[Tensor]:
         return [
             ascend(delta, gradient, self.step_size * one.radius, self.size * one.radius)
-            for delta, gradient, one in zip(deltas, gradients, met, strict=True)
+            for delta, gradient, one in zip(deltas, gradients, calls, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""The random numbers of a run, put back to where they were."""
+"""Saved and restored states of the random numbers of a run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RandomNumbers:
-    """Where torch's generators stand.
+    """State of torch's generators.
 
     Args:
-        cpu: State of the CPU's.
-        cuda: State of the current GPU's; None where no GPU is in use.
+        cpu: State of the CPU's generator.
+        cuda: State of the current GPU's; None without a GPU in use.
     """
 
     cpu: Tensor
@@ -24,12 +24,12 @@ class RandomNumbers:
 
     @staticmethod
     def now() -> RandomNumbers:
-        """Where they stand now."""
+        """Returns the current state."""
         on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         return RandomNumbers(torch.get_rng_state(), torch.cuda.get_rng_state() if on_gpu else None)
 
     def restore(self) -> None:
-        """Has what follows draw again what was drawn from here on."""
+        """Restores the state, so that the same numbers are drawn again."""
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda)
@@ -37,7 +37,7 @@ class RandomNumbers:
     @staticmethod
     @contextmanager
     def kept() -> Iterator[None]:
-        """Has what follows it draw as if nothing had been drawn within it."""
+        """Restores, at its end, the state from its start."""
         state = RandomNumbers.now()
         try:
             yield

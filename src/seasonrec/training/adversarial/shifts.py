@@ -1,4 +1,4 @@
-"""What stands between a target and its readers: one that looks on, and one that adds a perturbation."""
+"""Changes between a target and its readers: `Watch` records the vectors, `Shift` adds a perturbation."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from seasonrec.errors import UserError
 from seasonrec.training.adversarial.perturbation import radii
 
 Deltas = Sequence[Tensor | None]
-"""A perturbation for every time that a pass comes by the target; None for none. Mostly it comes by once."""
+"""One perturbation per call of the target in a pass, or None for no perturbation; mostly there is one call."""
 
 
 class PerturbationError(UserError):
-    """A perturbed pass did not go as the clean one did."""
+    """A perturbed pass differs from the clean pass in more than the perturbation."""
 
 
 @dataclass
-class Met:
-    """One time that the clean pass came by the target.
+class TargetCall:
+    """One call of the target in the clean pass.
 
     Args:
-        shape: Of the vectors.
-        device: Of the vectors.
-        radius: Of size 1, see :func:`~seasonrec.training.adversarial.perturbation.radii`.
+        shape: Shape of the vectors.
+        device: Device of the vectors.
+        radius: Radius of size 1, see :func:`~seasonrec.training.adversarial.perturbation.radii`.
         is_padding: ``(B, T + 1)`` bool or None.
-        gradient: Of the pass's loss, once it was taken; None where it is not kept or the loss does not depend on them.
-            It may share its memory with that of a weight, so that nothing is written into it.
+        gradient: Gradient of the pass's loss, after the backward pass; None where it is not kept or the loss does not
+            depend on the vectors. It may share memory with a weight's gradient and must not be written to.
     """
 
     shape: torch.Size
@@ -40,32 +40,32 @@ class Met:
 
 
 class Watch:
-    """Notes every tensor that comes by, and the gradient that flows back through it; changes no value.
+    """Records every call of the target and its gradient; changes no value.
 
     Args:
-        keeps_gradient: Whether gradients are kept. Then only what is computed with a gradient is noted.
+        keeps_gradient: Whether gradients are kept; then only calls with gradients enabled are recorded.
     """
 
     def __init__(self, keeps_gradient: bool) -> None:
         self.keeps_gradient = keeps_gradient
-        self.met: list[Met] = []
+        self.calls: list[TargetCall] = []
 
     def __call__(self, vectors: Tensor, is_padding: Tensor | None) -> Tensor:
         if self.keeps_gradient and not torch.is_grad_enabled():
             return vectors
-        met = Met(vectors.shape, vectors.device, radii(vectors, is_padding), is_padding)
-        self.met.append(met)
-        return _kept(vectors, met) if self.keeps_gradient else vectors
+        call = TargetCall(vectors.shape, vectors.device, radii(vectors, is_padding), is_padding)
+        self.calls.append(call)
+        return _kept(vectors, call) if self.keeps_gradient else vectors
 
 
 class Shift:
-    """Adds a perturbation to every tensor that comes by.
+    """Adds a perturbation at every call of the target.
 
     Args:
         deltas: In the order of the clean pass, float32.
-        target: For the error.
-        needs_gradient: Whether only what is computed with a gradient is shifted, as a :class:`Watch` with gradients
-            noted it.
+        target: Name of the target, for errors.
+        needs_gradient: Whether only calls with gradients enabled are shifted, as a :class:`Watch` with gradients
+            records them.
     """
 
     def __init__(self, deltas: Deltas, target: str, needs_gradient: bool) -> None:
@@ -83,10 +83,10 @@ class Shift:
         return vectors if delta is None else vectors + delta.to(vectors.dtype)
 
     def check_all_added(self) -> None:
-        """Refuses a pass that came by less often than the clean one.
+        """Checks that the pass called the target as often as the clean pass.
 
         Raises:
-            PerturbationError: Names both numbers.
+            PerturbationError: If it did not; the message names both numbers.
         """
         if self.calls != len(self.deltas):
             raise PerturbationError(self._message(f"{len(self.deltas)} times", f"{self.calls}"))
@@ -99,21 +99,21 @@ class Shift:
 
     def _message(self, expected: str, got: str) -> str:
         return (
-            f"an adversarial pass must meet the target {self.target!r} as the clean pass did, {expected}, got {got}; a "
-            "part that draws other inputs in every pass cannot be combined with adversarial training on this target."
+            f"an adversarial pass must call the target {self.target!r} as the clean pass did, {expected}, got {got}; a "
+            "component that draws other inputs in every pass does not work with adversarial training on this target."
         )
 
 
-def _kept(vectors: Tensor, met: Met) -> Tensor:
-    """The same values as a tensor of its own, whose gradient ends up in ``met``."""
+def _kept(vectors: Tensor, call: TargetCall) -> Tensor:
+    """Returns the same values as a separate tensor, whose gradient is stored in ``call``."""
     if vectors.requires_grad:
-        seen = vectors.view_as(vectors)  # a parameter's own hook would also see what reaches it on other ways
-        seen.register_hook(lambda gradient: setattr(met, "gradient", gradient))  # type: ignore[no-untyped-call]
+        seen = vectors.view_as(vectors)  # a hook of the parameter would also see gradients from other paths
+        seen.register_hook(lambda gradient: setattr(call, "gradient", gradient))  # type: ignore[no-untyped-call]
         return seen
     seen = vectors.detach().requires_grad_()  # frozen texts
-    seen.register_post_accumulate_grad_hook(lambda leaf: _take(leaf, met))  # type: ignore[no-untyped-call]
+    seen.register_post_accumulate_grad_hook(lambda leaf: _take(leaf, call))  # type: ignore[no-untyped-call]
     return seen
 
 
-def _take(leaf: Tensor, met: Met) -> None:
-    met.gradient, leaf.grad = leaf.grad, None
+def _take(leaf: Tensor, call: TargetCall) -> None:
+    call.gradient, leaf.grad = leaf.grad, None

@@ -1,4 +1,4 @@
-"""Where a model is perturbed, and the hooks that do it."""
+"""Targets of perturbations in a model, and the hooks that change them."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from seasonrec.models.item_encoder.tuned_text import TunedTextItems
 from seasonrec.models.recommender import SeasonalRecommender
 
 Target = Literal["items", "inputs", "text"]
-"""What is perturbed.
+"""Vectors that are perturbed.
 
 - ``items``: item vectors ``(V, D)`` (or those of a batch's sample), which are both read and scored.
-- ``inputs``: what the backbone reads, ``(B, T + 1, D)``; the scored items stay as they are.
+- ``inputs``: inputs of the backbone, ``(B, T + 1, D)``; the scored items stay unchanged.
 - ``text``: text vectors ``(V, H)``, before their projection to ``D``.
 """
 
 Change = Callable[[Tensor, Tensor | None], Tensor]
-"""Vectors and where they are padding, ``(B, T + 1)`` or None, to what stands in their place."""
+"""Vectors and their padding mask, ``(B, T + 1)`` or None, to the vectors that replace them."""
 
 
 def check_target(model: SeasonalRecommender, target: Target, option: str = "adversarial.target") -> None:
-    """Refuses a target that a model has not.
+    """Checks that a model has a target.
 
     Args:
         model: The recommender.
-        target: Where it is to be perturbed.
+        target: Target of the perturbation.
         option: Name of the option that asks for it.
 
     Raises:
-        ValueError: Names what the model has.
+        ValueError: If it has not; the message names the targets that it has.
     """
     reads_events = not isinstance(model.backbone, NoBackbone)
-    has = {"items": True, "inputs": reads_events, "text": _text_part(model) is not None}
+    has = {"items": True, "inputs": reads_events, "text": _text_component(model) is not None}
     if not has.get(target, False):
         needs = {"inputs": "a backbone that reads events", "text": "an item encoder with texts"}
-        parts = {"inputs": model.backbone, "text": model.item_encoder}
-        met = f"; {target} needs {needs[target]}, got {type(parts[target]).__name__}" if target in needs else ""
+        components = {"inputs": model.backbone, "text": model.item_encoder}
+        needed = f"; {target} needs {needs[target]}, got {type(components[target]).__name__}" if target in needs else ""
         raise UserError(
             f"{option} must be one that the model has, {', '.join(name for name in has if has[name])}, got "
-            f"{target!r}{met}."
+            f"{target!r}{needed}."
         )
 
 
 @contextmanager
 def changed(model: SeasonalRecommender, target: Target, change: Change) -> Iterator[None]:
-    """Puts ``change`` between a target and what reads it, for as long as it is open.
+    """Puts ``change`` between a target and its readers, within the context.
 
     Args:
-        model: The recommender; one that :func:`check_target` lets pass.
-        target: Where.
-        change: Called whenever the model comes by.
+        model: The recommender; it has the target, see :func:`check_target`.
+        target: Target.
+        change: Called at every call of the target.
     """
     with ExitStack() as hooks:
         if target == "items":
-            handle = model.item_encoder.register_forward_hook(lambda part, given, vectors: change(vectors, None))
+            handle = model.item_encoder.register_forward_hook(lambda component, given, vectors: change(vectors, None))
             hooks.callback(handle.remove)
         elif target == "text":
-            handle = _projection(model).register_forward_pre_hook(lambda part, given: (change(given[0], None),))
+            handle = _projection(model).register_forward_pre_hook(lambda component, given: (change(given[0], None),))
             hooks.callback(handle.remove)
         else:
-            handle = model.backbone.register_forward_pre_hook(lambda part, given: (change(*given), given[1]))
+            handle = model.backbone.register_forward_pre_hook(lambda component, given: (change(*given), given[1]))
             hooks.callback(handle.remove)
             hooks.enter_context(_changed_at(model.backbone, change))
         yield
@@ -75,7 +75,7 @@ def changed(model: SeasonalRecommender, target: Target, change: Change) -> Itera
 
 @contextmanager
 def _changed_at(backbone: Any, change: Change) -> Iterator[None]:
-    """The same for ``ReadsAtPosition.at``, which calls no hooks."""
+    """Changes ``ReadsAtPosition.at`` too, which calls no hooks."""
     if not hasattr(backbone, "at"):
         yield
         return
@@ -85,7 +85,7 @@ def _changed_at(backbone: Any, change: Change) -> Iterator[None]:
         unread = torch.arange(inputs.shape[1], device=inputs.device) > position[:, None]
         return plain(change(inputs, unread), position)
 
-    backbone.at = at  # of this object alone, in front of its class's method
+    backbone.at = at  # on this object only; hides the method of its class
     try:
         yield
     finally:
@@ -93,16 +93,16 @@ def _changed_at(backbone: Any, change: Change) -> Iterator[None]:
 
 
 def _projection(model: SeasonalRecommender) -> nn.Module:
-    """What the texts' vectors go through.
+    """Returns the projection of the text vectors.
 
     Raises:
         ValueError: If the model reads no texts.
     """
-    part = _text_part(model)
-    if part is None:
+    component = _text_component(model)
+    if component is None:
         raise UserError(f"target=text needs an item encoder with texts, got {type(model.item_encoder).__name__}.")
-    return part.project
+    return component.project
 
 
-def _text_part(model: SeasonalRecommender) -> TextItems | TunedTextItems | None:
+def _text_component(model: SeasonalRecommender) -> TextItems | TunedTextItems | None:
     return next((one for one in model.item_encoder.modules() if isinstance(one, TextItems | TunedTextItems)), None)

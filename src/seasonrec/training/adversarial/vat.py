@@ -1,4 +1,4 @@
-"""Virtual adversarial training: predictions that a small perturbation does not change."""
+"""Virtual adversarial training: a penalty on predictions that change under a small perturbation."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
 from seasonrec.training.adversarial.callback import AdversarialCallback
 from seasonrec.training.adversarial.perturbation import divergence, random_unit, unit
-from seasonrec.training.adversarial.shifts import Deltas, Met
+from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 FindGradients = Callable[[list[Tensor | None]], Deltas]
-"""Perturbations to the gradients of the divergence by them."""
+"""Perturbations to the gradients of the divergence by the perturbations."""
 
 
 @dataclass(frozen=True)
 class VAT:
     """Trains on ``L(x) + weight * KL(p(x) || p(x + d))``, with ``d`` the direction that changes the predictions most.
 
-    The direction is found by power iteration on the divergence, from a random start, and looks at no target. ``p`` is
-    the softmax over a request's candidates: the catalogue, or the batch's sample. Predictions are held whole,
-    ``(N, C)``; where the catalogue is too large for that, take a sampled loss.
+    Power iteration on the divergence finds the direction, from a random start; it reads no target items. ``p`` is the
+    softmax over a request's candidates: the catalogue, or the batch's sample. All predictions ``(N, C)`` are held in
+    memory; a sampled loss keeps them small for a large catalogue.
 
     Args:
         target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
         size: Norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
             :mod:`~seasonrec.training.adversarial.perturbation`.
-        num_iterations: Of the power method; each takes a pass.
-        probe_size: Norm at which an iteration takes its gradient, in the unit of ``size``. The paper's 1e-6 is below
-            what float32 or bfloat16 products can tell from nothing.
-        weight: Of the divergence beside the clean loss.
+        num_iterations: Iterations of the power method, one pass each.
+        probe_size: Norm at which an iteration takes its gradient, in the unit of ``size``. The paper's 1e-6 is too
+            small for the precision of float32 or bfloat16 products.
+        weight: Weight of the divergence; the clean loss has weight 1.
 
     Raises:
         ValueError: If a number is not above 0.
 
     References:
         Miyato et al., Virtual Adversarial Training: A Regularization Method for Supervised and Semi-Supervised
-        Learning, TPAMI 2018, equations 5 and 12, algorithm 1. Departures: relative size, a larger probe, and the clean
-        and the perturbed pass drop the same places.
+        Learning, TPAMI 2018, equations 5 and 12, algorithm 1. Departures: relative size, a larger probe, and the same
+        dropout in the clean and the perturbed pass.
     """
 
     target: Target = "items"
@@ -62,7 +62,7 @@ class VAT:
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return [AdversarialCallback(self, model)]
 
-    def train(self, passes: Passes, met: Sequence[Met], predict: Loss, generators: Generators) -> None:
+    def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         clean, seen = passes.look(predict)
 
         def change() -> Tensor:
@@ -80,10 +80,10 @@ class VAT:
 def power_iteration(
     starts: Sequence[Tensor], probes: Sequence[Tensor], num_iterations: int, find_gradients: FindGradients
 ) -> list[Tensor]:
-    """The directions in which a function grows fastest around its minimum at 0.
+    """Returns the directions in which a function grows fastest around its minimum at 0.
 
-    There its gradient at ``p * d`` is nearly ``p * H d``, with ``H`` the second derivatives: a step of the power method
-    for the largest eigenvalue, without ``H``.
+    Near the minimum, the gradient at ``p * d`` is about ``p * H d``, with ``H`` the second derivatives. One gradient is
+    thus one step of the power method for the largest eigenvalue, without computing ``H``.
 
     Args:
         starts: Unit directions.
@@ -92,7 +92,7 @@ def power_iteration(
         find_gradients: Gives the function's gradients.
 
     Returns:
-        Unit directions; a block whose gradient is zero or not finite keeps the one it had.
+        Unit directions; a block whose gradient is zero or not finite keeps its direction.
     """
     directions = list(starts)
     for _ in range(num_iterations):

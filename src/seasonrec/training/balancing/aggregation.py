@@ -1,4 +1,4 @@
-"""Balancings that make one gradient of several, so that tasks which pull apart do not undo each other."""
+"""Balancings that combine the gradients of several tasks into one, to resolve conflicts between tasks."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from seasonrec.training.balancing.base import Coefficients, SeveralTasks
 from seasonrec.training.balancing.support import OwnGradients
 
 Weighting = Callable[[Tensor], Tensor]
-"""``(K, K)`` inner products of ``K`` gradients to the ``(K,)`` weights of their sum, as TorchJD gives them."""
+"""Function of TorchJD from the ``(K, K)`` inner products of ``K`` gradients to the ``(K,)`` weights of their sum."""
 
 
 class Aggregation(SeveralTasks):
-    """Adds up the tasks' gradients by the weights that a method of TorchJD finds from their inner products.
+    """Weighted sum of the tasks' gradients, with weights that a method of TorchJD computes from their inner products.
 
-    Weights of the model that one task trains alone get that task's gradient as it is, as in Sener and Koltun. The inner
-    products are divided by their trace: every method here gives the same for gradients of another length, but for its
-    guards against small numbers, which would else stop training where gradients are small. A task that says nothing in
-    a batch (a gradient of 0) is left out of it: MGDA would not move at all.
+    Model weights that only one task trains get that task's gradient unchanged, as in Sener and Koltun. The inner
+    products are divided by their trace: every method here is invariant to the gradients' common scale, except for its
+    guards against small numbers, which would stop training with small gradients. A task without a gradient in a batch
+    is left out of it, because MGDA would not move at all.
 
     Args:
         weighting: The method.
         gives_a_mean: Whether its weights are those of a mean. They are then multiplied by the number of tasks, so that
-            tasks which agree add up as with ``fixed``, and the step keeps its size beside ``lambda_t`` and penalties.
+            the step of agreeing tasks has the same size as with ``fixed``, relative to ``lambda_t`` and penalties.
         tasks: Names of the recommendation tasks.
     """
 
@@ -39,16 +39,16 @@ class Aggregation(SeveralTasks):
         return [OwnGradients()]
 
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
-        products = gramian.detach().cpu()  # a few numbers, looked at one by one
+        products = gramian.detach().cpu()  # a few numbers, read one by one
         if not bool(torch.isfinite(products).all()):
             raise FloatingPointError(
                 f"the gradients of the tasks {', '.join(self.tasks)} must be finite, got the inner products "
                 f"{products.tolist()}; lower optimizer.learning_rate."
             )
-        speaks = products.diagonal() > 0
+        is_active = products.diagonal() > 0
         shared = torch.zeros(len(products), dtype=products.dtype)
-        if speaks.any():
-            chosen = products[speaks][:, speaks]
+        if is_active.any():
+            chosen = products[is_active][:, is_active]
             found = self.weighting(chosen / chosen.trace())
-            shared[speaks] = found * len(found) if self.gives_a_mean else found
+            shared[is_active] = found * len(found) if self.gives_a_mean else found
         return Coefficients(shared.to(gramian.device), torch.ones_like(shared).to(gramian.device))

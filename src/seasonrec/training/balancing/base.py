@@ -1,4 +1,4 @@
-"""What a balancing of task losses is to the training module."""
+"""Interface of a balancing of task losses."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from seasonrec.errors import UserError
 
 
 class Balancing(Protocol):
-    """Weighs the losses of the recommendation tasks against each other.
+    """Weights of the recommendation tasks' losses.
 
-    An ``nn.Module``, so that weights which are learnt are optimised and saved with the model, and what is remembered
-    is a buffer. Its constructor takes its options, then ``*, tasks: tuple[str, ...]``, the names of the ``K``
-    recommendation tasks. It says nothing of the time-series task and of penalties, whose weights are the user's.
+    A balancing is an ``nn.Module``: learned weights are optimised and saved with the model, and its state is kept in
+    buffers. Its constructor takes its options, then ``*, tasks: tuple[str, ...]``, the names of the ``K``
+    recommendation tasks. It leaves out the time-series task and penalties, whose weights the user sets.
     """
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``w_k L_k`` of each of ``K`` losses, scalars by name; may be asked more than once for a batch."""
+        """Returns ``w_k L_k`` of each of ``K`` losses, scalars by name; may be called more than once per batch."""
         ...
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
-        """Is told the losses of each training batch once, without gradient, before the batch's gradients are taken."""
+        """Receives the losses of each training batch once, without gradient, before the backward pass."""
         ...
 
     def current(self) -> dict[str, Tensor]:
-        """The weights ``w_k`` of the next batch by name, for the log; empty where they stay as they are."""
+        """Returns the weights ``w_k`` of the next batch by name, for the log; empty if they never change."""
         ...
 
     def callbacks(self) -> list[L.Callback]:
-        """What it must be told of the training, for example the end of an epoch."""
+        """Returns the callbacks that it needs, for example for the end of an epoch."""
         ...
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What the gradients of ``K`` tasks are multiplied with before they are added up.
+    """Coefficients of the gradients of ``K`` tasks in their sum.
 
     Args:
-        shared: ``(K,)``, for the weights of the model that more than one task trains.
-        own: ``(K,)``, for the weights that one task trains alone.
+        shared: ``(K,)``, for the model weights that more than one task trains.
+        own: ``(K,)``, for the model weights that only one task trains.
     """
 
     shared: Tensor
@@ -53,31 +53,31 @@ class Coefficients:
 
 @runtime_checkable
 class GradientBalancing(Protocol):
-    """A balancing that looks at the gradient of each task, and not at the losses alone."""
+    """A balancing that reads the gradient of each task, beside the losses."""
 
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
-        """How the tasks' gradients are added up.
+        """Returns the coefficients of the tasks' gradients.
 
         Args:
-            losses: ``(K,)``, of the batch at hand.
+            losses: ``(K,)``, of the current batch.
             gramian: ``(K, K)`` inner products of the tasks' gradients by the shared weights.
         """
         ...
 
 
 def had_samples(loss: Tensor) -> Tensor:
-    """1 where a batch had samples of a task, else 0: the mean over none is 0 exactly, and no other is."""
+    """Returns 1 where a batch had samples of a task, else 0; only the mean over no samples is exactly 0."""
     return (loss.detach() != 0).to(loss)
 
 
 class SeveralTasks(nn.Module):
-    """A balancing of two tasks or more; weighs nothing, remembers nothing.
+    """Base class of balancings of two tasks or more; by itself it changes no weight.
 
     Args:
         tasks: Names of the recommendation tasks.
 
     Raises:
-        ValueError: If there is one task alone.
+        ValueError: If there is only one task.
     """
 
     def __init__(self, *, tasks: tuple[str, ...]) -> None:
@@ -102,14 +102,14 @@ class SeveralTasks(nn.Module):
         return []
 
     def refuse_negative(self, losses: Mapping[str, Tensor]) -> None:
-        """Refuses losses below 0, for which a ratio or a logarithm of losses means nothing.
+        """Checks that no loss is below 0; ratios and logarithms of losses need this.
 
         Raises:
-            ValueError: Names the first task.
+            ValueError: If one is; the message names the first such task.
         """
         if bool((torch.stack(list(losses.values())) < 0).any()):
             name, loss = next((name, loss.item()) for name, loss in losses.items() if loss < 0)
             raise UserError(
                 f"this balancing needs losses at or above 0, got {loss:.6g} for the task {name}; set balancing=fixed, "
-                "or one that looks at gradients alone (pcgrad, cagrad, mgda, upgrad)."
+                "or one that reads gradients only (pcgrad, cagrad, mgda, upgrad)."
             )

@@ -1,4 +1,4 @@
-"""CAGrad: near the mean gradient, what helps the task that is helped least."""
+"""CAGrad: the gradient near the mean that helps the worst task most."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from seasonrec.training.balancing.aggregation import Aggregation
 
 
 class CAGrad(Aggregation):
-    """The gradient within ``c`` mean gradients of the mean that does most for the task for which it does least.
+    """The gradient within ``c`` times its norm of the mean gradient that maximises the smallest gain of a task.
 
     Args:
-        c: Radius of what is allowed around the mean gradient, as a share of its length. 0 is the plain sum; training
-            settles where the sum's does as long as it is below 1.
+        c: Radius around the mean gradient, as a share of its norm. 0 is the plain sum; below 1, training converges
+            to the same points as the sum.
         tasks: Names of the recommendation tasks.
 
     Raises:
@@ -24,7 +24,7 @@ class CAGrad(Aggregation):
     """
 
     def __init__(self, c: float = 0.5, *, tasks: tuple[str, ...]) -> None:
-        from torchjd.aggregation import CAGradWeighting  # slow to import, and needed for these methods alone
+        from torchjd.aggregation import CAGradWeighting  # slow to import, and only needed here
 
         if not 0 <= c < 1:
             raise UserError(f"balancing.c must lie in [0, 1), got {c}; try 0.5.")

@@ -1,4 +1,4 @@
-"""Weights from how fast each task's loss has been falling."""
+"""Dynamic weight average: weights from the recent decrease of each task's loss."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ class DynamicWeightAverage(SeveralTasks):
     """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
 
     A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs, so that a run of
-    fewer than three is the same as with ``fixed``. The means are those of all processes, over the batches that had
-    samples of the task, and what is remembered is
-    saved with the weights of a checkpoint.
+    fewer than three is the same as with ``fixed``. The means are over all processes and the batches that had samples of
+    the task; checkpoints hold them.
 
     Args:
-        temperature: The higher, the more even the weights.
+        temperature: A higher temperature gives more even weights.
 
     Raises:
-        ValueError: If the temperature is not above 0, or there is one task alone.
+        ValueError: If the temperature is not above 0, or there is only one task.
 
     References:
         Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019, equation 7.
@@ -50,11 +49,11 @@ class DynamicWeightAverage(SeveralTasks):
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         found = torch.stack([losses[name].detach() for name in self.tasks]).double()
-        told = torch.stack([found, had_samples(found)])
+        totals = torch.stack([found, had_samples(found)])
         if Shard.current().world_size > 1:  # at once: a checkpoint within an epoch holds the sums of one process
-            distributed.all_reduce(told)
-        self.sums += told[0]
-        self.batches += told[1]
+            distributed.all_reduce(totals)
+        self.sums += totals[0]
+        self.batches += totals[1]
 
     def current(self) -> dict[str, Tensor]:
         earlier, later = self.means
@@ -67,16 +66,16 @@ class DynamicWeightAverage(SeveralTasks):
         return [_EpochEnd(self)]
 
     def end_epoch(self) -> None:
-        """Remembers the means of the epoch, and begins the next."""
-        told = self.sums / self.batches.clamp(min=1)
-        self.refuse_negative(dict(zip(self.tasks, told, strict=True)))
-        self.means.copy_(torch.stack([self.means[1], told]))
+        """Stores the means of the epoch and starts the next epoch."""
+        totals = self.sums / self.batches.clamp(min=1)
+        self.refuse_negative(dict(zip(self.tasks, totals, strict=True)))
+        self.means.copy_(torch.stack([self.means[1], totals]))
         self.sums.zero_()
         self.batches.zero_()
 
 
 class _EpochEnd(L.Callback):
-    """Tells the balancing that an epoch is over; Lightning calls it before those that save checkpoints."""
+    """Ends the epoch of the balancing; Lightning calls it before the callbacks that save checkpoints."""
 
     def __init__(self, balancing: DynamicWeightAverage) -> None:
         self.balancing = balancing

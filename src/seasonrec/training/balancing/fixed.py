@@ -1,4 +1,4 @@
-"""Fixed weights of the tasks."""
+"""Fixed task weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.errors import UserError
 
 
 class FixedBalancing(nn.Module):
-    """Every task's loss times a weight that the study states.
+    """Fixed weight of every task's loss.
 
     Args:
         weights: Weight by task name, at or above 0; 1 for a task that is not named.
@@ -27,14 +27,14 @@ class FixedBalancing(nn.Module):
             if name not in tasks:
                 raise UserError(
                     f"balancing.weights.{name} belongs to no recommendation task of this run, which has "
-                    f"{', '.join(tasks)}; switch it on with task=[...], or take its weight out."
+                    f"{', '.join(tasks)}; add it with task=[...], or remove its weight."
                 )
             if not weight >= 0:
                 raise UserError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
         self.weights = {name: float(given.get(name, 1.0)) for name in tasks}
         if not sum(self.weights.values()) > 0:
             raise UserError(
-                f"balancing.weights must not sum to 0, got {self.weights}: nothing would be learnt; give at least one "
+                f"balancing.weights must not sum to 0, got {self.weights}: nothing would be learned; give at least one "
                 "task a weight above 0."
             )
 

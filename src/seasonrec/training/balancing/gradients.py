@@ -1,4 +1,4 @@
-"""The gradients of several tasks by the weights of one model, and how they are added to the step."""
+"""Gradients of several tasks by the weights of one model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seasonrec.training.objective import Losses, Objective, total
 
 @dataclass(frozen=True)
 class TaskGradients:
-    """The gradient of each of ``K`` losses.
+    """Gradients of ``K`` losses.
 
     Args:
-        parameters: The weights that are trained.
-        rows: By loss, its gradient by each of them; None where the loss does not depend on it.
+        parameters: The trained weights.
+        rows: The gradients of each loss by the weights; None where a loss does not depend on a weight.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -26,12 +26,12 @@ class TaskGradients:
 
     @staticmethod
     def of(losses: Sequence[Tensor], parameters: Iterable[nn.Parameter], keep_graph: bool) -> TaskGradients:
-        """Goes back through the graph once for each loss; no ``.grad`` is touched.
+        """Runs one backward pass per loss; leaves ``.grad`` unchanged.
 
         Args:
             losses: ``K`` scalars.
-            parameters: Those that need no gradient are left out.
-            keep_graph: Whether the graph is needed again afterwards.
+            parameters: Weights; those without a gradient are left out.
+            keep_graph: Whether the graph is needed again.
         """
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         rows: list[Sequence[Tensor | None]] = []
@@ -43,7 +43,7 @@ class TaskGradients:
         return TaskGradients(trained, rows)
 
     def gramian(self) -> Tensor:
-        """``(K, K)`` float64: the inner products of the gradients by the weights that more than one loss depends on."""
+        """Returns ``(K, K)`` float64 inner products of the gradients by the weights that several losses depend on."""
         made = torch.zeros(len(self.rows), len(self.rows), dtype=torch.float64)
         for found in zip(*self.rows, strict=True):
             if _is_shared(found):
@@ -68,19 +68,18 @@ def add_gradients(
     parameters: Iterable[nn.Parameter],
     share: float,
 ) -> None:
-    """Adds ``share`` of the objective's gradient to ``.grad``, the recommendation tasks as the balancing adds them up.
+    """Adds ``share`` of the objective's gradient to ``.grad``; the balancing combines the recommendation tasks.
 
-    The objective keeps its form, ``lambda_mt`` times the tasks, ``lambda_t`` times the series, and penalties: the
-    balancing stands for the sum over the tasks, and sees these alone. The weights of the rest are the user's, and every
-    balancing then balances the same things. A weight of the model that several tasks train is shared; one that a task
-    trains alone gets its gradient times the task's own coefficient.
+    The objective keeps its form: ``lambda_mt`` times the tasks, ``lambda_t`` times the series, plus penalties. The
+    balancing replaces the sum over the tasks and sees only these; the user sets the weights of the others. Model
+    weights that several tasks train use the shared coefficients; the others use the coefficient of their only task.
 
     Args:
-        losses: Of the batch at hand, with their graph, which is used up.
+        losses: Losses of the current batch with their graph, which is freed.
         objective: The weights of the two sums.
         balancing: Gives the coefficients.
-        parameters: The model's.
-        share: One over the number of batches of a step.
+        parameters: The model's weights.
+        share: One over the number of batches per step.
     """
     rest = {name: objective.lambda_t * loss for name, loss in losses.series.items()} | dict(losses.penalties)
     rest = {name: loss for name, loss in rest.items() if loss.requires_grad}

@@ -1,4 +1,4 @@
-"""Weights that bring the tasks' gradients to one length, longer for tasks that learn slowly."""
+"""GradNorm: weights that equalise the tasks' gradient norms, with larger norms for tasks that learn slowly."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from seasonrec.training.balancing.base import Coefficients, SeveralTasks
 from seasonrec.training.balancing.support import OwnGradients
 
 LEAST_WEIGHT = 1e-3
-"""A step that is too long would make a weight negative, and the task would unlearn."""
+"""Smallest weight; a step that is too long would otherwise make a weight negative."""
 
 
 class GradNorm(SeveralTasks):
-    """Weights ``w_k`` that sum to ``K``, learnt so that all tasks train at a similar rate.
+    """Weights ``w_k`` that sum to ``K``, learned so that all tasks train at a similar rate.
 
-    With ``n_k`` the length of the gradient of ``L_k`` by the shared weights, those that more than one task trains, the
-    target of ``w_k n_k`` is the mean of these over the tasks times ``r_k ** alpha``; ``r_k`` is the task's loss over
-    its first loss, divided by the mean of that over the tasks. The weights take one step against
-    ``sum_k |w_k n_k - target_k|`` with every step of the model, and are scaled to sum to ``K`` again. They are no part
-    of the model's optimiser, so that its clipping, its decay and its schedule do not touch them.
+    ``n_k`` is the norm of the gradient of ``L_k`` by the shared weights, those that more than one task trains. The
+    target of ``w_k n_k`` is its mean over the tasks times ``r_k ** alpha``; ``r_k`` is the task's loss over its first
+    loss, divided by the mean of that ratio over the tasks. With every step of the model, the weights take one step
+    against ``sum_k |w_k n_k - target_k|`` and are scaled to sum to ``K`` again. They are not in the model's optimiser,
+    so that its clipping, decay and schedule do not affect them.
 
     Args:
-        alpha: How strongly slow tasks are pulled up; 0 makes all gradients equally long.
-        learning_rate: Length of a step of the weights.
+        alpha: Strength of the preference for slow tasks; 0 gives all gradients the same norm.
+        learning_rate: Step size of the weights.
 
     Raises:
-        ValueError: If an option lies outside its range, or there is one task alone.
+        ValueError: If an option lies outside its range, or there is only one task.
 
     References:
         Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks, ICML 2018,
-        equations 1 and 2, algorithm 1. Departures: all shared weights in place of the last shared layer, which the
-        paper takes to save time; the sum is divided by the mean of the ``n_k``, so that a learning rate does not mean
-        another thing where losses have another unit; a weight stays above 0.
+        equations 1 and 2, algorithm 1. Departures: all shared weights instead of the last shared layer, which the
+        paper uses to save time; the sum is divided by the mean of the ``n_k``, so that the learning rate does not
+        depend on the unit of the losses; a weight stays above 0.
     """
 
     weights: Tensor
@@ -73,30 +73,30 @@ class GradNorm(SeveralTasks):
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
         losses, lengths = losses.double(), gramian.diagonal().sqrt()
         self.first.copy_(torch.where(self.first > 0, self.first, losses))
-        speaks = (lengths > 0) & (losses > 0)
-        if bool(speaks.any()):
-            self.push[speaks] += self._push(losses[speaks], lengths[speaks], speaks)
+        is_active = (lengths > 0) & (losses > 0)
+        if bool(is_active.any()):
+            self.push[is_active] += self._push(losses[is_active], lengths[is_active], is_active)
         self.pushes += 1
         return Coefficients(self.weights.clone(), self.weights.clone())
 
     def step(self) -> None:
-        """Moves the weights by what the batches since the last step have asked for."""
+        """Moves the weights by the mean push of the batches since the last step."""
         moved = self.weights - self.learning_rate * self.push / self.pushes.clamp(min=1)
         moved = moved.clamp(min=LEAST_WEIGHT)
         self.weights.copy_(moved * (len(self.tasks) / moved.sum()))
         self.push.zero_()
         self.pushes.zero_()
 
-    def _push(self, losses: Tensor, lengths: Tensor, speaks: Tensor) -> Tensor:
-        """The gradient by the weights of the tasks that have something to say in a batch; targets are constants."""
-        weighed = self.weights[speaks] * lengths
-        progress = losses / self.first[speaks]
+    def _push(self, losses: Tensor, lengths: Tensor, is_active: Tensor) -> Tensor:
+        """Returns the gradient by the weights of the tasks that have a gradient in the batch; targets are constants."""
+        weighed = self.weights[is_active] * lengths
+        progress = losses / self.first[is_active]
         target = weighed.mean() * (progress / progress.mean()) ** self.alpha
         return lengths * torch.sign(weighed - target) / lengths.mean()
 
 
 class _Step(L.Callback):
-    """Moves the weights once with every step of the model."""
+    """Moves the weights once per step of the model."""
 
     def __init__(self, balancing: GradNorm) -> None:
         self.balancing = balancing

@@ -1,4 +1,4 @@
-"""MGDA: the shortest mean of the tasks' gradients."""
+"""MGDA: the weighted mean of the tasks' gradients with the smallest norm."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from seasonrec.training.balancing.aggregation import Aggregation
 
 
 class MGDA(Aggregation):
-    """The weighted mean of the tasks' gradients that is shortest, times their number: no task gets worse by it.
+    """The weighted mean of the tasks' gradients with the smallest norm, times their number; no task gets worse.
 
-    A task with small gradients gets a large weight, and decides the direction.
+    A task with small gradients gets a large weight and determines the direction.
 
     Args:
         tasks: Names of the recommendation tasks.
@@ -20,6 +20,6 @@ class MGDA(Aggregation):
     """
 
     def __init__(self, *, tasks: tuple[str, ...]) -> None:
-        from torchjd.aggregation import MGDAWeighting  # slow to import, and needed for these methods alone
+        from torchjd.aggregation import MGDAWeighting  # slow to import, and only needed here
 
         super().__init__(MGDAWeighting(), gives_a_mean=True, tasks=tasks)

@@ -1,4 +1,4 @@
-"""PCGrad: each task's gradient without what works against another task."""
+"""PCGrad: each task's gradient without its components against other tasks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from seasonrec.training.balancing.aggregation import Aggregation
 
 
 class PCGrad(Aggregation):
-    """Takes from each task's gradient its part against the gradients of the others, one after the other, and adds up.
+    """The sum of the tasks' gradients, each projected to remove its conflicts with the other tasks, one by one.
 
-    The order of the others is drawn anew for each task and step.
+    The order of the other tasks is drawn again for each task and step.
 
     Args:
         tasks: Names of the recommendation tasks.
@@ -18,6 +18,6 @@ class PCGrad(Aggregation):
     """
 
     def __init__(self, *, tasks: tuple[str, ...]) -> None:
-        from torchjd.aggregation import PCGradWeighting  # slow to import, and needed for these methods alone
+        from torchjd.aggregation import PCGradWeighting  # slow to import, and only needed here
 
         super().__init__(PCGradWeighting(), gives_a_mean=False, tasks=tasks)

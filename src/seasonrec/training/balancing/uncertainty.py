@@ -1,4 +1,4 @@
-"""Weights from the noise that each task is found to have."""
+"""Uncertainty weighting: weights from a learned noise level of each task."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
 class UncertaintyBalancing(SeveralTasks):
-    """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` for each task, learnt with the model from 0 (weight 1).
+    """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` per task, learned from 0 (weight 1).
 
-    This is the paper's form for a classification (equation 10). Its form for a regression, ``exp(-s) L / 2 + s / 2``
-    (equation 7), is the same function up to a constant, with ``s`` moved by ``log 2``: both settle where a task's
-    weighed loss is 1/2. So one form serves every loss here, whichever it is, and all tasks begin with the weight that
-    ``fixed`` gives them. Losses must not be negative: no ``s_k`` would be small enough. A batch without samples of a
-    task leaves its ``s_k`` where it is.
+    This is the paper's form for classification (equation 10). Its form for regression, ``exp(-s) L / 2 + s / 2``
+    (equation 7), is the same function up to a constant, with ``s`` shifted by ``log 2``: both converge to a weighted
+    loss of 1/2. So one form serves every loss, and all tasks start with the weight that ``fixed`` gives them. Losses
+    must not be negative: ``s_k`` would fall without bound. A batch without samples of a task does not change its
+    ``s_k``.
 
     Args:
-        learning_rate_factor: How many times faster than the model's weights the log variances are learnt. They move by
-            about one learning rate a step, which takes a short run nowhere near where they settle.
+        learning_rate_factor: Learning rate of the log variances, as a multiple of the model's. They move by about one
+            learning rate per step, which is too slow for them to converge in a short run.
 
     Raises:
-        ValueError: If the factor is not above 0, or there is one task alone.
+        ValueError: If the factor is not above 0, or there is only one task.
 
     References:
         Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
@@ -41,7 +41,7 @@ class UncertaintyBalancing(SeveralTasks):
             )
         self.factor = learning_rate_factor
         self.scaled = nn.Parameter(torch.zeros(len(tasks)))
-        """``s / factor``: an optimiser that takes steps of one size moves ``s`` by ``factor`` of them."""
+        """``s / factor``: a step of the optimiser moves ``s`` by ``factor`` times its size."""
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         pairs = zip(losses.items(), self.factor * self.scaled, strict=True)

@@ -1,4 +1,4 @@
-"""UPGrad: each task's gradient, turned until it harms no other task."""
+"""UPGrad: each task's gradient, projected so that it harms no other task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.training.balancing.aggregation import Aggregation
 
 
 class UPGrad(Aggregation):
-    """Moves each task's gradient to the nearest vector that works against no task, and adds up.
+    """The sum of the tasks' gradients, each projected onto the nearest vector that harms no task.
 
     Args:
         tasks: Names of the recommendation tasks.
@@ -25,13 +25,13 @@ class UPGrad(Aggregation):
     """
 
     def __init__(self, *, tasks: tuple[str, ...]) -> None:
-        from torchjd.aggregation import UPGradWeighting  # slow to import, and needed for these methods alone
+        from torchjd.aggregation import UPGradWeighting  # slow to import, and only needed here
         from torchjd.linalg import DualConeProjector
 
         class Projector(DualConeProjector):
-            """Takes the place of one that needs quadprog, whose licence (GPL) is not for a library like this."""
+            """Projector that replaces one with quadprog, whose licence (GPL) does not suit this library."""
 
-            def __call__(self, U: Tensor, G: Any) -> Tensor:  # TorchJD's names
+            def __call__(self, U: Tensor, G: Any) -> Tensor:  # names of TorchJD
                 rows = [harmless(row, G.numpy()) for row in U.numpy()]
                 return torch.from_numpy(np.stack(rows)).to(G.dtype)
 
@@ -39,13 +39,13 @@ class UPGrad(Aggregation):
 
 
 def harmless(weights: NDArray[np.float64], gramian: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the vector nearest to a sum of gradients that has no negative product with any of them.
+    """Returns the weights of the vector nearest to a sum of gradients that has no negative product with any of them.
 
     ``argmin v' G v`` over ``v >= weights`` (proposition 1 of the paper): with ``G = A' A`` and ``v = weights + z`` it
     is ``argmin |A z + A weights|`` over ``z >= 0``.
 
     Args:
-        weights: ``(K,)`` of the sum.
+        weights: ``(K,)`` weights of the sum.
         gramian: ``(K, K)`` inner products of the gradients.
     """
     values, vectors = np.linalg.eigh(gramian)
