@@ -17,7 +17,7 @@ from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskOutput
 from seasonrec.models.task.contrastive import ContrastiveHead, last_requests, view_scores
 
-PARTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head")
+PARTS = ("item_encoder", "backbone", "temporal", "habit", "head")
 PLAIN = ["item_encoder=id", "season=[]", "habit=none", "task=[contrastive]"]
 
 

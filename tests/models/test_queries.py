@@ -57,7 +57,7 @@ def test_words_are_limited_and_each_comes_once() -> None:
 def test_data_without_words_is_refused(shop: Shop) -> None:
     require_words(replace(shop.spec, has_text=False), "task=search")
     bare = replace(shop.spec, has_text=False, num_categories=1)
-    with pytest.raises(ValueError, match=r"task=search makes queries .* the items have neither; name their columns"):
+    with pytest.raises(ValueError, match=r"task=search builds queries .* the items have neither; name their columns"):
         require_words(bare, "task=search")
 
 
