@@ -1,4 +1,4 @@
-"""The tables of the README, from the files of results: ``python -m benchmarks.tables``."""
+"""The tables of docs/speed.md, from the files of results: ``python -m benchmarks.tables``."""
 
 from __future__ import annotations
 
