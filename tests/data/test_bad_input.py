@@ -45,7 +45,7 @@ EVENT_CASES = {
         HEADER + "u1,i1,1500000000\nu2,i2,yesterday\nu2,i2,today\n",
         {},
         r"column timestamp: times are read as seconds since 1970 UTC, got 'yesterday' in row 2 \(header not counted\) "
-        "and 2 such rows in all; correct them or say the time_format",
+        "and 2 such rows in all; correct them or set time_format",
     ),
     "unparsable date": (
         HEADER + "u1,i1,2017-02-28\nu2,i2,2017-02-30\n",
@@ -60,7 +60,7 @@ EVENT_CASES = {
     "numbers that are no times": (
         HEADER + "u1,i1,20170228\nu2,i2,20170301\n",
         {},
-        "must be recognisable as seconds .* got numbers from 20170228 to 20170301; say time_format",
+        "must be recognisable as seconds .* got numbers from 20170228 to 20170301; set time_format",
     ),
     "seconds among milliseconds": (
         HEADER + "u1,i1,1500000000\nu2,i2,1500000000000\n",
@@ -182,7 +182,7 @@ def test_ids_that_are_fractions(tmp_path):
         ({"time_format": "unix"}, "time_format must be auto, s, ms, iso or a pattern.*got 'unix'"),
         ({"timezone": "Europe/Atlantis"}, "timezone must be an IANA name.*got 'Europe/Atlantis'"),
         ({"min_item_events": 0}, "min_item_events must be at least 1, got 0"),
-        ({"user_column": "item_id"}, "must be three columns, got data.user_column=item_id, data.item_column=item_id"),
+        ({"user_column": "item_id"}, "three different columns, got data.user_column=item_id, data.item_column=item_id"),
         ({"text_column": "title"}, "text_column is a column of the items' file, got 'title' without items"),
     ],
 )

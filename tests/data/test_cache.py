@@ -55,7 +55,7 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path):
     ("damage", "message"),
     [
         (lambda folder: (folder / "a.txt").write_text("hellO"), "other content"),
-        (lambda folder: (folder / "a.txt").write_text("hell"), "has 4 bytes, its manifest says 5"),
+        (lambda folder: (folder / "a.txt").write_text("hell"), "has 4 bytes, its manifest has 5"),
         (lambda folder: (folder / "a.txt").unlink(), "is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "cannot be read"),
         (lambda folder: (folder / "manifest.json").write_text('{"files"'), "cannot be read"),

@@ -135,7 +135,7 @@ BAD_ROWS = {
     "blank item": ({}, {"item_id": " "}, "column item_id is a key and must not be null, got 2 .* in row 701 "),
     "no time": ({}, {"timestamp": "noon"}, "seconds since 1970 UTC, got 'noon' in row 701 .* and 2 such rows in all"),
     "null time": ({}, {"timestamp": ""}, "column timestamp is a key and must not be null, got 2 .* in row 701 "),
-    "milliseconds": ({}, {"timestamp": "1500000000000"}, "recognisable .*numbers from 15000.* to 1500000000000; say"),
+    "milliseconds": ({}, {"timestamp": "1500000000000"}, "recognisable .*numbers from 15000.* to 1500000000000; set"),
     "future": (
         {"time_format": "s"},
         {"timestamp": "99000000000"},
@@ -190,11 +190,11 @@ def test_quoted_line_breaks_in_a_large_file(tmp_path, monkeypatch):
 
 
 def test_long_work_tells_its_progress(tmp_path, monkeypatch):
-    from seasonrec.data.preparation.progress import Seldom
+    from seasonrec.data.preparation.progress import Throttled
 
     by_disk(monkeypatch)
     lines: list[str] = []
-    monkeypatch.setattr("seasonrec.data.events.Seldom", lambda tell: Seldom(tell, 0.0))
+    monkeypatch.setattr("seasonrec.data.events.Throttled", lambda write: Throttled(write, 0.0))
     prepare(Table(write(events(), tmp_path / "e.csv")), tmp_path, lines.append)
     assert "  read 3,000 rows of e.csv" in lines
     assert any(line.startswith("  sorted ") for line in lines)

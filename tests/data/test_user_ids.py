@@ -42,7 +42,7 @@ def test_files_that_name_no_users_are_refused(tmp_path: Path, name: str, content
 
 
 def test_a_folder_or_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"users must be all or a file with one user id a line, got .* a directory"):
+    with pytest.raises(DataError, match=r"users must be all or a file with one user id per line, got .* a directory"):
         read_user_ids(tmp_path)
     with pytest.raises(DataError, match="No such file"):
         read_user_ids(tmp_path / "users.txt")

@@ -1,4 +1,4 @@
-"""Content-addressed folders on disk: written whole or not at all, checked on every opening."""
+"""Content-addressed folders on disk: written completely or not at all, checked at every opening."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ MANIFEST = "manifest.json"
 
 
 class CacheError(UserError):
-    """A cached folder that must not be used; the message says what is wrong with it."""
+    """Error of a cached folder that must not be used; the message gives the reason."""
 
 
 def default_cache_dir() -> Path:
-    """The folder of everything that can be made again: ``$SEASONREC_CACHE``, else ``~/.cache/seasonrec``."""
+    """Returns the default cache folder: ``$SEASONREC_CACHE``, else ``~/.cache/seasonrec``."""
     chosen = os.environ.get("SEASONREC_CACHE", "")
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "seasonrec"
 
 
 def content_key(identity: dict[str, object]) -> str:
-    """A name of 32 hexadecimal digits for whatever ``identity`` (JSON-serialisable) decides."""
+    """Returns a name of 32 hexadecimal digits for a JSON-serialisable ``identity``."""
     canonical = json.dumps(identity, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path, check: bool = True) -> dict[str, Any]:
-    """Checks every file of a cached folder against its manifest and gives the manifest's facts.
+    """Checks every file of a cached folder against its manifest and returns the facts of the manifest.
 
     Args:
         folder: The folder.
@@ -67,20 +67,20 @@ def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
         if not path.is_file():
             raise CacheError(f"{path} is missing")
         if path.stat().st_size != expected["bytes"]:
-            raise CacheError(f"{path} has {path.stat().st_size} bytes, its manifest says {expected['bytes']}")
+            raise CacheError(f"{path} has {path.stat().st_size} bytes, its manifest has {expected['bytes']}")
     for name, sha256 in zip(files, in_order(lambda name: file_sha256(folder / name), files), strict=True):
         if sha256 != files[name]["sha256"]:
-            raise CacheError(f"{folder / name} has other content than its manifest says (SHA-256 differs)")
+            raise CacheError(f"{folder / name} has other content than its manifest (SHA-256 differs)")
 
 
 def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
-    """Lets ``write`` fill a temporary folder, adds the manifest, and renames it to ``folder`` in one step.
+    """Fills a temporary folder with ``write``, adds the manifest, and renames it to ``folder`` in one step.
 
-    A folder that is already there is replaced: whoever has its files open keeps reading the old ones.
+    An existing folder is replaced; processes that have its files open continue to read the old ones.
 
     Args:
-        folder: The final place.
-        write: Writes its files flat into the folder that it is given; returns facts for the manifest.
+        folder: The final folder.
+        write: Function that writes its files flat into the given folder; returns facts for the manifest.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
@@ -94,7 +94,7 @@ def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Nothing is forced to disk: what a crash takes away differs from the manifest, is found and made again."""
+    """Writes the manifest without fsync: files lost in a crash differ from it, are detected and made again."""
     paths = sorted(folder.iterdir())
     hashes = zip(paths, in_order(file_sha256, paths), strict=True)
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256} for path, sha256 in hashes}
@@ -102,7 +102,7 @@ def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
-    """Renames onto ``folder``; a folder found there is moved aside first and removed."""
+    """Renames a folder to ``folder``; an existing one is first moved aside and removed."""
     aside = temporary.with_name(temporary.name + "-old")
     for _ in range(10):  # another process may put its own folder there between the two renames
         with contextlib.suppress(FileNotFoundError):
@@ -116,17 +116,17 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Makes processes that would fill the same folder take turns.
+    """Locks a folder so that only one process fills it at a time.
 
-    The kernel frees the lock when its holder dies, so it cannot go stale. The lock only saves double work: where the
-    file system has none, the rename of :func:`write_folder` alone keeps the content right.
+    The kernel frees the lock when its holder dies, so that it cannot become stale. The lock only avoids double work: on
+    a file system without locks, the rename of :func:`write_folder` alone keeps the content right.
 
     Args:
-        folder: What the lock guards; the lock file lies beside it.
+        folder: Folder that the lock protects; the lock file lies beside it.
         waiting: Called once if another process holds the lock.
 
     Raises:
-        CacheError: If the place cannot be written to.
+        CacheError: If the parent folder is not writable.
     """
     with _lock_file(folder) as file:
         try:
@@ -153,6 +153,6 @@ def _lock_file(folder: Path) -> IO[str]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Takes away the temporary folders of killed processes; only ever called by the holder of the lock."""
+    """Removes the temporary folders of killed processes; only the holder of the lock may call it."""
     for leftover in folder.parent.glob(f".{folder.name}.tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)

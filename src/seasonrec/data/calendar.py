@@ -1,4 +1,4 @@
-"""Local days and holidays: the clock by which customers live, not the one by which servers log."""
+"""Local days and holidays: times on the clock of the customers, not of the servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPOCH_WEEKDAY = 3
 
 
 def local_days(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
-    """Days since 1970-01-01 of the local calendar, for times in UTC seconds.
+    """Converts times in UTC seconds to days of the local calendar since 1970-01-01.
 
     Args:
         times_s: ``(N,)`` int64, seconds since 1970-01-01 UTC.
@@ -41,10 +41,10 @@ _CLOCK_END_S = 4_102_444_800
 
 @lru_cache(maxsize=32)
 def clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The seconds from 1970 to 2100 from which a zone has another distance from UTC, and that distance in seconds.
+    """Returns the seconds from 1970 to 2100 at which the UTC offset of a zone changes, and the offsets in seconds.
 
-    Both ``(K,)`` int64; the first stretch begins at 0. A table of some hundred rows in place of a calendar library's
-    call a batch. Zones never change twice in a day.
+    Both are ``(K,)`` int64; the first period begins at 0. A table of some hundred rows replaces a call of a calendar
+    library per batch. It assumes that no zone changes twice in a day.
     """
     days_s = np.arange(0, _CLOCK_END_S + SECONDS_PER_DAY, SECONDS_PER_DAY)
     offsets_s = _offsets_s(days_s, timezone)
@@ -58,22 +58,22 @@ def clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _offsets_s(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
-    """``(N,)`` seconds by which the local clock is ahead of UTC."""
+    """Returns ``(N,)`` seconds by which the local clock is ahead of UTC."""
     utc = pl.from_epoch(pl.Series(times_s), time_unit="s").dt.replace_time_zone("UTC")
     local = utc.dt.convert_time_zone(timezone).dt.replace_time_zone(None)
     return local.dt.epoch("s").to_numpy().astype(np.int64) - times_s
 
 
 def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Weekday of day numbers, Monday = 0."""
+    """Returns the weekdays of day numbers, Monday = 0."""
     return (days + EPOCH_WEEKDAY) % 7
 
 
 def check_country(country: str) -> None:
-    """Refuses a country whose holidays nobody knows.
+    """Checks that the holidays of a country are known.
 
     Raises:
-        ValueError: If it is not known to the ``holidays`` package.
+        ValueError: If the ``holidays`` package does not know the country.
     """
     if country not in holidays.list_supported_countries():
         raise UserError(
@@ -84,9 +84,9 @@ def check_country(country: str) -> None:
 
 @lru_cache(maxsize=32)
 def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[str, tuple[int, ...]]:
-    """Day numbers of every public and, where the country has them, unofficial holiday, by name.
+    """Returns the day numbers of every public and, if the country has them, unofficial holiday, by name.
 
-    A holiday that is observed on another day is left out: people shop for the feast, not for the day off.
+    Substitute days off are left out: people shop for the holiday itself.
 
     Args:
         country: ISO 3166 code, or None for no holidays.
@@ -116,7 +116,7 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
 
 
 def signed_distances(days: NDArray[np.int64], occurrences: tuple[int, ...]) -> NDArray[np.int64]:
-    """Days from the nearest occurrence to each day: negative before the feast, 0 on it, positive after it.
+    """Returns days since the nearest occurrence: negative before the holiday, 0 on it, positive after it.
 
     Args:
         days: ``(N,)`` day numbers.

@@ -1,4 +1,4 @@
-"""Preparation: a dataset's tables become flat arrays in the cache, once."""
+"""Preparation: conversion of a dataset's tables to flat arrays in the cache."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from seasonrec.data.preparation.arrays import category_codes, write_arrays
 from seasonrec.data.preparation.checks import check_tables, check_types
 from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
 from seasonrec.data.preparation.digest import folder_digest
-from seasonrec.data.preparation.progress import Seldom
+from seasonrec.data.preparation.progress import Throttled
 from seasonrec.data.tables import Dataset, Rule
 
 PREPARATION_VERSION = 1
-"""Raised with every change of what the prepared arrays hold, so that no old cache is taken for a new one."""
+"""Version of the prepared arrays; increased with every change of their content, so that no old cache is reused."""
 
 
 def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] = print) -> EventLog:
-    """Gives the prepared log of a dataset, from the cache where a sound copy lies there.
+    """Returns the prepared log of a dataset, from the cache if it holds a valid copy.
 
-    The folder's name is a hash of the dataset's identity. A copy that is half-written or differs from its manifest is
-    never used but made again; processes that prepare the same data at once take turns.
+    The folder's name is a hash of the dataset's identity. A copy that is incomplete or differs from its manifest is
+    made again. Processes that prepare the same data at the same time take turns.
 
     Args:
         dataset: The source.
-        cache_dir: Parent of all prepared folders; made where absent.
-        progress: Receives the report of the cleaning, one line a call.
+        cache_dir: Parent of all prepared folders; created if absent.
+        progress: Receives the report of the cleaning, one line per call.
 
     Raises:
         DataError: If the source breaks a rule; see the datasets.
@@ -45,8 +45,8 @@ def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] =
             log = _open_sound(folder, progress)
             if log is None:
                 progress(f"preparing {type(dataset).__name__} into {folder}")
-                often = Seldom(progress)
-                write_folder(folder, lambda to: _write_log(dataset, identity, to, often))
+                sometimes = Throttled(progress)
+                write_folder(folder, lambda to: _write_log(dataset, identity, to, sometimes))
                 log = open_log(folder, check=False)
     for line in _report_lines(log):
         progress(line)
@@ -112,10 +112,10 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
 
     Args:
         folder: The folder.
-        check: Whether to check; not needed for what this process has just written.
+        check: Whether to check; not needed for a folder that this process has just written.
 
     Raises:
-        CacheError: If the folder is not exactly what was written.
+        CacheError: If the folder differs from its manifest.
     """
     facts = read_manifest(folder, check)
     try:

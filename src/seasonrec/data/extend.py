@@ -1,4 +1,4 @@
-"""A prepared log with users and newer events added in memory, for requests that come after its preparation."""
+"""Addition of users and newer events to a prepared log in memory, for requests after its preparation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from seasonrec.data.preparation.merging import TIE_SEED
 
 @dataclass(frozen=True)
 class Added:
-    """What became of the events that were to be added.
+    """Counts of the events and users that were to be added.
 
     Args:
-        new: Events that the log did not hold and now does.
-        known: Events that it held already, with those that the new ones repeat among themselves.
-        strangers: Events of items that are not in the catalogue; they are left out.
-        new_users: Users that the log did not hold.
+        new: Events that were added.
+        known: Events that the log already held, and repetitions among the new ones.
+        strangers: Events of items outside the catalogue; they are left out.
+        new_users: Users that were added.
     """
 
     new: int
@@ -33,7 +33,7 @@ class Added:
 
 
 def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
-    """The log with users who have no event, behind its own; ids that it knows are passed over."""
+    """Returns the log with further users without events, after its own; known ids are skipped."""
     known = set(log.users["user_id"])
     new = [user for user in dict.fromkeys(user_ids) if user not in known]
     users = pl.concat([log.users, pl.DataFrame({"user_id": new}, {"user_id": pl.String})], how="diagonal")
@@ -46,19 +46,19 @@ def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
 
 
 def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
-    """The log with more events of items of its catalogue.
+    """Returns the log with more events of items of its catalogue.
 
-    Users and items keep their numbers, and the events of the log their order, so that nothing changes for a user
-    without a new event but the popularity of items.
+    Users and items keep their numbers, and the events of the log their order. For a user without new events only the
+    popularity of items changes.
 
     Args:
         log: The prepared log.
-        events: ``user_id, item_id, timestamp_s`` and where known ``value``, as in
+        events: ``user_id, item_id, timestamp_s`` and, if known, ``value``, as in
             :class:`~seasonrec.data.tables.SourceTables`. Rows that repeat a (user, item, second) of the log are
             dropped; rows that repeat each other become one, with the values added.
 
     Returns:
-        The longer log, with users new to it behind its own in id order, and the count of what was done.
+        The longer log, with new users after its own in id order, and the counts.
     """
     items = log.items.select("item_id").with_row_index("item")
     sold = events.join(items, on="item_id")
@@ -70,7 +70,7 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
 
 
 def _fresh(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
-    """``user, item, timestamp_s, value`` of the events that the log does not hold, once each, in a shuffled order."""
+    """Returns ``user, item, timestamp_s, value`` of the events that the log lacks, once each, in a shuffled order."""
     key = ["user", "item", "timestamp_s"]
     value = pl.col("value").cast(pl.Float64) if "value" in rows.columns else pl.lit(None, pl.Float64).alias("value")
     total = pl.when(pl.col("value").count() > 0).then(pl.col("value").sum()).otherwise(None).alias("value")
@@ -85,7 +85,7 @@ def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
     time_s = np.append(log.event_times_s, fresh["timestamp_s"].to_numpy())
     item = np.append(log.event_items, fresh["item"].to_numpy()).astype(np.int32)
     value = np.append(log.event_values, fresh["value"].fill_null(np.nan).to_numpy()).astype(np.float32)
-    order = np.lexsort((time_s, user))  # stable: within a basket the log's own events stay first and in their order
+    order = np.lexsort((time_s, user))  # stable: within a basket the log's own events stay first and keep their order
     first_seen_s = np.array(log.item_first_seen_s)
     np.minimum.at(first_seen_s, item, time_s)
     arrays: dict[str, NDArray[Any]] = {
@@ -101,12 +101,12 @@ def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
 
 
 def _users(log: EventLog) -> NDArray[np.int64]:
-    """``(E,)`` int64, the user of every event."""
+    """Returns ``(E,)`` int64, the user of every event."""
     return np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))
 
 
 def _offsets(user: NDArray[np.int64], time_s: NDArray[np.int64], num_users: int) -> dict[str, NDArray[Any]]:
-    """Where users and baskets begin, for events sorted by (user, time): the offset arrays of ``EventLog`` by name."""
+    """Returns the offset arrays of ``EventLog`` by name, for events sorted by (user, time)."""
     changed = np.ones(len(user), dtype=np.bool_)
     changed[1:] = (user[1:] != user[:-1]) | (time_s[1:] != time_s[:-1])
     first = np.flatnonzero(changed)

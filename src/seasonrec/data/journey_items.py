@@ -1,4 +1,4 @@
-"""Items of Complete Journey: their ids at each level, categories, and words."""
+"""Items of Complete Journey: ids at each level, categories and texts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TEXT_PARTS: Mapping[str, tuple[str, ...]] = {
 
 
 def item_ids(level: str) -> pl.Expr:
-    """The column ``item_id``: the key columns joined by ``|``, an unknown part left empty."""
+    """Returns the column ``item_id``: the key columns joined by ``|``, empty if unknown."""
     parts = [pl.col(column).cast(pl.String).fill_null("") for column in KEYS[level]]
     return pl.concat_str(parts, separator="|").alias("item_id")
 
 
 def item_table(lines: pl.DataFrame, level: str) -> pl.DataFrame:
-    """One row an item: ``item_id``, ``text``, ``category``, each attribute being the item's most frequent.
+    """Returns one row per item: ``item_id``, ``text``, ``category``, from the item's most frequent attributes.
 
     Args:
         lines: Purchase lines with ``item_id`` and the product columns.
@@ -44,7 +44,7 @@ def item_table(lines: pl.DataFrame, level: str) -> pl.DataFrame:
 
 
 def _most_frequent(lines: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The most frequent value of ``column`` for each item; the first by name among equals; null where none is known."""
+    """Returns the most frequent value of ``column`` for each item, the first by name of equals; null if unknown."""
     counts = lines.drop_nulls(column).group_by("item_id", column).len()
     ranked = counts.sort("item_id", "len", column, descending=[False, True, False])
     return ranked.unique("item_id", keep="first", maintain_order=True).drop("len")

@@ -1,4 +1,4 @@
-"""Complete Journey's shop-floor abbreviations written out, so that a language model can read an item."""
+"""Abbreviations of Complete Journey written out, so that a language model can read an item."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?")
 
 
 def written_out(parts: Iterable[str]) -> str:
-    """The parts in words, each distinct part once, parted by commas.
+    """Returns the parts in words, each distinct part once, separated by commas.
 
     Example:
         ``written_out(["SFT DRNK 2 LITER BTL CARB INCL", "SOFT DRINKS"])`` gives ``"soft drink 2 liter bottle

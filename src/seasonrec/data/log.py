@@ -1,4 +1,4 @@
-"""The prepared log: events, baskets and items as flat memory-mapped arrays."""
+"""Prepared log: events, baskets and items as flat memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class EventLog:
-    """Events sorted by (user, time), with ties in a fixed shuffled order, and everything found by offsets.
+    """Events sorted by (user, time), with ties in a fixed shuffled order, and offsets to find them.
 
     Users, items and baskets are numbered from 0. Basket ``b`` holds the events
     ``basket_offsets[b]:basket_offsets[b + 1]``; user ``u`` holds the events ``user_offsets[u]:user_offsets[u + 1]`` and
     the baskets ``user_baskets[u]:user_baskets[u + 1]``, both in time order. Within a basket an item occurs once.
 
     Args:
-        folder: Where the arrays lie.
+        folder: Folder of the arrays.
         digest: SHA-256 over the arrays, the content address of the prepared data.
         country: See :class:`~seasonrec.data.tables.Dataset`.
         timezone: See :class:`~seasonrec.data.tables.Dataset`.
@@ -32,9 +32,9 @@ class EventLog:
         basket_users: ``(K,)`` int32.
         basket_times_s: ``(K,)`` int64.
         item_first_seen_s: ``(V,)`` int64, time of the item's first event.
-        item_categories: ``(V,)`` int32; all zero where the items have none.
-        items: One row an item in item order: ``item_id, text, category``.
-        users: One row a user in user order: ``user_id`` and more.
+        item_categories: ``(V,)`` int32; all zero if the items have none.
+        items: One row per item in item order: ``item_id, text, category``.
+        users: One row per user in user order: ``user_id`` and more.
         report: Cleaning rules ``[{"rule": ..., "rows": ...}]`` and notes, as kept in the manifest.
     """
 
@@ -73,16 +73,19 @@ class EventLog:
         return len(self.basket_users)
 
     def baskets_before(self, users: NDArray[np.int64], until_s: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of the first basket of each user at or after a second, counted over the whole log.
+        """Returns the number of the first basket of each user at or after a second, counted over the whole log.
 
         Args:
             users: ``(N,)`` user numbers.
             until_s: ``(N,)`` seconds.
 
         Returns:
-            ``(N,)`` int64 in ``user_baskets[u]..user_baskets[u + 1]``; the baskets before it are the known ones.
+            ``(N,)`` int64 in ``user_baskets[u]..user_baskets[u + 1]``; earlier baskets of the user are the known ones.
         """
-        offsets, times_s = np.asarray(self.user_baskets), np.asarray(self.basket_times_s)  # np.memmap indexes slowly
+        offsets, times_s = (
+            np.asarray(self.user_baskets),
+            np.asarray(self.basket_times_s),
+        )  # indexing a np.memmap is slow
         low, high = offsets[users], offsets[users + 1]
         while (open_ := low < high).any():
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Walks over a log a portion at a time, so that memory does not grow with the log."""
+"""Portions of a log, so that memory does not grow with the log."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 from seasonrec.data.log import EventLog
 
 PORTION_EVENTS = 1 << 20
-"""Events looked at at a time; some tens of bytes each, 100 where they are sorted."""
+"""Events of a portion; some tens of bytes each, 100 where they are sorted."""
 
 
 def basket_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[tuple[slice, slice]]:
-    """All baskets in order, as pairs of slices ``(baskets, events)``.
+    """Yields all baskets in order, as pairs of slices ``(baskets, events)``.
 
     Args:
         log: The prepared log.
-        max_events: Events of a portion at most; a basket that holds more comes alone.
+        max_events: Maximal number of events of a portion; a larger basket comes alone.
     """
     return _portions(log.basket_offsets, max_events)
 
 
 def user_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[slice]:
-    """All users in order, as slices of their numbers.
+    """Yields all users in order, as slices of their numbers.
 
     Args:
         log: The prepared log.
-        max_events: Events of a portion at most; a user who has more comes alone.
+        max_events: Maximal number of events of a portion; a user with more comes alone.
     """
     return (users for users, _ in _portions(log.user_offsets, max_events))
 

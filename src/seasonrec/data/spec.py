@@ -1,4 +1,4 @@
-"""Facts that the data discovers, as one frozen object."""
+"""Facts of the data as one frozen object."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What was found in the prepared data; the only way in which such facts travel.
+    """Facts found in the prepared data; no other object carries such facts.
 
     Args:
         num_users: Users with at least one event.
         num_items: Items of the catalogue, ``V``.
-        num_categories: Distinct item categories; 1 where the items have none.
-        num_events: Events after cleaning; one event is a (user, item, time).
-        num_baskets: Baskets; one basket is the events of one user at one time.
+        num_categories: Distinct item categories; 1 if the items have none.
+        num_events: Events after cleaning; an event is a (user, item, time).
+        num_baskets: Baskets; a basket is the events of one user at one time.
         first_time_s: Time of the first event, seconds since 1970-01-01 UTC.
         last_time_s: Time of the last event.
-        train_until_s: First second that training must not see (the validation cut).
+        train_until_s: First second that training must not use (the validation cut).
         country: ISO 3166 code of the holidays, or None.
         timezone: IANA zone in which days are counted.
         has_text: Whether the items carry text.
@@ -49,14 +49,14 @@ class DataSpec:
 
     @property
     def training_cycles(self) -> float:
-        """Yearly cycles that lie before the validation cut."""
+        """Yearly cycles before the validation cut."""
         return max(0, self.train_until_s - self.first_time_s) / (DAYS_PER_YEAR * SECONDS_PER_DAY)
 
     def require_last_year(self, reader: str) -> None:
-        """Refuses a reader of last year's season where the log is too short to hold one.
+        """Checks that the log is long enough to hold the same season of last year.
 
         Args:
-            reader: Who asks, for the message.
+            reader: Name of the component that reads it, for the message.
 
         Raises:
             ValueError: If the training part of the log covers less than one yearly cycle.
@@ -65,5 +65,5 @@ class DataSpec:
             raise UserError(
                 f"{reader} reads the same season of last year, which needs at least 1 yearly cycle before the "
                 f"validation cut, got {self.training_cycles:.2f}; choose season=momentum, season=calendar or "
-                "season=text, or bring a longer log."
+                "season=text, or use a longer log."
             )

@@ -1,4 +1,4 @@
-"""The known truth behind the synthetic log: what a method that understands seasons should find."""
+"""Known truth behind the synthetic log, which a seasonal method should recover."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from seasonrec.data.spec import DAYS_PER_YEAR
 
 HOLIDAYS = ("halloween", "thanksgiving", "christmas")
 HOLIDAY_RAMP_DAYS = 21
-"""A holiday's items sell in the so many days before it, and on its day."""
+"""Days before a holiday in which its items sell, besides the day itself."""
 
 _HOLIDAY_LIFT, _OFF_SEASON = 12.0, 0.02
 
 
 @dataclass(frozen=True)
 class SyntheticTruth:
-    """What generated the events.
+    """Parameters that generated the events.
 
     Args:
-        phase: ``(V,)`` float, where in the year an item sells best: 0 is 1 January, 0.5 is early July.
-        amplitude: ``(V,)`` float, the log-share swings by so much up and down; 0 for year-round items.
+        phase: ``(V,)`` float, time of the year at which an item sells best: 0 is 1 January, 0.5 is early July.
+        amplitude: ``(V,)`` float, amplitude of the log-share over the year; 0 for year-round items.
         base: ``(V,)`` float, relative popularity without season.
-        holiday: ``(V,)`` int, number in ``HOLIDAYS`` that the item belongs to; -1 for none.
+        holiday: ``(V,)`` int, number in ``HOLIDAYS`` of the item's holiday; -1 for none.
         first_day: ``(V,)`` int, day of the log from which the item exists; above 0 for cold items.
-        favourites: ``(U, F)`` int, the items that a user buys by habit.
-        habit_share: Chance that a draw is by habit where all favourites exist.
+        favourites: ``(U, F)`` int, items that a user buys by habit.
+        habit_share: Probability that a draw is by habit if all favourites exist.
         weekday_share: ``(7,)`` float, share of visits by local weekday, Monday first; sums to 1.
         first_date: Local date of day 0.
     """
@@ -44,10 +44,10 @@ class SyntheticTruth:
     first_date: date
 
     def season_shares(self, days: NDArray[np.int64]) -> NDArray[np.float64]:
-        """True shares of the items without habit, ``(len(days), V)``, rows sum to 1.
+        """Returns the true shares of the items without habit, ``(len(days), V)``; rows sum to 1.
 
         Args:
-            days: Days of the log, 0 the first.
+            days: Days of the log, from 0.
         """
         dates = [self.first_date + timedelta(int(day)) for day in days]
         year_part = np.array([_year_part(day) for day in dates])
@@ -63,7 +63,7 @@ class SyntheticTruth:
 
 
 def holiday_date(year: int, name: str) -> date:
-    """The day of a holiday of :data:`HOLIDAYS` in the United States."""
+    """Returns the date of a holiday of :data:`HOLIDAYS` in the United States."""
     if name == "halloween":
         return date(year, 10, 31)
     if name == "christmas":

@@ -1,4 +1,4 @@
-"""The tables that every dataset gives, and the count of what its rules took away."""
+"""Tables of a dataset, and the counts of its cleaning rules."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EVENT_COLUMNS = ("user_id", "item_id", "timestamp_s")
 
 @dataclass(frozen=True)
 class Rule:
-    """One cleaning rule and the rows it acted on.
+    """Cleaning rule and the rows on which it acted.
 
     Args:
-        name: What the rule says, as a reader of the report would put it.
+        name: Description of the rule for the report.
         rows: Rows that the rule dropped or merged.
     """
 
@@ -28,17 +28,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class SourceTables:
-    """What a dataset gives: events, items, users, and the counted report of its cleaning.
+    """Tables of a dataset: events, items, users, and the report of its cleaning.
 
     Args:
-        events: ``user_id`` and ``item_id`` (String), ``timestamp_s`` (Int64 seconds since 1970-01-01 UTC), and where
-            known ``value`` (Float32) and ``location_id`` (String). In source order; not yet sorted. The tie order
-            within a user and second carries no meaning.
-        items: One row an item: ``item_id`` (String, unique), ``text`` (String, null where unknown), ``category``
-            (String, null where unknown).
-        users: One row a user: ``user_id`` and whatever else is known; None where there is no table.
-        rules: Every cleaning rule with the rows it took, in the order in which they were applied.
-        notes: Choices made while reading that a user should see, for example the time format that was recognised.
+        events: ``user_id`` and ``item_id`` (String), ``timestamp_s`` (Int64 seconds since 1970-01-01 UTC), and, if
+            known, ``value`` (Float32) and ``location_id`` (String). In source order, not yet sorted. The order of ties
+            within a user and second has no meaning.
+        items: One row per item: ``item_id`` (String, unique), ``text`` (String, null if unknown), ``category`` (String,
+            null if unknown).
+        users: One row per user: ``user_id`` and further columns; None without a table.
+        rules: Every cleaning rule with the rows it removed, in order of application.
+        notes: Choices made while reading that a user should see, for example the recognised time format.
     """
 
     events: pl.DataFrame
@@ -49,7 +49,7 @@ class SourceTables:
 
 
 class Dataset(Protocol):
-    """Turns a source into tables, and does nothing else.
+    """Conversion of a source into tables, and nothing else.
 
     Attributes:
         country: ISO 3166 code whose holidays the calendar uses, for example ``"US"``; None for no holidays.
@@ -60,10 +60,10 @@ class Dataset(Protocol):
     timezone: str
 
     def identity(self) -> dict[str, object]:
-        """Everything that decides the tables' content: bytes of the source (as hashes), filters, level.
+        """Returns everything that decides the tables' content: bytes of the source (as hashes), filters, level.
 
-        The key of the prepared cache and part of the protocol fingerprint. JSON-serialisable. Must be cheap next to
-        ``tables`` (hash the source's bytes, do not parse them).
+        It is the key of the prepared cache and enters the protocol fingerprint. It is JSON-serialisable, and cheap
+        compared with ``tables`` (hash the bytes of the source, do not parse them).
         """
         ...
 
@@ -73,12 +73,12 @@ class Dataset(Protocol):
 
 
 class DataError(UserError):
-    """Bad input data: one message that names the place, the rule, the value met and the remedy."""
+    """Error in input data; its message names the place, the rule, the value and the remedy."""
 
 
 @dataclass
 class RuleReport:
-    """Collects cleaning rules while a dataset applies them.
+    """Report of cleaning rules, filled while a dataset applies them.
 
     Example:
         ``events = report.keep(events, pl.col("quantity") > 0, "quantity not above zero")``
@@ -93,5 +93,5 @@ class RuleReport:
         return kept
 
     def count(self, name: str, rows: int) -> None:
-        """Notes that the rule ``name`` took ``rows`` rows."""
+        """Adds that the rule ``name`` removed ``rows`` rows."""
         self.rules.append(Rule(name, rows))

@@ -1,4 +1,4 @@
-"""Reads the users that are asked for: one id a line, or the column ``user_id`` of a CSV or TSV file."""
+"""Reading of user ids: one id per line, or the column ``user_id`` of a CSV or TSV file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMN = "user_id"
 
 
 def read_user_ids(path: Path) -> list[str]:
-    """The ids of a file in its order, each once. Blank lines and a first line ``user_id`` are no users.
+    """Returns the distinct ids of a file in its order; blank lines and a first line ``user_id`` are skipped.
 
     Raises:
         DataError: If the file is missing, not text, without an id, or a table without the column.
@@ -32,14 +32,14 @@ def read_user_ids(path: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The stripped lines that are not blank, at least one."""
+    """Returns the stripped lines that are not blank, at least one."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} must be text in UTF-8, got other bytes at {error.start:,}; convert it.") from error
     except OSError as error:
         raise DataError(
-            f"users must be all or a file with one user id a line, got {path} ({error.strerror}); check the path."
+            f"users must be all or a file with one user id per line, got {path} ({error.strerror}); check the path."
         ) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

@@ -23,18 +23,18 @@ _SAMPLE_SEED = 0
 
 
 class CompleteJourney:
-    """The retail panel of 84.51° and dunnhumby as the package holds it: an anonymised retail panel, as packaged.
+    """Anonymised retail panel of 84.51° and dunnhumby, as packaged.
 
-    The package's wheel is under MIT, its R parent under CC0. Its README speaks of simulated data of 801 households and
-    not of research; the data itself (2,469 households) and the R package contradict that. Dates were assigned by the
-    packagers; movable feasts line up with 2017.
+    The package's wheel is under MIT, the R package from which it comes under CC0. Its README describes simulated data
+    of 801 households; the data itself (2,469 households) and the R package contradict that. The packagers assigned the
+    dates; movable holidays agree with 2017.
 
     Args:
-        level: What an item is: the ``product_type`` name alone; the ``product_id``; or the ``variant``, category |
-            type | brand | size, for models that read text.
-        min_item_events: Items with fewer purchase lines over the whole log (all of the year, the test weeks included)
-            are left out. The catalogue is thus a part of the protocol and of its fingerprint, not a fitted statistic.
-        households: Take a sample of so many households (fixed seed; counted before ``min_item_events``); None for all.
+        level: Definition of an item: the ``product_type`` name alone; the ``product_id``; or the ``variant``,
+            category | type | brand | size, for models that read text.
+        min_item_events: Items with fewer purchase lines over the whole log (the whole year, with the test weeks) are
+            left out. The catalogue thus belongs to the protocol and its fingerprint; it is no fitted statistic.
+        households: Size of a sample of households (fixed seed; drawn before ``min_item_events``); None for all.
     """
 
     country: str | None = "US"
@@ -102,7 +102,7 @@ def _data_folder() -> Path:
 
 
 def _read_lines(folder: Path) -> pl.DataFrame:
-    """Purchase lines with their product's columns; those stay null where the product has no row."""
+    """Returns purchase lines with the columns of their product, null if the product has no row."""
     columns = ["household_id", "store_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
     lines = pl.read_parquet(folder / "transactions.parquet", columns=columns)
     products = pl.read_parquet(folder / "products.parquet").drop("manufacturer_id")

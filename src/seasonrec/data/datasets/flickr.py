@@ -1,4 +1,4 @@
-"""Flickr visits: who photographed which place of five cities, and when, from a file that the user has."""
+"""Flickr visits: photographed places of five cities, from a file of the user."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ CITIES = {
 """Country and time zone of each city."""
 
 COLUMNS = ("user_id", "city", "poi_id", "poi_name", "poi_category", "arrived", "num_photos")
-"""Columns that are read; a file may have others."""
+"""Columns that are read; a file may have further ones."""
 
 
 @dataclass
 class Flickr:
-    """Visits to 196 places of five cities, 2004 to 2014, made of the times and places of photographs.
+    """Visits to 196 places of five cities, 2004 to 2014, derived from times and places of photographs.
 
     An event is a visit: the user, the place, and ``arrived``, the time of the first photograph there. Its value is the
-    number of photographs, its location the city. An item's text is the place's name, its kind, and the city; where the
-    source knows no name, as for all but those of Melbourne, just the latter two, so that places share a text. Visits of
-    one user with one time are a basket, whose order means nothing.
+    number of photographs, its location the city. The text of an item is the place's name, its kind, and the city. The
+    source has names only for Melbourne; the other texts are kind and city, so that places share a text. Visits of one
+    user at one time are a basket, whose order has no meaning.
 
-    **Zones.** The source writes the clock of each city, or rather of the camera, without a zone. For all cities at once
-    the clocks are taken as they stand: a day and a weekday are the visitor's own. But a second is then not the same
-    second everywhere: between two cities what counts as past can be up to 16 hours too young, in the order of a user's
-    visits to several cities (392 of 4,412 users have them) and in what is known of other cities' places. With ``city``
-    there is one clock, times are exact, and the holidays of the country count.
+    **Zones.** The source gives the clock of each city, or rather of the camera, without a zone. With all cities, these
+    clocks are used unchanged: days and weekdays are those of the visitor. A second is then not the same second in all
+    cities. Between two cities, events can appear up to 16 hours too early or too late; this affects the order of a
+    user's visits to several cities (392 of 4,412 users) and what is known of the places of other cities. With ``city``
+    there is one clock, times are exact, and the holidays of the country are used.
 
     Args:
-        path: The file, one row a visit: ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``user_id city poi_id
+        path: The file, one row per visit: ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``user_id city poi_id
             poi_name poi_category arrived num_photos``.
-        city: Take the visits to one city only: Edinburgh, Glasgow, Melbourne, Osaka or Toronto; None for all.
+        city: City whose visits are used: Edinburgh, Glasgow, Melbourne, Osaka or Toronto; None for all.
 
     Raises:
         ValueError: If there is no such city.
@@ -53,7 +53,7 @@ class Flickr:
     References:
         Lim, Chan, Leckie and Karunasekera, Personalized Tour Recommendation Based on User Interests and Points of
         Interest Visit Durations, IJCAI 2015 (Edinburgh, Glasgow, Osaka, Toronto). Chen, Ong and Xie, Learning Points
-        and Routes to Recommend Trajectories, CIKM 2016 (Melbourne). Whoever uses the data should cite both.
+        and Routes to Recommend Trajectories, CIKM 2016 (Melbourne). Users of the data should cite both.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Flickr:
         path, report = self._file(), RuleReport()
         visits = self._visits(path, report)
         seconds, read_as = read_times(visits["arrived"], "auto", self.timezone, f"{path}: column arrived")
-        zones = "clocks of all cities as they stand" if self.city is None else f"{self.city}'s clock"
+        zones = "clocks of all cities, unchanged" if self.city is None else f"{self.city}'s clock"
         return SourceTables(
             events=visits.select(
                 "user_id",
@@ -98,7 +98,7 @@ class Flickr:
         return path
 
     def _visits(self, path: Path, report: RuleReport) -> pl.DataFrame:
-        """The columns that are read, checked and typed."""
+        """Returns the columns that are read, checked and typed."""
         _require_columns(path)
         raw = read_columns(path, COLUMNS)
         keys = [read_ids(raw, column, path).alias(column) for column in ("user_id", "city", "poi_id")]
@@ -135,7 +135,7 @@ def _numbers(raw: pl.DataFrame, column: str, path: Path) -> pl.Series:
 
 
 def _places(visits: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """One row a place. Of several names or kinds of one place the most frequent counts, the first by name of equals."""
+    """Returns one row per place, with its most frequent name and kind; of equals, the first by name."""
     said = [pl.col(column).drop_nulls().mode().sort().first() for column in ("poi_name", "poi_category")]
     places = visits.group_by(pl.col("poi_id").alias("item_id")).agg(
         pl.col("city").unique().sort().alias("cities"), *said

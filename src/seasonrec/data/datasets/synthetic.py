@@ -1,4 +1,4 @@
-"""A generated log with known seasonal truth, so that a method can be shown to recover it."""
+"""Generated log with known seasonal truth, to test whether a method recovers it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _VISITS_AT_ONCE = 20_000
 
 @dataclass
 class Synthetic:
-    """Draws visits by weekday, and each visit's basket from the season's shares and the user's habits.
+    """Generated visits by weekday, with baskets drawn from seasonal shares and the user's habits.
 
-    An item's text says its season or its holiday, and its category its kind, so that words can carry what ids cannot.
+    An item's text names its season or holiday and its kind, so that a text encoder can use more than the id. The
+    category is the kind.
 
     Args:
         num_users: Users, at least 2.
@@ -35,7 +36,7 @@ class Synthetic:
         first_date: Local date of the first day, ``YYYY-MM-DD``.
         visits_per_week: Mean visits of a user.
         basket_size: Mean items of a visit, at least 1.
-        habit_share: Chance that an item is drawn from the user's favourites, from 0 to below 1.
+        habit_share: Probability that an item is drawn from the user's favourites, from 0 to below 1.
         seasonal_share: Share of the items whose popularity swings with the year.
         cold_share: Share of the items that appear in the last 40% of the log.
 
@@ -70,7 +71,7 @@ class Synthetic:
         return {"dataset": "synthetic", "rules": 1, **asdict(self)}
 
     def truth(self) -> SyntheticTruth:
-        """What generated the events; row 7 is ``item_00007`` or ``user_00007``, in the log too if all have events."""
+        """Returns the parameters of the events; row 7 is ``item_00007`` or ``user_00007``."""
         draw = np.random.default_rng([self.seed, 0])
         count = self.num_items
         seasonal = _some(draw, count, self.seasonal_share)
@@ -110,7 +111,7 @@ class Synthetic:
         return SourceTables(events, _item_table(truth), notes=("generated data with known seasonal truth",))
 
     def _visits(self, truth: SyntheticTruth, draw: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Users and days of all visits, at most one a day, ``(N,)`` each."""
+        """Returns users and days of all visits, at most one per user and day, ``(N,)`` each."""
         weekday = (truth.first_date.weekday() + np.arange(self.num_days)) % 7
         chance = np.minimum(self.visits_per_week * truth.weekday_share[weekday], 1.0)
         users, days = np.nonzero(draw.random((self.num_users, self.num_days)) < chance)
@@ -118,12 +119,12 @@ class Synthetic:
 
 
 def _some(draw: np.random.Generator, count: int, share: float) -> NDArray[np.bool_]:
-    """``(count,)`` bool with exactly the share True, at random places."""
+    """Returns ``(count,)`` bool with exactly the share True, at random places."""
     return draw.permutation(np.arange(count) < round(share * count))
 
 
 def _opening_times_s(first_date: date, num_days: int, timezone: str) -> NDArray[np.int64]:
-    """Nine o'clock local time of each day, seconds since 1970-01-01 UTC."""
+    """Returns nine o'clock local time of each day, seconds since 1970-01-01 UTC."""
     zone = ZoneInfo(timezone)
     opening = datetime(first_date.year, first_date.month, first_date.day, 9, tzinfo=zone)
     return np.array([int((opening + timedelta(day)).timestamp()) for day in range(num_days)])
@@ -136,7 +137,7 @@ def _baskets(
     sizes: NDArray[np.int64],
     draw: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws ``sizes[i]`` different items for visit ``i``; gives visit and item of every event."""
+    """Draws ``sizes[i]`` distinct items for visit ``i``; returns visit and item of every event."""
     visits, items = [], []
     for start in range(0, len(users), _VISITS_AT_ONCE):
         part = slice(start, start + _VISITS_AT_ONCE)
@@ -151,7 +152,7 @@ def _baskets(
 
 
 def _chances(truth: SyntheticTruth, users: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``(N, V)`` chance of each item to be drawn first; items that do not exist yet have 0."""
+    """Returns ``(N, V)`` probabilities that each item is drawn first; 0 for items that do not exist yet."""
     day_numbers, place = np.unique(days, return_inverse=True)
     season = truth.season_shares(day_numbers)[place]
     habit = np.zeros_like(season)

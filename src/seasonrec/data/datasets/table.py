@@ -1,4 +1,4 @@
-"""A user's own log: events, and where there are some items and users, from CSV, TSV or Parquet files."""
+"""Log of a user's own files: events and optional items and users, from CSV, TSV or Parquet."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from seasonrec.errors import UserError
 
 @dataclass
 class Table:
-    """Takes files with a column mapping.
+    """Dataset of files with a column mapping.
 
-    Stated rules, each counted in the report: rows whose quantity is not above zero, or not known, are dropped; rows of
-    the same user, item and second are merged and their values added; of several rows of the items' or users' file for
-    one id the first is kept; texts of more than 10,000 characters are cut. Ids are read as text, as they stand: ``7``
-    and ``07`` are two items.
+    The report counts each cleaning rule: rows whose quantity is not above zero, or not known, are dropped; rows of the
+    same user, item and second are merged and their values added; of several rows of the items' or users' file for one
+    id the first is kept; texts of more than 10,000 characters are cut. Ids are read as text without change: ``7`` and
+    ``07`` are two items.
 
     Args:
-        events: File of events, one row an event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
-        items: File of items, one row an item; None where there is none.
-        users: File of users, one row a user; None where there is none.
+        events: File of events, one row per event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
+        items: File of items, one row per item; None without one.
+        users: File of users, one row per user; None without one.
         user_column: Column of the user, in the events and in the users' file.
         item_column: Column of the item, in the events and in the items' file.
         time_column: Column of the time.
-        value_column: Column of what an event is worth, for example its price; None where there is none.
-        quantity_column: Column of a quantity that must be above zero; None where there is none.
-        text_column: Column of the items' text; None takes ``text`` where the file has it.
-        category_column: Column of the items' category; None takes ``category`` where the file has it.
+        value_column: Column of the value of an event, for example its price; None without one.
+        quantity_column: Column of a quantity that must be above zero; None without one.
+        text_column: Column of the items' text; None uses ``text`` if the file has it.
+        category_column: Column of the items' category; None uses ``category`` if the file has it.
         time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
-            recognises all but patterns and says its choice.
-        min_item_events: Items with fewer event rows over the whole log are left out; part of the protocol.
-        country: ISO 3166 code whose holidays count; None for none.
+            recognises all but patterns and reports its choice.
+        min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
+        country: ISO 3166 code of the holidays; None for no holidays.
         timezone: IANA zone in which days are counted, and of times that carry no offset.
 
     Raises:
-        ValueError: If an option can never work.
+        ValueError: If an option is invalid.
     """
 
     events: str
@@ -74,7 +74,9 @@ class Table:
         columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
         if len(set(columns.values())) < len(columns):
             said = ", ".join(f"data.{key}={value}" for key, value in columns.items())
-            raise UserError(f"user, item and time must be three columns, got {said}; name one of its own for each.")
+            raise UserError(
+                f"user, item and time must be three different columns, got {said}; name a separate column for each."
+            )
         for name in ("text_column", "category_column"):
             if getattr(self, name) is not None and self.items is None:
                 raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
@@ -85,16 +87,16 @@ class Table:
         return {"dataset": "table", "rules": 1, **asdict(self), **hashes}
 
     def tables(self) -> SourceTables:
-        """All in memory; a large file is better read by :meth:`coded_tables`."""
+        """Reads everything into memory; :meth:`coded_tables` is better for a large file."""
         coded = self.coded_tables(None)
         return SourceTables(coded.events.frame(), coded.items, coded.users, coded.rules, coded.notes)
 
     def coded_tables(self, folder: Path | None, progress: Callable[[str], None] = lambda line: None) -> CodedTables:
-        """The same with the events as numbers, read part by part.
+        """Reads the tables with the events as numbers, chunk by chunk.
 
         Args:
-            folder: Where events lie that are too many for the memory; None keeps all in memory.
-            progress: Receives a line for every part.
+            folder: Folder for events that do not fit into memory; None keeps all in memory.
+            progress: Receives a line for every chunk.
         """
         report = RuleReport()
         notes: list[str] = []
@@ -105,11 +107,11 @@ class Table:
         return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
 
     def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
-        """The events alone, cleaned but for ``min_item_events``: they go with a log and need not be one by themselves.
+        """Reads the events alone, without ``min_item_events``: they extend a log and need not be one by themselves.
 
         Args:
             report: Receives the cleaning rules.
-            notes: Receives what a user should know.
+            notes: Receives notes for the user.
         """
         return replace(self, min_item_events=1)._events(report, notes)[0].frame()
 
@@ -128,7 +130,7 @@ class Table:
         folder: Path | None = None,
         progress: Callable[[str], None] = lambda line: None,
     ) -> tuple[CodedEvents, pl.DataType | None]:
-        """The cleaned events, and the type in which their file holds item ids (None in a file of text)."""
+        """Returns the cleaned events, and the type of the item ids in their file (None in a text file)."""
         path = self._path("events")
         assert path is not None  # events is not optional
         keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column")

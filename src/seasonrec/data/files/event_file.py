@@ -1,4 +1,4 @@
-"""The events of a user's own file, read part by part, checked, cleaned and numbered."""
+"""Events of a user's own file: read chunk by chunk, checked, cleaned and numbered."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seasonrec.data.tables import DataError
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Which columns of the file hold what.
+    """Names of the columns of the file.
 
     Args:
         user: Column of the user.
         item: Column of the item.
         time: Column of the time.
-        value: Column of the value; None where there is none.
-        quantity: Column of the quantity; None where there is none.
+        value: Column of the value; None without one.
+        quantity: Column of the quantity; None without one.
     """
 
     user: str
@@ -37,22 +37,22 @@ class EventColumns:
     quantity: str | None = None
 
     def named(self) -> list[str]:
-        """All of them."""
+        """Returns the names of all columns."""
         return [name for name in (self.user, self.item, self.time, self.value, self.quantity) if name is not None]
 
 
 class EventFile:
-    """Reads the file once. Faults are collected and told when all is read, so that a message can count them.
+    """Reader of an event file. Faults are collected and raised at the end, so that a message can count them.
 
     Args:
         path: The file.
         columns: Its columns.
-        times: Reads the times.
+        times: Reader of the times.
 
     Attributes:
         rows: Rows read so far.
-        without_quantity: Of these, rows whose quantity is not above zero, or not known.
-        item_type: Type in which the file holds item ids; None in a file of text.
+        without_quantity: Rows among them whose quantity is not above zero, or not known.
+        item_type: Type of the item ids in the file; None in a text file.
     """
 
     def __init__(self, path: Path, columns: EventColumns, times: TimeReader) -> None:
@@ -64,10 +64,10 @@ class EventFile:
         self._no_number = {name: RowFault() for name in (columns.value, columns.quantity) if name is not None}
 
     def read(self, coder: EventCoder, progress: Callable[[str], None]) -> list[str]:
-        """Hands all events to ``coder``; gives what a user should know of them.
+        """Passes all events to ``coder``; returns notes for the user.
 
         Raises:
-            DataError: On the first rule that is broken: of the times, then of users, items, values, quantities.
+            DataError: On the first broken rule: of the times, then of users, items, values, quantities.
         """
         for batch in batches(self._path, self._columns.named()):
             self._take(batch, coder)
@@ -102,20 +102,20 @@ class EventFile:
         try:
             check_ids(ids.dtype, ids.name, self._path)
         except DataError:
-            self._times.finish()  # a fault of the times is told first
+            self._times.finish()  # a fault of the times is raised first
             raise
         if ids.name == self._columns.item and is_typed(self._path):
             self.item_type = ids.dtype
 
     def _numbers(self, written: pl.Series) -> pl.Series:
-        """A column as Float64, null where nothing or no number is written."""
+        """Returns a column as Float64, null where it is empty or no number."""
         numbers = written.cast(pl.Float64, strict=False)
         if numbers.null_count() > written.null_count():
             self._no_number[written.name].add(numbers.is_null() & written.is_not_null(), written, self.rows)
         return numbers
 
     def _finish(self, users: pl.Series, items: pl.Series) -> str:
-        """The note of the times, unless there is a fault."""
+        """Returns the note of the times, or raises the first fault."""
         note = self._times.finish()
         if self._null_ids or _has_blank(users) or _has_blank(items):
             for name in (self._columns.user, self._columns.item):
@@ -126,7 +126,7 @@ class EventFile:
         return note
 
     def _refuse_blank(self, column: str) -> None:
-        """Reads the column again to tell where it is blank; sound files are spared the search."""
+        """Reads the column again to find blank values; valid files need no second reading."""
         fault, rows = BlankFault(), 0
         for batch in batches(self._path, [column]):
             fault.look(batch[column], rows)
@@ -145,7 +145,7 @@ def _filled(values: pl.Series) -> NDArray[np.float32]:
 
 
 def _mixed(key: str, ids: pl.Series, counts: NDArray[np.int64]) -> list[str]:
-    """A note where some of the ids are numbers and the others are not."""
+    """Returns a note if some ids are numbers and others are not."""
     rows = int(counts.sum())
     numbers = int(counts[ids.str.contains(r"^\d+$").to_numpy()].sum())
     if not 0 < numbers < rows:

@@ -1,4 +1,4 @@
-"""The items' file of a user's own log: its optional columns, and how its ids meet those of the events."""
+"""Items' file of a user's own log: its optional columns, and the match of its ids with those of the events."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ MAX_TEXT_CHARACTERS = 10_000
 def read_items(
     path: Path, key: str, wanted: Mapping[str, str | None], event_type: pl.DataType | None, notes: list[str]
 ) -> pl.DataFrame:
-    """One row a row of the file: ``item_id`` and the wanted columns as strings, null where blank.
+    """Reads ``item_id`` and the wanted columns of each row as strings, null if blank.
 
     Args:
         path: The file.
         key: Its column of the item.
-        wanted: Our name to the file's column. A column that is named must exist; where it is None our own name is
-            looked for, and a note says if it is absent.
-        event_type: Type of the item ids in the events' file, where that says it.
+        wanted: Column of the file by our name. A given column must exist; for None our own name is looked up, and
+            a note reports its absence.
+        event_type: Type of the item ids in the events' file, if that file has types.
         notes: Receives the notes.
 
     Raises:
-        DataError: If a named column is missing, or the key is null, or a number here and text in the events.
+        DataError: If a named column is missing, or the key is null, or it is a number here and text in the events.
     """
     named = [(f"data.{name}_column", column) for name, column in wanted.items() if column is not None]
     require_columns(path, [("data.item_column", key), *named])
@@ -48,10 +48,10 @@ def read_items(
 
 
 def require_overlap(known: pl.Series, listed: pl.Series, path: Path, name: str) -> None:
-    """Refuses a file none of whose ids occurs in the events.
+    """Checks that some id of a file occurs in the events.
 
     Raises:
-        DataError: With an id of each side.
+        DataError: If none does; the message shows an id of each file.
     """
     if not known.is_in(listed.implode()).any():
         raise DataError(
@@ -61,7 +61,7 @@ def require_overlap(known: pl.Series, listed: pl.Series, path: Path, name: str) 
 
 
 def items_with_events(known: pl.Series, items: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
-    """The items that have events, with long texts cut; what was found is noted."""
+    """Returns the items that have events, with long texts cut; adds notes for the user."""
     table = known.to_frame().join(items, on="item_id", how="left", maintain_order="left")
     unlisted = len(known) - int(known.is_in(items["item_id"].implode()).sum())
     unsold = items.height + unlisted - table.height
@@ -76,7 +76,7 @@ def items_with_events(known: pl.Series, items: pl.DataFrame, notes: list[str]) -
 
 
 def _require_same_type(events: pl.DataType, items: pl.DataType, path: Path, column: str) -> None:
-    """A number in one typed file and a text in the other are not taken for the same id."""
+    """Checks that ids are not numbers in one typed file and text in the other."""
     if events.is_integer() != items.is_integer():
         raise DataError(
             f"{path}: column {column} must be of one type in both files, got {items} here and {events} in the events; "

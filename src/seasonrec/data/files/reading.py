@@ -1,4 +1,4 @@
-"""Reads a user's own CSV, TSV and Parquet files; every fault is a DataError that names file, rule, value and remedy."""
+"""Reading of CSV, TSV and Parquet files; each fault is a DataError with file, rule, value and remedy."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WHOLE_BYTES = 1 << 27
 
 
 def check_file(path: Path, key: str) -> None:
-    """Checks that a path can be a table at all, before its bytes are hashed or read.
+    """Checks that a path can be a table, before its bytes are hashed or read.
 
     Args:
         path: The file.
-        key: The configuration key that named it, for the message.
+        key: Configuration key of the path, for the message.
 
     Raises:
-        DataError: If it is missing, a folder, of a wrong suffix, or of no bytes.
+        DataError: If it is missing, a folder, of a wrong suffix, or empty.
     """
     if path.is_dir():
         raise DataError(f"{key} must name a file, got the folder {path}; give the file itself.")
@@ -43,7 +43,7 @@ def check_file(path: Path, key: str) -> None:
 
 
 def column_names(path: Path) -> list[str]:
-    """The columns of a table file in file order."""
+    """Returns the columns of a table file in file order."""
     try:
         if is_typed(path):
             return list(pl.read_parquet_schema(path))
@@ -53,7 +53,7 @@ def column_names(path: Path) -> list[str]:
 
 
 def require_columns(path: Path, wanted: Iterable[tuple[str, str]]) -> None:
-    """Checks that the mapped columns exist, all missing ones in one message.
+    """Checks that the mapped columns exist; one message names all missing ones.
 
     Args:
         path: The file.
@@ -70,7 +70,7 @@ def require_columns(path: Path, wanted: Iterable[tuple[str, str]]) -> None:
 
 
 def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
-    """The given columns; text files give strings throughout, with empty fields as null.
+    """Reads the given columns; those of text files are strings, with empty fields as null.
 
     Raises:
         DataError: If the file cannot be read or has no rows.
@@ -89,9 +89,9 @@ def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
 
 
 def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
-    """The given columns as in :func:`read_columns`, in parts of some rows that follow each other.
+    """Yields the given columns like :func:`read_columns`, in successive chunks of rows.
 
-    A file that is small enough is one part, which is faster; a larger one is never in memory as a whole.
+    A small file is one chunk, which is faster; a larger one is never in memory as a whole.
 
     Raises:
         DataError: If the file cannot be read or has no rows.
@@ -113,20 +113,20 @@ def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
 
 
 def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
-    """Checks that a key column holds what can be an id.
+    """Checks that a key column holds text or whole numbers.
 
     Raises:
-        DataError: If it is neither text nor whole numbers.
+        DataError: If it holds another type.
     """
     if not (dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)):
         raise DataError(
             f"{path}: column {column} must hold text or whole numbers, got {dtype}; cast it in the file, "
-            "so that the two files write an id alike."
+            "so that an id is written in the same way in both files."
         )
 
 
 def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """A key column as strings; whole numbers and text are taken as they stand.
+    """Returns a key column as strings; whole numbers and text are not changed.
 
     Raises:
         DataError: If a value is null or blank, or the column is of another type.
@@ -141,15 +141,15 @@ def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
 
 
 def number_fault(path: Path, column: str, fault: RowFault) -> DataError:
-    """What is said of a column in which something that is written is not a number."""
+    """Returns the error of a column in which a value is not a number."""
     return DataError(
         f"{path}: column {column} must hold numbers, got {fault.value!r} in row {fault.row:,} (header not counted) "
-        f"and {fault.count:,} such rows in all; write them as 12.5, without signs of currency or thousands."
+        f"and {fault.count:,} such rows in all; write them as 12.5, without currency signs or thousands separators."
     )
 
 
 def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """A column as strings, null where blank.
+    """Returns a column as strings, null if blank.
 
     Raises:
         DataError: If the column holds lists, structures or bytes.
@@ -162,7 +162,7 @@ def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
 
 
 def is_typed(path: Path) -> bool:
-    """Whether the file says the types of its columns; files of text do not."""
+    """Checks whether the file stores the types of its columns; text files do not."""
     return path.suffix.lower() == ".parquet"
 
 
@@ -173,7 +173,7 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 
 def _num_rows(path: Path) -> int:
-    """Rows of a Parquet file; 0 for a file of text, whose size tells enough."""
+    """Returns the number of rows of a Parquet file; 0 for a text file, whose size is known."""
     try:
         return int(_scan(path).select(pl.len()).collect().item()) if is_typed(path) else 0
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -211,7 +211,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _first_row_too_wide(path: Path) -> tuple[int, int, int] | None:
-    """Line at which the first row with more fields than the header ends, its fields, and those of the header."""
+    """Returns the last line of the first row with too many fields, its fields, and those of the header."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter=_separator(path))
         wanted = len(next(rows, []))

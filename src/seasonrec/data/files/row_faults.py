@@ -1,4 +1,4 @@
-"""Collects what is wrong with the rows of a file that is read in parts, so that one message can tell all of it."""
+"""Faults in the rows of a file that is read in chunks, collected for one message."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import polars as pl
 
 @dataclass
 class RowFault:
-    """The rows of a whole file that break one rule.
+    """Rows of a whole file that break one rule.
 
     Args:
-        count: Rows that break it.
+        count: Number of such rows.
         row: The first of them, counted from 1 without the header.
-        value: What stands there.
+        value: Value in that row.
     """
 
     count: int = 0
@@ -23,12 +23,12 @@ class RowFault:
     value: Any = None
 
     def add(self, bad: pl.Series, values: pl.Series, rows_before: int) -> None:
-        """Takes in one part of the file.
+        """Adds one chunk of the file.
 
         Args:
             bad: ``(E,)`` bool without null.
-            values: ``(E,)``, the column as it is written.
-            rows_before: Rows of the file before this part.
+            values: ``(E,)``, the column as it is in the file.
+            rows_before: Rows of the file before this chunk.
         """
         count = int(bad.sum())
         if count and not self.count:
@@ -39,10 +39,10 @@ class RowFault:
 
 @dataclass
 class BlankFault(RowFault):
-    """The rows in which a key is null or blank text."""
+    """Rows in which a key is null or blank text."""
 
     def look(self, values: pl.Series, rows_before: int) -> None:
-        """Takes in one part of the file."""
+        """Adds one chunk of the file."""
         blank = values.is_null()
         if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
             blank = blank | (values.cast(pl.String).str.strip_chars() == "").fill_null(False)

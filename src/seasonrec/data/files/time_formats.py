@@ -1,4 +1,4 @@
-"""The spellings of a time that are read, each as a function from a column to seconds since 1970-01-01 UTC."""
+"""Supported formats of times, each a function from a column to seconds since 1970-01-01 UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from seasonrec.data.tables import DataError
 
 _SECONDS_FROM, _MILLISECONDS_FROM, _TOO_LARGE = 1e8, 1e11, 1e14
-"""Recognised by size: seconds from 1973-03-03 to the year 5138, milliseconds of the same days."""
+"""Sizes by which units are recognised: seconds from 1973-03-03 to the year 5138, milliseconds of the same days."""
 
 _ISO = (
     r"^\s*(?<day>\d{4}-\d{2}-\d{2})"
@@ -22,21 +22,21 @@ _PLAIN = {
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$": "%Y-%m-%dT%H:%M:%S",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$": "%Y-%m-%dT%H:%M:%SZ",
 }
-"""Spellings of ISO 8601 that are read four times as fast where a whole part of a file keeps to one of them."""
+"""Forms of ISO 8601 that are read four times as fast if a whole chunk of a file uses one of them."""
 
 _CLOCK_DIRECTIVES = ("%H", "%I", "%M", "%S", "%T", "%R", "%X", "%c", "%s", "%k", "%l")
 
 
 def starts_with_number(column: pl.Series) -> bool:
-    """Whether the first row is a number, typed or written."""
+    """Checks whether the first row is a number, typed or as text."""
     return column.dtype.is_numeric() or column.head(1).cast(pl.Float64, strict=False).null_count() == 0
 
 
 class NumberTimes:
-    """Times that are numbers.
+    """Reader of times that are numbers.
 
     Args:
-        unit: ``s`` or ``ms``; None recognises it by the size of the numbers.
+        unit: ``s`` or ``ms``; None recognises the unit by the size of the numbers.
     """
 
     def __init__(self, unit: str | None) -> None:
@@ -45,9 +45,9 @@ class NumberTimes:
         self._low, self._high = math.inf, -math.inf
 
     def seconds(self, column: pl.Series) -> pl.Series:
-        """``(E,)`` Int64 of the next part, null where something else than a number stands.
+        """Returns ``(E,)`` Int64 seconds of the next chunk, null where it holds no number.
 
-        The first part decides the unit; where it has none, or a later part another, :meth:`way` refuses.
+        The first chunk decides the unit. If it has none, or a later chunk another, :meth:`way` raises.
         """
         numbers = column.cast(pl.Int64, strict=False)  # exact and faster; most logs hold whole seconds
         if numbers.null_count() or column.dtype.is_float():
@@ -62,15 +62,15 @@ class NumberTimes:
         return (numbers / self._scale).floor().cast(pl.Int64, strict=False)
 
     def way(self, place: str) -> str:
-        """How the numbers were read.
+        """Describes how the numbers were read.
 
         Raises:
-            DataError: If the unit had to be recognised, and the numbers are not all of one.
+            DataError: If the unit had to be recognised, and the numbers do not have the same unit.
         """
         if self._recognise and _unit(self._low, self._high) is None:
             raise DataError(
                 f"{place}: times must be recognisable as seconds (1e8 to 1e11) or milliseconds (1e11 to 1e14) since "
-                f"1970, got numbers from {self._low:.15g} to {self._high:.15g}; say time_format=s, time_format=ms, or "
+                f"1970, got numbers from {self._low:.15g} to {self._high:.15g}; set time_format=s, time_format=ms, or "
                 "a pattern such as %Y%m%d."
             )
         return f"{'milliseconds' if self._scale == 1000 else 'seconds'} since 1970 UTC"
@@ -85,10 +85,10 @@ def _unit(low: float, high: float) -> str | None:
 def from_typed(
     dtype: pl.DataType, time_format: str, timezone: str, place: str
 ) -> tuple[Callable[[pl.Series], pl.Series], str]:
-    """How to read a column that holds dates or date-times, and how to say it.
+    """Returns the function that reads a column of dates or date-times, and its description.
 
     Raises:
-        DataError: If the type and the format do not go together.
+        DataError: If the type and the format do not fit.
     """
     if time_format not in ("auto", "iso"):
         raise DataError(f"{place}: the column already holds {dtype}, got time_format={time_format}; use auto.")
@@ -102,7 +102,7 @@ def from_typed(
 
 
 def from_iso(column: pl.Series, timezone: str) -> pl.Series:
-    """``(E,)`` Int64 seconds of times in ISO 8601, null where one is not."""
+    """Returns ``(E,)`` Int64 seconds of times in ISO 8601, null for other values."""
     for spelling, pattern in _PLAIN.items():
         if column.head(1).str.contains(spelling).all() and column.str.contains(spelling).fill_null(False).all():
             naive = column.str.to_datetime(pattern, time_unit="us", strict=False)
@@ -130,10 +130,10 @@ def _from_any_iso(column: pl.Series, timezone: str) -> pl.Series:
 
 
 def from_pattern(column: pl.Series, pattern: str, timezone: str, place: str) -> pl.Series:
-    """``(E,)`` Int64 seconds of times in a strptime pattern, null where one does not fit.
+    """Returns ``(E,)`` Int64 seconds of times in a strptime pattern, null where it does not fit.
 
     Raises:
-        DataError: If the pattern is none.
+        DataError: If the pattern is invalid.
     """
     try:
         if "%z" in pattern:
@@ -148,7 +148,7 @@ def from_pattern(column: pl.Series, pattern: str, timezone: str, place: str) -> 
 
 
 def _local_seconds(naive: pl.Series, timezone: str) -> pl.Series:
-    """Seconds of local wall-clock times, null where those are null."""
+    """Returns the seconds of local wall-clock times, null where those are null."""
     found = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null").dt.epoch("s")
     if found.null_count() > naive.null_count():
         moved = naive.dt.offset_by("1h").dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")

@@ -1,4 +1,4 @@
-"""Recognises how a column writes its times and turns them into seconds since 1970-01-01 UTC."""
+"""Conversion of a time column of any supported format to seconds since 1970-01-01 UTC."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from seasonrec.errors import UserError
 
 
 def check_time_options(time_format: str, timezone: str) -> None:
-    """Refuses a time format or a zone that can never work.
+    """Checks the time format and the zone.
 
     Raises:
-        ValueError: Naming the option.
+        ValueError: If one is invalid; the message names the option.
     """
     if time_format not in ("auto", "s", "ms", "iso") and "%" not in time_format:
         raise UserError(
@@ -32,7 +32,7 @@ def check_time_options(time_format: str, timezone: str) -> None:
 
 
 def read_times(column: pl.Series, time_format: str, timezone: str, place: str) -> tuple[pl.Series, str]:
-    """Times as whole seconds, and a note that says how they were read; a :class:`TimeReader` of one part.
+    """Reads times as whole seconds, and describes how; a :class:`TimeReader` of one chunk.
 
     Args:
         column: ``(E,)`` strings, numbers, dates or date-times.
@@ -52,14 +52,14 @@ def read_times(column: pl.Series, time_format: str, timezone: str, place: str) -
 
 
 class TimeReader:
-    """Reads the times of a file part by part, in one way for all of it.
+    """Reader of the times of a file, chunk by chunk and in the same format.
 
-    Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``; of an
-    hour that occurs twice the first is meant, and a time skipped by the clock change is moved on by an hour.
+    Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``. Of an
+    hour that occurs twice the first is used; a time skipped by the clock change is moved forward by an hour.
 
     Args:
-        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. ``auto`` is decided by the first part;
-            parts that contradict it are refused in the end, as they would be if all were read at once.
+        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. ``auto`` is decided by the first chunk; a
+            chunk that contradicts it raises an error at the end, as if all were read at once.
         timezone: IANA zone of times that carry no offset.
         place: File and column, for messages.
     """
@@ -75,10 +75,10 @@ class TimeReader:
         self._future_s = 0
 
     def read(self, column: pl.Series) -> pl.Series:
-        """``(E,)`` Int64 seconds since 1970-01-01 UTC of the next part, null where a time could not be read.
+        """Returns ``(E,)`` Int64 seconds since 1970-01-01 UTC of the next chunk, null for unreadable times.
 
         Raises:
-            DataError: If the column's type and the format do not go together.
+            DataError: If the column's type and the format do not fit.
         """
         if self._read is None:
             self._read, self._way = self._first_reading(column)
@@ -95,7 +95,7 @@ class TimeReader:
         return seconds
 
     def finish(self) -> str:
-        """A note that says how the times were read.
+        """Returns a note on how the times were read.
 
         Raises:
             DataError: If a time was null, could not be read, or lay more than a day in the future.
@@ -113,19 +113,19 @@ class TimeReader:
         try:
             return self._reading(column)
         except DataError:
-            self._blank.look(column, 0)  # a null is the likelier cause, and told first
+            self._blank.look(column, 0)  # a null is the likelier cause and raised first
             if self._blank.count:
                 raise DataError(self._blank.message(self._place)) from None
             raise
 
     def _reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
-        """How to read the column, and how to say it."""
+        """Returns the function that reads the column, and its description."""
         chosen, zone, place = self._format, self._timezone, self._place
         if column.dtype.is_temporal():
             return from_typed(column.dtype, chosen, zone, place)
         if chosen in ("s", "ms") or (chosen == "auto" and starts_with_number(column)):
             self._numbers = NumberTimes(None if chosen == "auto" else chosen)
-            return self._numbers.seconds, ""  # said in the end, when the unit is known
+            return self._numbers.seconds, ""  # described at the end, when the unit is known
         if column.dtype != pl.String:
             raise DataError(f"{place}: time_format {chosen} reads text, got {column.dtype}; use auto, s or ms.")
         if chosen in ("auto", "iso"):
@@ -142,7 +142,7 @@ class TimeReader:
         if bad.count:
             raise DataError(
                 f"{self._place}: times are read as {self._way}, got {bad.value!r} in row {bad.row:,} (header not "
-                f"counted) and {bad.count:,} such rows in all; correct them or say the time_format, e.g. "
+                f"counted) and {bad.count:,} such rows in all; correct them or set time_format, e.g. "
                 "'%d/%m/%Y %H:%M'."
             )
 
@@ -152,7 +152,7 @@ class TimeReader:
             raise DataError(
                 f"{self._place}: a time must not lie in the future, got {bad.value} = {_shown(self._future_s)} in row "
                 f"{bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._way}; "
-                "correct them or say another time_format."
+                "correct them or set another time_format."
             )
 
 

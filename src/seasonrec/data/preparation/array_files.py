@@ -1,4 +1,4 @@
-"""Arrays on disk: written piece by piece while their length is still unknown, and hashed without being loaded."""
+"""Arrays on disk: written in pieces before their length is known, and hashed without loading them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ArrayFile:
-    """A one-dimensional ``.npy`` file that grows; byte for byte what ``np.save`` of the whole would write.
+    """Growing one-dimensional ``.npy`` file, byte for byte equal to ``np.save`` of the whole array.
 
     Args:
         path: The file.
@@ -28,7 +28,7 @@ class ArrayFile:
         self._write_header()
 
     def append(self, values: NDArray[np.generic]) -> None:
-        """Adds ``(E,)`` values."""
+        """Appends ``(E,)`` values."""
         np.ascontiguousarray(values, self._dtype).tofile(self._file)
         self._length += len(values)
 
@@ -39,7 +39,7 @@ class ArrayFile:
         self._file.close()
 
     def spec(self) -> dict[str, Any]:
-        """Type and shape, as a manifest keeps them."""
+        """Returns type and shape for the manifest."""
         return {"dtype": str(self._dtype), "shape": [self._length]}
 
     def _write_header(self) -> None:
@@ -48,7 +48,7 @@ class ArrayFile:
 
 
 def values_of(path: Path) -> Iterator[bytes]:
-    """The bytes of an ``.npy`` file behind its header, a piece at a time."""
+    """Yields the bytes of an ``.npy`` file after its header, in pieces."""
     with path.open("rb") as file:
         npy.read_magic(file)
         npy.read_array_header_1_0(file)

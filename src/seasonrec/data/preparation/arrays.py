@@ -1,4 +1,4 @@
-"""From numbered events to the flat arrays of a log on disk, a range of users at a time."""
+"""Conversion of numbered events to the flat arrays of a log on disk, one range of users at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from seasonrec.data.preparation.parallel import in_order
 from seasonrec.data.preparation.spool import Block, Spool
 
 BUCKET_ROWS = 1 << 20
-"""Events that are sorted at once in a log that is sorted by way of the disk."""
+"""Events that are sorted at once if the log is sorted on disk."""
 
 WHOLE_ROWS = 1 << 22
-"""A log of so many events is sorted in memory: writing it down first would cost more than the sorting."""
+"""Limit of events up to which a log is sorted in memory; writing it to disk would cost more than sorting."""
 
 _PER_EVENT = {
     "event_items": np.int32,
@@ -30,7 +30,7 @@ _PER_EVENT = {
     "basket_users": np.int32,
     "basket_times_s": np.int64,
 }
-"""Arrays that grow with the events; they are written as they come."""
+"""Arrays that grow with the events; they are written in pieces."""
 
 
 def write_arrays(
@@ -38,16 +38,16 @@ def write_arrays(
 ) -> tuple[dict[str, dict[str, Any]], int]:
     """Sorts, merges and shuffles the events and writes the arrays of :class:`~seasonrec.data.log.EventLog`.
 
-    All but ``item_categories``. The events are used up: their rows are gone afterwards. The result depends on the set
-    of rows alone, not on their order in the source, nor on the number of buckets in which they were sorted.
+    ``item_categories`` is not written. The rows of ``events`` are removed. The result depends on the set of rows alone,
+    not on their order in the source, nor on the number of buckets in which they were sorted.
 
     Args:
         events: The events.
-        folder: Where ``name.npy`` is written for each array; buckets lie here for a while.
-        progress: Receives a line now and then.
+        folder: Folder of ``name.npy`` for each array; also of temporary buckets.
+        progress: Receives progress lines.
 
     Returns:
-        ``(specs, merged)``: type and shape of each array by name; rows that repeated another.
+        ``(specs, merged)``: type and shape of each array by name; number of rows that repeated another.
     """
     files = {name: ArrayFile(folder / f"{name}.npy", dtype) for name, dtype in _PER_EVENT.items()}
     events_of = np.zeros(len(events.users) + 1, np.int64)
@@ -75,17 +75,17 @@ def write_arrays(
 
 
 def category_codes(items: pl.DataFrame) -> NDArray[np.int32]:
-    """Categories numbered in name order; items without one share the first number."""
+    """Returns the categories numbered in name order; items without one share the first number."""
     if items["category"].null_count() == items.height:
         return np.zeros(items.height, np.int32)
     return (items["category"].fill_null("").rank("dense").cast(pl.Int32) - 1).to_numpy()
 
 
 def _shuffled_parts(buckets: Iterator[Block]) -> Iterator[SortedEvents]:
-    """Each bucket sorted, merged and shuffled; the next ones are sorted meanwhile."""
+    """Yields each bucket sorted, merged and shuffled, while the next ones are sorted."""
     random = np.random.default_rng(TIE_SEED)
     sorted_parts = in_order(lambda bucket: merged(*bucket), buckets)
-    with_lots = ((part, random.random(len(part.user))) for part in sorted_parts)  # drawn one after the other
+    with_lots = ((part, random.random(len(part.user))) for part in sorted_parts)  # drawn in order
     yield from in_order(lambda both: shuffled(*both), with_lots)
 
 
@@ -103,13 +103,13 @@ def _append(files: dict[str, ArrayFile], part: SortedEvents, before: int) -> Non
 
 
 def _count(rows_of: NDArray[np.int64], user: NDArray[np.integer]) -> None:
-    """Counts the rows of each user, one place to the right, so that the running sum gives the offsets."""
+    """Counts the rows of each user, shifted by one place, so that the running sum gives the offsets."""
     low, high = int(user[0]), int(user[-1])
     rows_of[low + 1 : high + 2] += np.bincount(user - low, minlength=high - low + 1)
 
 
 def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
-    """The events by rising ranges of users, as blocks that fit into memory together with what sorting needs."""
+    """Yields the events by rising ranges of users, in blocks that can be sorted in memory."""
     if events.num_events <= WHOLE_ROWS:
         whole = Spool(events.dtypes, None)
         for block in events.blocks():
@@ -128,7 +128,7 @@ def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
 
 
 def _halves(block: Block, user_counts: NDArray[np.int64]) -> Iterator[Block]:
-    """The rows of the first users and those of the others, about as many, so that both can be sorted at once."""
+    """Yields two blocks of about equal size, of the first and the other users, to be sorted in parallel."""
     middle = np.searchsorted(np.cumsum(user_counts), len(block[0]) // 2, side="right")
     low = block[0] < middle
     for half in (low, ~low):
@@ -137,7 +137,7 @@ def _halves(block: Block, user_counts: NDArray[np.int64]) -> Iterator[Block]:
 
 
 def _scatter(block: Block, bucket: NDArray[np.uint16], buckets: list[Spool]) -> None:
-    """Hands each row of a block to its bucket, the rows of one bucket in their order."""
+    """Appends each row of a block to its bucket, in order."""
     order = np.argsort(bucket, kind="stable")  # a radix sort for 16 bits
     columns = [column[order] for column in block]
     ends = np.cumsum(np.bincount(bucket, minlength=len(buckets)))

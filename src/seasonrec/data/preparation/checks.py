@@ -1,4 +1,4 @@
-"""Checks of a dataset's tables that hold whatever the source."""
+"""Checks of a dataset's tables, the same for every source."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _EVENT_TYPES = {"user_id": pl.String, "item_id": pl.String, "timestamp_s": pl.In
 
 
 def check_tables(tables: SourceTables, events: CodedEvents, place: str) -> None:
-    """Refuses tables from which nothing can be learned, or that break the contract of ``SourceTables``.
+    """Checks that tables follow the contract of ``SourceTables`` and that something can be learned from them.
 
     Args:
-        tables: What a dataset gave.
+        tables: Tables of a dataset.
         events: Its events with their ids numbered.
         place: The source, for the message.
 
     Raises:
-        DataError: On the first rule that is broken.
+        DataError: On the first broken rule.
     """
     check_variety(events, place)
     _check_unique(tables.items, "item_id", place)
@@ -47,7 +47,7 @@ def check_types(events: pl.DataFrame, place: str) -> None:
 
 
 def check_variety(events: CodedEvents, place: str) -> None:
-    """Refuses events from which nothing can be learned.
+    """Checks that something can be learned from the events.
 
     Raises:
         DataError: If no event is left, or all are of one user, one item or one time.
@@ -72,6 +72,6 @@ def _check_unique(table: pl.DataFrame, key: str, place: str) -> None:
     repeated = table.filter(pl.col(key).is_duplicated())
     if repeated.height:
         raise DataError(
-            f"{place}: the table of {key} must hold each once, got {repeated[key][0]!r} more than once; "
-            "keep one row of each."
+            f"{place}: the table of {key} must hold each id once, got {repeated[key][0]!r} more than once; "
+            "keep one row per id."
         )

@@ -1,4 +1,4 @@
-"""Events as numbers, in blocks: what is left of a source once its ids are known."""
+"""Events of a source as numbers, in blocks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class CodedEvents:
     """Events with users and items numbered in id order, in the order of their source.
 
     Args:
-        users: ``(U,)`` String, ids of the users with an event, rising.
-        items: ``(V,)`` String, ids of the items with an event, rising.
+        users: ``(U,)`` String, ids of the users with events, rising.
+        items: ``(V,)`` String, ids of the items with events, rising.
         user_counts: ``(U,)`` int64, events of each user.
         first_s: Earliest time, seconds since 1970-01-01 UTC.
         last_s: Latest time.
-        user_numbers: ``(C,)`` int32, number of each code in ``rows``; -1 where the user has no event left.
+        user_numbers: ``(C,)`` int32, number of each code in ``rows``; -1 if the user has no event left.
         item_numbers: ``(C,)`` int32, the same of items.
         rows: Blocks of user codes (int32), item codes (int32), seconds (int64), values (float, NaN where unknown).
     """
@@ -51,7 +51,7 @@ class CodedEvents:
         return self.rows.dtypes
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks of user numbers (int32), item numbers (int32), seconds (int64) and values (float)."""
+        """Yields blocks of user numbers (int32), item numbers (int32), seconds (int64) and values (float)."""
         whole = self.num_events == self.rows.rows
         for user, item, time_s, value in self.rows.blocks():
             numbers = self.item_numbers[item]
@@ -63,7 +63,7 @@ class CodedEvents:
                 yield tuple(column[kept] for column in block)
 
     def frame(self) -> pl.DataFrame:
-        """``user_id, item_id, timestamp_s, value``, one row an event, all in memory."""
+        """Returns ``user_id, item_id, timestamp_s, value``, one row per event, all in memory."""
         parts = [
             pl.DataFrame(
                 {
@@ -80,10 +80,10 @@ class CodedEvents:
 
 
 class EventCoder:
-    """Takes the cleaned events of a source part by part and numbers them.
+    """Collector that numbers the cleaned events of a source chunk by chunk.
 
     Args:
-        folder: Where events lie that are too many for the memory; None keeps all in memory.
+        folder: Folder for events that do not fit into memory; None keeps all in memory.
         value_type: Type of the values.
     """
 
@@ -103,14 +103,14 @@ class EventCoder:
         values: NDArray[np.floating] | None,
         kept: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Takes the next events.
+        """Adds the next events.
 
         Args:
             users: ``(E,)`` text or whole numbers without null.
             items: ``(E,)`` text or whole numbers without null.
             times_s: ``(E,)`` seconds since 1970-01-01 UTC.
-            values: ``(E,)``, NaN where unknown; None where none is known.
-            kept: ``(E,)`` the rows that are events; None for all.
+            values: ``(E,)``, NaN where unknown; None if no value is known.
+            kept: ``(E,)`` True for rows that are events; None for all.
         """
         if values is None:
             values = np.full(len(times_s), np.nan, np.float32)
@@ -126,7 +126,7 @@ class EventCoder:
             self._span = _widened(self._span, columns[2])
 
     def finish(self, min_item_events: int = 1) -> tuple[CodedEvents, int]:
-        """The events of items that have enough of them, and the number of those that were left out."""
+        """Returns the events of items with enough events, and the number of events that were left out."""
         user_counts = _added(self.users.counts, -self._dropped_users)
         item_counts = _added(self.items.counts, -self._dropped_items)
         kept_items = item_counts >= max(min_item_events, 1)
@@ -141,7 +141,7 @@ class EventCoder:
         return CodedEvents(users, items, counts, *self._span, user_numbers, item_numbers, self._rows), left_out
 
     def _look_again(self, kept_items: NDArray[np.bool_], num_users: int) -> NDArray[np.int64]:
-        """``(C,)`` events of each user code among the kept items; the span of times becomes theirs."""
+        """Returns ``(C,)`` events of each user code among the kept items; updates the span of times."""
         counts = np.zeros(num_users, np.int64)
         self._span = _NO_SPAN
         for user, item, time_s, _ in self._rows.blocks():
@@ -160,13 +160,13 @@ def _widened(span: tuple[int, int], times_s: NDArray[np.int64]) -> tuple[int, in
 
 @dataclass(frozen=True)
 class CodedTables:
-    """What :class:`~seasonrec.data.tables.SourceTables` says, with the events as numbers.
+    """Tables like :class:`~seasonrec.data.tables.SourceTables`, with the events as numbers.
 
     Args:
         events: The events.
-        items: One row an item: ``item_id, text, category``.
-        users: One row a user; None where there is no table.
-        rules: Every cleaning rule with the rows it took.
+        items: One row per item: ``item_id, text, category``.
+        users: One row per user; None without a table.
+        rules: Every cleaning rule with the rows it removed.
         notes: Choices made while reading that a user should see.
     """
 
@@ -179,20 +179,20 @@ class CodedTables:
 
 @runtime_checkable
 class StreamedDataset(Dataset, Protocol):
-    """A dataset that can be larger than the memory."""
+    """Dataset that can be larger than the memory."""
 
     def coded_tables(self, folder: Path | None, progress: Callable[[str], None]) -> CodedTables:
-        """Reads, checks and cleans the source part by part.
+        """Reads, checks and cleans the source chunk by chunk.
 
         Args:
-            folder: Where events lie that are too many for the memory; None keeps all in memory.
-            progress: Receives a line for every part.
+            folder: Folder for events that do not fit into memory; None keeps all in memory.
+            progress: Receives a line for every chunk.
         """
         ...
 
 
 def coded_events(events: pl.DataFrame) -> CodedEvents:
-    """The same events as numbers.
+    """Converts events to numbers.
 
     Args:
         events: See :class:`~seasonrec.data.tables.SourceTables`.
@@ -208,7 +208,7 @@ def coded_events(events: pl.DataFrame) -> CodedEvents:
 
 
 def _numbered(ids: pl.Series, kept: NDArray[np.bool_]) -> tuple[pl.Series, NDArray[np.int32]]:
-    """The kept ids in rising order, and the number of each code, -1 where it is not kept."""
+    """Returns the kept ids in rising order, and the number of each code, -1 if it is not kept."""
     codes = np.flatnonzero(kept)
     some = ids if len(codes) == len(ids) else ids.gather(codes)
     order = some.arg_sort().to_numpy()
@@ -218,7 +218,7 @@ def _numbered(ids: pl.Series, kept: NDArray[np.bool_]) -> tuple[pl.Series, NDArr
 
 
 def _added(counts: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum of two counts by code; the shorter one counts as zero beyond its end."""
+    """Adds two counts by code; the shorter one counts as zero beyond its end."""
     total = np.zeros(max(len(counts), len(more)), np.int64)
     total[: len(counts)] += counts
     total[: len(more)] += more

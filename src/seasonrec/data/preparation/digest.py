@@ -1,4 +1,4 @@
-"""The content address of a prepared log: the same whatever the files of its source or of the cache look like."""
+"""Content address of a prepared log, independent of the format of its source and cache files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 def content_digest(arrays: Mapping[str, NDArray[Any]], items: pl.DataFrame, users: pl.DataFrame) -> str:
-    """SHA-256 over the values of a log in memory."""
+    """Returns the SHA-256 over the values of a log in memory."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(_title(name, arrays[name].dtype, arrays[name].shape))
@@ -29,10 +29,10 @@ def content_digest(arrays: Mapping[str, NDArray[Any]], items: pl.DataFrame, user
 def folder_digest(
     folder: Path, specs: Mapping[str, Mapping[str, Any]], items: pl.DataFrame, users: pl.DataFrame
 ) -> str:
-    """What :func:`content_digest` gives for the arrays in a folder, of which only a piece is in memory at a time.
+    """Returns the :func:`content_digest` of the arrays in a folder, with one piece in memory at a time.
 
     Args:
-        folder: Holds ``name.npy`` for every name.
+        folder: Folder with ``name.npy`` for every name.
         specs: ``{"dtype": ..., "shape": [...]}`` by name.
         items: See :class:`~seasonrec.data.log.EventLog`.
         users: See :class:`~seasonrec.data.log.EventLog`.
@@ -57,7 +57,7 @@ def _with_tables(digest: hashlib._Hash, items: pl.DataFrame, users: pl.DataFrame
 
 
 def _json(frame: pl.DataFrame) -> Iterator[str]:
-    """``json.dumps`` of the columns by name in sorted order, in pieces: millions of strings never exist at once."""
+    """Yields ``json.dumps`` of the columns in the order of their names, in pieces to keep memory small."""
     for number, name in enumerate(sorted(frame.columns)):
         yield ("{" if number == 0 else ", ") + json.dumps(name) + ": ["
         for start in range(0, frame.height, _ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Numbers for ids that come in parts: each id gets a code when it first appears."""
+"""Codes for ids that come in chunks: each id gets a code when it first appears."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 _WIDEST = 1 << 26
-"""Whole numbers that spread no wider than this are looked up in a table of 4 bytes a number (at most 256 MB)."""
+"""Limit of the range of whole numbers that are looked up in a table of 4 bytes per number (at most 256 MB)."""
 
 _LEAST = np.array([0, 0, *(10**digits for digits in range(1, 19))])
-"""The smallest number of so many digits."""
+"""Smallest number by number of digits."""
 
 
 class IdCoder:
-    """Gives every distinct id a code from 0 on, the same in all parts.
+    """Coder of distinct ids by numbers from 0 on, the same in all chunks.
 
-    Whole numbers, typed or written, are found in a table, which is about ten times faster than a dictionary of text
-    once there are millions of them. As soon as an id is not the usual spelling of a number (``07``, ``+7``, ``a7``),
-    or the numbers spread too wide, all are kept as text; codes that were given stay.
+    Whole numbers, typed or as text, are looked up in a table. For millions of ids this is about ten times faster than a
+    dictionary of text. As soon as an id is not the usual form of a number (``07``, ``+7``, ``a7``), or the range of the
+    numbers is too wide, all ids are kept as text; existing codes do not change.
 
     Attributes:
         counts: ``(C,)`` int64, rows of each code so far.
@@ -30,7 +30,7 @@ class IdCoder:
         self._words: _Words | None = None
 
     def code(self, ids: pl.Series) -> NDArray[np.int32]:
-        """``(E,)`` codes of ids, which are text or whole numbers without null."""
+        """Returns ``(E,)`` codes of ids, which are text or whole numbers without null."""
         codes = self._codes(ids)
         counts = np.bincount(codes, minlength=len(self.counts))
         counts[: len(self.counts)] += self.counts
@@ -38,7 +38,7 @@ class IdCoder:
         return codes
 
     def ids(self) -> pl.Series:
-        """``(C,)`` the ids as text, in the order of their codes."""
+        """Returns ``(C,)`` ids as text, in the order of their codes."""
         return self._numbers.ids() if self._words is None else self._words.ids(len(self.counts))
 
     def _codes(self, ids: pl.Series) -> NDArray[np.int32]:
@@ -53,10 +53,10 @@ class IdCoder:
 
 
 def _whole_numbers(ids: pl.Series) -> NDArray[np.int64] | None:
-    """The ids as numbers, None unless writing the numbers gives the very ids."""
+    """Returns the ids as numbers, or None if writing the numbers does not give the same ids."""
     if ids.dtype != pl.String and not ids.dtype.is_integer():
         return None
-    head = ids.head(1).cast(pl.Int64, strict=False)  # text is mostly told by its first row
+    head = ids.head(1).cast(pl.Int64, strict=False)  # the first row usually shows that ids are text
     numbers = head if head.null_count() else ids.cast(pl.Int64, strict=False)
     if numbers.null_count():
         return None
@@ -69,17 +69,17 @@ def _whole_numbers(ids: pl.Series) -> NDArray[np.int64] | None:
 
 
 class _Numbers:
-    """Codes of whole numbers by a table over their range."""
+    """Codes of whole numbers, in a table over their range."""
 
     def __init__(self) -> None:
         self._low, self._high = 0, -1  # of the numbers so far
-        self._base = 0  # the number of the table's first place
+        self._base = 0  # number at the table's first place
         self._table: NDArray[np.int32] = np.zeros(0, np.int32)  # code + 1, so that untouched pages cost no memory
         self._known: list[NDArray[np.int64]] = []
         self._count = 0
 
     def code(self, numbers: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        """Codes, or None where the range of all numbers so far is too wide for a table."""
+        """Returns codes, or None if the range of all numbers so far is too wide for a table."""
         if len(numbers) == 0:
             return np.zeros(0, np.int32)
         if not self._cover(int(numbers.min()), int(numbers.max())):
@@ -100,7 +100,7 @@ class _Numbers:
         return pl.Series(known, dtype=pl.Int64).cast(pl.String)
 
     def _cover(self, low: int, high: int) -> bool:
-        """Makes the table reach from ``low`` to ``high``, with room to grow; False where that is too wide."""
+        """Extends the table to ``low`` to ``high``, with room to grow; returns False if that is too wide."""
         if self._count:
             low, high = min(low, self._low), max(high, self._high)
         if high - low >= _WIDEST:
@@ -116,11 +116,13 @@ class _Numbers:
 
 
 class _Words:
-    """Codes of text by the dictionary that polars keeps for a category type."""
+    """Codes of text, in the dictionary that polars keeps for a categorical type."""
 
     def __init__(self, known: pl.Series) -> None:
         self._type = pl.Categorical(pl.Categories.random())
-        self._dictionary = known.cast(self._type)  # lives as long as a column of its type; numbers words as they come
+        self._dictionary = known.cast(
+            self._type
+        )  # lives as long as a column of its type; numbers words in order of appearance
 
     def code(self, words: pl.Series) -> NDArray[np.int32]:
         return words.cast(self._type).to_physical().to_numpy().astype(np.int32)

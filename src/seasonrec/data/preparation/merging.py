@@ -1,4 +1,4 @@
-"""Sorts events, merges those that are the same, and shuffles ties, for a range of users at a time."""
+"""Sorting of events, merging of duplicates and shuffling of ties, for one range of users at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TIE_SEED = 20_170_101
-"""Seed of the order within a basket. Sources list a basket's items in rising id order, which a model could read."""
+"""Seed of the order within a basket; sources list a basket's items in rising id order, which a model could use."""
 
 _KEY_BITS = 64
 
@@ -37,13 +37,12 @@ class SortedEvents:
 def merged(
     user: NDArray[np.integer], item: NDArray[np.integer], time_s: NDArray[np.int64], value: NDArray[np.floating]
 ) -> SortedEvents:
-    """Sorts by (user, time, item) and makes one event of those that agree in all three, values added.
+    """Sorts by (user, time, item) and merges events that agree in all three, with their values added.
 
-    Unknown values add nothing; an event none of whose rows has a value gets NaN. The result depends on the set of
-    rows alone.
+    Unknown values add nothing; an event without any value gets NaN. The result depends on the set of rows alone.
 
     Args:
-        user: ``(E,)`` whole numbers from 0 on; at least one.
+        user: ``(E,)`` whole numbers from 0 on; at least one row.
         item: ``(E,)`` whole numbers from 0 on.
         time_s: ``(E,)`` int64.
         value: ``(E,)``, NaN where unknown.
@@ -60,28 +59,28 @@ def merged(
         value = _added(value, distinct)[distinct]
         user, time_s, item, basket = user[distinct], time_s[distinct], item[distinct], basket[distinct]
         starts = starts[distinct]
-    value = value.astype(np.float32, copy=False)  # a copy already, taken in the new order
-    value[np.isnan(value)] = np.nan  # one pattern of bits for all NaN
+    value = value.astype(np.float32, copy=False)  # already a copy, in the new order
+    value[np.isnan(value)] = np.nan  # the same bits for all NaN
     return SortedEvents(user, time_s, item, value, basket, np.flatnonzero(starts))
 
 
 def shuffled(events: SortedEvents, lots: NDArray[np.float64]) -> SortedEvents:
-    """The events with every basket in the order of its lots.
+    """Returns the events with every basket in the order of its lots.
 
     Args:
-        events: Sorted by (user, time, item). Ranges of users that follow each other, with lots that were drawn for
-            one after the other, give what all at once would.
-        lots: ``(E,)`` from 0 to below 1, of one generator of :data:`TIE_SEED` for a whole log.
+        events: Events sorted by (user, time, item). Successive ranges of users with successive lots give the same
+            result as all users at once.
+        lots: ``(E,)`` random numbers from 0 to below 1, from one generator with :data:`TIE_SEED` for the whole log.
     """
     order = _order_by_lot(events.basket, events.first, lots)
     return replace(events, item=events.item[order], value=events.value[order])
 
 
 def stable_order(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
-    """``(E,)`` order by the columns, the first being the most important; equal rows stay in their order.
+    """Returns the ``(E,)`` order by the columns, most important first; equal rows keep their order.
 
-    Columns and row number are packed into one key where they fit, because sorting plain numbers is several times
-    faster than sorting places by numbers, and that ten times faster than sorting by one column after the other.
+    Columns and row number are packed into one key if they fit. Sorting plain numbers is several times faster than
+    ``argsort`` of numbers, which is ten times faster than sorting by one column after the other.
 
     Args:
         columns: ``(E,)`` whole numbers, none below 0.
@@ -101,10 +100,10 @@ def stable_order(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
 
 
 def _order_by_lot(basket: NDArray[np.int64], first: NDArray[np.int64], lots: NDArray[np.float64]) -> NDArray[np.intp]:
-    """``(E,)`` order by (basket, lot), for rows that stand by basket.
+    """Returns the ``(E,)`` order by (basket, lot), for rows sorted by basket.
 
-    A key holds the basket, the leading digits of the lot and the place in the basket; should two lots of a basket
-    agree in those digits, the exact sort decides.
+    A key holds the basket, the leading digits of the lot and the place in the basket. If two lots of a basket agree in
+    those digits, the exact sort is used.
     """
     starts = first[basket]
     place = np.arange(len(basket)) - starts
@@ -123,24 +122,24 @@ def _order_by_lot(basket: NDArray[np.int64], first: NDArray[np.int64], lots: NDA
 
 
 def _push(key: NDArray[np.uint64], column: NDArray[np.integer], width: int) -> None:
-    """Appends ``width`` binary digits to every key, in place: fresh memory costs more than the sum."""
+    """Appends ``width`` binary digits to every key, in place: new memory costs more than the addition."""
     key <<= np.uint64(width)
     key |= column.view(np.uint64) if column.dtype == np.int64 else column.astype(np.uint64)
 
 
 def _sorted_tail(key: NDArray[np.uint64], width: int) -> NDArray[np.intp]:
-    """Sorts the keys in place and gives their last ``width`` binary digits."""
+    """Sorts the keys in place and returns their last ``width`` binary digits."""
     key.sort()
     return (key & np.uint64((1 << width) - 1)).view(np.intp)
 
 
 def _width(column: NDArray[np.integer]) -> int:
-    """Binary digits of the largest number."""
+    """Returns the number of binary digits of the largest number."""
     return int(column.max()).bit_length() if len(column) else 0
 
 
 def _changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """``(E,)`` bool: True where a row differs from the row before in any column; True at the first row."""
+    """Returns ``(E,)`` bool, True if a row differs from the previous row in any column; True at the first row."""
     changed = np.ones(len(columns[0]), dtype=np.bool_)
     changed[1:] = columns[0][1:] != columns[0][:-1]
     for column in columns[1:]:
@@ -149,7 +148,7 @@ def _changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def _added(value: NDArray[np.floating], distinct: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """``(E,)`` values with the sum of each group of equal rows at its first row.
+    """Returns ``(E,)`` values with the sum of each group of equal rows at its first row.
 
     Args:
         value: ``(E,)``.
@@ -160,7 +159,7 @@ def _added(value: NDArray[np.floating], distinct: NDArray[np.bool_]) -> NDArray[
     rows = np.flatnonzero(several)
     group = np.cumsum(distinct[rows])
     amount = value[rows].astype(np.float64)
-    amount = amount[np.lexsort((amount, group))]  # by value too: the sum then does not depend on the row order
+    amount = amount[np.lexsort((amount, group))]  # also by value, so that the sum does not depend on the row order
     first = np.flatnonzero(distinct[rows])
     known = np.add.reduceat((~np.isnan(amount)).astype(np.int64), first)
     total = np.add.reduceat(np.nan_to_num(amount, nan=0.0), first)

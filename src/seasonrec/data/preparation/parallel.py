@@ -1,4 +1,4 @@
-"""Work that is done side by side and handed on in order."""
+"""Parallel work with results in order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 
 
 def in_order(work: Callable[[Given], Result], given: Iterable[Given]) -> Iterator[Result]:
-    """``map`` on two threads: numpy and polars let go of the interpreter while they compute.
+    """Yields ``map`` of two threads in order; numpy and polars release the interpreter lock while they compute.
 
-    Never more than two results exist that nobody has taken.
+    At most two results wait to be consumed.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting: deque[Future[Result]] = deque()

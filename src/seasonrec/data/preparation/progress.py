@@ -1,4 +1,4 @@
-"""Progress that is told now and then."""
+"""Progress lines at limited frequency."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Seldom:
-    """Passes a line on when some seconds have gone by since the last one, so that short work says nothing.
+class Throttled:
+    """Progress function that passes on one line per interval, so that short work prints nothing.
 
     Args:
-        tell: Receives the lines.
-        seconds: Least time between two of them.
+        write: Receives the lines.
+        seconds: Least time between two lines.
     """
 
-    tell: Callable[[str], None]
+    write: Callable[[str], None]
     seconds: float = 10.0
     _last: float = field(default_factory=time.monotonic, init=False)
 
@@ -24,4 +24,4 @@ class Seldom:
         now = time.monotonic()
         if now - self._last >= self.seconds:
             self._last = now
-            self.tell(f"  {line}")
+            self.write(f"  {line}")

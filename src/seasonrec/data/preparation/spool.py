@@ -1,4 +1,4 @@
-"""Columns that are written in blocks and read back in order: in memory while they are few, on disk beyond that."""
+"""Columns that are written in blocks and read in order: in memory if they are small, else on disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Block = tuple[NDArray[Any], ...]
 
 
 class Spool:
-    """A queue of blocks that may be read any number of times.
+    """Queue of blocks that can be read any number of times.
 
     Args:
         dtypes: Types of the columns.
-        path: File for what does not stay in memory; None keeps everything in memory.
-        memory_rows: Rows from which on the file is used; None is :data:`MEMORY_ROWS`.
+        path: File for blocks that do not stay in memory; None keeps everything in memory.
+        memory_rows: Number of rows above which the file is used; None is :data:`MEMORY_ROWS`.
 
     Attributes:
         dtypes: Types of the columns.
@@ -45,7 +45,7 @@ class Spool:
             self._write(self._path)
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks in the order in which they came."""
+        """Yields all blocks in the order in which they came."""
         if self._written and self._path is not None:
             with self._path.open("rb") as file:
                 for rows in self._written:
@@ -53,7 +53,7 @@ class Spool:
         yield from self._held
 
     def take(self) -> Block:
-        """Everything as one block; the spool is empty afterwards and its file is gone."""
+        """Returns everything as one block; empties the spool and removes its file."""
         blocks = list(self.blocks())
         self.clear()
         if len(blocks) == 1:
@@ -68,7 +68,7 @@ class Spool:
         self.rows, self._held, self._written = 0, [], []
 
     def _write(self, path: Path) -> None:
-        with path.open("ab") as file:  # opened for each block: hundreds of spools may be in use at once
+        with path.open("ab") as file:  # opened for every write: hundreds of spools may be in use at once
             for block in self._held:
                 for column in block:
                     column.tofile(file)
