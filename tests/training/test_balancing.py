@@ -330,5 +330,5 @@ def test_weights_are_logged(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_is_refused(shop: Shop, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"objective\.lambda_mt=0 leaves nothing to be learnt without a time-series"):
+    with pytest.raises(ValueError, match=r"objective\.lambda_mt=0 leaves nothing to be learned without a time-series"):
         small_run(shop, tmp_path, training={"objective": Objective(lambda_mt=0.0)})

@@ -17,27 +17,27 @@ def inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     return query, vectors, bias
 
 
-def some_targets(with_alive: bool, seed: int = 1) -> Targets:
+def some_targets(with_available: bool, seed: int = 1) -> Targets:
     """Targets in no order, several a request, none for some; columns among the request's candidates."""
     draw = torch.Generator().manual_seed(seed)
     request = torch.randint(5, N, (M,), generator=draw)
-    alive = torch.randint(1, V + 1, (N,), generator=draw)
-    limit = alive[request] if with_alive else torch.full((M,), V)
+    available = torch.randint(1, V + 1, (N,), generator=draw)
+    limit = available[request] if with_available else torch.full((M,), V)
     column = (torch.rand(M, generator=draw) * limit).long()
-    return Targets(request, column, alive if with_alive else None)
+    return Targets(request, column, available if with_available else None)
 
 
 def plain(query: Tensor, vectors: Tensor, bias: Tensor, targets: Targets) -> Tensor:
     scores = torch.addmm(bias, query, vectors.T)
-    if targets.alive is not None:
-        scores = scores.masked_fill(torch.arange(V) >= targets.alive[:, None], float("-inf"))
+    if targets.available is not None:
+        scores = scores.masked_fill(torch.arange(V) >= targets.available[:, None], float("-inf"))
     return F.cross_entropy(scores[targets.request], targets.column)
 
 
-@pytest.mark.parametrize("with_alive", [False, True])
+@pytest.mark.parametrize("with_available", [False, True])
 @pytest.mark.parametrize("chunk_scores", [1, 100 * V, 10**9])
-def test_equals_the_plain_loss_and_its_gradients(with_alive: bool, chunk_scores: int) -> None:
-    targets = some_targets(with_alive)
+def test_equals_the_plain_loss_and_its_gradients(with_available: bool, chunk_scores: int) -> None:
+    targets = some_targets(with_available)
     expected = plain(*(given := inputs()), targets)
     (3.0 * expected).backward()
     loss = linear_cross_entropy(*(tiled := inputs()), targets, chunk_scores)
@@ -65,7 +65,7 @@ def test_scores_are_never_held_whole() -> None:
 
 
 def test_under_autocast_products_are_bf16_and_the_loss_is_not() -> None:
-    targets = some_targets(with_alive=True)
+    targets = some_targets(with_available=True)
     expected = plain(*inputs(), targets)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = linear_cross_entropy(*(given := inputs()), targets)
@@ -77,7 +77,7 @@ def test_under_autocast_products_are_bf16_and_the_loss_is_not() -> None:
 
 
 def test_without_gradients_nothing_is_kept() -> None:
-    targets = some_targets(with_alive=False)
+    targets = some_targets(with_available=False)
     with torch.no_grad():
         loss = linear_cross_entropy(*inputs(), targets)
     assert not loss.requires_grad

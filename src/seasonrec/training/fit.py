@@ -1,4 +1,4 @@
-"""Fits a recommender: the trainer's options, checkpoints, early stopping, and continuing after a kill."""
+"""Training of a recommender: options of the trainer, checkpoints, early stopping, and resume after a kill."""
 
 from __future__ import annotations
 
@@ -43,38 +43,38 @@ NOISE = (
     ".*LeafSpec.*",  # a deprecation between Lightning and torch
     ".*smaller than the logging interval.*",
     ".*but have no `val_dataloader`.*",  # stage=refit trains without validation
-    ".*in eval mode at the start of training.*",  # a language model's own dropout stays off on purpose
-    ".*GPU available but not used.*",  # trainer=cpu was asked for
-    ".*recommended to use `self.log.*sync_dist=True.*",  # what is logged is a mean over all processes already
+    ".*in eval mode at the start of training.*",  # the dropout of a language model stays off on purpose
+    ".*GPU available but not used.*",  # the user chose trainer=cpu
+    ".*recommended to use `self.log.*sync_dist=True.*",  # logged values are means over all processes already
     ".*ModelParallelStrategy.*experimental.*",
-    ".*`broadcast_buffers` is deprecated.*",  # its successor is younger than the oldest torch that we take
+    ".*`broadcast_buffers` is deprecated.*",  # its successor is newer than the oldest supported torch
 )
-"""Warnings that tell a user nothing they could act on."""
+"""Warnings on which a user cannot act."""
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """How long and on what a model is trained.
+    """Length of the training, and its hardware.
 
     Args:
-        max_epochs: Epochs at most.
+        max_epochs: Largest number of epochs.
         patience: Epochs without a better ``monitor`` after which training stops.
-        monitor: Validation metric that picks the epoch: ``"bits"`` (lower is better) or ``"ndcg@10"``.
+        monitor: Validation metric that selects the epoch: ``"bits"`` (lower is better) or ``"ndcg@10"``.
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``.
-        devices: How many of them on each machine; there is one process for each, and each reads its share of every
-            epoch, so that a step sees ``devices * num_nodes`` batches.
+        devices: Devices per machine, with one process each. Every process reads its shard of an epoch, so that a step
+            uses ``devices * num_nodes`` batches.
         num_nodes: Machines; above 1, ``torchrun`` or ``srun`` starts the processes.
-        strategy: How several processes work together: ``"ddp"`` keeps the whole model in each, ``"fsdp"`` a share of
-            its weights and of the optimiser's state; ``"auto"`` is ddp. Without meaning for one process.
-        precision: ``"32-true"`` on a CPU, ``"bf16-mixed"`` on a GPU (a CPU without bf16 units is slower with it).
+        strategy: Strategy of several processes: ``"ddp"`` keeps the whole model in each, ``"fsdp"`` a shard of its
+            weights and of the optimiser's state; ``"auto"`` is ddp. It has no effect with one process.
+        precision: ``"32-true"`` on a CPU, ``"bf16-mixed"`` on a GPU (slower on a CPU without bf16 units).
         gradient_clip_norm: Largest gradient norm of a step; 0 does not clip.
-        accumulate_batches: Batches a step.
-        compile: Whether the inner network goes through ``torch.compile``.
-        num_threads: CPU threads of torch in each process; None leaves torch's choice, or shares the cores out.
-        checkpoint_every_steps: Steps between two checkpoints within an epoch.
+        accumulate_batches: Batches per step.
+        compile: Whether to compile the inner network with ``torch.compile``.
+        num_threads: CPU threads of torch per process; None keeps torch's choice, or divides it among the processes.
+        checkpoint_every_steps: Steps between checkpoints within an epoch.
 
     Raises:
-        ValueError: If a number lies outside its range, or options do not go together.
+        ValueError: If a number lies outside its range, or options are incompatible.
     """
 
     max_epochs: int = 3
@@ -103,7 +103,7 @@ class TrainerOptions:
             )
         if self.strategy == "fsdp" and self.world_size == 1:
             raise UserError(
-                "trainer.strategy=fsdp shares the weights out among processes and needs more than one, got "
+                "trainer.strategy=fsdp shards the weights among processes and needs more than one, got "
                 "trainer.devices=1; raise trainer.devices, or leave trainer.strategy=auto."
             )
 
@@ -118,7 +118,7 @@ class TrainerOptions:
         return self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
 
     def check_machine(self) -> None:
-        """Refuses a machine with too few GPUs before any work is done.
+        """Checks that the machine has enough GPUs, before any work is done.
 
         Raises:
             ValueError: If there are fewer than ``devices``.
@@ -140,15 +140,15 @@ class TrainerOptions:
 
 @dataclass(frozen=True)
 class FitResult:
-    """How the training went.
+    """Result of the training.
 
     Args:
         best_epoch: Epoch (from 0) whose weights the module now holds.
-        epochs: Epochs that were run.
+        epochs: Number of epochs.
         best_value: The monitored metric at the best epoch.
-        step_ms: Median milliseconds of a training step since the run last started; None where it made none.
-        earlier_s: Seconds of training before the run last started, up to the checkpoint that it went on from.
-        earlier_peaks: Peaks of memory up to that checkpoint, as :func:`~seasonrec.memory.peak_memory` names them.
+        step_ms: Median milliseconds of a training step since the last start of the run; None without a step.
+        earlier_s: Seconds of training before the last start, up to the checkpoint of the resume.
+        earlier_peaks: Peaks of memory up to that checkpoint, named as in :func:`~seasonrec.memory.peak_memory`.
     """
 
     best_epoch: int
@@ -168,27 +168,26 @@ def fit(
     logger: Logger | None = None,
     epochs: int | None = None,
 ) -> FitResult:
-    """Trains a module, continuing from the last checkpoint of ``run_dir`` where there is one.
+    """Trains a module, from the last checkpoint of ``run_dir`` if there is one.
 
-    Several processes each call this with their share of the batches. Of a resume, they must be as many as before.
+    Each of several processes calls this with its shard of the batches. A resume needs as many processes as before.
 
     Args:
-        module: What to train; holds the best epoch's weights afterwards, unless its weights were shared out by
-            ``strategy=fsdp``, which leaves them to
-            :func:`~seasonrec.training.checkpointing.checkpoints.best_weights` alone.
-        training: Batches; with ``state_dict`` and ``load_state_dict`` for a resume in mid-epoch.
-        validation: Batches of the validation cut; its first also checks the parts' contexts.
+        module: Module to train; it holds the best epoch's weights afterwards. With ``strategy=fsdp``, only the file of
+            :func:`~seasonrec.training.checkpointing.checkpoints.best_weights` holds them.
+        training: Batches; with ``state_dict`` and ``load_state_dict`` for a resume within an epoch.
+        validation: Batches of the validation part; the first also checks the components' contexts.
         options: Length, device, precision.
-        run_dir: Checkpoints go under ``checkpoints/``.
-        logger: Curves.
+        run_dir: Folder of the run; checkpoints go to ``checkpoints/``.
+        logger: Tracker of the curves.
         epochs: Epochs to train without validation, on the schedule of ``max_epochs``; the last one is then the best.
             None lets validation choose the epoch.
 
     Returns:
-        How it went.
+        The result.
 
     Raises:
-        SystemExit: With 143 after SIGTERM, which a cluster sends before it kills; the last checkpoint stays.
+        SystemExit: With 143 after SIGTERM, which a cluster sends before a kill; the last checkpoint stays.
     """
     metric = None if validation is None else f"val/{options.monitor}"
     mode: Literal["min", "max"] = "min" if options.monitor == "bits" else "max"
@@ -208,7 +207,7 @@ def fit(
         resume: Any = str(kept.last) if kept.last.exists() else None
         try:
             trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-        except SIGTERMException:  # with which Lightning would end as if all were well
+        except SIGTERMException:  # with which Lightning would end as if the training were complete
             raise SystemExit(128 + signal.SIGTERM) from None
     return replace(
         _take_best(module, trainer, kept, options, says_more=validation is not None),
@@ -248,7 +247,7 @@ def _in_terminal() -> bool:
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    """Keeps Lightning's notes on devices it did not use and packages it would like out of the user's output."""
+    """Hides messages of Lightning on which a user cannot act."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:

@@ -1,4 +1,4 @@
-"""How the gradients of the tasks lie to each other while they train together."""
+"""Interference of tasks: cosines between their gradients during training."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ COLUMNS = ("epoch", "step", "task_a", "task_b", "cosine")
 SWITCH = "objective.interference_every_steps=0"
 
 Line = tuple[int, int, str, str, float]
-"""Epoch (from 1), optimiser steps taken before, two tasks, and the cosine of their gradients."""
+"""Epoch (from 1), optimiser steps before, two tasks, and the cosine of their gradients."""
 
 
 class TaskInterference(L.Callback):
-    """Measures every few steps the cosine of the gradients of each two tasks; below 0 they undo each other.
+    """Regular measurement of the cosine between the gradients of every two tasks; a negative cosine is a conflict.
 
-    The gradients are those of the bare losses, the time-series task's among them, by the weights that more than one
-    task trains. They are taken from the graph of the step itself, before it goes back through it: no further forward
-    pass, no random number, and no number of the training changes. A measurement costs a backward pass for every task.
-    A task that says nothing in a batch is left out of it. Of several processes the first measures its own batch.
+    The gradients are those of the unweighted losses, including the time-series task's, by the weights that more than
+    one task trains. They are computed from the graph of the step before its backward pass. A measurement costs one
+    backward pass per task, needs no forward pass and no random number, and changes no result of the training. A task
+    without a gradient in a batch is left out. With several processes, the first measures its own batch.
 
-    What was measured is part of a checkpoint, so that a run that was killed goes on with the same lines. Each epoch
-    leaves ``interference.csv`` with the columns ``epoch, step, task_a, task_b, cosine``, whole or not at all.
+    Checkpoints hold the measurements, so that a killed run continues with the same lines. Each epoch writes
+    ``interference.csv`` with the columns ``epoch, step, task_a, task_b, cosine`` atomically.
 
     Args:
-        every_steps: Optimiser steps between two measurements, at least 1. Of the batches of a step the first counts.
-        path: The file.
+        every_steps: Optimiser steps between measurements, at least 1. The first batch of a step is measured.
+        path: File to write.
 
     Raises:
-        ValueError: At the start of training, if there are fewer than two tasks, or the run's gradients cannot be had.
+        ValueError: At the start of training, if there are fewer than two tasks, or the run does not support
+            per-task gradients.
 
     References:
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, section 2.2: conflicting gradients.
@@ -88,7 +89,7 @@ class TaskInterference(L.Callback):
 
 
 def cosines(tasks: tuple[str, ...], gramian: Tensor) -> dict[tuple[str, str], float]:
-    """The cosine of each two gradients, from their inner products ``(K, K)``; without those that are 0."""
+    """Returns the cosine of every two gradients from their inner products ``(K, K)``; gradients of 0 are left out."""
     products = gramian.cpu()
     lengths = products.diagonal().sqrt()
     return {
@@ -99,7 +100,7 @@ def cosines(tasks: tuple[str, ...], gramian: Tensor) -> dict[tuple[str, str], fl
 
 
 def write_lines(path: Path, lines: list[Line]) -> None:
-    """Writes what was measured, at once or not at all."""
+    """Writes the measurements atomically."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

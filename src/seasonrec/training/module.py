@@ -1,4 +1,4 @@
-"""One thin LightningModule for all models."""
+"""The LightningModule of all models."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ from seasonrec.training.optimizer import AdamWOptions
 from seasonrec.training.peft_schedule import PeftSchedule
 
 BatchMetrics = Callable[[Tensor, SequenceBatch], Mapping[str, Tensor]]
-"""Logits ``(N, V)`` and their batch to one value a target event, each ``(M,)``."""
+"""Logits ``(N, V)`` and their batch to one value per target, each ``(M,)``."""
 
 MAIN = "model."
-"""Beginning of the names of the main model's weights in the module."""
+"""Prefix of the names of the main model's weights in the module."""
 
 
 def domain_prefix(name: str) -> str:
-    """Beginning of the names of a further domain's weights in the module."""
+    """Returns the prefix of the names of a further domain's weights in the module."""
     return f"domains.{name}."
 
 
 class NonFiniteLossError(UserError):
-    """The loss stopped being a number; the batch's ids are in the file that the message names."""
+    """Non-finite loss; the message names the file with the batch's ids."""
 
 
 class RecommenderModule(L.LightningModule):
-    """Trains a :class:`SeasonalRecommender`; knows no model by name.
+    """Training and validation steps of a :class:`SeasonalRecommender`.
 
     Args:
         model: The recommender.
-        loss: How far its scores are from the next items.
+        loss: Loss of its scores against the next items.
         optimizer: Optimiser and schedule.
-        batch_metrics: Per-event metrics that validation averages and logs as ``val/<name>``.
-        run_dir: Where the ids of a batch with a non-finite loss are kept.
+        batch_metrics: Metrics per target that validation averages and logs as ``val/<name>``.
+        run_dir: Folder for the ids of a batch with a non-finite loss.
         objective: Weights of the recommendation tasks and of the time-series task.
-        balancing: Weighs the recommendation tasks against each other; called with ``tasks=``.
-        adversarial: Its callbacks train the model on perturbed inputs too; None for none.
-        domains: Models of further domains and their losses by name, which train on the batches that name them, by the
-            next item alone; they may share modules with the model.
+        balancing: Weights of the recommendation tasks; called with ``tasks=``.
+        adversarial: Training on perturbed inputs too; None for none.
+        domains: Models of further domains and their losses by name. They train on the batches of their domain, on the
+            next item only; they may share components with the model.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class RecommenderModule(L.LightningModule):
         self.series = tuple(name for name, head in model.task.items() if head.is_series)
         if objective.lambda_mt == 0 and not self.series:
             raise UserError(
-                "objective.lambda_mt=0 leaves nothing to be learnt without a time-series task; give it a value above "
+                "objective.lambda_mt=0 leaves nothing to be learned without a time-series task; give it a value above "
                 "0, or add task=[demand]."
             )
         self.tasks = (MAIN_TASK, *(name for name in model.task if name not in self.series))
@@ -99,13 +99,13 @@ class RecommenderModule(L.LightningModule):
         self.step_losses: dict[str, Tensor] = {}
         """Losses of the last batch by name, without their graph, for the line of progress."""
         self.batch_losses: Losses | None = None
-        """Those of the batch whose gradients are taken next, with their graph, where somebody looks at each."""
+        """Losses of the current batch with their graph, if per-task gradients are needed."""
 
     def configure_model(self) -> None:
         share_weights(self, self.trainer.strategy)
 
     def configure_callbacks(self) -> list[L.Callback]:
-        """What this module's training needs of whichever trainer it is given to."""
+        """Returns the callbacks that this module needs in any trainer."""
         adversarial = [] if self.adversarial is None else self.adversarial.callbacks(self.model)
         every = self.objective.interference_every_steps
         interference = [TaskInterference(every, self.run_dir / "interference.csv")] if every else []
@@ -113,16 +113,16 @@ class RecommenderModule(L.LightningModule):
         return [*adversarial, *self.balancing.callbacks(), *peft, *interference, _BrokenPass()]
 
     def losses(self, batch: SequenceBatch) -> Losses:
-        """Every task's loss, a mean over its own samples; pure.
+        """Returns every task's loss, a mean over its own samples; a pure function.
 
         Returns:
-            Of the tasks, ``next_item`` is the chosen loss over the next items, a mean over target events.
+            The losses; that of ``next_item`` is the chosen loss, a mean over targets.
         """
         reading = self.model.read(batch)
-        said = {name: output.loss for name, output in self.model.tasks_of(reading, batch).items()}
+        found = {name: output.loss for name, output in self.model.tasks_of(reading, batch).items()}
         tasks = {MAIN_TASK: self.loss(self.model, batch, reading)}
-        tasks |= {name: loss for name, loss in said.items() if name not in self.series}
-        return Losses(tasks, {name: said[name] for name in self.series}, reading.penalties)
+        tasks |= {name: loss for name, loss in found.items() if name not in self.series}
+        return Losses(tasks, {name: found[name] for name in self.series}, reading.penalties)
 
     @contextmanager
     def adversarial_pass(self, loss: Callable[[], Tensor] | None = None) -> Iterator[None]:
@@ -157,7 +157,7 @@ class RecommenderModule(L.LightningModule):
         return objective
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Adds the gradient of the objective; a balancing that looks at gradients adds up those of the tasks itself."""
+        """Adds the gradient of the objective; a gradient balancing combines those of the tasks itself."""
         losses, self.batch_losses = self.batch_losses, None
         if losses is None or not isinstance(self.balancing, GradientBalancing):
             super().backward(loss, *args, **kwargs)
@@ -166,7 +166,7 @@ class RecommenderModule(L.LightningModule):
             add_gradients(losses, self.objective, self.balancing, self.model.parameters(), share)
 
     def on_validation_start(self) -> None:
-        """Computes the vectors of all items once for the pass; not where the weights lie in shares at this moment."""
+        """Computes the vectors of all items once for the pass, unless the weights are sharded."""
         if not isinstance(self.trainer.strategy, SharedWeights):
             for model in self.recommenders().values():
                 self._frozen_items.enter_context(model.frozen_items())
@@ -175,7 +175,7 @@ class RecommenderModule(L.LightningModule):
         self._frozen_items.close()
 
     def forget_pass(self) -> None:
-        """Leaves nothing of a validation that was broken off: no vectors of items, no sums."""
+        """Discards the item vectors and sums of an interrupted validation."""
         self._frozen_items.close()
         self.means = PassMeans()
 
@@ -192,18 +192,18 @@ class RecommenderModule(L.LightningModule):
             self.log(f"val/{name}", mean, prog_bar=True)
 
     def recommenders(self) -> dict[str, SeasonalRecommender]:
-        """Every model by the beginning of its weights' names in ``state_dict``, the main one first."""
+        """Returns every model by the prefix of its weights' names in ``state_dict``, the main model first."""
         others = {domain_prefix(name): cast(SeasonalRecommender, other) for name, other in self.domains.items()}
         return {MAIN: self.model, **others}
 
     def model_of(self, batch: SequenceBatch) -> SeasonalRecommender:
-        """The model of the batch's domain."""
+        """Returns the model of the batch's domain."""
         return self.recommenders()[MAIN if batch.domain is None else domain_prefix(batch.domain)]
 
     def _domain_step(self, batch: SequenceBatch, domain: str) -> Tensor:
-        """The objective of a batch of a further domain: its next items, and the penalties of shared modules.
+        """Returns the objective of a batch of a further domain: its next items, and the penalties of shared components.
 
-        No balancing: it weighs the tasks of the main domain against each other, and would see one of them alone.
+        The balancing is left out, because it weights the tasks of the main domain.
         """
         model = self.model_of(batch)
         reading = model.read(batch)
@@ -239,12 +239,12 @@ class RecommenderModule(L.LightningModule):
         path.write_text(json.dumps(kept))
         raise NonFiniteLossError(
             f"the loss at epoch {self.current_epoch}, step {self.global_step} must be finite, got {kept['losses']}; "
-            f"the batch's user and basket ids are in {path}. Lower optimizer.learning_rate, or look at these baskets."
+            f"the batch's user and basket ids are in {path}. Lower optimizer.learning_rate, or inspect these baskets."
         )
 
 
 class _BrokenPass(L.Callback):
-    """Lightning does not end a validation that an error breaks off."""
+    """Cleanup after an error in a validation, which Lightning does not end."""
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         cast(RecommenderModule, pl_module).forget_pass()

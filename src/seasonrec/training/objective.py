@@ -16,10 +16,10 @@ class Objective:
     """``lambda_mt * sum_k w_k L_k + lambda_t * L_t``, each loss a mean over its own samples.
 
     Args:
-        lambda_mt: Weight of the recommendation tasks ``L_k``, whose own weights ``w_k`` the balancing gives.
+        lambda_mt: Weight of the recommendation tasks ``L_k``; the balancing gives their own weights ``w_k``.
         lambda_t: Weight of the time-series task ``L_t``, the demand.
-        interference_every_steps: Steps between two measurements of how the gradients of the tasks lie to each other,
-            see :class:`~seasonrec.training.interference.TaskInterference`; 0 measures nothing. Changes no number.
+        interference_every_steps: Steps between measurements of the conflicts between the tasks' gradients, see
+            :class:`~seasonrec.training.interference.TaskInterference`; 0 measures nothing. It changes no result.
 
     Raises:
         ValueError: If a weight is negative, or both are 0, or steps are negative.
@@ -35,7 +35,7 @@ class Objective:
                 raise UserError(f"objective.{name} must be at least 0, got {getattr(self, name)}; try 1.")
         if self.lambda_mt + self.lambda_t == 0:
             raise UserError(
-                "objective.lambda_mt and objective.lambda_t must not both be 0: nothing would be learnt; give one of "
+                "objective.lambda_mt and objective.lambda_t must not both be 0: nothing would be learned; give one of "
                 "them a value above 0."
             )
         if self.interference_every_steps < 0:
@@ -52,7 +52,7 @@ class Losses:
     Args:
         tasks: Recommendation tasks ``L_k``.
         series: The time-series task ``L_t``, or empty.
-        penalties: What model parts add to the objective as it is.
+        penalties: Terms that components add to the objective without a weight.
     """
 
     tasks: Mapping[str, Tensor]
@@ -60,15 +60,15 @@ class Losses:
     penalties: Mapping[str, Tensor]
 
     def by_name(self) -> dict[str, Tensor]:
-        """All of them."""
+        """Returns all losses by name."""
         return {**self.tasks, **self.series, **self.penalties}
 
     def terms(self, weighed: Mapping[str, Tensor], objective: Objective) -> dict[str, Tensor]:
-        """The summands of the objective by name.
+        """Returns the terms of the objective by name.
 
         Args:
             weighed: ``w_k L_k`` of each task.
-            objective: The weights of the two sums.
+            objective: Weights of the two sums.
         """
         return {
             **{name: objective.lambda_mt * loss for name, loss in weighed.items()},
@@ -78,5 +78,5 @@ class Losses:
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of scalars."""
+    """Returns the sum of scalars."""
     return torch.stack(list(terms.values())).sum()

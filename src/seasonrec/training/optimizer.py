@@ -13,22 +13,22 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.inside import loaded_names
 
 IA3_SCALES = ".ia3_l."
-"""In the names of weights that are vectors, although peft keeps them as matrices of one row or column."""
+"""Infix of the names of weights that are vectors, although peft stores them as matrices of one row or column."""
 
 
 @dataclass(frozen=True)
 class AdamWOptions:
     """AdamW with linear warm-up and cosine decay to zero.
 
-    Biases, norms, and other parameters of fewer than two dimensions are not decayed.
+    There is no weight decay for biases, norms, and other parameters of fewer than two dimensions.
 
     Args:
         learning_rate: Peak learning rate.
         weight_decay: Decoupled decay of matrices.
-        warmup_share: Share of all steps over which the rate rises from zero.
-        betas: Of the moment estimates.
-        pretrained_factor: Learning rate of the weights that a language model came with, as a share of the others'; they
-            begin where they are good already. What ``peft`` adds to a language model has the whole rate.
+        warmup_share: Share of all steps in which the rate rises from zero.
+        betas: Coefficients of the moment estimates.
+        pretrained_factor: Learning rate of the pretrained weights of a language model, as a share of the others',
+            because they start from good values. Weights that ``peft`` adds have the full rate.
 
     Raises:
         ValueError: If a rate or share lies outside its range.
@@ -54,13 +54,13 @@ class AdamWOptions:
             raise UserError(f"optimizer.warmup_share must lie in [0, 1), got {self.warmup_share}; try 0.1.")
 
     def build(self, model: nn.Module, total_steps: int, fused: bool = False) -> dict[str, Any]:
-        """What ``configure_optimizers`` returns.
+        """Returns the optimiser and its schedule, for ``configure_optimizers``.
 
         Args:
-            model: Its trainable parameters are optimised.
+            model: Model whose trainable parameters are optimised.
             total_steps: Optimiser steps of the whole run.
-            fused: One kernel for all of an update, which is faster on a CPU. Not in mixed precision, where
-                Lightning 2.6 does not clip for an optimiser that could unscale gradients by itself.
+            fused: Whether one kernel does the whole update, which is faster on a CPU. It must be off in mixed
+                precision: Lightning 2.6 does not clip gradients of an optimiser that can unscale them.
         """
         loaded = loaded_names(model) if self.pretrained_factor != 1.0 else set()
         groups: list[dict[str, Any]] = [
@@ -78,7 +78,7 @@ class AdamWOptions:
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def share_at(self, step: int, total_steps: int) -> float:
-        """Share of the peak learning rate at a step."""
+        """Returns the share of the peak learning rate at a step."""
         warmup = max(1, round(self.warmup_share * total_steps))
         if step < warmup:
             return (step + 1) / warmup

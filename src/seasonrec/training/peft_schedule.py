@@ -1,4 +1,4 @@
-"""Drives a way of tuning by the steps that the trainer really makes."""
+"""Schedule of a tuning method by the optimiser's steps."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from seasonrec.training.distributed.strategies import SharedWeights
 
 
 class PeftSchedule(L.Callback):
-    """Tells a way of tuning of every step of the optimiser, and keeps its state in the checkpoint.
+    """Calls of a tuning method at every step of the optimiser; checkpoints hold its state.
 
-    A step is one of the optimiser: batches that are gathered into one count once, and of a run that goes on the steps
-    before count. Gradients are complete at ``on_before_optimizer_step``, unscaled, and not yet clipped; after the step
-    they are there until the next batch's backward pass. Checkpoints are written by callbacks that Lightning calls last,
-    so they hold what :meth:`~seasonrec.models.peft.base.Peft.after_step` has done.
+    Accumulated batches count as one step, and the steps before a resume count too. At ``on_before_optimizer_step``,
+    gradients are complete, unscaled, and not yet clipped; they stay until the next batch's backward pass. Lightning
+    calls the callbacks that write checkpoints last, so that checkpoints hold the effects of
+    :meth:`~seasonrec.models.peft.base.Peft.after_step`.
 
     Args:
-        peft: What is driven.
+        peft: Tuning method.
     """
 
     def __init__(self, peft: Peft) -> None:
@@ -55,7 +55,7 @@ class PeftSchedule(L.Callback):
 
 
 def _refuse_partial_gradients(trainer: L.Trainer) -> None:
-    """Stops a run whose gradients are scaled, and may be infinite in a step that is passed over, or lie in shares."""
+    """Checks that gradients are neither scaled (and infinite in a skipped step) nor sharded."""
     precision = trainer.precision_plugin
     if isinstance(precision, MixedPrecision) and precision.scaler is not None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Callbacks and checkpoint writing that make a killed run continue as if nothing had happened."""
+"""Callbacks and checkpoint writing that let a killed run continue exactly."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from seasonrec.memory import Peaks, highest, peak_memory
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under another name beside it and renames it, so that a kill leaves the one before.
+    """Atomic writing of checkpoints, so that a kill leaves the previous one.
 
-    Lightning's own way makes the file in memory first, and then another one among the machine's temporary files.
+    Lightning's own writer makes the file in memory first, and then a copy in the machine's temporary folder.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -33,10 +33,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RandomState(L.Callback):
-    """Keeps the random state of torch in every checkpoint and restores it before the first step after a resume.
+    """Random state of torch in every checkpoint, restored before the first step after a resume.
 
-    Lightning restores weights, optimiser and loop counters, but not the generator that dropout draws from. Every
-    process of a run has a state of its own, so that they do not all drop the same places; one checkpoint holds all.
+    Lightning restores weights, optimiser and loop counters, but not the generator of dropout. Every process of a run
+    has its own state, so that processes drop different places; one checkpoint holds all states.
     """
 
     def __init__(self) -> None:
@@ -50,13 +50,13 @@ class RandomState(L.Callback):
         shard, states = Shard.current(), state_dict["ranks"]
         if len(states) != shard.world_size:
             raise UserError(
-                f"a run that goes on needs as many processes as before, {len(states)}, got {shard.world_size}; set "
+                f"a run that continues needs as many processes as before, {len(states)}, got {shard.world_size}; set "
                 "trainer.devices and trainer.num_nodes as they were."
             )
         self._restored = states[shard.rank]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.global_rank:  # not the first: it goes on from the seed of the run, as a run of one process does
+        if trainer.global_rank:  # the first keeps the seed of the run, as a run of one process does
             seeds = np.random.SeedSequence((torch.initial_seed(), trainer.global_rank))
             torch.manual_seed(int(seeds.generate_state(1)[0]))
 
@@ -73,7 +73,7 @@ class RandomState(L.Callback):
 
 @runtime_checkable
 class ResumableLoader(Protocol):
-    """Batches whose place in the epoch can be saved and restored."""
+    """Batches whose position in the epoch can be saved and restored."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -81,13 +81,13 @@ class ResumableLoader(Protocol):
 
 
 class LoaderPosition(L.Callback):
-    """Keeps the place of the training loader in every checkpoint.
+    """Position of the training loader in every checkpoint.
 
-    Lightning 2.6 saves a loader's state but does not restore it where an optimiser asks for
-    ``estimated_stepping_batches`` (the loader is set up before the checkpoint is read) or where an epoch is complete.
+    Lightning 2.6 saves a loader's state but does not restore it if an optimiser reads ``estimated_stepping_batches``
+    (the loader is set up before the checkpoint is read) or if an epoch is complete.
 
     Args:
-        loader: The training batches; a loader without a state starts its epoch again after a kill.
+        loader: Training batches; a loader without a state starts its epoch again after a kill.
     """
 
     def __init__(self, loader: object) -> None:
@@ -102,7 +102,7 @@ class LoaderPosition(L.Callback):
 
 
 class Patience(EarlyStopping):
-    """Early stopping that stays stopped: a run killed after it had stopped trains no further when started again."""
+    """Early stopping that survives a restart: a run killed after it had stopped trains no further."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
@@ -110,10 +110,10 @@ class Patience(EarlyStopping):
 
 
 class StopAfter(L.Callback):
-    """Ends the training after a number of epochs; the schedule of the learning rate may reach further.
+    """End of the training after a number of epochs; the schedule of the learning rate may be longer.
 
     Args:
-        epochs: Epochs to train.
+        epochs: Number of epochs.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -127,11 +127,11 @@ class StopAfter(L.Callback):
 
 
 class CostsSoFar(L.Callback):
-    """Keeps what the training took in every checkpoint, so that a killed run knows the costs of its first part.
+    """Costs of the training in every checkpoint, so that a killed run knows its costs before the kill.
 
     Attributes:
-        earlier_s: Seconds of training that lie in the checkpoint that the run went on from; 0 without one.
-        earlier_peaks: Peaks of memory up to that checkpoint, as :func:`~seasonrec.memory.peak_memory` names them.
+        earlier_s: Seconds of training up to the checkpoint of the resume; 0 without one.
+        earlier_peaks: Peaks of memory up to that checkpoint, named as in :func:`~seasonrec.memory.peak_memory`.
     """
 
     def __init__(self) -> None:
@@ -148,12 +148,12 @@ class CostsSoFar(L.Callback):
 
 
 class StepClock(L.Callback):
-    """Times training steps: from a batch's arrival to the end of its update, without the loading.
+    """Timer of training steps, from a batch's arrival to the end of its update, without loading.
 
-    A step of several gathered batches is the sum of what is done with each of them.
+    The time of a step with accumulated batches is the sum over these batches.
 
     Args:
-        every: One step in so many is timed. On a GPU the timed ones are waited for.
+        every: Interval of the timed steps. On a GPU, a timed step is synchronised.
     """
 
     def __init__(self, every: int = 8) -> None:
@@ -164,7 +164,7 @@ class StepClock(L.Callback):
 
     @property
     def median_ms(self) -> float | None:
-        """Median time of a step since the run last started, in milliseconds; None before the first."""
+        """Median time of a step since the last start of the run, in milliseconds; None before the first."""
         return 1e3 * median(self._seconds) if self._seconds else None
 
     def on_train_batch_start(
@@ -185,14 +185,14 @@ class StepClock(L.Callback):
 
 
 def _now_s(device: torch.device) -> float:
-    """The time at which the device has done what it was given."""
+    """Returns the time at which the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def _of_all(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """The states of all processes, by rank; each must call it."""
+    """Returns the states of all processes by rank; every process must call it."""
     states = [state] * Shard.current().world_size
     if len(states) > 1:
         distributed.all_gather_object(states, state)

@@ -1,4 +1,4 @@
-"""What a run keeps on disk while it trains: its whole state, and the best epoch's weights."""
+"""Files of a run in training: its whole state, and the best epoch's weights."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from seasonrec.training.module import MAIN, RecommenderModule
 
 
 def best_weights(folder: Path, epoch: int, prefix: str = MAIN) -> Path:
-    """File of the best epoch's weights.
+    """Returns the file of the best epoch's weights.
 
     Args:
-        folder: The checkpoints of the run.
+        folder: Folder of the run's checkpoints.
         epoch: Number of the epoch, from 0.
-        prefix: Of the model's weights in the module: the main model's, or that of a further domain.
+        prefix: Prefix of the model's weights in the module: the main model's, or that of a further domain.
     """
     inside = () if prefix == MAIN else prefix.rstrip(".").split(".")
     return folder.joinpath(*inside, f"best_epoch_{epoch + 1}.safetensors")
 
 
 def load_best(folder: Path, epoch: int, models: Mapping[str, nn.Module]) -> None:
-    """Puts the best epoch's weights into models.
+    """Loads the best epoch's weights into models.
 
     Args:
-        folder: The checkpoints of the run.
+        folder: Folder of the run's checkpoints.
         epoch: Number of the epoch, from 0.
-        models: By the beginning of their weights' names in the module.
+        models: Models by the prefix of their weights' names in the module.
     """
     for prefix, model in models.items():
         load_weights(best_weights(folder, epoch, prefix), model)
 
 
 class RunCheckpoints(Checkpoint):
-    """Writes ``last.ckpt`` every few steps and after each epoch, and the best epoch's weights.
+    """Writer of ``last.ckpt`` every few steps and after each epoch, and of the best epoch's weights.
 
-    An epoch's last step is not saved before its validation: Lightning 2.6 takes such a checkpoint for a whole epoch,
-    and a run started again from it would never validate that epoch. The state after the epoch holds the verdict on it.
-    Neither file holds the weights of a language model that stay as they were loaded.
+    An epoch's last step is not saved before its validation: Lightning 2.6 reads such a checkpoint as a whole epoch,
+    and a run that resumes from it would never validate that epoch. The state after the epoch includes its validation.
+    Neither file holds the frozen weights of a language model.
 
     Args:
-        folder: Where the files lie.
-        metric: Validation metric that picks the epoch, as logged; None keeps the last epoch.
+        folder: Folder of the files.
+        metric: Validation metric that selects the epoch, as logged; None selects the last epoch.
         mode: Whether ``"min"`` or ``"max"`` of it is best.
-        every_steps: Optimiser steps between two checkpoints within an epoch.
+        every_steps: Optimiser steps between checkpoints within an epoch.
     """
 
     def __init__(self, folder: Path, metric: str | None, mode: Literal["min", "max"], every_steps: int) -> None:
@@ -66,21 +66,23 @@ class RunCheckpoints(Checkpoint):
 
     @property
     def last(self) -> Path:
-        """The whole state: weights, optimiser, schedule, counters, random state, place in the data."""
+        """File of the whole state: weights, optimiser, schedule, counters, random state, position in the data."""
         return self.folder / "last.ckpt"
 
     def setup(self, trainer: L.Trainer, pl_module: RecommenderModule, stage: str) -> None:
         if any(frozen_names(model) for model in pl_module.recommenders().values()):
-            pl_module.strict_loading = False  # on_load_checkpoint is strict in its place
+            pl_module.strict_loading = False  # on_load_checkpoint is strict instead
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
             for name in frozen_names(model):
-                checkpoint["state_dict"].pop(f"{prefix}{name}", None)  # shared out, the first process alone has it
+                checkpoint["state_dict"].pop(
+                    f"{prefix}{name}", None
+                )  # with sharded weights only the first process has it
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
-            if frozen_names(model) and "state_dict" in checkpoint:  # taken out where weights were shared out
+            if frozen_names(model) and "state_dict" in checkpoint:  # absent with sharded weights
                 kept = {name for name in checkpoint["state_dict"] if name.startswith(prefix)}
                 check_left_out(kept, model, str(self.last), prefix)
 
@@ -91,7 +93,7 @@ class RunCheckpoints(Checkpoint):
         self.best_epoch, self.best_value = state_dict["best_epoch"], state_dict["best_value"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._saved_step = trainer.global_step  # of a run that goes on: no checkpoint among batches of one step
+        self._saved_step = trainer.global_step  # a run that continues saves nothing within a step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -107,20 +109,22 @@ class RunCheckpoints(Checkpoint):
             self._save_weights(trainer, pl_module)
         self._save(trainer)
         if trainer.is_global_zero:
-            self._remove_others()  # only now: until last.ckpt names the new best, a kill must leave the old one
+            self._remove_others()  # not before last.ckpt names the new best, so that a kill leaves a best
 
     def load_best(self, module: RecommenderModule) -> None:
-        """Puts the best epoch's weights into a module."""
+        """Loads the best epoch's weights into a module."""
         load_best(self.folder, self.best_epoch, module.recommenders())
 
     def _save_weights(self, trainer: L.Trainer, module: RecommenderModule) -> None:
-        shared_out = isinstance(trainer.strategy, SharedWeights)
-        state = trainer.strategy.lightning_module_state_dict() if shared_out else {}  # from every process, to the first
+        is_sharded = isinstance(trainer.strategy, SharedWeights)
+        state = (
+            trainer.strategy.lightning_module_state_dict() if is_sharded else {}
+        )  # gathered from every process in the first
         if not trainer.is_global_zero:
             return
         for prefix, model in module.recommenders().items():
             path = best_weights(self.folder, self.best_epoch, prefix)
-            if shared_out:
+            if is_sharded:
                 own = {k.removeprefix(prefix): value for k, value in state.items() if k.startswith(prefix)}
                 save_state(path, own, frozen_names(model))
             else:

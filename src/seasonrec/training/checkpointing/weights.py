@@ -1,7 +1,7 @@
-"""The trained weights of a model, without optimiser or pickles.
+"""Files of a model's trained weights, without optimiser or pickles.
 
-The weights of a language model that stay as they were loaded are left out; the file holds a digest of them, so that it
-is only ever put beside the same ones. Of a model without such weights, everything is in the file.
+The frozen weights of a language model are left out. The file holds a digest of them, so that it is only loaded beside
+the same ones. The file of a model without frozen weights holds all weights.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.inside import digest_of, frozen_names
 
 FROZEN = "frozen"
-"""Key in a file's metadata of the digest of what was left out."""
+"""Metadata key of the digest of the frozen weights."""
 
 
 class WeightsError(UserError, RuntimeError):
-    """A file of weights is not one of this model."""
+    """Weights that do not belong to the model."""
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Writes a model's weights as safetensors, at once or not at all."""
+    """Writes a model's weights as safetensors, atomically."""
     left_out = frozen_names(model)
     if not left_out:
         with writing(path) as temporary:
@@ -37,12 +37,12 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def save_state(path: Path, state: Mapping[str, Tensor], left_out: AbstractSet[str] = frozenset()) -> None:
-    """Writes weights by name, as :func:`save_weights` does with those of a model.
+    """Writes weights by name, like :func:`save_weights`.
 
     Args:
-        path: Where to.
+        path: File to write.
         state: All weights.
-        left_out: Names of those that are not written.
+        left_out: Names of the weights to leave out.
     """
     kept = {name: value.contiguous() for name, value in state.items() if name not in left_out}
     metadata = {FROZEN: digest_of({name: state[name] for name in left_out})} if left_out else None
@@ -54,8 +54,8 @@ def load_weights(path: Path, model: nn.Module) -> None:
     """Reads weights into a model of the same configuration.
 
     Raises:
-        WeightsError: If the file lacks more or less than the frozen weights of the model's language models, or was
-            written beside other ones.
+        WeightsError: If the weights that the file lacks are not exactly the frozen ones of the model's language models,
+            or if it was written beside other ones.
         RuntimeError: If names or shapes differ.
     """
     left_out = frozen_names(model)
@@ -75,16 +75,16 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
 
 def check_left_out(names: set[str], model: nn.Module, where: str, prefix: str = "") -> None:
-    """Refuses weights unless exactly the frozen ones are missing.
+    """Checks that exactly the frozen weights are missing.
 
     Args:
-        names: Names of the weights that were kept.
-        model: What they are for.
-        where: Where they lie, for the message.
-        prefix: Of the model's names among them.
+        names: Names of the saved weights.
+        model: Model that they belong to.
+        where: Their file, for the message.
+        prefix: Prefix of the model's names.
 
     Raises:
-        WeightsError: If others are missing, or frozen or unknown ones are there.
+        WeightsError: If others are missing, or frozen or unknown ones are present.
     """
     every, left_out = set(model.state_dict()), frozen_names(model)
     missing = sorted(every - left_out - {name.removeprefix(prefix) for name in names if name.startswith(prefix)})

@@ -1,4 +1,4 @@
-"""Means over a whole pass that do not depend on how many processes shared it."""
+"""Means over a whole pass that do not depend on the number of processes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from seasonrec.batches.sharding import Shard
 
 
 class PassMeans:
-    """Adds up values batch by batch; the mean is over all values of all processes, each with the same weight.
+    """Means of values that arrive in batches, over all values of all processes with the same weight.
 
-    Lightning 2.6 averages the number of values over the processes as a whole number (1,001 values in two processes
-    count as 2 * 500), so its ``sync_dist`` mean is wrong by up to one value a process.
+    Lightning 2.6 rounds the mean number of values per process to an integer (1,001 values in two processes count as
+    2 * 500), so its ``sync_dist`` mean is wrong by up to one value per process.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class PassMeans:
         self._counts[name] = self._counts.get(name, 0) + len(values)
 
     def take(self) -> dict[str, Tensor]:
-        """The means by name, and begins anew. Every process must call it, with the same names."""
+        """Returns the means by name and resets them. Every process must call it, with the same names."""
         names = list(self._totals)
         if not names:
             return {}

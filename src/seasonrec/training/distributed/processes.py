@@ -1,4 +1,4 @@
-"""One run in several processes: who starts them, how they find each other, and what happens when one fails."""
+"""Several processes of one run: their start, connection, and failures."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.errors import UserError
 
 PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others, for instance while the first prepares the data."""
+"""Longest time that a process waits for the others, for example while the first prepares the data."""
 
 LEAVE_S = 60.0
-"""How long a process that broke its connections may take to end and so to say how."""
+"""Longest time between a lost connection to a process and its exit code."""
 
 Work = Callable[[Shard], None]
-"""What every process does; a function of a module's top level, or a partial of one, so that a process can find it."""
+"""Work of every process: a function at the top level of a module, or a partial of one, so that it can be pickled."""
 
 
 class ProcessError(UserError):
-    """A process of a run ended before its work was done."""
+    """Early end of a process of a run."""
 
 
 class RunProcesses(ClusterEnvironment):
-    """Tells Lightning which process this is, so that it starts none of its own.
+    """Rank and number of processes for Lightning, which then starts none itself.
 
     Args:
         devices: Processes on each machine.
@@ -52,7 +52,9 @@ class RunProcesses(ClusterEnvironment):
 
     @property
     def main_port(self) -> int:
-        return int(os.environ.get("MASTER_PORT", 0))  # asked for and not used: the processes know each other already
+        return int(
+            os.environ.get("MASTER_PORT", 0)
+        )  # Lightning reads it but does not use it: the processes are connected already
 
     @staticmethod
     def detect() -> bool:
@@ -78,20 +80,20 @@ class RunProcesses(ClusterEnvironment):
 
 
 def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> None:
-    """Does the work in every process of a run.
+    """Runs the work in every process of a run.
 
-    On one machine the processes are started here: this one is the first, and the others are children that begin with
-    ``work`` itself. Where ``torchrun`` or ``srun`` started one process for each device, this is one of them.
+    On one machine the processes are started here: this process is the first, and its children run ``work``. If
+    ``torchrun`` or ``srun`` started one process per device, this process is one of them.
 
     Args:
-        work: Called with the share of each process.
+        work: Called with the shard of each process.
         devices: Processes on each machine.
         num_nodes: Machines.
         on_gpu: Whether the processes exchange tensors of GPUs.
 
     Raises:
         ProcessError: If a process ended too early.
-        ValueError: If the run was started in another number of processes than its options say.
+        ValueError: If the number of processes differs from the options.
     """
     shard = _started_as(devices, num_nodes)
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
@@ -106,7 +108,7 @@ def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> No
 
 @contextmanager
 def first_alone(shard: Shard) -> Iterator[None]:
-    """Lets the first process through and the others after it, which then find what it left on disk."""
+    """Runs the block in the first process before the others, which then find its files."""
     if not shard.is_first:
         distributed.barrier()
     yield
@@ -116,7 +118,7 @@ def first_alone(shard: Shard) -> Iterator[None]:
 
 @contextmanager
 def only_first_speaks(shard: Shard) -> Iterator[None]:
-    """Silences the standard output of all processes but the first; errors are heard from each."""
+    """Silences the standard output of all processes but the first; errors of every process are shown."""
     if shard.is_first:
         yield
         return
@@ -125,13 +127,13 @@ def only_first_speaks(shard: Shard) -> Iterator[None]:
 
 
 def wait_for_all(shard: Shard) -> None:
-    """Returns when every process has come this far."""
+    """Waits until every process has reached this call."""
     if shard.world_size > 1:
         distributed.barrier()
 
 
 def _started_as(devices: int, num_nodes: int) -> Shard | None:
-    """This process's share where a launcher started all of them; None where they are yet to be started."""
+    """Returns this process's shard if a launcher started all processes; None if they are not started yet."""
     wanted = devices * num_nodes
     found: ClusterEnvironment | None = None
     if TorchElasticEnvironment.detect():
@@ -156,7 +158,7 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
 def _with_children(work: Work, world_size: int, backend: str) -> None:
     spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
     with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
-        meeting = f"file://{folder}/meeting"  # not a port: many runs may start on one machine at once
+        meeting = f"file://{folder}/meeting"  # not a port, because many runs may start on one machine at once
         children: list[BaseProcess] = [
             spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, meeting), daemon=True)
             for rank in range(1, world_size)
@@ -193,7 +195,7 @@ def _connected(shard: Shard, backend: str, meeting: str) -> Iterator[None]:
 
 @contextmanager
 def _blaming_lost(children: list[BaseProcess]) -> Iterator[None]:
-    """Names a child that died in place of what the first process then meets: the loss of its partner."""
+    """Replaces the connection error of the first process by the failure of the child that caused it."""
     try:
         yield
     except RuntimeError as error:
@@ -201,7 +203,7 @@ def _blaming_lost(children: list[BaseProcess]) -> Iterator[None]:
             ended = multiprocessing.connection.wait([child.sentinel for child in children], LEAVE_S)
             for child in children:
                 if child.sentinel in ended:
-                    child.join()  # the sentinel may be heard of a moment before the exit code is known
+                    child.join()  # the sentinel may be ready before the exit code is known
             _refuse_failed(children, error)
         raise
 
@@ -211,6 +213,6 @@ def _refuse_failed(children: list[BaseProcess], error: Exception | None) -> None
         if child.exitcode:
             how = f"signal {-child.exitcode}" if child.exitcode < 0 else f"exit code {child.exitcode}"
             raise ProcessError(
-                f"process {rank} of the run ended with {how}; what it said of that stands above. Started again in the "
-                "same folder, the run goes on from its last checkpoint."
+                f"process {rank} of the run ended with {how}; its own error stands above. Start the run again in the "
+                "same folder to continue from its last checkpoint."
             ) from error

@@ -1,4 +1,4 @@
-"""Binary cross-entropy: the target against drawn items."""
+"""Binary cross-entropy of the target against sampled negatives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seasonrec.training.loss.sampled import sampled_logits, sampler_of
 
 
 class BCE:
-    """Target and negatives each as a yes or no; target and the mean over the negatives weigh alike.
+    """Binary cross-entropy of target and negatives; the target and the mean over the negatives have equal weights.
 
     Args:
-        num_negatives: Draws a batch.
+        num_negatives: Draws per batch.
         popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
 
     References:

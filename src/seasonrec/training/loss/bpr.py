@@ -1,4 +1,4 @@
-"""Bayesian personalised ranking: the target above drawn items."""
+"""Bayesian personalised ranking of the target above sampled negatives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seasonrec.training.loss.sampled import sampled_logits, sampler_of
 
 
 class BPR:
-    """Minus the log probability that the target ranks above a negative: a mean over its negatives, then over targets.
+    """Negative log probability that the target ranks above a negative; a mean over its negatives, then over targets.
 
     Args:
-        num_negatives: Draws a batch.
+        num_negatives: Draws per batch.
         popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
 
     References:

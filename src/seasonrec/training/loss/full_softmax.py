@@ -1,4 +1,4 @@
-"""The softmax over the whole catalogue."""
+"""Softmax over the whole catalogue."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from seasonrec.models.scoring import LinearScores, ScoredItems
 from seasonrec.training.loss.linear_cross_entropy import Targets, linear_cross_entropy
 
 WHOLE_SCORES = 2**25
-"""Scores of (request, item) held at once in training, 128 MiB of float32, with some copies of them."""
+"""Scores (requests times items) held at once in training: 128 MiB of float32, plus some copies."""
 
 
 class FullSoftmax:
-    """Cross-entropy among all candidates: items first seen at or before the request.
+    """Cross-entropy over all candidates: items first seen at or before the request.
 
-    Where the scores are a product of factors they are never held whole, see
+    Scores that are a product of factors are never held in full, see
     :func:`~seasonrec.training.loss.linear_cross_entropy.linear_cross_entropy`. A season or a habit that adds a score
-    of its own to every (request, item) makes them a matrix ``(N, V)``; where that is large it is made a few requests at
-    a time, and once more for the gradient.
+    per request and item needs the matrix ``(N, V)``; a large matrix is computed a few requests at a time, and again
+    for the gradient.
     """
 
     sampler: NegativeSampler | None = None
     gives_probabilities = True
 
     def __init__(self, *, facts: Facts) -> None:
-        self._births, self._order = facts.item_first_seen_s.sort(stable=True)
+        self._first_seen, self._order = facts.item_first_seen_s.sort(stable=True)
         self._place = torch.empty_like(self._order).scatter_(0, self._order, torch.arange(len(self._order)))
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
@@ -50,24 +50,26 @@ class FullSoftmax:
 
     def _linear(self, scores: LinearScores, batch: SequenceBatch) -> Tensor:
         self._to(scores.query.device)
-        if bool((batch.request_time_s >= self._births[-1]).all()):
+        if bool((batch.request_time_s >= self._first_seen[-1]).all()):
             targets = Targets(batch.target_request, batch.target_items)
             return linear_cross_entropy(scores.query, scores.vectors, scores.bias, targets)
-        alive = torch.searchsorted(self._births, batch.request_time_s, right=True)
-        targets = Targets(batch.target_request, self._place[batch.target_items], alive)
+        available = torch.searchsorted(self._first_seen, batch.request_time_s, right=True)
+        targets = Targets(batch.target_request, self._place[batch.target_items], available)
         vectors, bias = (table.index_select(0, self._order) for table in (scores.vectors, scores.bias))
         return linear_cross_entropy(scores.query, vectors, bias, targets)
 
     def _to(self, device: torch.device) -> None:
-        if self._births.device != device:
-            self._births, self._order, self._place = (t.to(device) for t in (self._births, self._order, self._place))
+        if self._first_seen.device != device:
+            self._first_seen, self._order, self._place = (
+                t.to(device) for t in (self._first_seen, self._order, self._place)
+            )
 
 
 def _log_shares(model: SeasonalRecommender, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
-    """``(M,)`` log probabilities of the targets among the candidates of their requests."""
+    """Returns ``(M,)`` log probabilities of the targets among the candidates of their requests."""
     return _of_targets(model.mask_unavailable(model.score(query, items, batch).float(), batch), batch)
 
 
 def _of_targets(scores: Tensor, batch: SequenceBatch) -> Tensor:
-    """``(M,)`` log probabilities, from the logits ``(N, V)``."""
+    """Returns ``(M,)`` log probabilities, from the logits ``(N, V)``."""
     return torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]

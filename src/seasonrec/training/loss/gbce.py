@@ -1,4 +1,4 @@
-"""Generalised binary cross-entropy, which undoes the overconfidence of few negatives."""
+"""Generalised binary cross-entropy, which corrects the overconfidence from few negatives."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from seasonrec.training.loss.sampled import sampled_logits, sampler_of
 
 
 class GBCE:
-    """Binary cross-entropy with the target's probability raised to a power ``beta`` below 1.
+    """Binary cross-entropy with the target's probability raised to a power ``beta`` of at most 1.
 
-    With ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)`` and ``alpha`` the share of the catalogue that is drawn,
-    ``t = 0`` is plain binary cross-entropy and ``t = 1`` is calibrated as the full one is. An item that is drawn twice
+    With ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)`` and ``alpha`` the sampled share of the catalogue,
+    ``t = 0`` is plain binary cross-entropy and ``t = 1`` is calibrated like the full one. An item that is drawn twice
     counts once, so ``n`` draws of ``V`` items are a share ``1 - (1 - 1 / V) ** n`` of them.
 
     Args:
-        num_negatives: Draws a batch, all items alike.
+        num_negatives: Draws per batch, uniform over the items.
         calibration: ``t``, between 0 and 1.
 
     Raises:
@@ -37,7 +37,7 @@ class GBCE:
 
     def __init__(self, num_negatives: int = 256, calibration: float = 0.75, *, facts: Facts) -> None:
         if not 0.0 <= calibration <= 1.0:
-            raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper takes 0.75.")
+            raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper uses 0.75.")
         self.sampler = sampler_of(num_negatives, 0.0, facts)
         alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)

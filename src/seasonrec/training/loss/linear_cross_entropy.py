@@ -1,4 +1,4 @@
-"""Cross-entropy of scores that are a matrix product, without ever holding all of them."""
+"""Cross-entropy of scores that are a matrix product, without holding all of them."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from seasonrec.models.kernels.matmul import addmm
 CHUNK_SCORES = {"cpu": 2**24, "cuda": 2**27}
 """Scores held at once by device, in float32: 64 MiB and 512 MiB."""
 CHUNK_REQUESTS = (64, 512)
-"""Requests of a chunk at least, so that a pass over the catalogue is worth its memory traffic, and on a CPU at most."""
+"""Smallest number of requests per chunk, to limit memory traffic, and the largest number on a CPU."""
 TILE_SCORES = 2**19
-"""Scores of each CPU thread that go through product, exponential and sums together, 2 MiB: they stay in its cache."""
+"""Scores per CPU thread in one tile of product, exponential and sums: 2 MiB, to stay in its cache."""
 ROUND_REQUESTS, ROUND_ITEMS = 64, 256
-"""Chunks of a multiple of so many requests, and tiles of so many items, are of few sizes: they come again and again."""
+"""Multiples of these numbers of requests and items keep the sizes of chunks and tiles few, so that sizes recur."""
 LEAST_SUM = 1e-30
-"""A sum of exponentials below this has lost digits; the chunk is then done again with the largest score taken off."""
+"""Smallest exact sum of exponentials; below it, a chunk is computed again with the largest score subtracted."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the scores should have said; ``N`` requests, ``M`` targets.
+    """Targets of the scores; ``N`` requests, ``M`` targets.
 
     Args:
         request: ``(M,)`` int64, the request of each target.
         column: ``(M,)`` int64, its column among the scores.
-        alive: ``(N,)`` int64, how many of the columns, counted from the first, are candidates of each request; None
-            where all are.
+        available: ``(N,)`` int64, number of columns, from the first, that are candidates of each request; None for all
+            columns.
     """
 
     request: Tensor
     column: Tensor
-    alive: Tensor | None = None
+    available: Tensor | None = None
 
 
 def linear_cross_entropy(
     query: Tensor, vectors: Tensor, bias: Tensor, targets: Targets, chunk_scores: int | None = None
 ) -> Tensor:
-    """Mean over the targets of ``-log softmax(query @ vectors.T + bias)``, in nats.
+    """Returns the mean over the targets of ``-log softmax(query @ vectors.T + bias)``, in nats.
 
-    The scores are made chunk by chunk, each a few hundred requests by the whole catalogue. A chunk's gradient is taken
-    while it is there, so that forward and backward together cost the three products that the mathematics needs, and
-    memory beyond the gradients themselves is one chunk. Requests are put in the order of their number of candidates: a
-    chunk leaves out the columns that are no candidate of any of its requests.
+    The scores are computed in chunks of a few hundred requests by the whole catalogue. A chunk's gradient is computed
+    at once, so that forward and backward together cost three matrix products, and memory beyond the gradients is one
+    chunk. Requests are sorted by their number of candidates: a chunk skips the columns that are no candidate of any of
+    its requests.
 
     Args:
         query: ``(N, D)``.
-        vectors: ``(C, D)``; where ``targets.alive`` is given, those of later items behind those of earlier ones.
+        vectors: ``(C, D)``; with ``targets.available``, sorted by the items' first events.
         bias: ``(C,)``.
         targets: Requests, columns and candidates.
-        chunk_scores: Scores held at once; None takes what suits the device.
+        chunk_scores: Scores held at once; None for the default of the device.
 
     Returns:
         A scalar, float32. Differentiable once, with respect to ``query``, ``vectors`` and ``bias``.
 
     References:
         Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, ICLR 2025. Departures: the gradient is
-        taken in the forward pass, and the largest score is taken off only where the sum shows that it must be.
+        computed in the forward pass, and the largest score is subtracted only if the sum shows that it is needed.
     """
     device = query.device.type
     autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
@@ -89,8 +89,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         each = 1.0 / len(targets.request)
         weight = torch.bincount(targets.request, minlength=len(query)).float() * each  # (N,) sums to 1
-        order = None if targets.alive is None else targets.alive.argsort(stable=True)
-        partition = _Partition(query, vectors, bias, weight, targets.alive, order, with_gradient)
+        order = None if targets.available is None else targets.available.argsort(stable=True)
+        partition = _Partition(query, vectors, bias, weight, targets.available, order, with_gradient)
         most = CHUNK_REQUESTS[1] if query.device.type == "cpu" else len(query)
         step = max(1, min(most, max(CHUNK_REQUESTS[0], chunk_scores // len(vectors))))
         for start in range(0, len(query), step):
@@ -110,10 +110,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _Partition:
-    """Adds up ``weight * log(sum of exponentials)`` over the requests, and its gradient.
+    """Sum of ``weight * log(sum of exponentials)`` over the requests, and its gradient.
 
-    A chunk's scores lie item by item, ``(C, n)``: the products with the item vectors then read and write whole rows.
-    They are powers of two, which cost half as much as those of e.
+    A chunk's scores are stored as ``(C, n)``, so that the products with the item vectors read and write whole rows.
+    The exponentials are powers of two, which cost half as much as powers of e.
     """
 
     def __init__(
@@ -122,13 +122,13 @@ class _Partition:
         vectors: Tensor,
         bias: Tensor,
         weight: Tensor,
-        alive: Tensor | None,
+        available: Tensor | None,
         order: Tensor | None,
         with_gradient: bool,
     ) -> None:
         self.query, self.vectors, self.weight = query, vectors, weight
         self.bias_2 = bias * math.log2(math.e)
-        self.alive, self.order = alive, order
+        self.available, self.order = available, order
         self.total = torch.zeros((), device=query.device)
         self.with_gradient = with_gradient
         if with_gradient:
@@ -140,9 +140,11 @@ class _Partition:
     def add(self, start: int, stop: int) -> None:
         """Adds the requests ``start:stop`` of the order."""
         rows = slice(start, stop) if self.order is None else self.order[start:stop]
-        alive = None if self.alive is None else self.alive[rows].clamp(min=1)  # at least one, so that sums are above 0
-        chunk = _Chunk(self._room(stop - start), self.query[rows], self.vectors, self.bias_2, alive)
-        safe = self.query.device.type != "cpu"  # there a look at the sums would wait for the device
+        available = (
+            None if self.available is None else self.available[rows].clamp(min=1)
+        )  # at least one column, so that sums are above 0
+        chunk = _Chunk(self._room(stop - start), self.query[rows], self.vectors, self.bias_2, available)
+        safe = self.query.device.type != "cpu"  # reading the sums would synchronise the device
         total, pulled = chunk.exponentiate(None if not safe else chunk.largest(), self.with_gradient)
         if not safe and not bool(((total > LEAST_SUM) & torch.isfinite(total)).all()):
             safe = True
@@ -155,7 +157,7 @@ class _Partition:
             chunk.push(scale, self.vectors_gradient, self.bias_gradient)
 
     def _room(self, requests: int) -> Tensor:
-        """``(C, requests)``, the same memory for every chunk."""
+        """Returns ``(C, requests)``, the same memory for every chunk."""
         size = len(self.vectors) * requests
         if len(self._scores) < size:
             self._scores = torch.empty(size, device=self.query.device)
@@ -163,13 +165,13 @@ class _Partition:
 
 
 class _Chunk:
-    """The scores of ``n`` requests, ``(C, n)``, made and used tile by tile."""
+    """Scores of ``n`` requests, ``(C, n)``, computed and used in tiles."""
 
-    def __init__(self, room: Tensor, query: Tensor, vectors: Tensor, bias_2: Tensor, alive: Tensor | None) -> None:
-        self.room, self.query, self.vectors, self.bias_2, self.alive = room, query, vectors, bias_2, alive
+    def __init__(self, room: Tensor, query: Tensor, vectors: Tensor, bias_2: Tensor, available: Tensor | None) -> None:
+        self.room, self.query, self.vectors, self.bias_2, self.available = room, query, vectors, bias_2, available
         self.query_2 = (query * math.log2(math.e)).T  # (D, n)
-        self.width = len(vectors) if alive is None else int(alive[-1])
-        self.least = self.width if alive is None else int(alive[0])
+        self.width = len(vectors) if available is None else int(available[-1])
+        self.least = self.width if available is None else int(available[0])
         self.shift = torch.zeros(0)
         on_cpu = room.device.type == "cpu"
         step = TILE_SCORES * torch.get_num_threads() // len(query) if on_cpu else self.width
@@ -177,7 +179,7 @@ class _Chunk:
         self.whole = self.width - self.width % ROUND_ITEMS if on_cpu else self.width
 
     def largest(self) -> Tensor:
-        """``(n,)`` the largest score of each request."""
+        """Returns the largest score of each request, ``(n,)``."""
         found = torch.full((len(self.query),), float("-inf"), device=self.room.device)
         for start, stop in self._tiles():
             torch.maximum(found, self._make(start, stop).amax(0), out=found)
@@ -187,11 +189,11 @@ class _Chunk:
         """Fills the room with powers of two.
 
         Args:
-            shift: ``(n,)`` taken off the scores first; None for nothing.
+            shift: ``(n,)`` subtracted from the scores first; None for nothing.
             with_gradient: Whether the second result is wanted.
 
         Returns:
-            Their sums ``(n,)``, and the sums ``(D, n)`` of the item vectors that they weigh.
+            Their sums ``(n,)``, and the sums ``(D, n)`` of the item vectors with these weights.
         """
         total = torch.zeros(len(self.query), device=self.room.device)
         pulled = torch.zeros(self.vectors.shape[1], len(self.query), device=self.room.device)
@@ -219,19 +221,19 @@ class _Chunk:
             yield self.whole, self.width
 
     def _recurs(self, start: int, stop: int) -> bool:
-        """Whether a tile is of a size that comes again and again."""
+        """Returns whether a tile has a size that recurs."""
         return (stop - start) % ROUND_ITEMS == 0 and len(self.query) % ROUND_REQUESTS == 0
 
     def _make(self, start: int, stop: int, shift: Tensor | None = None) -> Tensor:
-        """``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
+        """Returns ``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
         tile, bias_2 = self.room[start:stop], self.bias_2[start:stop, None]
         addmm(bias_2, self.vectors[start:stop], self.query_2, tile, self._recurs(start, stop))
         if shift is not None:
             tile.sub_(shift)
-        if self.alive is not None and stop > self.least:
+        if self.available is not None and stop > self.least:
             first = max(start, self.least)
-            born = torch.arange(first, stop, device=tile.device)[:, None] < self.alive
-            tile[first - start :].masked_fill_(~born, float("-inf"))
+            exists = torch.arange(first, stop, device=tile.device)[:, None] < self.available
+            tile[first - start :].masked_fill_(~exists, float("-inf"))
         return tile
 
 

@@ -1,4 +1,4 @@
-"""What the losses over a sample of the catalogue share: the targets' logits and those of the drawn negatives."""
+"""Logits of targets and sampled negatives, for the losses over a sample of the catalogue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 RULED_OUT = -1e9
-"""Logit of a negative that is none: finite, so that a request without any negative has a gradient of zero."""
+"""Logit of a negative that does not count; finite, so that a request without negatives has a gradient of zero."""
 
 
 class SampledLogits(NamedTuple):
@@ -33,12 +33,12 @@ class SampledLogits(NamedTuple):
 
     @property
     def counting(self) -> Tensor:
-        """``(N, 1)``: how many negatives each request has, at least 1; those ruled out do not count."""
+        """Number of negatives of each request, ``(N, 1)``, at least 1; those ruled out do not count."""
         return (self.negatives > RULED_OUT).sum(1, keepdim=True).clamp(min=1)
 
 
 def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> NegativeSampler:
-    """A sampler by the items' events before the validation cut.
+    """Returns a sampler by the items' events before the validation cut.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -48,7 +48,7 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
         raise UserError(f"loss.num_negatives must be at least 1, got {num_negatives}; try 512.")
     if popularity_power < 0:
         raise UserError(
-            f"loss.popularity_power must be 0 (all items alike) or above, got {popularity_power}; try 0.75."
+            f"loss.popularity_power must be 0 (uniform over the items) or above, got {popularity_power}; try 0.75."
         )
     if num_items < 2:
         raise UserError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
@@ -56,7 +56,7 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
 
 
 def sample_of(batch: SequenceBatch) -> ItemSample:
-    """The items that a batch is scored on.
+    """Returns the items that a batch is scored on.
 
     Raises:
         ValueError: If it has no sample.
@@ -74,10 +74,10 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Re
     Args:
         model: The recommender.
         batch: Its requests and targets.
-        reading: What ``model.read(batch)`` gave, where the caller has it.
+        reading: Result of ``model.read(batch)``, if the caller has it.
 
     Raises:
-        ValueError: If the batch has none.
+        ValueError: If the batch has no sample.
     """
     sample = sample_of(batch)
     reading = reading or model.read(batch)
@@ -90,7 +90,7 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Re
 
 
 def _own_targets(batch: SequenceBatch, sample: ItemSample, negatives: Tensor) -> Tensor:
-    """``(N, S)`` bool: the negative is a target of the request itself."""
+    """Returns ``(N, S)`` bool: whether the negative is a target of the request."""
     place = torch.searchsorted(sample.negative_columns, sample.target_column).clamp(max=negatives.shape[1] - 1)
     drawn = sample.negative_columns[place] == sample.target_column
     own = torch.zeros_like(negatives, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The softmax over a sample of the catalogue, corrected for how the sample was drawn."""
+"""Softmax over a sample of the catalogue, corrected for the sampling probabilities."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seasonrec.training.loss.sampled import sample_of, sampler_of
 
 
 class SampledSoftmax:
-    """Cross-entropy among each target and negatives that the batch shares, with the logQ correction.
+    """Cross-entropy of each target against negatives that the batch shares, with the logQ correction.
 
-    A negative's logit is lowered by the logarithm of the probability that it is among those drawn. The sum over the
-    request's targets and the negatives is then an unbiased estimate of the sum over all candidates, which the full
-    softmax takes. The targets are always there, so their own logits are not corrected.
+    A negative's logit is reduced by the logarithm of its inclusion probability. The sum over the request's targets and
+    the negatives is then an unbiased estimate of the full softmax's sum over all candidates. The targets are always in
+    the sample, so their logits are not corrected.
 
     Args:
-        num_negatives: Draws a batch.
+        num_negatives: Draws per batch.
         popularity_power: Items are drawn by ``(events before the validation cut + 1) ** popularity_power``.
 
     References:
