@@ -1,4 +1,4 @@
-"""Logs without sense: ties between users, items that sell every day beside items that sold once."""
+"""Random logs with ties between users, and with frequent and rare items."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The plan of an epoch as it was first written, by sorting requests: what every later way must equal to the bit."""
+"""First version of the plan of an epoch, by sorting requests: the reference for the current one, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leak auditor: passes a sound log, refuses each kind of leak."""
+"""Leak audit: a valid log passes, each kind of leak is refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ def test_sound_log_passes(shop: Shop, horizon_days: int) -> None:
 
 @pytest.fixture
 def long_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shop counts as a long log, of which the auditor replaces a part."""
+    """Makes the shop count as a long log, of which the audit replaces an excerpt."""
     monkeypatch.setattr(module, "AUDITED_EVENTS", 200)
     monkeypatch.setattr(module, "SAMPLED_BASKETS", 20)
     monkeypatch.setattr(module, "SAMPLE", 4)
@@ -87,7 +87,7 @@ def test_leaks_of_a_long_log(shop: Shop) -> None:
 
 
 def test_statistic_that_reads_what_comes_after_the_cut(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a long log the excerpt's statistics are tried as well: the given ones could be counted wrongly twice."""
+    """The audit of a long log also tests the excerpt's statistics: given ones could be wrong in the same way twice."""
     of = Facts.of
 
     def reads_all(log: EventLog, spec: DataSpec, *sizes: Any) -> Facts:
@@ -119,7 +119,7 @@ class Peek:
 
 @dataclass(frozen=True)
 class PeekingContext:
-    """Hands out whatever ``look`` finds in the log."""
+    """Context with the result of ``look``."""
 
     look: Callable[[EventLog, Requests], NDArray[Any]]
     name: str = "peek"
@@ -199,7 +199,7 @@ def test_a_loader_that_reads_on_after_the_cut(shop: Shop, monkeypatch: pytest.Mo
 
 @dataclass(frozen=True)
 class NextTimes:
-    """The time of the user's next basket, up to the cut after the request or up to the end of the log."""
+    """Time of the user's next basket, up to the cut after the request or up to the end of the log."""
 
     sees_all: bool
     name: str = "next_times"

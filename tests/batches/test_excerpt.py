@@ -1,4 +1,4 @@
-"""An excerpt holds its users' events as the whole log does."""
+"""Excerpts with the same events of their users as the whole log."""
 
 import numpy as np
 from random_log import DAY_S, random_log

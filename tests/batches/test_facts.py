@@ -1,4 +1,4 @@
-"""Facts: statistics of the training part alone."""
+"""Facts of the training part alone."""
 
 from dataclasses import replace
 

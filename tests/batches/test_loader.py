@@ -1,4 +1,4 @@
-"""Batches: whose windows, which requests, which targets, and in what order."""
+"""Batches: their windows, requests, targets and order."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ def loader_of(shop: Shop, options: LoaderOptions = OPTIONS, horizon_s: int = 0, 
 
 
 def history(shop: Shop, user: int, until_s: int) -> list[int]:
-    """Items of the events of a user before a second, oldest first."""
+    """Returns the items of a user's events before a second, oldest first."""
     own = slice(int(shop.log.user_offsets[user]), int(shop.log.user_offsets[user + 1]))
     return shop.log.event_items[own][shop.log.event_times_s[own] < until_s].tolist()
 
 
 def assert_reads_own_past(shop: Shop, batch: SequenceBatch, horizon_s: int, at_least: int) -> None:
-    """Each request finds just its user's last events before it, as many as promised, in order, without padding."""
+    """Checks that each request reads its user's last events before it: enough, in order, without padding."""
     log = shop.log
     for number in range(batch.num_requests):
         window, position = int(batch.request_window[number]), int(batch.request_position[number])
@@ -121,7 +121,7 @@ def test_without_shuffling_short_windows_come_first(shop: Shop) -> None:
 
 
 def test_windows_of_like_length_share_a_batch(shop: Shop) -> None:
-    """Only where two lengths meet may a batch hold padding of more than one length's difference."""
+    """Only a batch in which two lengths meet may hold more padding than their difference."""
     cells = padded = 0
     for batch in loader_of(shop):
         cells += batch.is_padding.numel()
@@ -140,7 +140,7 @@ def test_rest_of_an_epoch_after_a_restart(shop: Shop) -> None:
 
 
 def test_state_after_the_last_batch_leads_into_the_next_epoch(shop: Shop) -> None:
-    """A reader that knows the length never asks for the batch after the last."""
+    """A reader that knows the length does not ask for a batch after the last."""
     loader = loader_of(shop)
     batches = iter(loader)
     read = [next(batches) for _ in range(len(loader))]
@@ -187,7 +187,7 @@ def test_batch_moves_whole(shop: Shop) -> None:
 
 def test_windows_that_do_not_shift_are_cut_alike_in_every_epoch(shop: Shop) -> None:
     def windows(loader: TrainingLoader) -> list[set[tuple[int, ...]]]:
-        """The baskets of each window, epoch by epoch."""
+        """Returns the baskets of each window, epoch by epoch."""
         found = []
         for _ in range(2):
             baskets = [
@@ -212,7 +212,7 @@ def test_share_of_context_out_of_range(share: float) -> None:
 
 
 def test_position_tells_nothing_of_the_basket_that_is_asked_for() -> None:
-    """A window that ended with its last request would: that one's basket reaches over the end of the stretch."""
+    """A window that ended at its last request would leak: the basket of that request crosses the end of the stretch."""
     log, max_seq_len = random_log(num_users=60), 12
     loader = TrainingLoader(BatchBuilder(log, {}, max_seq_len), np.arange(log.num_baskets), OPTIONS, 0, 3)
     sizes = np.diff(log.basket_offsets)

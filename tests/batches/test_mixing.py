@@ -1,4 +1,4 @@
-"""Batches of several domains: how often each comes, in which order, on which process, and after a kill."""
+"""Batches of several domains: frequency, order, processes, and resumption after a kill."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ ALPHA = 0.5
 
 
 def loader(shop: Shop, every: int, seed: int = 3, shard: Shard = WHOLE) -> TrainingLoader:
-    """Batches of every so many-th training basket: a log of its own, as far as a loader can tell."""
+    """Returns a loader of every n-th training basket, like a separate log."""
     baskets = shop.split.train_baskets(shop.log)[::every]
     return TrainingLoader(shop.builder({}), baskets, OPTIONS, 0, seed, shard=shard)
 
@@ -44,7 +44,7 @@ def forever(batches: TrainingLoader) -> Iterator[SequenceBatch]:
 
 @pytest.mark.parametrize(("alpha", "share"), [(0.0, 1.0), (0.5, 5**-0.5), (1.0, 1 / 5)])
 def test_batches_come_in_proportion_to_a_power_of_the_requests(shop: Shop, alpha: float, share: float) -> None:
-    """A fifth of the requests: as many batches, 0.447 of them, a fifth of them."""
+    """A fifth of the requests gives the same number of batches, 0.447 of it, or a fifth of it."""
     both = mixed(shop, alpha=alpha)
     assert both.main.num_requests == len(shop.split.train_baskets(shop.log))
     met = [batch.domain for batch in both]
@@ -60,7 +60,7 @@ def test_a_domain_of_few_requests_still_comes(shop: Shop) -> None:
 
 
 def test_each_domain_is_read_as_if_it_were_alone(shop: Shop) -> None:
-    """The main one an epoch an epoch, the others on and on."""
+    """The main loader gives one epoch per epoch; the others continue."""
     both = mixed(shop)
     alone = {None: forever(loader(shop, 1)), "small": forever(loader(shop, 5, 8)), "tiny": forever(loader(shop, 11, 9))}
     for epoch in range(3):
@@ -88,7 +88,7 @@ def test_a_loader_that_goes_on_gives_the_rest_to_the_last_bit(shop: Shop) -> Non
     for place in (0, 4, len(whole) - 1, len(whole), 2 * len(whole) - 2):
         resumed = mixed(shop)
         resumed.load_state_dict(json.loads(states[place]))
-        rest = [*resumed, *resumed]  # the rest of an epoch, where there is any, and a whole one
+        rest = [*resumed, *resumed]  # the rest of an epoch, if any, and a whole one
         assert len(rest) >= len(whole)
         for batch, other in zip(rest, kept[place + 1 : place + 1 + len(rest)], strict=True):
             assert_equal(batch, other)

@@ -1,4 +1,4 @@
-"""One epoch and one validation shared by several processes: nothing twice, nothing lost, as many steps for each."""
+"""Epoch and validation of several processes: nothing twice, nothing lost, the same number of steps."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def shards(world_size: int) -> list[Shard]:
 
 
 def what(batch: SequenceBatch) -> tuple[tuple[int, ...], ...]:
-    """What a batch trains on: its requests in their windows, and its draws."""
+    """Returns what a batch trains on: its requests in their windows, and its draws."""
     assert batch.sample is not None
     drawn = batch.sample.item_ids[batch.sample.negative_columns]
     return tuple(tuple(part.tolist()) for part in (batch.basket_ids, batch.request_window, drawn))
@@ -58,7 +58,7 @@ def test_ranks_share_an_epoch(shop: Shop, options: LoaderOptions, world_size: in
 @pytest.mark.parametrize("options", [OPTIONS, IN_POOLS])
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_any_number_of_ranks_reads_the_same_batches(shop: Shop, options: LoaderOptions, world_size: int) -> None:
-    """As long as the number of batches is a multiple of theirs; one process then reads them in turns."""
+    """Holds if the number of batches is a multiple of theirs; one process then reads them in turns."""
     alone = loader_of(shop, options, WHOLE)
     alone.lengths = loader_of(shop, options, Shard(0, world_size)).lengths
     epochs = [list(loader_of(shop, options, shard)) for shard in shards(world_size)]

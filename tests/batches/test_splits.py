@@ -1,4 +1,4 @@
-"""The split by time: defaults, local midnights, and its refusals."""
+"""Split by time: defaults, local midnights, and refused options."""
 
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ DAY = 86_400
 
 
 def make_log(times_s: list[int], timezone: str = "UTC") -> EventLog:
-    """A log of one user with one event at each time."""
+    """Returns a log of one user with one event at each time."""
     count = len(times_s)
     times = np.sort(np.array(times_s, dtype=np.int64))
     return EventLog(

@@ -1,4 +1,4 @@
-"""Planning pool by pool: the same plan as ever where one pool is enough, and memory that does not grow."""
+"""Plans pool by pool: the reference plan if one pool is enough, and memory that does not grow."""
 
 import tracemalloc
 from dataclasses import replace
@@ -140,7 +140,7 @@ def test_every_batch_has_draws_of_its_own(shop: Shop) -> None:
 
 @pytest.mark.parametrize("options", [OPTIONS, IN_POOLS])
 def test_no_batch_draws_from_the_source_of_an_order(shop: Shop, options: LoaderOptions) -> None:
-    """numpy ignores zeros at the end of a seed, so that the first batch's source is easily that of the epoch."""
+    """numpy ignores zeros at the end of a seed, so that the first batch could get the source of the epoch."""
     sampler = NegativeSampler.of(np.ones(10**6), 5, 0.0)
     loader = loader_of(shop, options, sampler=sampler)
     orders = [(5, 0), (5, 0, 0, 0, 1), *((5, 0, 0, pool) for pool in range(len(loader.pools)))]
@@ -184,7 +184,7 @@ def test_loader_options_out_of_range(name: str) -> None:
 
 
 def test_memory_follows_the_pool_and_not_the_log(shop: Shop) -> None:
-    """Ten times the users in ten times the pools: the arrays that an epoch makes stay as large."""
+    """Ten times the users in ten times the pools need arrays of the same size."""
     small, large = (_peak(shop, _many_users(shop.log, count)) for count in (2_000, 20_000))
     assert large < 1.3 * small
     whole = _peak(shop, _many_users(shop.log, 20_000), pool_size=10**7)
@@ -192,7 +192,7 @@ def test_memory_follows_the_pool_and_not_the_log(shop: Shop) -> None:
 
 
 def _many_users(log: EventLog, users: int) -> EventLog:
-    """A log of one event a basket, 30 a user; its arrays are there before the measurement."""
+    """Returns a log of one event per basket and 30 per user; its arrays exist before the measurement."""
     count = 30 * users
     ends = np.arange(count + 1, dtype=np.int64)
     return replace(

@@ -1,4 +1,4 @@
-"""Arrays and digests that are made a piece at a time."""
+"""Arrays and digests that are made in pieces."""
 
 import hashlib
 import json

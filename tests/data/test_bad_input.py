@@ -1,4 +1,4 @@
-"""Every kind of bad input is one clear error that names place, rule, value and remedy."""
+"""Errors of bad input: each names place, rule, value and remedy."""
 
 import time
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_bad_events(tmp_path, text, options, message):
     data = table(tmp_path, text, **options)
     with pytest.raises(DataError, match=message):
         prepare(data, tmp_path / "cache", progress=lambda line: None)
-    assert not list(tmp_path.glob("cache/prepared/[!.]*"))  # a refused source leaves nothing to be found later
+    assert not list(tmp_path.glob("cache/prepared/[!.]*"))  # a refused source leaves nothing behind
 
 
 ITEM_CASES = {

@@ -1,4 +1,4 @@
-"""Folders of the cache: whole or not at all, checked on opening, one writer at a time."""
+"""Folders of the cache: written completely or not at all, checked at opening, one writer at a time."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def _write(text: str):
 def test_a_written_folder_reads_back_its_facts(tmp_path):
     write_folder(tmp_path / "x", _write("hello"))
     assert read_manifest(tmp_path / "x") == {"said": "hello"}
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]  # nothing temporary stays
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]  # nothing temporary remains
 
 
 def test_a_folder_is_replaced_while_an_old_reader_keeps_its_file(tmp_path):

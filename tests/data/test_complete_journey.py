@@ -1,4 +1,4 @@
-"""The embedded data set: the figures that were measured on it, its defaults, its sample."""
+"""Embedded data set: its measured figures, defaults and sample."""
 
 import re
 import subprocess
@@ -109,6 +109,6 @@ def test_preparation_takes_under_30_s_and_2_gb_without_pandas(tmp_path):
     )
     said = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     seconds, kilobytes, pandas, torch = said.stdout.split()
-    assert float(seconds) < 30  # of processor time: a busy neighbour must not fail the test
+    assert float(seconds) < 30  # of processor time: other processes must not fail the test
     assert int(kilobytes) * (1 if sys.platform != "darwin" else 1 / 1024) < 2_000_000
     assert (pandas, torch) == ("False", "False")

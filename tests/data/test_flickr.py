@@ -1,4 +1,4 @@
-"""The Flickr visits: what a file becomes, whose clock is meant, and which files are refused."""
+"""Flickr visits: tables of a file, clocks, and refused files."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ Write = Callable[..., str]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes the rows above, changed by expressions, and gives the path."""
+    """Writes the rows above, changed by expressions, and returns the path."""
 
     def made(*changes: pl.Expr, name: str = "V.parquet", without: tuple[str, ...] = ()) -> str:
         frame = pl.DataFrame(ROWS, COLUMNS, orient="row").with_columns(*changes).drop(*without)

@@ -1,4 +1,4 @@
-"""Codes of ids that come in parts."""
+"""Codes of ids that come in chunks."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""Sorting by packed keys, whatever fits into them, and the shuffle within baskets."""
+"""Sorting by packed keys of all widths, and the shuffle within baskets."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RANDOM = np.random.default_rng(0)
 
 @pytest.mark.parametrize("width", [3, 20, 25, 40, 62], ids=lambda width: f"{width} digits")
 def test_the_order_is_that_of_lexsort_at_every_width(width):
-    """3 and 20 digits leave room for the row number, 25 none, 40 and 62 fit into no key."""
+    """Keys of 3 and 20 digits leave room for the row number, 25 leave none, and 40 and 62 are too many."""
     first, second = RANDOM.integers(0, 1 << width, (2, 20_000)) & ~0b11  # so that rows repeat
     first[:5000] = second[:5000] = 4
     first[0] = second[0] = (1 << width) - 1

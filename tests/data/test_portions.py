@@ -1,4 +1,4 @@
-"""Portions cover a log once, in order, and keep users and baskets whole."""
+"""Portions of a log: each event once, in order, with whole users and baskets."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Large logs by way of the disk: the same bytes as in memory, and as the plain algorithm that defines them."""
+"""Preparation on disk: the same bytes as in memory, and as the plain reference algorithm."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ TIE_SEED = 20_170_101
 
 
 def events(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
-    """Events with ties, repeated rows, missing and infinite values, quantities of all kinds and rare items."""
+    """Returns events with ties, repeated rows, missing and infinite values, all kinds of quantities and rare items."""
     random = np.random.default_rng(seed)
     value = np.round(random.gamma(2.0, 2.0, rows), 2)
     value[random.random(rows) < 0.2] = np.nan
@@ -35,7 +35,7 @@ def events(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
 
 
 def plain(frame: pl.DataFrame, min_item_events: int) -> dict[str, list[object]]:
-    """The definition of the arrays, one sort after the other."""
+    """Computes the arrays by their definition, with one sort after the other."""
     frame = frame.filter(pl.col("quantity") > 0)
     frame = frame.filter(pl.len().over("item_id") >= min_item_events).with_columns(pl.col("^.*_id$").cast(pl.String))
     ids = {name: frame[name].unique().sort() for name in ("user_id", "item_id")}
@@ -79,7 +79,7 @@ def write(frame: pl.DataFrame, path: Path) -> str:
 
 
 def by_disk(monkeypatch: pytest.MonkeyPatch, batch_rows: int = 170, bucket_rows: int = 300) -> None:
-    """Makes every log one that is too large for the memory."""
+    """Makes every log too large for the memory."""
     monkeypatch.setattr(reading, "WHOLE_BYTES", 0)
     monkeypatch.setattr(reading, "BATCH_ROWS", batch_rows)
     monkeypatch.setattr(arrays, "WHOLE_ROWS", 0)
@@ -168,7 +168,7 @@ def test_a_refused_large_log_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_ids_that_are_no_numbers_from_some_part_on(tmp_path, monkeypatch):
-    """Numbers are coded by another way than text; both must give one id one number."""
+    """Numbers are coded by another method than text; both must give the same id the same number."""
     frame = events().cast(pl.String).with_row_index()
     odd = (pl.col("index") > 1500) & (pl.col("index") % 3 == 0)
     frame = frame.with_columns(user_id=pl.when(odd).then("0" + pl.col("user_id")).otherwise("user_id"))

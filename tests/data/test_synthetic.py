@@ -1,4 +1,4 @@
-"""The generated log shows the truth that it says it has."""
+"""Generated log against its known truth."""
 
 import numpy as np
 import pytest

@@ -253,7 +253,7 @@ class TrainingLoader:
         if self.position >= len(self):  # the previous epoch was read to its end, without a further call of next()
             self.epoch, self.position = self.epoch + 1, 0
         epoch = self.epoch
-        before = 0  # batches of this rank in the pools before
+        before = 0  # batches of this rank in earlier pools
         for pool in self._pool_order(epoch):
             mine = self.lengths[pool] // self.shard.world_size
             for place in range(max(0, self.position - before), mine):

@@ -63,9 +63,9 @@ class ValidationBatches:
 
     def _chosen(self) -> Iterator[NDArray[np.int64]]:
         """Yields the baskets of this process's shard, pool by pool."""
-        stride, before = self.options.validation_stride, 0  # baskets in the pools before
+        stride, before = self.options.validation_stride, 0  # baskets in earlier pools
         for pool in self.pools:
-            first = -(-before // stride)  # number of the first chosen one of this pool
+            first = -(-before // stride)  # number of this pool's first chosen basket
             end = -(-(before + pool.num_requests) // stride)
             begin, stop = max(first, self.own.start), min(end, self.own.stop)
             if begin < stop:

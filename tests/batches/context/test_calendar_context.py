@@ -1,4 +1,4 @@
-"""The calendar of requests: days, holidays, what training has not seen, gaps."""
+"""Calendar of requests: days, holidays, days that training has not seen, gaps."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -48,7 +48,7 @@ def test_holiday_distances(shop: Shop) -> None:
 
 
 def test_days_of_the_log_and_days_around_it_have_the_same_holidays(shop: Shop) -> None:
-    """Days of the log are looked up, and days that lie partly outside computed; alone and together they agree."""
+    """Days of the log are looked up and other days are computed; both agree, alone and together."""
     first, last = shop.spec.first_time_s, shop.spec.last_time_s
     times = np.linspace(first - 40 * SECONDS_PER_DAY, last + 40 * SECONDS_PER_DAY, 97).astype(np.int64)
     bound = CalendarContext().bind(shop.log, shop.spec)

@@ -1,4 +1,4 @@
-"""Contexts asked for some items give these columns of the whole table, to the last bit."""
+"""Contexts of some items against the same columns of the whole table, bit for bit."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Daily counts: a table and its sparse form give the same, and both what a slow count gives."""
+"""Daily counts: table and sparse form against a slow count."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from seasonrec.data.calendar import local_days
 
 @pytest.fixture(params=["whole", "in pieces"])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same again where every portion, part and step holds only a few events."""
+    """Limits every portion, group and step to a few events."""
     if request.param == "in pieces":
         monkeypatch.setattr(portions.basket_portions, "__defaults__", (7,))
         monkeypatch.setattr(module, "SORTED_EVENTS", 20)
@@ -31,7 +31,7 @@ def test_forms_equal_each_other_and_a_slow_count(seed: int) -> None:
     dense, sparse = DailyCounts(log), DailyCounts(log, dense_cells=0)
     assert isinstance(dense.items, DensePrefix)
     assert isinstance(sparse.items, SparsePrefix)
-    assert 0 < (sparse.items.column >= 0).sum() < log.num_items  # both kinds of items are tried
+    assert 0 < (sparse.items.column >= 0).sum() < log.num_items  # both kinds of items occur
     assert sparse.items.days.dtype == np.uint8
     day_of = local_days(log.event_times_s, log.timezone)
     days = np.arange(dense.num_days + 1)

@@ -1,4 +1,4 @@
-"""Momentum against a slow count of the days before the request's day."""
+"""Trend against a slow count of the days before the request's day."""
 
 import math
 from datetime import datetime
@@ -22,7 +22,7 @@ def day_of(log: EventLog, time_s: int) -> int:
 
 
 def slow_count(log: EventLog, day: int, length: int | None) -> list[int]:
-    """Events of each item on the ``length`` local days before ``day``, an ordinal."""
+    """Counts the events of each item on the ``length`` local days before ``day``, an ordinal."""
     counts = [0] * log.num_items
     for item, time_s in zip(log.event_items.tolist(), log.event_times_s.tolist(), strict=True):
         of_event = day_of(log, time_s)
@@ -62,7 +62,7 @@ def test_ratios_equal_the_formula(shop: Shop) -> None:
 
 
 def test_own_day_is_not_read(shop: Shop) -> None:
-    """Everything from the midnight before the request on is replaced: nothing may change."""
+    """Replaces everything from the midnight before the request on: nothing may change."""
     log = shop.log
     request = Requests.of_baskets(log, shop.split.validation_baskets(log)[40:41])
     zone = ZoneInfo(log.timezone)

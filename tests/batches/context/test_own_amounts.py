@@ -1,4 +1,4 @@
-"""What users' earlier baskets were worth and how far apart they lay, against one basket after the other."""
+"""Values of and times between users' earlier baskets, against a loop over the baskets."""
 
 import math
 from itertools import pairwise

@@ -24,7 +24,7 @@ def items_of(log: EventLog, basket: int) -> list[int]:
 
 
 def slow(log: EventLog, user: int, time_s: int, until_s: int) -> dict[int, tuple[list[float], list[bool]]]:
-    """Item to ``[count, decays..., since, interval]`` and presence in the last baskets, newest first."""
+    """Returns ``[count, decays..., since, interval]`` and the presence in the last baskets, newest first, by item."""
     baskets = known_baskets(log, user, until_s)
     times: dict[int, list[int]] = {}
     for basket in baskets:
@@ -71,7 +71,7 @@ def test_baskets_of_the_log_equal_the_reference(shop: Shop, horizon_days: int) -
 
 
 def test_any_second_equals_the_reference(shop: Shop) -> None:
-    """At, one before and one after a purchase, before the log begins and after it ends."""
+    """Tests times at, one second before and after a purchase, and before and after the log."""
     log = shop.log
     at = log.basket_times_s[::97]
     times = np.concatenate([at, at - 1, at + 1, [log.event_times_s.min() - DAY, log.event_times_s.max() + 50 * DAY]])

@@ -1,4 +1,4 @@
-"""Sorted purchases and their running decay, against a count purchase by purchase."""
+"""Sorted purchases and their running decay, against a loop over purchases."""
 
 import numpy as np
 import pytest

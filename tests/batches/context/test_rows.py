@@ -1,4 +1,4 @@
-"""Kept rows: computed once while there is room, the least recently used leave first."""
+"""Cache of rows: computed once within the budget; the least recently used are dropped first."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ ROW_BYTES = 3 * 8
 
 
 class Source:
-    """Rows ``(key, 10 key, 100 key)``; notes which keys were computed."""
+    """Source of rows ``(key, 10 key, 100 key)`` that records the computed keys."""
 
     def __init__(self, cache: RowCache) -> None:
         self.cache = cache
@@ -45,7 +45,7 @@ def test_the_least_recently_used_leaves_first() -> None:
     assert not source.cache.holds_all
     source.ask([0, 1, 2])
     source.ask([0])
-    assert source.ask([3, 2]) == expected([3, 2])  # 1 leaves
+    assert source.ask([3, 2]) == expected([3, 2])  # 1 is dropped
     source.ask([0, 2, 3])
     assert source.computed == [0, 1, 2, 3]
     assert source.ask([1, 0]) == expected([1, 0])

@@ -1,4 +1,4 @@
-"""The recent weeks of sales, against a loop over the log."""
+"""Recent weekly sales, against a loop over the log."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Labels against slow loops over the log, and against everything that comes after they end."""
+"""Labels against slow loops over the log, and against changes after their end."""
 
 import importlib
 import inspect
@@ -60,7 +60,7 @@ def until(time_s: int) -> int:
 
 
 def baskets_of(log: EventLog, user: int) -> Iterator[tuple[int, int]]:
-    """``(number, second)`` of each basket of a user."""
+    """Yields ``(number, second)`` of each basket of a user."""
     for number in range(int(log.user_baskets[user]), int(log.user_baskets[user + 1])):
         yield number, int(log.basket_times_s[number])
 
@@ -89,7 +89,7 @@ def test_nothing_after_the_part_of_a_request_is_told(log: EventLog, labels: Any)
 
 @pytest.mark.parametrize("labels", LABELS, ids=lambda labels: labels.__name__)
 def test_what_follows_a_request_is_told(log: EventLog, labels: Any) -> None:
-    """The test above would pass for labels that say nothing."""
+    """Labels without content would pass the test above."""
     requests = requests_of(log)
     mine = requests[np.flatnonzero(requests.times_s < CUTS.times_s[0])]
     later = int(np.median(mine.times_s))
@@ -102,7 +102,7 @@ def test_what_follows_a_request_is_told(log: EventLog, labels: Any) -> None:
 
 @pytest.mark.parametrize("labels", LABELS, ids=lambda labels: labels.__name__)
 def test_a_request_is_told_the_same_alone_and_among_others(log: EventLog, labels: Any) -> None:
-    """Of fields with a row a request."""
+    """Returns the fields with one row per request."""
     bound, requests = labels().bind(log, CUTS), requests_of(log)[:40]
     whole = bound(requests)
     for row in (0, 17, 39):

@@ -95,10 +95,10 @@ def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDA
 
 
 def window_a_year_ago(days: NDArray[np.int64], half_window_days: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns first and end day of the window around the day 364 days before each request's day.
+    """Returns first and end day of the days around the day 364 days before each request's day.
 
     The season is that of the request, not of the last day of the history: a horizon moves only the end of the events
-    that are read. Before the log begins the window is empty.
+    that are read. Before the log begins the range is empty.
 
     Args:
         days: ``(Q, 2)``, see :func:`request_and_known_days`.

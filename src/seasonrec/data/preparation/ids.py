@@ -72,7 +72,7 @@ class _Numbers:
     """Codes of whole numbers, in a table over their range."""
 
     def __init__(self) -> None:
-        self._low, self._high = 0, -1  # of the numbers so far
+        self._low, self._high = 0, -1  # range of the numbers so far
         self._base = 0  # number at the table's first place
         self._table: NDArray[np.int32] = np.zeros(0, np.int32)  # code + 1, so that untouched pages cost no memory
         self._known: list[NDArray[np.int64]] = []
