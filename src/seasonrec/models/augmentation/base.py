@@ -1,4 +1,4 @@
-"""What an augmentation of event sequences must keep to, and the two moves that all of them are made of."""
+"""Interface and helpers of the augmentations of event sequences."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ from seasonrec.errors import UserError
 
 
 class Augmentation(Protocol):
-    """Makes training windows more varied; validation and test never see it.
+    """Random change of training windows; validation and test are never augmented.
 
-    Built with its options, then ``*, facts: Facts, log: EventLog | None``; holds no state that a call changes, so that
-    the same batch and the same generator give the same result. Works on all windows at once. Only ``item_ids``,
-    ``timestamps_s``, ``is_padding`` and ``request_position`` may differ from what came in. Whatever a request reads
-    stays before its own time: no event is moved across a request's position or to a time at which the user did
-    nothing. Targets, request times and contexts are never touched, and a request that had something to read keeps
-    something to read.
+    The constructor takes the options, then ``*, facts: Facts, log: EventLog | None``. A call changes no state: the same
+    batch and generator state give the same result. It processes all windows at once. It may change only ``item_ids``,
+    ``timestamps_s``, ``is_padding`` and ``request_position``. A request reads only events before its own time: no event
+    moves across a request's position or to a time without an event of the user. Targets, request times and contexts
+    are unchanged, and a request with a non-empty history keeps at least one event.
     """
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
-        """The batch with other events in its windows; the one that came in is left as it was."""
+        """Returns an augmented copy of the batch."""
         ...
 
 
-Part = Callable[..., Augmentation]
-"""An augmentation with its options bound; called with ``facts=`` and ``log=``."""
+Factory = Callable[..., Augmentation]
+"""Augmentation class with its options bound; called with ``facts=`` and ``log=``."""
 
 
 def check_share(owner: str, name: str, value: float, remedy: str = "0 leaves every event as it is") -> float:
-    """A share or a chance, as it was given.
+    """Returns a share or probability unchanged.
 
     Raises:
-        ValueError: If it lies outside [0, 1].
+        ValueError: If it is outside [0, 1].
     """
     if not 0.0 <= value <= 1.0:
         raise UserError(f"{owner}: {name} must lie in [0, 1], got {value}; {remedy}.")
@@ -46,17 +45,17 @@ def check_share(owner: str, name: str, value: float, remedy: str = "0 leaves eve
 
 
 def uniform(random: np.random.Generator, like: Tensor) -> Tensor:
-    """Numbers from [0, 1) in float64, of the shape and on the device of ``like``."""
+    """Draws float64 numbers from [0, 1) with the shape and device of ``like``."""
     return torch.from_numpy(random.random(tuple(like.shape))).to(like.device)
 
 
 def num_events(batch: SequenceBatch) -> Tensor:
-    """``(B,)`` events of each window."""
+    """Returns the number of events of each window, ``(B,)``."""
     return (~batch.is_padding).sum(1)
 
 
 def shortest_reading(batch: SequenceBatch) -> Tensor:
-    """``(B,)`` events that the least of a window's requests reads, requests that read nothing aside; 0 without any."""
+    """Returns the length ``(B,)`` of the shortest non-empty history of each window's requests; 0 without any."""
     none = batch.is_padding.shape[1] + 1
     position = torch.where(batch.request_position > 0, batch.request_position, none)
     shortest = torch.full((len(batch.item_ids),), none, dtype=torch.int64, device=position.device)
@@ -65,11 +64,11 @@ def shortest_reading(batch: SequenceBatch) -> Tensor:
 
 
 def without_oldest(batch: SequenceBatch, dropped: Tensor, num_items: int) -> SequenceBatch:
-    """Takes events off the front of windows and moves the rest, and the requests' positions, up.
+    """Removes the oldest events of windows, and shifts the other events and the requests' positions.
 
     Args:
-        batch: Windows of any width; columns that end up empty in all of them are taken away.
-        dropped: ``(B,)`` int64, events to drop, in ``0..num_events``.
+        batch: Windows of any width; columns that become empty in all windows are removed.
+        dropped: ``(B,)`` int64, number of events to drop, in ``0..num_events``.
         num_items: ``V``.
     """
     left = num_events(batch) - dropped

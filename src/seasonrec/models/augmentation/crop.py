@@ -1,4 +1,4 @@
-"""Shorter histories: the oldest events of a window are left out."""
+"""Crop: removal of a window's oldest events."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from seasonrec.models.augmentation.base import check_share, shortest_reading, un
 
 
 class Crop:
-    """Leaves a contiguous recent stretch of each window to be read, as if the user had come later.
+    """Keeps a contiguous recent stretch of each window, as if the user had started later.
 
-    One window serves several requests, so what is dropped counts from the shortest history that any of them reads:
-    every request that had events keeps at least its last one.
+    One window serves several requests. The number of dropped events is therefore a share of the shortest history among
+    them: every request with events keeps at least its last one.
 
     Args:
-        rate: Largest share of that shortest history to drop; the share is drawn evenly from ``[0, rate)``.
+        rate: Largest share of that shortest history to drop; the share is drawn uniformly from ``[0, rate)``.
 
     Raises:
-        ValueError: If ``rate`` lies outside [0, 1].
+        ValueError: If ``rate`` is outside [0, 1].
 
     References:
         Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, item crop. They keep a
-        stretch from anywhere in the sequence; here it always ends where the requests are, because what a user did last
-        says most about the request's time.
+        stretch from anywhere in the sequence. Here it always ends at the requests, because a user's last events are
+        the most informative about the request's time.
     """
 
     def __init__(self, rate: float = 0.5, *, facts: Facts, log: EventLog | None) -> None:

@@ -1,4 +1,4 @@
-"""Events that might have been there too."""
+"""Insertion of similar items into event sequences."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from seasonrec.models.augmentation.neighbours import By, neighbours
 
 
 class Insert:
-    """Puts a neighbour behind some events, at the very time of the event that it follows.
+    """Inserts a neighbour after some events, at the time of the event that it follows.
 
-    Windows grow, and requests' positions move with what was put before them. A window that grows beyond
-    ``max_seq_len`` loses its oldest events; of its insertions only as many of the latest are made as leave every
-    request that had events at least one. Only items that had been sold by then are put in.
+    Windows grow, and requests' positions shift accordingly. A window that exceeds ``max_seq_len`` loses its oldest
+    events. The number of insertions is limited to the latest ones, so that every request with events keeps at least
+    one. Only items that were already sold at that time are inserted.
 
     Args:
-        rate: Chance of each event to be followed by a new one.
-        by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
-        num_neighbours: Neighbours of an item to draw from, evenly.
+        rate: Probability that an event is followed by a new one.
+        by: ``"baskets"``: items bought together before the validation cut; ``"text"``: items with similar texts.
+        num_neighbours: Number of neighbours of an item; one of them is drawn uniformly.
         reader: Language model of ``by="text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
-        ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.
+        ValueError: If a number is out of range, or the data lacks what ``by`` needs.
 
     References:
         Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
-        arXiv:2108.06479, 2021, insert. They put in the most correlated item, by users' whole
-        sequences or by learned vectors, and know no times; here it is one of the nearest, on sale at the time it takes.
+        arXiv:2108.06479, 2021, insert. They insert the most correlated item, by users' whole sequences or learned
+        vectors, without times. Here one of the nearest items is drawn, and it must be on sale at its time.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Insert:
 
 
 def _grown(batch: SequenceBatch, followed: Tensor, new: Tensor, num_items: int) -> SequenceBatch:
-    """Windows ``(B, T + most insertions)`` with ``new`` behind each event that is ``followed``."""
-    made = followed.cumsum(1)  # (B, T), those behind this event included
+    """Returns windows ``(B, T + most insertions)`` with ``new`` after each event that is ``followed``."""
+    made = followed.cumsum(1)  # (B, T), including the insertion after this event
     width = batch.item_ids.shape[1] + int(made[:, -1].max())
     place = torch.arange(batch.item_ids.shape[1], device=made.device) + made - followed.to(made.dtype)
     rows, columns = followed.nonzero(as_tuple=True)

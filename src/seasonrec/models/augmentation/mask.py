@@ -1,4 +1,4 @@
-"""Events whose item is not told."""
+"""Masking of items in event sequences."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from seasonrec.models.augmentation.base import check_share, uniform
 
 
 class Mask:
-    """Puts the number of no event, ``V``, in place of some items; the recommender reads it as a vector of zeros.
+    """Replaces some items by the padding item ``V``, which the recommender reads as a vector of zeros.
 
-    The event keeps its place and its time: that the user came is still told, what was bought is not.
+    The event keeps its position and time: the visit stays visible, and the item is hidden.
 
     Args:
-        rate: Chance of each event.
+        rate: Probability that an event is masked.
 
     Raises:
-        ValueError: If ``rate`` lies outside [0, 1].
+        ValueError: If ``rate`` is outside [0, 1].
 
     References:
         Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, item mask. They mask an
-        exact share of each sequence and learn the mask's vector; here each event is drawn by itself, so that requests
-        that read different parts of one window lose equal shares.
+        exact share of each sequence and learn the mask's vector. Here events are drawn independently, so that requests
+        with different histories in one window lose the same share on average.
     """
 
     def __init__(self, rate: float = 0.2, *, facts: Facts, log: EventLog | None) -> None:
@@ -34,5 +34,5 @@ class Mask:
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
-        masked = uniform(random, batch.item_ids) < self.rate  # padding is V anyway
+        masked = uniform(random, batch.item_ids) < self.rate  # padding already has V
         return replace(batch, item_ids=batch.item_ids.masked_fill(masked, self.num_items))

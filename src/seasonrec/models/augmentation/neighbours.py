@@ -1,4 +1,4 @@
-"""Items that stand in for each other: bought in the same baskets, or described in like words."""
+"""Neighbours of items: bought in the same baskets, or with similar texts."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ from seasonrec.models.language.text_vectors import TextReader
 By = Literal["baskets", "text"]
 
 MAX_BASKETS = 1_000_000
-"""Baskets that are counted at most; of a longer log, evenly spread ones. Bounds memory and time."""
+"""Maximum number of counted baskets, evenly spaced in a longer log; limits memory and time."""
 
 CHUNK_PAIRS = 1 << 24
-"""(item, item) pairs that are looked at at once, at most."""
+"""Maximum number of (item, item) pairs per chunk."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest items of every item, nearest first.
+    """Nearest items of every item, in order of distance.
 
     Args:
-        ids: ``(V + 1, K)`` int64; ``V`` where there are no more, and throughout in the last row, that of no event.
-        first_seen_s: ``(V + 1,)`` int64, time of each item's first event; beyond all times for ``V``.
+        ids: ``(V + 1, K)`` int64, filled with ``V``; the last row, for padding, has only ``V``.
+        first_seen_s: ``(V + 1,)`` int64, time of each item's first event; the maximum integer for ``V``.
     """
 
     ids: Tensor
     first_seen_s: Tensor
 
     def draw(self, item_ids: Tensor, times_s: Tensor, random: np.random.Generator) -> Tensor:
-        """One neighbour of each event's item, evenly among those that had been sold by then.
+        """Draws a neighbour of each event's item uniformly from those available at the event's time.
 
         Args:
             item_ids: ``(B, T)`` int64, in ``0..V``.
             times_s: ``(B, T)`` int64 seconds.
-            random: Source of the draw; takes one number an event, whatever the events are.
+            random: Random generator; every call draws one number per event.
 
         Returns:
-            ``(B, T)`` int64; ``V`` where the item has no neighbour that was alive.
+            ``(B, T)`` int64; ``V`` where no neighbour was available.
         """
         ids = self.ids.to(item_ids.device)[item_ids]  # (B, T, K)
-        alive = self.first_seen_s.to(item_ids.device)[ids] <= times_s[..., None]
-        wanted = (uniform(random, item_ids) * alive.sum(-1)).floor()
-        match = alive & (alive.cumsum(-1) - 1 == wanted[..., None])  # True at one place at most
+        available = self.first_seen_s.to(item_ids.device)[ids] <= times_s[..., None]
+        wanted = (uniform(random, item_ids) * available.sum(-1)).floor()
+        match = available & (available.cumsum(-1) - 1 == wanted[..., None])  # True for at most one neighbour
         found = ids.gather(-1, match.to(torch.uint8).argmax(-1, keepdim=True)).squeeze(-1)
         return torch.where(match.any(-1), found, len(self.first_seen_s) - 1)
 
 
 def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: EventLog | None) -> Neighbours:
-    """The ``count`` nearest items of every item.
+    """Returns the ``count`` nearest items of every item.
 
     Args:
-        by: ``"baskets"``: bought together before the validation cut; ``"text"``: described in like words.
-        count: Neighbours ``K`` of an item at most.
+        by: ``"baskets"``: bought together before the validation cut; ``"text"``: with similar texts.
+        count: Maximum number ``K`` of neighbours per item.
         reader: Language model for ``"text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         facts: Facts of the data.
         log: The prepared log, for ``"baskets"``.
 
@@ -82,9 +82,9 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
 
 
 def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> NDArray[np.int64]:
-    """``(V, K)`` by the cosine over training baskets, ``n_ij / sqrt(n_i n_j)``; the lower id of equals comes first."""
+    """Returns neighbours ``(V, K)`` by the cosine over training baskets ``n_ij / sqrt(n_i n_j)``, ties by lower id."""
     if log is None:
-        raise UserError(f"{owner}: by=baskets counts the log's baskets, and there is no log here; choose by=text.")
+        raise UserError(f"{owner}: by=baskets counts the log's baskets, and no log was given; choose by=text.")
     bought = _baskets(log, facts.spec.train_until_s)  # (baskets, V)
     sold = np.sqrt(np.asarray(bought.sum(0)).ravel())
     by_item, found = bought.T.tocsr(), []
@@ -105,7 +105,7 @@ def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> N
 
 
 def _baskets(log: EventLog, until_s: int) -> sparse.csr_array:
-    """The baskets before a second, ``(baskets, V)``, one where an item is in it."""
+    """Returns the baskets before a time as a matrix ``(baskets, V)``, with ones for their items."""
     baskets = np.flatnonzero(np.asarray(log.basket_times_s) < until_s)
     baskets = baskets[:: max(1, -(-len(baskets) // MAX_BASKETS))]
     offsets = np.asarray(log.basket_offsets)
@@ -123,7 +123,7 @@ def _top(
     shape: tuple[int, int],
     nothing: int,
 ) -> NDArray[np.int64]:
-    """``(R, K)`` columns of the highest scores in each row, highest first, the lower column of equals."""
+    """Returns the columns ``(R, K)`` of the highest scores of each row in descending order, ties by lower column."""
     order = np.lexsort((columns, -scores, rows))
     rows, columns = rows[order], columns[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -134,7 +134,7 @@ def _top(
 
 
 def _by_text(facts: Facts, reader: str, count: int, owner: str) -> NDArray[np.int64]:
-    """``(V, K)`` by the cosine of the texts' vectors, less what all texts have in common."""
+    """Returns neighbours ``(V, K)`` by the cosine of the centred text vectors."""
     if not facts.spec.has_text:
         raise UserError(
             f"{owner}: by=text needs a text for the items, and this data has none; give the data a text column, or "

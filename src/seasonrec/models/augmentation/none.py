@@ -1,4 +1,4 @@
-"""Sequences as they are."""
+"""No augmentation of sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seasonrec.data.log import EventLog
 
 
 class NoAugmentation:
-    """Gives the very batch that came in and draws nothing."""
+    """Identity, which draws no random numbers."""
 
     def __init__(self, *, facts: Facts, log: EventLog | None) -> None:
         pass

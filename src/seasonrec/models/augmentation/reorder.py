@@ -1,4 +1,4 @@
-"""Events in another order, where their order means nothing."""
+"""Reordering of events within baskets and short times."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from seasonrec.models.augmentation.base import check_share, uniform
 
 
 class Reorder:
-    """Shuffles the items of a basket, or of all events within a short time, among the times of those events.
+    """Shuffles the items of a basket, or of all events within a short time, among the times of these events.
 
-    The times stay where they are and sorted. Nothing moves across the position of a request or into another local day,
-    and no item stands before its first sale: where a shuffle would put one there, its group stays as it is.
+    The times do not change. No item moves across a request's position, to another local day, or to a time before its
+    first sale: a group whose shuffle would do so keeps its order.
 
     Args:
-        rate: Chance of each group of events to be shuffled.
-        window_s: Seconds that lie between the first and the last event of a group at most; 0 is the basket alone.
+        rate: Probability that a group of events is shuffled.
+        window_s: Maximum seconds between the first and the last event of a group; 0 shuffles only baskets.
 
     Raises:
-        ValueError: If ``rate`` lies outside [0, 1] or ``window_s`` below 0.
+        ValueError: If ``rate`` is outside [0, 1] or ``window_s`` is below 0.
 
     References:
         Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, item reorder. They shuffle
-        a stretch of any length; across weeks that would put items into another season.
+        a stretch of any length, which over weeks would move items to another season.
     """
 
     def __init__(self, rate: float = 1.0, window_s: int = 0, *, facts: Facts, log: EventLog | None) -> None:
@@ -40,7 +40,7 @@ class Reorder:
             raise UserError(f"augmentation=reorder: window_s must be at least 0, got {window_s}; 0 is the basket.")
         self.window_s = window_s
         self.timezone = facts.spec.timezone
-        never = torch.iinfo(torch.int64).min  # a place without an item may stand anywhere
+        never = torch.iinfo(torch.int64).min  # padding is available at all times
         self.first_seen_s = torch.cat([facts.item_first_seen_s, torch.tensor([never])])
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
@@ -55,16 +55,16 @@ class Reorder:
         return replace(batch, item_ids=torch.where(too_early | batch.is_padding, batch.item_ids, item_ids))
 
     def _groups(self, batch: SequenceBatch, random: np.random.Generator) -> Tensor:
-        """``(B, T)`` number of each event's group, from 0 and rising by one; padding is a group of its own.
+        """Returns the number ``(B, T)`` of each event's group, counted from 0; padding is a separate group.
 
-        Time is cut into equal pieces that begin at a random second for each window: events of one piece are a group.
+        Time is divided into equal intervals with a random offset per window; the events of one interval are a group.
         """
         times_s = batch.timestamps_s
         begin = uniform(random, times_s[:, :1]).mul(self.window_s + 1).floor().to(torch.int64)
         piece = (times_s + begin).div(self.window_s + 1, rounding_mode="floor")
         starts = batch.is_padding.new_zeros(len(times_s), times_s.shape[1] + 1)
         starts[batch.request_window, batch.request_position] = True
-        days = [self._days(times_s)] if self.window_s else []  # a basket has one time, and so one day
+        days = [self._days(times_s)] if self.window_s else []  # a basket has a single time
         for mark in (piece, batch.is_padding, *days):
             starts[:, 1:-1] |= mark[:, 1:] != mark[:, :-1]
         starts[:, 0] = False

@@ -1,4 +1,4 @@
-"""Several augmentations, one of them for each window."""
+"""Combination of several augmentations, one per window."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import Part, check_share, num_events, without_oldest
+from seasonrec.models.augmentation.base import Factory, check_share, num_events, without_oldest
 
 SLOTS = ("crop", "mask", "reorder", "substitute", "insert")
 
 
 class Several:
-    """Draws for each window one augmentation of several, or none.
+    """Draws one augmentation of several, or none, for each window.
 
-    Each is a group of its own: ``augmentation@augmentation.insert=none`` leaves it out.
+    Each has its own configuration group: ``augmentation@augmentation.insert=none`` removes ``insert``.
 
     Args:
-        crop: First of them.
-        mask: Second.
-        reorder: Third.
-        substitute: Fourth.
-        insert: Fifth.
-        chance: Chance of a window to be augmented at all.
-        weights: How often each is drawn, in the order above; only their proportions count.
+        crop: First augmentation.
+        mask: Second augmentation.
+        reorder: Third augmentation.
+        substitute: Fourth augmentation.
+        insert: Fifth augmentation.
+        chance: Probability that a window is augmented.
+        weights: Relative frequencies of the augmentations, in the order above.
 
     Raises:
-        ValueError: If ``chance`` lies outside [0, 1], a weight is negative, or all are zero.
+        ValueError: If ``chance`` is outside [0, 1], a weight is negative, or all are zero.
 
     References:
         Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022, draw one of crop, mask and
@@ -43,37 +43,37 @@ class Several:
 
     def __init__(
         self,
-        crop: Part,
-        mask: Part,
-        reorder: Part,
-        substitute: Part,
-        insert: Part,
+        crop: Factory,
+        mask: Factory,
+        reorder: Factory,
+        substitute: Factory,
+        insert: Factory,
         chance: float = 0.5,
         weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0),
         *,
         facts: Facts,
         log: EventLog | None,
     ) -> None:
-        parts = (crop, mask, reorder, substitute, insert)
+        factories = (crop, mask, reorder, substitute, insert)
         self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
-        if len(weights) != len(parts) or min(weights) < 0 or sum(weights) <= 0:
+        if len(weights) != len(factories) or min(weights) < 0 or sum(weights) <= 0:
             raise UserError(
-                f"augmentation=several: weights must be {len(parts)} numbers at or above 0, for {', '.join(SLOTS)}, "
-                f"not all of them 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
+                f"augmentation=several: weights must be {len(factories)} numbers at or above 0, for {', '.join(SLOTS)} "
+                f"and not all 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
             )
-        self.parts = [part(facts=facts, log=log) for part in parts]
+        self.choices = [factory(facts=facts, log=log) for factory in factories]
         self.shares = self.chance * np.asarray(weights) / sum(weights)
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
         shares = np.append(1.0 - self.chance, self.shares)
         choice = random.choice(len(shares), len(batch.item_ids), p=shares / shares.sum())
-        results = [batch, *(part(batch, random) for part in self.parts)]
+        results = [batch, *(augment(batch, random) for augment in self.choices)]
         return by_window(results, torch.from_numpy(choice).to(batch.item_ids.device), self.num_items)
 
 
 def by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int) -> SequenceBatch:
-    """Puts windows of several versions of one batch together.
+    """Combines windows from several versions of one batch.
 
     Args:
         results: ``K`` versions of the same windows and requests.

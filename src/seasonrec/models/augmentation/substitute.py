@@ -1,4 +1,4 @@
-"""Events whose item is exchanged for a like one."""
+"""Substitution of items by similar ones."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from seasonrec.models.augmentation.neighbours import By, neighbours
 
 
 class Substitute:
-    """Puts a neighbour in place of some items: one that is bought with them, or that is described in like words.
+    """Replaces some items by a neighbour, an item that is bought with them or has a similar text.
 
-    Only an item that had been sold by the event's time may take its place. An event without such a neighbour stays as
-    it is.
+    The neighbour must be available at the event's time. An event without such a neighbour is unchanged.
 
     Args:
-        rate: Chance of each event.
-        by: ``"baskets"``: neighbours are bought together before the validation cut; ``"text"``: they have like texts.
-        num_neighbours: Neighbours of an item to draw from, evenly.
+        rate: Probability that an event's item is replaced.
+        by: ``"baskets"``: items bought together before the validation cut; ``"text"``: items with similar texts.
+        num_neighbours: Number of neighbours of an item; one of them is drawn uniformly.
         reader: Language model of ``by="text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
-        ValueError: If a number lies outside its range, or the data lacks what ``by`` needs.
+        ValueError: If a number is out of range, or the data lacks what ``by`` needs.
 
     References:
         Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
-        arXiv:2108.06479, 2021, substitute. They take the one most correlated item, by users' whole sequences or by
-        learned vectors; here one of the nearest is drawn, by baskets or by text, and only if it was on sale.
+        arXiv:2108.06479, 2021, substitute. They take the most correlated item, by users' whole sequences or learned
+        vectors. Here one of the nearest is drawn, by baskets or by text, and it must be on sale at its time.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Any Hugging Face encoder or decoder as the sequence backbone."""
+"""Sequence backbone from any Hugging Face encoder or decoder."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from seasonrec.models.language.pretrained import compute_twice, load_model, num_
 
 
 class PretrainedBackbone(nn.Module):
-    """A pretrained language model reads item vectors in place of word vectors, through ``inputs_embeds``.
+    """Pretrained language model that reads item vectors in place of word vectors, through ``inputs_embeds``.
 
     Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that one window serves several requests
-    and no request reads what comes after it. Two projections lead from the width ``D`` to the model's and back. The
-    model's own dropout stays off, tuned or not; the inputs' dropout stands in for it. The slot ``peft`` says which of
-    its weights are trained.
+    and no request reads later events. Two projections map the width ``D`` to the model's width and back. The model's
+    own dropout stays off; dropout on the inputs replaces it. The slot ``peft`` selects the trained weights.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        num_layers: Keep the first layers only; None keeps all.
-        weights: ``"pretrained"``, or ``"random"`` to start the same architecture from scratch.
-        dropout: On the projected inputs.
-        gradient_checkpointing: Compute the layers a second time in the backward pass instead of keeping what they gave:
-            less memory, a third more time.
+        num_layers: Number of first layers to keep; None keeps all.
+        weights: ``"pretrained"``, or ``"random"`` to train the same architecture from scratch.
+        dropout: Dropout on the projected inputs.
+        gradient_checkpointing: Whether to compute the layers again in the backward pass instead of keeping their
+            activations: less memory, a third more time.
 
     Raises:
-        ValueError: If the model lets a position read later ones whatever it is told (DistilBERT, ALBERT, MPNet,
-            ModernBERT and DeBERTa do), or has fewer positions than ``max_seq_len`` needs.
+        ValueError: If a position of the model reads later ones in spite of the mask (DistilBERT, ALBERT, MPNet,
+            ModernBERT and DeBERTa do so), or the model has fewer positions than ``max_seq_len`` needs.
 
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
@@ -65,7 +64,7 @@ class PretrainedBackbone(nn.Module):
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
         vectors = self.dropout(self.inward(inputs))
         output = self.language_model(inputs_embeds=vectors, attention_mask=(~is_padding).long(), use_cache=False)
-        hidden = output.last_hidden_state[:, -inputs.shape[1] :]  # behind the positions of a prompt
+        hidden = output.last_hidden_state[:, -inputs.shape[1] :]  # after the positions of a prompt
         return self.outward(hidden)
 
 
@@ -73,14 +72,14 @@ def _refuse_few_positions(model: Any, name: str, wanted: int) -> None:
     known = num_positions(model)
     if known is not None and known < wanted:
         raise UserError(
-            f"backbone.name={name!r} knows {known} positions, and max_seq_len={wanted - 1} needs {wanted}; set "
+            f"backbone.name={name!r} has {known} positions, and max_seq_len={wanted - 1} needs {wanted}; set "
             f"max_seq_len to at most {known - 1}, or choose a model with rotary positions."
         )
 
 
 @torch.no_grad()
 def _refuse_future(model: Any, name: str) -> None:
-    """Tries it: not every type of encoder heeds ``is_decoder``."""
+    """Checks that no position reads later ones, because some encoders ignore ``is_decoder``."""
     draw = torch.Generator().manual_seed(0)
     inputs = torch.randn(1, 4, model.config.hidden_size, generator=draw)
     changed = torch.cat([inputs[:, :2], -inputs[:, 2:]], dim=1)
@@ -91,13 +90,13 @@ def _refuse_future(model: Any, name: str) -> None:
     )
     if not torch.allclose(early, again, atol=1e-5):
         raise UserError(
-            f"backbone.name={name!r}: {type(model).__name__} lets a position read later ones, even as a decoder: it "
-            "would train on what it is to foresee; choose a model of the BERT, RoBERTa, ELECTRA, GPT or Llama type."
+            f"backbone.name={name!r}: {type(model).__name__} lets a position read later ones, even as a decoder, and "
+            "would read its own targets; choose a model of the BERT, RoBERTa, ELECTRA, GPT or Llama type."
         )
 
 
 def _drop_unread_weights(model: nn.Module) -> None:
-    """Frees the word embeddings, which nothing reads when the inputs are vectors, and the pooler of BERT types."""
+    """Frees the word embeddings, which are unused if the inputs are vectors, and the pooler of BERT types."""
     embedding = model.get_input_embeddings()  # type: ignore[operator]  # a method of every transformers model
     embedding.weight = nn.Parameter(embedding.weight[:1].detach().clone(), requires_grad=False)
     if getattr(model, "pooler", None) is not None:

@@ -17,31 +17,30 @@ from seasonrec.models.kernels.matmul import Linear, linear
 from seasonrec.models.kernels.packing import Packing, causal_attention, packed_attention
 
 PACK_FROM_PADDING = 0.25
-"""Share of padding in a batch from which packing pays, by ``benchmarks/packing.py``."""
+"""Minimum share of padding for which packing pays, from ``benchmarks/packing.py``."""
 PACK_FROM_ROWS = 1024
-"""Padded positions from which packing is thought of: a run would not feel what a smaller batch can gain."""
+"""Minimum number of padded positions for packing; smaller batches gain too little."""
 BUCKETS = 4
-"""Attention calls of a packed batch at most, by ``benchmarks/packing.py``."""
+"""Maximum number of attention calls of a packed batch, from ``benchmarks/packing.py``."""
 
 ROUND_LENGTH = 8
-"""Lengths of evaluated sequences are multiples of it; see :mod:`seasonrec.models.kernels.matmul`."""
+"""Lengths of evaluated sequences are padded to a multiple of it; see :mod:`seasonrec.models.kernels.matmul`."""
 
 Attention = Callable[[Tensor, int], Tensor]
-"""Queries, keys and values side by side ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
+"""Function from concatenated queries, keys and values ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
 
 
 class SASRec(nn.Module):
     """Self-attentive sequential recommendation with pre-normalised blocks.
 
-    Events stand from position 0 on and padding behind them, so that the causal mask alone keeps padding out and the
-    fast kernels of ``scaled_dot_product_attention`` apply. A batch with much padding is packed: its sequences are laid
-    end to end, and nothing but attention still sees a padded tensor.
+    Padding follows the events, so the causal mask is enough to exclude it, and the fast kernels of
+    ``scaled_dot_product_attention`` apply. A batch with much padding is packed: its sequences are laid end to end, and
+    only attention uses padded tensors.
 
     Args:
-        num_layers: Transformer blocks.
-        num_heads: Attention heads; divides ``D``.
-        dropout: On the inputs and after each sub-layer; none inside the attention, where it would rule out the fused
-            kernel.
+        num_layers: Number of Transformer blocks.
+        num_heads: Number of attention heads; divides ``D``.
+        dropout: Dropout on the inputs and after each sub-layer; inside the attention it would prevent the fused kernel.
 
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
@@ -65,7 +64,7 @@ class SASRec(nn.Module):
         self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
         self.dropout = Dropout(dropout)
         if num_layers < 1:
-            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
+            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none has no layers.")
         self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 
@@ -75,14 +74,14 @@ class SASRec(nn.Module):
         return self.padded(inputs)
 
     def at(self, inputs: Tensor, position: Tensor) -> Tensor:
-        """The output at one position of each sequence, for which the last block need not compute the others.
+        """Returns the output at one position of each sequence, without computing the others in the last block.
 
         Args:
             inputs: ``(B, T + 1, D)``.
             position: ``(B,)`` int64 in ``0..T``.
 
         Returns:
-            ``(B, D)``, equal to that of the whole sequence but for rounding.
+            ``(B, D)``, equal to the output for the whole sequence except for rounding.
         """
         inputs = self._rounded(inputs)
         hidden = self.dropout(inputs + self.positions[: inputs.shape[1]])
@@ -92,21 +91,21 @@ class SASRec(nn.Module):
         return self.norm(last.at(hidden, position))
 
     def _rounded(self, inputs: Tensor) -> Tensor:
-        """With padding up to a multiple of :data:`ROUND_LENGTH` or the full length: sizes that recur are fast."""
+        """Pads to a multiple of :data:`ROUND_LENGTH` or the full length, because recurring sizes are fast."""
         length = min(-(-inputs.shape[1] // ROUND_LENGTH) * ROUND_LENGTH, len(self.positions))
         return F.pad(inputs, (0, 0, 0, length - inputs.shape[1])) if length > inputs.shape[1] else inputs
 
     def padded(self, inputs: Tensor) -> Tensor:
-        """``(B, T + 1, D)`` to the same, padding computed like everything else."""
+        """Returns the output ``(B, T + 1, D)``, computed at padding as well."""
         return self._read(inputs + self.positions[: inputs.shape[1]], causal_attention)
 
     def packed(self, inputs: Tensor, packing: Packing, attend: Attention | None = None) -> Tensor:
-        """What a padded batch gives, and zero at padding.
+        """Returns the output ``(B, T + 1, D)``, computed on packed sequences, with zeros at padding.
 
         Args:
             inputs: ``(B, T + 1, D)``.
-            packing: Where its tokens go.
-            attend: Causal attention within each of the packed sequences; None takes the fastest that we know.
+            packing: Order of its tokens.
+            attend: Causal attention within each packed sequence; None selects the fastest known one.
         """
         tokens = packing.pack(inputs) + F.embedding(packing.positions, self.positions)
         hidden = self._read(tokens, attend or partial(packed_attention, packing))
@@ -120,7 +119,7 @@ class SASRec(nn.Module):
 
 
 def pays(is_padding: Tensor) -> bool:
-    """Whether a batch ``(B, T + 1)`` has so much padding that packing it is faster; never while it is compiled."""
+    """Checks whether packing is faster for the padding ``(B, T + 1)`` of a batch; False while compiling."""
     if torch.compiler.is_compiling():
         return False
     return int(is_padding.sum()) >= max(PACK_FROM_ROWS, PACK_FROM_PADDING * is_padding.numel())
@@ -143,7 +142,7 @@ class Block(nn.Module):
         return self._after(hidden, mixed)
 
     def at(self, hidden: Tensor, position: Tensor) -> Tensor:
-        """``(B, T + 1, D)`` to the outputs ``(B, D)`` at one position of each sequence."""
+        """Maps ``(B, T + 1, D)`` to the outputs ``(B, D)`` at one position of each sequence."""
         count, length, width = hidden.shape
         row = torch.arange(count, device=hidden.device) * length + position
         normed = self.attention_norm(hidden)
@@ -157,6 +156,6 @@ class Block(nn.Module):
         return self._after(F.embedding(row, hidden.flatten(0, 1)), mixed.flatten(1))
 
     def _after(self, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """What follows the attention, position by position."""
+        """Computes the rest of the block after the attention, position by position."""
         hidden = hidden + self.drop(self.out(mixed))
         return hidden + self.drop(self.feed_forward(hidden))

@@ -1,4 +1,4 @@
-"""Items as learned embeddings of their ids."""
+"""Learned id embeddings of items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seasonrec.batches.facts import Facts
 
 
 class IdItems(nn.Module):
-    """One free vector an item.
+    """One learned vector per item.
 
     Shape:
         - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.

@@ -1,4 +1,4 @@
-"""Items as the sum of an id embedding and their text."""
+"""Sum of an id embedding and a projected text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seasonrec.models.item_encoder.text import TextItems
 
 
 class IdTextItems(nn.Module):
-    """What the text says of an item, plus what only its own events can say.
+    """Sum of an item's projected text vector and its learned id vector.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.

