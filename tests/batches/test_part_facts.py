@@ -34,5 +34,6 @@ def test_facts_are_those_of_loops(portion: int, monkeypatch: pytest.MonkeyPatch)
         assert (found.users, found.items) == tuple(len({event[k] for event in inside}) for k in (0, 1))
         new = tuple(len({event[k] for event in inside} - {event[k] for event in before}) for k in (0, 1))
         assert (found.new_users, found.new_items) == new
+    assert part_facts(log, Split(*bounds).training_until_test()).parts["validation"].first_date is None
     pairs = len({(user, item) for user, item, _ in events})
     assert facts.density == pairs / (log.num_users * log.num_items)

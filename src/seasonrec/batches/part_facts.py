@@ -19,8 +19,8 @@ class PartFacts:
     """Dates and sizes of one part of a log.
 
     Args:
-        first_date: Local date of the first basket, ``YYYY-MM-DD``.
-        last_date: Local date of the last basket.
+        first_date: Local date of the first basket, ``YYYY-MM-DD``; None for an empty part.
+        last_date: Local date of the last basket; None for an empty part.
         events: Events.
         baskets: Baskets.
         users: Distinct users.
@@ -29,8 +29,8 @@ class PartFacts:
         new_items: Items whose first event of the whole log lies in this part.
     """
 
-    first_date: str
-    last_date: str
+    first_date: str | None
+    last_date: str | None
     events: int
     baskets: int
     users: int
@@ -55,7 +55,7 @@ class SplitFacts:
 def part_facts(log: EventLog, split: Split) -> SplitFacts:
     """Counts events, baskets, users and items of each part.
 
-    The log is read a portion of users at a time, so that memory does not grow with it.
+    The log is read one portion of users at a time, so that memory does not grow with it.
     """
     bounds = np.array([split.train_from_s, split.validation_from_s, split.test_from_s, split.end_s])
     counts = np.zeros((3, 4), dtype=np.int64)  # events, baskets, users, new users of each part
@@ -80,13 +80,13 @@ def part_facts(log: EventLog, split: Split) -> SplitFacts:
     new_items = np.histogram(log.item_first_seen_s, bounds)[0]
     parts = {}
     for number, name in enumerate(PARTS):
-        events, baskets, seen_users, new_users = counts[number].tolist()
+        events, baskets, users_seen, new_users = counts[number].tolist()
         parts[name] = PartFacts(
-            first_date=local_date(int(first_s[number]), log),
-            last_date=local_date(int(last_s[number]), log),
+            first_date=local_date(int(first_s[number]), log) if baskets else None,
+            last_date=local_date(int(last_s[number]), log) if baskets else None,
             events=events,
             baskets=baskets,
-            users=seen_users,
+            users=users_seen,
             items=int(sold[number].sum()),
             new_users=new_users,
             new_items=int(new_items[number]),
