@@ -1,10 +1,12 @@
-"""What a season part says of a time of year that the log has not been to."""
+"""Seasons at a time of year that the log does not cover."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from hashed_reader import HashedReader
 from small_shop import Shop
 
 from seasonrec.batches.context.calendar import CalendarContext
@@ -18,7 +20,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason, HolidayRamps
 from seasonrec.models.season.last_year import LastYearSeason
-from seasonrec.models.season.text import date_in_words
+from seasonrec.models.season.text import TextSeason, date_in_words
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def _at(log, days_after_start):
 
 
 def _trained_calendar(first_year):
-    """Every weight away from zero, as after any training."""
+    """Returns a calendar season with random weights, as after training."""
     torch.manual_seed(0)
     season = CalendarSeason(facts=first_year.facts())
     torch.nn.init.normal_(season.phase.weight)
@@ -45,12 +47,12 @@ def _trained_calendar(first_year):
     return season
 
 
-def test_yearly_harmonics_are_silent_until_the_log_holds_a_full_cycle(first_year):
+def test_yearly_harmonics_are_zero_until_the_log_holds_a_full_cycle(first_year):
     season = _trained_calendar(first_year)
     context = CalendarContext().bind(first_year.log, first_year.spec)
     features = season._features(context(_at(first_year.log, [0, 100, 239, 355, 364, 380])))
     year = features[:, : 2 * season.num_harmonics].abs().sum(1)
-    assert year[:4].tolist() == [0.0] * 4  # exactly: Adam makes full steps of the smallest gradient
+    assert year[:4].tolist() == [0.0] * 4  # exactly, since Adam makes full steps of the smallest gradient
     assert 0 < year[4] < year[5]
 
 
@@ -87,7 +89,9 @@ def test_a_holidays_own_ramp_needs_an_earlier_occurrence(tmp_path):
 
 
 def test_last_year_is_refused_on_a_log_of_one_year(first_year):
-    with pytest.raises(ValueError, match=r"season=last_year reads the same season of last year.*got 0\.\d\d; choose"):
+    with pytest.raises(
+        ValueError, match=r"season=\[last_year\] reads the same season.*got 0\.\d\d; choose"
+    ):
         LastYearSeason(facts=first_year.facts())
 
 
@@ -113,7 +117,41 @@ def test_last_year_stays_with_the_request_when_the_history_ends_earlier(tmp_path
     assert [day.tolist() for day in window_a_year_ago(days, 3)] == [[500 - 364 - 3], [500 - 364 + 4]]
 
 
-def test_a_date_in_words_names_the_season_and_the_feast():
+def test_a_date_in_words_names_the_season_and_the_holiday():
     thanksgiving = (np.datetime64("2017-11-23") - np.datetime64("1970-01-01")).astype(int)
     assert date_in_words(int(thanksgiving) - 3, "US", 14) == "shopping in November, autumn, for Thanksgiving Day"
     assert date_in_words(int(thanksgiving) - 30, None, 14) == "shopping in October, autumn"
+
+
+@pytest.mark.parametrize(
+    ("country", "season"), [("AU", "summer"), ("US", "winter"), (None, "winter")]
+)
+def test_seasons_follow_the_hemisphere_of_the_country(country, season):
+    january, july = (int(np.datetime64(f"2018-{month}-10", "D").astype(int)) for month in ("01", "07"))
+    assert date_in_words(january, country, 0) == f"shopping in January, {season}"
+    assert date_in_words(july, country, 0).split(", ")[1] == {"summer": "winter", "winter": "summer"}[season]
+
+
+class CountedReader(HashedReader):
+    """A reader that keeps the lists of texts that it has read."""
+
+    read: ClassVar[list[list[str]]] = []
+
+    def __call__(self, texts):
+        self.read.append(list(texts))
+        return super().__call__(texts)
+
+
+def test_text_reads_each_sentence_once_and_works_for_any_date(first_year, monkeypatch):
+    monkeypatch.setattr("seasonrec.models.season.text.TextReader", CountedReader)
+    monkeypatch.setattr(CountedReader, "read", [])
+    season = TextSeason(facts=first_year.facts())
+    sentences, _ = CountedReader.read
+    assert len(sentences) == len(set(sentences)) < len(season.day_vectors) // 10
+    inside, before, after = season.first_day + 40, season.first_day - 325, season.last_day + 3000
+    vectors = season._vectors_of(torch.tensor([before, inside, after, after]))
+    words = [season.in_words(day) for day in (before, inside, after, after)]
+    torch.testing.assert_close(vectors, HashedReader("", None)(words) - season.centre)
+    assert len(CountedReader.read) == 3
+    season._vectors_of(torch.tensor([after, before]))
+    assert len(CountedReader.read) == 3, "a later date is read once"

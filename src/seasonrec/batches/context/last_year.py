@@ -58,7 +58,7 @@ class LastYearContext:
     name: str = "last_year"
 
     def bind(self, log: EventLog, spec: DataSpec) -> LastYearIndex:
-        spec.require_last_year("season=last_year")
+        spec.require_last_year("season=[last_year]")
         return LastYearIndex(log, self)
 
 

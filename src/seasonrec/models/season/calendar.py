@@ -1,4 +1,4 @@
-"""Calendar: the place of the request in the year and the week, and how near the feasts are."""
+"""Calendar effects: time of year, weekday and nearby holidays of the request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar, holiday_names
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues, SeasonEffect
+from seasonrec.models.harmonics import harmonics
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.scoring import ScoredItems
 
@@ -27,25 +28,25 @@ MAJOR = (
     "Labor Day",
     "Mother's Day",
 )
-"""Holidays for which people shop."""
+"""Holidays with a shopping season."""
 
 
 class CalendarSeason(nn.Module):
-    """Conditions the query on the request's calendar and gives every item a seasonal affinity.
+    """Seasonal effect of the calendar: it conditions the query and gives every item a seasonal affinity.
 
-    What a calendar learns on a part of one year it cannot have checked: the harmonics of a spring extrapolate into an
-    autumn as they please, and while they explain the training weeks nothing else learns to. So each feature speaks only
-    where the log, as it stood at the request, had been before: the yearly harmonics fade with the days by which the log
-    falls short of a full cycle, and a holiday's own ramp needs an earlier occurrence of that holiday. The rule is the
-    same in training and at test. What transfers within a first year is the weekday, the gap since the last event, and
-    one ramp that the major holidays share.
+    A model cannot check yearly features that it learned on part of one year: the harmonics of a spring extrapolate
+    arbitrarily into the autumn, and they explain training weeks that other features should explain. Each feature is
+    therefore zero unless the log at the request covers that time of year. The yearly harmonics need a full year of log.
+    A holiday's own ramp needs an earlier occurrence of the holiday. The rule is the same in training and at test.
+    Within a first year, the model uses the weekday, the days since the user's last event, and one ramp that the major
+    holidays share.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
-        coverage_days: Days short of a full cycle at which the yearly harmonics have faded to exactly zero. Exactly,
-            because Adam turns even a gradient of 1e-6 into full steps.
+        coverage_days: The yearly harmonics fade in over these last days before the log covers a full year. Before that
+            they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
         affinity_dim: Rank of the items' seasonal affinity.
-        major: Holidays that share a ramp; one that the country does not keep is passed over.
+        major: Holidays that share a ramp; names that the country does not have are ignored.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
@@ -88,17 +89,14 @@ class CalendarSeason(nn.Module):
         return SeasonEffect(query + self.condition(features), scores)
 
     def _features(self, calendar: RequestCalendar) -> Tensor:
-        """``(N, F)``: every column is 0 where it has nothing to say."""
-        order = torch.arange(1, self.num_harmonics + 1, device=calendar.year_phase.device)
-        angle = calendar.year_phase[:, None] * order
-        coverage = (1 - calendar.unseen_days / self.coverage_days).clamp(min=0)[:, None]
-        year = torch.cat([angle.sin(), angle.cos()], dim=1) * coverage
+        """Returns the features ``(N, F)``; a column is 0 where it does not apply."""
+        year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
         week = F.one_hot(calendar.weekday, 7).float()
         gap = torch.log1p(calendar.gap_days)[:, None] / 6.0
         return torch.cat([year, week, *self._holidays(calendar), gap], dim=1)
 
     def _holidays(self, calendar: RequestCalendar) -> tuple[Tensor, Tensor]:
-        """``(N, 2)`` the shared ramp up and down, and ``(N, 2 H)`` the holidays' own."""
+        """Returns the ramps shared by the major holidays ``(N, 2)`` and each holiday's own ``(N, 2 H)``."""
         each = self.ramps(calendar.holiday_days)  # (N, H, 2)
         major = each.index_select(1, self.major)
         shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
@@ -106,10 +104,10 @@ class CalendarSeason(nn.Module):
 
 
 class HolidayRamps(nn.Module):
-    """A rise before and a fall after each holiday, of learned lengths.
+    """Linear rise before and linear fall after each holiday, of learned lengths.
 
-    Straight lines that end, not exponentials: a feature of 1e-6, two months before a feast, would be trained by Adam
-    with full steps and speak with a loud voice when the feast comes near.
+    The ramps are linear and end at zero. An exponential would still be 1e-6 two months before a holiday; Adam would
+    train its weight with full steps there, and the effect near the holiday would be far too large.
 
     Args:
         num_holidays: ``H``.

@@ -1,4 +1,4 @@
-"""Last year: what sold at this time a year ago."""
+"""Sales at the same time of the previous year."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class LastYearSeason(nn.Module):
-    """Adds last year's lift of items and of their categories, with learned weights.
+    """Seasonal effect of last year's sales: the lift of items and of their categories, with learned weights.
 
     Args:
         half_window_days: Days on either side of the day a year ago.
@@ -30,7 +30,7 @@ class LastYearSeason(nn.Module):
 
     def __init__(self, half_window_days: int = 14, *, facts: Facts) -> None:
         super().__init__()
-        facts.spec.require_last_year("season=last_year")
+        facts.spec.require_last_year("season=[last_year]")
         self.context = LastYearContext(half_window_days)
         self.reads: tuple[Context, ...] = (self.context,)
         self.weight = nn.Parameter(torch.full((2,), 0.25))

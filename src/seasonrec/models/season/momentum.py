@@ -1,4 +1,4 @@
-"""Momentum: what sells more now than it did over all time."""
+"""Momentum: recent sales compared with all sales."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class MomentumSeason(nn.Module):
-    """Adds the rolling popularity of items and of their categories, weighed by each user's own gate.
+    """Effect of recent trends: rolling popularity of items and of their categories, weighted by a gate per user.
 
-    A season that the log has never seen still shows in last week's sales. The features are log ratios that are 0 where
-    nothing is unusual, so the part changes only what moves.
+    Last week's sales show a season even when the log has never seen that season before. The features are log ratios;
+    they are 0 for items with usual sales, so only the scores of items with unusual sales change.
 
     Args:
-        windows_days: Window lengths ``W``.
+        windows_days: Lengths of the ``W`` look-backs in days.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seasonrec.batches.context.calendar import RequestCalendar, holiday_names
 from seasonrec.data.spec import DataSpec
+from seasonrec.models.harmonics import harmonics
 from seasonrec.models.season.calendar import MAJOR, HolidayRamps
 
 
@@ -38,10 +39,8 @@ class DayFeatures(nn.Module):
         self.width = 2 * num_harmonics + 7 + 2 + 2 * len(names)
 
     def forward(self, calendar: RequestCalendar, rows: Tensor) -> Tensor:
-        order = torch.arange(1, self.num_harmonics + 1, device=rows.device)
-        angle = calendar.year_phase[rows, None] * order
-        coverage = (1 - calendar.unseen_days[rows] / self.coverage_days).clamp(min=0)[:, None]
-        year = torch.cat([angle.sin(), angle.cos()], dim=1) * coverage
+        phase, unseen_days = calendar.year_phase[rows], calendar.unseen_days[rows]
+        year = harmonics(phase, unseen_days, self.num_harmonics, self.coverage_days)
         week = F.one_hot(calendar.weekday[rows], 7).float()
         return torch.cat([year, week, *self._holidays(calendar, rows)], dim=1)
 

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from seasonrec.data.calendar import EPOCH_WEEKDAY, clock, local_days
 from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
+from seasonrec.models.harmonics import harmonics
 
 COVERAGE_DAYS = 7.0
-"""The time of year fades in over these last days before the log covers a full year, as in ``season=calendar``."""
+"""The time of year fades in over these last days before the log covers a full year, as in ``season=[calendar]``."""
 
 
 class Moments(nn.Module):
     """Features of timestamps: seven indicators for the weekday, sines and cosines for the time of year.
 
-    The time of year is zero until the log covers a full year before the timestamp; ``season=calendar`` explains why.
+    The time of year is zero until the log covers a full year before the timestamp; ``season=[calendar]`` explains why.
     Local days use the clock changes of the time zone, so that Friday evening in New York is not Saturday.
 
     Args:
@@ -53,11 +54,9 @@ class Moments(nn.Module):
     def forward(self, times_s: Tensor) -> Tensor:
         days = self._local_days(times_s)
         weekday = F.one_hot((days + EPOCH_WEEKDAY) % 7, 7).float()
-        order = torch.arange(1, self.num_harmonics + 1, device=days.device)
-        angle = (2 * math.pi / DAYS_PER_YEAR * (days % DAYS_PER_YEAR))[..., None] * order
+        year_phase = 2 * math.pi / DAYS_PER_YEAR * (days % DAYS_PER_YEAR)
         unseen_days = (self.first_day + DAYS_PER_YEAR - days).clamp(min=0)
-        coverage = (1 - unseen_days / COVERAGE_DAYS).clamp(min=0)[..., None]
-        return torch.cat([weekday, angle.sin() * coverage, angle.cos() * coverage], dim=-1)
+        return torch.cat([weekday, harmonics(year_phase, unseen_days, self.num_harmonics, COVERAGE_DAYS)], dim=-1)
 
     def _local_days(self, times_s: Tensor) -> Tensor:
         """Returns int64 days since 1970-01-01 in local time."""
