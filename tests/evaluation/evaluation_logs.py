@@ -1,4 +1,4 @@
-"""Small logs by hand, and scorers whose scores are known."""
+"""Small logs written by hand, and scorers with known scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def build_split(log: EventLog, validation_from: str, test_from: str) -> Split:
 
 @dataclass
 class TableScorer:
-    """Scores by a function of the request's row numbers in the log, to be known in advance."""
+    """Scorer from a function of the request's row numbers in the log, with known scores."""
 
     table: Callable[[Requests], torch.Tensor]
     name: str = "table"
@@ -72,7 +72,7 @@ class TableScorer:
 
 
 def random_log() -> EventLog:
-    """Thirty users, forty items, the autumn of 2017; item 39 appears on the last day only."""
+    """Returns a log of thirty users and forty items in autumn 2017; item 39 appears only on the last day."""
     generator = np.random.default_rng(0)
     popularity = 1.0 / np.arange(1, 40)
     popularity /= popularity.sum()

@@ -83,7 +83,7 @@ def test_last_year_is_left_out_where_the_log_has_none(tmp_path):
 
 
 def test_known_figures_of_complete_journey(tmp_path):
-    """Weekly counts gave .1135/.0635 and .1142/.0639; ours roll by day and merge duplicate lines of a basket."""
+    """Published weekly counts gave .1135/.0635 and .1142/.0639; these counts move by day and merge duplicate lines."""
     log = prepare(CompleteJourney(), tmp_path, progress=lambda line: None)
     split = TimeSplit(train_from="2017-01-02", validation_from="2017-10-02", test_from="2017-11-06").resolve(log)
     popular, fitter = PopularityComponents(log), BaselineFitter(log, split, Protocol())

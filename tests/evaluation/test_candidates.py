@@ -11,12 +11,12 @@ from seasonrec.evaluation.ranking.candidates import CandidateFilter, are_candida
 
 @pytest.fixture(scope="module")
 def log():
-    """Item ``i`` is first seen on day ``i`` of January."""
+    """Returns a log in which item ``i`` is first seen on day ``i`` of January."""
     return build_log([(0, f"2017-01-{day + 1:02d} 00:00", [day]) for day in range(20)])
 
 
 def asked(log, *items: int) -> Requests:
-    """Requests at the first second of the given items."""
+    """Returns requests at the first second of the given items."""
     times_s = log.item_first_seen_s[list(items)]
     return Requests(np.zeros(len(items), dtype=np.int64), times_s, times_s, np.full(len(items), -1))
 

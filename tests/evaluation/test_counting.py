@@ -7,7 +7,7 @@ from seasonrec.evaluation.ranking.counting import by_comparing, by_sorting, coun
 
 
 def table(rows: int, items: int, seed: int = 0) -> torch.Tensor:
-    """Coarse scores, so that many are equal; minus zero and items that are no candidates among them."""
+    """Returns coarse scores with many ties, with minus zero and items that are no candidates."""
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randint(-9, 10, (rows, items), generator=generator) / 4
     scores[torch.rand(rows, items, generator=generator) < 0.1] = -torch.inf
@@ -21,7 +21,7 @@ def plain(scores: torch.Tensor, request: torch.Tensor, own: torch.Tensor) -> tup
 
 
 def targets(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of some rows many, of some none, in no order."""
+    """Returns targets in random order, many for some rows and none for others."""
     generator = torch.Generator().manual_seed(1)
     request = torch.randint(0, len(scores), (count,), generator=generator) ** 2 % len(scores)
     item = torch.randint(0, scores.shape[1], (count,), generator=generator)

@@ -18,7 +18,7 @@ from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 
 def table_of(log, seed: int = 0) -> TableScorer:
-    """Scores by user, coarse enough for ties."""
+    """Scorer by user, coarse enough for ties."""
     table = torch.randint(0, 6, (log.num_users, log.num_items), generator=torch.Generator().manual_seed(seed)).float()
     return TableScorer(lambda requests: table[torch.from_numpy(requests.users)])
 
@@ -93,7 +93,7 @@ def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split
 
 
 def test_means_alone_make_no_lists(autumn_log, autumn_split, monkeypatch):
-    """The best of every request, which a pass for means would throw away."""
+    """Checks that a pass for means does not compute the best items of every request."""
     met = []
     monkeypatch.setattr(evaluator, "top_items", lambda scores, length: met.append(length) or top_items(scores, length))
     quick_metrics(table_of(autumn_log), autumn_log, autumn_split.test_baskets(autumn_log), Protocol())

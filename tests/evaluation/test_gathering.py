@@ -1,4 +1,4 @@
-"""Here without other processes; ``tests/test_evaluate.py`` starts some."""
+"""Gathering without other processes; ``tests/test_evaluate.py`` starts some."""
 
 import polars as pl
 import pytest
@@ -12,7 +12,7 @@ FRAME = pl.DataFrame({"basket": [4, 9], "ranks": [[1, 2], []], "bits": [[0.1], [
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
-    """Frames that other processes give; the exchange itself is left out."""
+    """Replaces the exchange by the given frames of other processes."""
     frames: list[pl.DataFrame] = []
     monkeypatch.setattr(gathering, "_refuse_another_world", lambda shard: None)
     monkeypatch.setattr(gathering, "_all_bytes", lambda own, shard: [own, *map(gathering._bytes_of, frames)])

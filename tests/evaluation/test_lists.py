@@ -15,7 +15,7 @@ USERS = np.array([3, 0, 5, 1, 4, 2, 3])
 
 @pytest.fixture(scope="module")
 def log():
-    """Six users with fewer and fewer days of history; item 5 is first seen after ``NOW``."""
+    """Returns a log of six users with decreasing history; item 5 is first seen after ``NOW``."""
     days = [(user, f"2017-01-{day + 1:02d} 00:00", [day % 5]) for user in range(6) for day in range(12 - 2 * user)]
     return build_log([*days, (0, "2017-03-01 00:00", [5])])
 

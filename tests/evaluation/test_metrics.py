@@ -16,7 +16,7 @@ from seasonrec.evaluation.ranking.ranks import rank_targets
 
 
 def test_golden_case_by_hand():
-    """Two baskets, worked by hand.
+    """Checks two baskets against values computed by hand.
 
     Basket 0: scores 9, 7, 7, 5, 3 for items a to e, targets a, b and e. a stands on rank 1; b shares ranks 2 and 3
     with c; e stands on rank 5. Basket 1: five equal scores, one target, ranks 1 to 5.
@@ -45,7 +45,7 @@ def test_golden_case_by_hand():
 
 
 def all_orders(scores: np.ndarray, targets: list[int], k: int) -> dict[str, float]:
-    """Means over every order of equal scores, each value computed on the order itself."""
+    """Returns means over every order of equal scores, with each value computed on the order itself."""
     orders = [p for p in permutations(range(len(scores))) if all(np.diff(scores[list(p)]) <= 0)]
     ranks = np.array([[order.index(target) + 1 for target in targets] for order in orders])
     gains = np.where(ranks <= k, 1 / np.log2(ranks + 1), 0)

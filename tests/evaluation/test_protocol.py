@@ -38,7 +38,7 @@ def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
 
 
 def test_the_fingerprint_of_a_test_result_is_what_it_was_before_a_part_could_be_named():
-    """Worked out at commit e00ea3b; numbers that were published under it still compare."""
+    """Checks that the fingerprint is that of commit e00ea3b, so that results published with it stay comparable."""
     assert BASE == "9c815dd0ed9eaae1"
 
 

@@ -19,7 +19,7 @@ from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 
 def results_by_hand(log, split) -> RunResults:
-    """Labels of the autumn log, and ranks that need no scorer."""
+    """Returns tags of the autumn log, with ranks that need no scorer."""
     labels = RequestLabels.of(log, split, Protocol())
     generator = np.random.default_rng(1)
     height = labels.events.height
@@ -81,7 +81,7 @@ def test_files_that_are_no_results_are_refused(results, tmp_path):
         read_results(broken)
     foreign = tmp_path / "foreign.parquet"
     results.frame.drop("bits").write_parquet(foreign)
-    with pytest.raises(ValueError, match="lacks name, seed, fingerprint, num_items, bits; it is not a results file"):
+    with pytest.raises(ValueError, match="lacks name, seed, fingerprint, num_items, bits; it is no results file"):
         read_results(foreign)
 
 

@@ -1,4 +1,4 @@
-"""Perturbed inputs against weights that are moved by hand, changed histories against lists, and the table of both."""
+"""Perturbed inputs against weights changed by hand, changed histories against lists, and the table of both."""
 
 from __future__ import annotations
 
@@ -193,7 +193,9 @@ def test_windows_that_serve_several_requests_are_refused(shop: Shop) -> None:
     order = np.argsort(requests.users, kind="stable")
     _, window_of = np.unique(requests.users[order], return_inverse=True)
     batch = shop.builder({})(requests[order], window_of)
-    with pytest.raises(ValueError, match=r"needs a window for each request .* got \d+ windows for 40 requests; build"):
+    with pytest.raises(
+        ValueError, match=r"needs one fully read window per request, got \d+ windows for 40 requests; build"
+    ):
         histories(30)["drop"](batch, 0.5, np.random.default_rng(0))
 
 

@@ -17,7 +17,7 @@ from seasonrec.models.temporal.gru import GRUTemporal
 
 
 class DroppedItems(IdItems):
-    """Items that are computed, and otherwise in training."""
+    """Item encoder whose output differs between training and evaluation."""
 
     def forward(self, item_ids: torch.Tensor | None = None) -> torch.Tensor:
         return torch.nn.functional.dropout(2.0 * super().forward(item_ids), training=self.training)
@@ -43,7 +43,7 @@ def scorer(shop: Shop, model: SeasonalRecommender) -> ModelScorer:
 
 
 def encoded(model: SeasonalRecommender) -> list[int]:
-    """Grows by one whenever the item encoder is called."""
+    """Counts the calls of the item encoder."""
     calls: list[int] = []
     model.item_encoder.register_forward_hook(lambda *_: calls.append(len(calls)))
     return calls

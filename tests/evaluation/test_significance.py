@@ -13,7 +13,7 @@ USERS, BASKETS = 40, 3
 
 
 def row(name: str, shift: float, seed: int = 0, noise: float = 0.0) -> RunResults:
-    """Results of forty users, whose bits lie around 8 and move together between rows."""
+    """Returns results of forty users, with bits around 8 that correlate between rows."""
     users = np.repeat(np.arange(USERS), BASKETS)
     sizes = np.random.default_rng(0).integers(1, 5, len(users))
     common = np.random.default_rng(1).normal(8.0, 2.0, USERS)[users]

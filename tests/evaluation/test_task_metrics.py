@@ -1,4 +1,4 @@
-"""Metrics of the further tasks by hand and by torchmetrics, and their evaluation on a part of the log."""
+"""Metrics of the further tasks against values by hand and torchmetrics, and their evaluation on a part of the log."""
 
 import math
 from collections.abc import Collection
@@ -160,7 +160,7 @@ def test_gains_are_ranked_as_torchmetrics_ranks_them() -> None:
 
 
 def test_level_scores_of_gains_are_taken_in_expectation() -> None:
-    """Against the mean over many orders of the columns, which break ties in as many ways."""
+    """Compares with the mean over many orders of the columns, which break ties differently."""
     scores = torch.randint(0, 4, (3, 25), generator=DRAW).float()
     scores[2] = -1.0  # nobody stands out
     gains = torch.rand(3, 25, generator=DRAW) * (torch.rand(3, 25, generator=DRAW) < 0.5)
@@ -184,7 +184,7 @@ def test_gains_level_with_the_last_of_ten_will_do() -> None:
 
 @pytest.mark.parametrize("kind", ["binary", "amount", "ranking"])
 def test_a_start_has_the_metrics_of_a_prediction(kind: Kind) -> None:
-    """Two halves of the samples exchange prediction and start: over all of them the two say the same."""
+    """Swaps prediction and baseline between two halves of the samples, so that both have the same metrics."""
     truth = {"binary": torch.rand(40, generator=DRAW).round(), "amount": 9 * torch.rand(40, generator=DRAW)}.get(kind)
     one, other = (torch.rand(40, generator=DRAW) for _ in range(2))
     if truth is None:
@@ -278,7 +278,7 @@ def test_several_processes_find_what_one_finds(
     world_size: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To the last bit; the exchange itself is that of the ranking, which ``tests/test_evaluate.py`` starts."""
+    """Compares to the last bit; ``tests/test_evaluate.py`` covers the exchange between processes."""
     alone = evaluate_tasks(model, builder, requests, 32, "cpu")
     assert evaluate_tasks(model, builder, requests, 32, "cpu") == alone
     given: list[list[pl.DataFrame]] = []
@@ -307,7 +307,7 @@ def test_of_many_users_some_are_compared(
 def test_each_pass_asks_its_own_heads_alone(
     model: SeasonalRecommender, builder: BatchBuilder, requests: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pass of users is one large batch, in which heads over the whole catalogue would take too much memory."""
+    """Checks the pass of users, one large batch in which heads over the catalogue would take too much memory."""
     passes: list[tuple[int, set[str]]] = []
     ask = model.tasks_of
 

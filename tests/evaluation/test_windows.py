@@ -5,7 +5,7 @@ from seasonrec.evaluation.slices.holidays import snake_case, window_names
 
 
 def windows_of(first: str, last: str, holidays=MAJOR_HOLIDAYS, country="US") -> dict[str, tuple[str, str]]:
-    """First and last day of every window met."""
+    """Returns the first and last day of every window."""
     dates = np.arange(np.datetime64(first), np.datetime64(last) + 1)
     names = window_names(dates.astype(np.int64), holidays, country)
     return {

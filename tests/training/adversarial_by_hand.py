@@ -1,4 +1,4 @@
-"""Adversarial training as a plain loop: no hooks, no trainer, every formula written out again."""
+"""Adversarial training as a plain loop, without hooks and trainer, as a reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITHOUT_DROPOUT: dict[str, Any] = {
 
 
 class SGD:
-    """An optimiser that passes gradients on as they are.
+    """An optimiser that applies gradients unchanged.
 
     Adam scales them to full steps, those of the keys' biases too, which are zero but for rounding: no two ways to add
     the same numbers up would agree.
@@ -38,7 +38,7 @@ class SGD:
 
 
 class Added(nn.Module):
-    """A part whose output, or whose first input, has ``delta`` added to it."""
+    """A component that adds ``delta`` to its output or its first input."""
 
     def __init__(self, part: nn.Module, to_output: bool) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Hand:
         return self.model.mask_unavailable(self.model(batch).float(), batch)
 
     def radius(self) -> Tensor:
-        """Of size 1, from what the last pass saw."""
+        """Returns the radius of size 1, from the vectors of the last pass."""
         seen = self.added.seen.float()
         lengths = torch.linalg.vector_norm(seen, dim=-1)
         if seen.ndim == 2:
@@ -102,7 +102,7 @@ class Hand:
         return ((lengths * real).sum() / real.sum() * real.sum(1).sqrt())[:, None, None]
 
     def noise(self, draws: torch.Generator) -> Tensor:
-        """Uniform numbers within the radius over the root of their count."""
+        """Returns uniform numbers within the radius over the root of their count."""
         noise = torch.empty(self.added.seen.shape).uniform_(-1, 1, generator=draws)
         if noise.ndim == 2:
             return self.radius() * noise / noise.shape[1] ** 0.5
@@ -111,7 +111,7 @@ class Hand:
 
 
 def norm(delta: Tensor) -> Tensor:
-    """Of rows ``(R, D)``, or of whole sequences ``(B, T, D)``."""
+    """Returns norms of rows ``(R, D)``, or of whole sequences ``(B, T, D)``."""
     return torch.linalg.vector_norm(delta, dim=tuple(range(1, delta.ndim)), keepdim=True)
 
 
@@ -129,7 +129,7 @@ def seed() -> int:
 
 
 def clean(hand: Hand, batch: SequenceBatch, share: float) -> Tensor:
-    """Trains on the clean batch; the loss's gradient by the target."""
+    """Trains on the clean batch and returns the loss's gradient by the target."""
     state = torch.get_rng_state()
     hand.run(hand.loss, batch)
     delta = torch.zeros_like(hand.added.seen).requires_grad_()
@@ -206,7 +206,7 @@ def vat(hand: Hand, batch: SequenceBatch, share: float) -> None:
 def _gradient(
     hand: Hand, batch: SequenceBatch, what: Callable[[SequenceBatch], Tensor], delta: Tensor, state: Tensor
 ) -> Tensor:
-    """Of a loss by a perturbation; the weights' gradients stay what they were."""
+    """Returns the gradient of a loss by a perturbation; the weights' gradients stay unchanged."""
     delta = delta.detach().requires_grad_()
     torch.set_rng_state(state)
     return torch.autograd.grad(hand.run(what, batch, delta), delta)[0]
@@ -227,7 +227,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "freelb": {"size": 0.3, "weight": 0.7, "step_size": 0.2},
     "vat": {"size": 0.3, "weight": 0.7, "probe_size": 0.1, "num_iterations": 2},
 }
-"""The same numbers, as the options of our own classes."""
+"""The same numbers as options of the classes under test."""
 
 
 def train_by_hand(
@@ -242,7 +242,7 @@ def train_by_hand(
     ranks: int = 1,
     **parts: Any,
 ) -> list[Tensor]:
-    """The weights after one pass over some steps, each of several batches.
+    """Returns the weights after some steps, each of several batches.
 
     The last step may be short: its batches weigh what those of a full one do, as in Lightning. Of several ranks, whose
     batches stand in turns, each draws the same random numbers.

@@ -1,4 +1,4 @@
-"""What each of two processes does in the tests of shared adversarial training: a small run of every method."""
+"""Work of each of two processes in the tests of adversarial training: a small run of every method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GATHERED_AND_CLIPPED: dict[str, Any] = {"accumulate_grad_batches": GATHERED, "gr
 
 
 def train_in_two(cache_dir: Path, folder: Path, shard: Shard) -> None:
-    """Leaves the weights of every run in ``folder / "rank_<r>.pt"``, and the message of one that is refused."""
+    """Writes the weights of every run to ``folder / "rank_<r>.pt"``, with the message of a refused run."""
     torch.set_num_threads(1)
     shop = open_shop(cache_dir)
     found: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def train_in_two(cache_dir: Path, folder: Path, shard: Shard) -> None:
 
 
 class Aside(nn.Module):
-    """A task whose weights no prediction depends on."""
+    """A task with weights that do not affect the predictions."""
 
     reads = labels = ()
     kind = "amount"

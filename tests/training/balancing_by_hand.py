@@ -1,4 +1,4 @@
-"""Quadratic tasks, a series and a penalty: trained by the module, and by a plain loop with every formula again."""
+"""Quadratic tasks, a series and a penalty, trained by the module and by a plain loop as a reference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OBJECTIVE = Objective(lambda_mt=0.8, lambda_t=0.5)
 WIDTH = 3
 SCALES = {"next_item": 1.0, "spend": 3.0, "demand": 2.0}
 AIMS = {"next_item": (1.0, 2.0, 0.5), "spend": (-2.0, 1.0, -1.0), "demand": (0.3, -1.0, 2.0)}
-"""Of what each task says, which is its own weights times what the shared ones say of a batch."""
+"""Targets of each task's output: its own weights times the output of the shared weights."""
 
 BATCHES = np.random.default_rng(3).normal(1.0, 0.7, size=(5, WIDTH))
 
@@ -69,7 +69,7 @@ class Quadratic(nn.Module):
 
 
 class QuadraticModule(RecommenderModule):
-    """The module with losses of our own; all that it does with them is as it stands."""
+    """The training module with quadratic losses."""
 
     def losses(self, batch: Vector) -> Losses:
         model = self.model
@@ -99,7 +99,7 @@ def module_of(balancing: Callable[..., Any], run_dir: Path) -> QuadraticModule:
 
 
 def train(module: L.LightningModule, epochs: int, accumulate: int, clip: float | None, **trainer: Any) -> None:
-    """As ``fit`` does it, without checkpoints."""
+    """Trains like ``fit``, without checkpoints."""
     L.Trainer(
         max_epochs=epochs, accelerator="cpu", accumulate_grad_batches=accumulate, gradient_clip_val=clip, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, **trainer,
@@ -116,7 +116,7 @@ def weights_of(module: QuadraticModule) -> dict[str, Array]:
 
 @dataclass
 class ByHand:
-    """What every reference begins with: the plain sum, and the weights 1.
+    """Base of the references: the plain sum, with weights 1.
 
     ``epoch_losses`` holds the mean losses of the epochs that are over.
     """
@@ -124,7 +124,7 @@ class ByHand:
     epoch_losses: list[Array] = field(default_factory=list)
 
     def shares(self, rows: Array, losses: Array) -> tuple[Array, Array]:
-        """``(2, n)`` gradients of the tasks by the shared weights, and their losses, to two gradients to be added.
+        """Returns two gradients to add, from the tasks' ``(2, n)`` gradients by the shared weights and their losses.
 
         Returns:
             The gradient by the shared weights, and the factors ``(2,)`` of the tasks' own gradients.
@@ -135,7 +135,7 @@ class ByHand:
         return
 
     def own_gradient(self) -> Array:
-        """Of weights that the balancing learns with the model."""
+        """Returns the terms of weights that the balancing learns with the model."""
         return np.zeros(0)
 
     def move(self, step: Array) -> None:
@@ -169,7 +169,7 @@ class Dwa(ByHand):
 
 @dataclass
 class GradNorm(ByHand):
-    """Takes the slope of the sum of distances numerically, its targets held."""
+    """Reference of GradNorm with a numerical slope of the sum of distances, with constant targets."""
 
     weights: Array = field(default_factory=lambda: np.ones(2))
     first: Array | None = None
@@ -240,7 +240,7 @@ REFERENCES: dict[str, type[ByHand]] = {
 
 
 def nearest_harmless(vector: Array, rows: Array) -> Array:
-    """The nearest vector without a negative product with any row: tries every set of rows that it could be bound by."""
+    """Returns the nearest vector without a negative product with any row, by trying every set of active rows."""
     found = []
     for count in range(len(rows) + 1):
         for chosen in combinations(range(len(rows)), count):
@@ -273,7 +273,7 @@ def train_by_hand(reference: ByHand, epochs: int, accumulate: int, clip: float |
 def add_batch(
     gradient: dict[str, Array], weights: dict[str, Array], batch: Array, reference: ByHand, share: float
 ) -> Sequence[float]:
-    """Adds the gradient of one batch; gives the losses of the tasks that are weighed."""
+    """Adds the gradient of one batch and returns the losses of the balanced tasks."""
     said = weights["matrix"] @ batch + weights["bias"]
     losses, own, shared = {}, {}, {}
     for name, scale in SCALES.items():

@@ -1,4 +1,4 @@
-"""Work of two processes that fails in one of them. Imports little, because a process begins with its imports."""
+"""Work of two processes that fails in one of them. Imports are few, because each process repeats them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def die_where_the_other_waits(shard: Shard) -> None:
 
 
 def refuse_in_the_first(shard: Shard) -> None:
-    """The first refuses the user's input while the other waits for it."""
+    """Refuses the user's input in the first process while the other waits."""
     if shard.is_first:
         raise ValueError("data.events must name a file that exists.")
     distributed.barrier()

@@ -1,4 +1,4 @@
-"""What each of two processes does in the tests of shared training: several small runs, one after the other."""
+"""Work of each of two processes in the tests of shared training: several small runs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ WITHOUT_DROPOUT: dict[str, Any] = {
 }
 KILLED_AT: Event = ("batch_start", 1, 1)
 VALUES = (torch.arange(7.0), torch.arange(4.0) * 3)
-"""What each process averages, as many values as the other has not."""
+"""Values that each process averages, of different numbers."""
 
 
 def train_and_evaluate(cache_dir: Path, folder: Path, shard: Shard) -> None:
-    """Leaves what happened in ``folder / "rank_<r>.pt"``."""
+    """Writes the results to ``folder / "rank_<r>.pt"``."""
     torch.set_num_threads(1)
     shop = open_shop(cache_dir)
     found: dict[str, Any] = {"shard": (shard.rank, shard.world_size), "mean": _mean(VALUES[shard.rank])}

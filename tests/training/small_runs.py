@@ -1,4 +1,4 @@
-"""Small training runs that can be interrupted at any hook; run as a script, one that is killed with -9."""
+"""Small training runs that can be interrupted at any hook; as a script, a run that is killed with -9."""
 
 import json
 import os
@@ -39,18 +39,18 @@ LOADER = LoaderOptions(batch_size=100, evaluation_batch_size=16, validation_stri
 
 
 class Killed(Exception):
-    """Stands for a kill where the test must live on."""
+    """A simulated kill that does not end the test."""
 
 
 @dataclass
 class Curve:
-    """The validation metrics of every epoch, as the run saw them."""
+    """Validation metrics of every epoch of a run."""
 
     values: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
 class WatchedModule(RecommenderModule):
-    """Tells ``watch`` of every hook, last of all who listen to it, and notes the validation metrics."""
+    """A module that calls ``watch`` at the end of every hook and records the validation metrics."""
 
     def __init__(self, *args: Any, watch: Callable[[Event], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,7 +108,7 @@ def small_loader(shop: Shop, model: SeasonalRecommender, seed: int = 7) -> Train
 
 @dataclass
 class SmallRun:
-    """What a run ended with."""
+    """Result of a run."""
 
     result: FitResult
     weights: dict[str, Tensor]
@@ -129,7 +129,7 @@ def small_run(
     training: dict[str, Any] | None = None,
     **parts: Any,
 ) -> SmallRun:
-    """A run from its start or from the last checkpoint in ``run_dir``, as ``seasonrec.commands.train`` makes it.
+    """Trains from the start or the last checkpoint in ``run_dir``, like ``seasonrec.commands.train``.
 
     ``training`` goes to the module: its objective, its balancing.
     """

@@ -1,4 +1,4 @@
-"""Small heads that need no labels: two recommendation tasks and a series, all told by the request time."""
+"""Small heads without labels: two recommendation tasks and a series, with targets from the request time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS_PER_DAY = 86_400
 
 
 class ClockHead(nn.Module):
-    """Tells from the query in which half of a period the request was made, or how far the period has come.
+    """Head that predicts from the query the half of a period, or the position in it, of the request time.
 
     Args:
         period_days: The period.

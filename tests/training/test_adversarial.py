@@ -1,4 +1,4 @@
-"""Adversarial training against a plain loop that shares no code with it, and what it refuses."""
+"""Adversarial training against a plain loop that shares no code with it, and its refusals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CLASSES: dict[str, Callable[..., Adversarial]] = {"fgm": FGM, "pgd": PGD, "freel
 YAMLS = sorted(path.stem for path in (conf_dir() / "adversarial").glob("*.yaml"))
 EPOCH = 7
 BATCHES = 4
-"""Of an epoch, those that the comparisons train on."""
+"""Batches of an epoch in the comparisons."""
 
 
 def ours(name: str, target: str) -> Adversarial:
@@ -68,7 +68,7 @@ def module_of(shop: Shop, model: SeasonalRecommender, adversarial: Any, run_dir:
 
 
 def trainer_of(**options: Any) -> L.Trainer:
-    """A user's own trainer: it knows nothing of adversarial training."""
+    """Returns a trainer without options for adversarial training, like a user's own."""
     return L.Trainer(
         **({"max_epochs": 1, "accelerator": "cpu", "devices": 1, "limit_train_batches": BATCHES} | options),
         logger=False,
@@ -110,7 +110,7 @@ def assert_close(weights: list[Tensor], expected: list[Tensor], apart_from: list
 
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A model of texts, whose vectors are drawn and not read."""
+    """Returns a model of texts with random vectors."""
     draws = torch.Generator().manual_seed(3)
     kept: dict[int, Tensor] = {}
 
@@ -162,7 +162,7 @@ def test_fgm_moves_no_other_random_draw(shop: Shop) -> None:
 
 
 def test_a_gradient_scaler_changes_nothing_but_rounding(shop: Shop) -> None:
-    """Its scale is in every gradient, the clean and the perturbed ones, and is taken out of their sum once."""
+    """Checks that the scale of all gradients is removed once from their sum."""
 
     def run(scaler: torch.amp.GradScaler) -> list[Tensor]:
         plugin = MixedPrecision("16-mixed", "cpu", scaler)
@@ -242,7 +242,7 @@ def test_a_compiled_model_is_refused(shop: Shop) -> None:
 
 
 class Breaks(L.Callback):
-    """A user's own callback with a fault in it."""
+    """A user's own callback with a fault."""
 
     def __init__(self, hook: str, at: int) -> None:
         self.at = at
@@ -256,7 +256,7 @@ class Breaks(L.Callback):
 def fitted(
     shop: Shop, run_dir: Path, adversarial: Adversarial, *callbacks: L.Callback
 ) -> tuple[SeasonalRecommender, dict[str, Any]]:
-    """What ``seasonrec train`` does, with further callbacks beside those of the adversarial training."""
+    """Trains like ``seasonrec train``, with further callbacks beside those of adversarial training."""
     L.seed_everything(7, verbose=False)
     model = small_model(shop)
     module = module_of(shop, model, adversarial, run_dir)
@@ -311,7 +311,7 @@ def raise_killed(*arguments: Any) -> Tensor:
 
 
 class ReadsMore(FullSoftmax):
-    """A loss that reads the items another number of times, or others, every time."""
+    """A loss that reads the items a different number of times, or different items, at every call."""
 
     def __init__(self, change: Callable[[int], list[int] | None], **facts: Any) -> None:
         super().__init__(**facts)
@@ -360,7 +360,7 @@ def test_a_second_reading_of_the_items_is_perturbed_by_its_own_gradient(shop: Sh
 
 
 def test_views_are_drawn_anew_in_every_batch_and_the_same_in_all_its_passes(shop: Shop) -> None:
-    """A contrastive task reads two cropped views of each window besides the window itself."""
+    """Checks a contrastive task, which reads two cropped views of each training window besides the window."""
     model = small_model(shop, task={"contrastive": ContrastiveHead})
     seen: list[Tensor] = []
     model.backbone.register_forward_pre_hook(lambda part, given: seen.append(given[1]))

@@ -1,4 +1,4 @@
-"""Two real processes train adversarially: with equal weights, and those of a plain loop in one process."""
+"""Adversarial training in two real processes, against a plain loop in one process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ranks(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Ranks:
 
 
 def batches_in_turns(shop: Shop) -> list[Any]:
-    """Those of both ranks, one of each after the other."""
+    """Returns the batches of both ranks in turns."""
     builder = small_loader(shop, small_model(shop, **WITHOUT_DROPOUT)).builder
     baskets = shop.split.train_baskets(shop.log)
     loaders = [TrainingLoader(builder, baskets, LOADER, 0, 7, shard=Shard(rank, 2)) for rank in range(2)]

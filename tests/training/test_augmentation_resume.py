@@ -1,4 +1,4 @@
-"""A killed run repeats every draw of its augmentations: of sequences, of wordings, and of contrastive views."""
+"""Resume of augmentations: a killed run repeats every draw of sequences, wordings, and contrastive views."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ KILLED_AT = ("batch_start", 0, 5)
 
 
 class LengthReader:
-    """A vector of each text's letters."""
+    """Vectors of the letters of each text."""
 
     def __init__(self, name: str, cache_dir: Path) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Every balancing against a plain loop, in a trainer: clipped, gathered, bf16, killed and started again."""
+"""Every balancing in a trainer against a plain loop: with clipping, accumulation, bf16, and resume."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -66,7 +66,7 @@ def test_every_option_has_a_reference() -> None:
 @pytest.mark.parametrize(("accumulate", "clip"), [(1, None), (2, 0.7)], ids=["plain", "gathered and clipped"])
 @every_option
 def test_training_is_that_of_the_plain_loop(option: str, accumulate: int, clip: float | None, tmp_path: Path) -> None:
-    """Five batches an epoch, so that the last step of two gathered batches holds one."""
+    """Trains with five batches per epoch, so that the last step of two accumulated batches holds one."""
     module = module_of(balancing_of(option), tmp_path)
     train(module, 3, accumulate, clip)
     expected = train_by_hand(REFERENCES[option](), 3, accumulate, clip)

@@ -1,4 +1,4 @@
-"""What is measured of the tasks' gradients, and that measuring changes nothing."""
+"""Measurements of the tasks' gradients, which change no result."""
 
 from itertools import combinations
 from pathlib import Path
@@ -38,7 +38,7 @@ def quadratic(run_dir: Path, every: int, accumulate: int = 1, epochs: int = 2) -
 
 
 def test_cosines_are_those_of_the_gradients_by_the_shared_weights(tmp_path: Path) -> None:
-    """The first step's, from the module's first weights; the tasks share a matrix and a bias."""
+    """Returns the values of the first step from the initial weights; the tasks share a matrix and a bias."""
     whole = quadratic(tmp_path, 1)
     found = whole.filter(step=0)
     module = module_of(FixedBalancing, tmp_path)
@@ -67,7 +67,7 @@ def test_it_is_measured_every_so_many_steps(tmp_path: Path) -> None:
 
 
 def test_measuring_changes_nothing(shop: Shop, tmp_path: Path) -> None:
-    """Dropout is on: a forward pass more would change what is drawn."""
+    """Checks with dropout, where one more forward pass would change the random numbers."""
     runs = {}
     for every in (0, 2):
         training = {"objective": Objective(interference_every_steps=every)}

@@ -1,4 +1,4 @@
-"""The cross-entropy in tiles against the plain one, in value, gradient and memory."""
+"""Tiled cross-entropy against the plain one, in value, gradient and memory."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def some_targets(with_available: bool, seed: int = 1) -> Targets:
-    """Targets in no order, several a request, none for some; columns among the request's candidates."""
+    """Returns unordered targets among the candidates, several for some requests and none for others."""
     draw = torch.Generator().manual_seed(seed)
     request = torch.randint(5, N, (M,), generator=draw)
     available = torch.randint(1, V + 1, (N,), generator=draw)

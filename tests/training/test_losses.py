@@ -1,4 +1,4 @@
-"""Every loss against its formula, target by target; a new file under losses/ is tested without a word here."""
+"""Every loss against its formula, target by target; a new file under loss/ is tested automatically."""
 
 import importlib
 import inspect
@@ -40,7 +40,7 @@ OPTIONS = sorted(path.stem for path in (conf_dir() / "loss").glob("*.yaml"))
 
 
 def plain_model(shop: Shop) -> SeasonalRecommender:
-    """Scores that are a product, which is what the sampled losses are for."""
+    """Returns a model whose scores are a product, as the sampled losses expect."""
     torch.manual_seed(0)
     model = small_model(shop, season={}, habit=NoHabit).eval()
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_a_product_of_factors_and_whole_scores_give_one_full_softmax(shop: Shop)
 
 
 def test_an_item_born_at_the_request_is_a_candidate_of_it(shop: Shop) -> None:
-    """Every item's own first event: the item is among those that the softmax runs over, in both ways."""
+    """Checks requests at an item's first event: the item is among the candidates, in both computations."""
     model, loss, log = plain_model(shop), FullSoftmax(facts=shop.facts()), shop.log
     born = np.flatnonzero(np.isin(log.basket_times_s, log.item_first_seen_s))
     batch = shop.builder(model.contexts())(Requests.of_baskets(log, born))
@@ -117,7 +117,7 @@ def test_an_item_born_at_the_request_is_a_candidate_of_it(shop: Shop) -> None:
 
 
 def noted_sizes(model: SeasonalRecommender, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the number of requests whenever some are scored."""
+    """Counts the scored requests."""
     sizes: list[int] = []
     score = model.score
 
@@ -133,7 +133,7 @@ def noted_sizes(model: SeasonalRecommender, monkeypatch: pytest.MonkeyPatch) -> 
 def test_scores_a_few_requests_at_a_time_give_the_same_loss_and_gradients(
     shop: Shop, whole_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With momentum and replenishment, whose scores are no product; the calendar and last year's season too."""
+    """Returns a model with sections whose scores are no product."""
     torch.manual_seed(0)
     seasons = {"momentum": MomentumSeason, "calendar": CalendarSeason, "last_year": LastYearSeason}
     model, loss = small_model(shop, season=seasons).eval(), FullSoftmax(facts=shop.facts())
@@ -154,7 +154,7 @@ def test_scores_a_few_requests_at_a_time_give_the_same_loss_and_gradients(
 
 
 class Found(NamedTuple):
-    """What a loss may know of one target.
+    """Inputs of a loss for one target.
 
     Args:
         target: Its logit.
@@ -168,7 +168,7 @@ class Found(NamedTuple):
 
 
 def pairs(model: SeasonalRecommender, batch: SequenceBatch) -> list[Found]:
-    """Target by target."""
+    """Returns the loss, computed target by target."""
     assert batch.sample is not None
     whole = model(replace(batch, sample=None)).tolist()
     ids = batch.sample.item_ids.tolist()
@@ -237,7 +237,7 @@ def test_value_by_hand(shop: Shop, make: Callable[..., Loss], by_hand: Callable[
 
 
 def test_sampled_softmax_estimates_the_full_one_without_bias(shop: Shop) -> None:
-    """The sum over the drawn negatives, averaged over many draws, is the sum over all other candidates."""
+    """Checks that the mean over many draws of the sum over negatives is the sum over all other candidates."""
     facts = shop.facts()
     sampler = SampledSoftmax(6, 0.75, facts=facts).sampler
     weight = np.exp(np.linspace(-1, 1, sampler.cumulative.size))

@@ -1,4 +1,4 @@
-"""The training module: its loss, its schedule, what it does when the loss breaks, and what the trainer's options do."""
+"""The training module: loss, schedule, non-finite losses, and options of the trainer."""
 
 import json
 import math
@@ -149,7 +149,7 @@ class BreaksInValidation(RecommenderModule):
 
 
 def test_a_validation_that_is_broken_off_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:
-    """Else the vectors of the items stay as they were, and training them again changes nothing."""
+    """Checks that item vectors are discarded; otherwise, further training would not change them."""
     model = small_model(shop)
     module = BreaksInValidation(model, FullSoftmax(facts=shop.facts()), AdamWOptions(), validation_metrics, tmp_path)
     with pytest.raises(FloatingPointError):
@@ -159,7 +159,7 @@ def test_a_validation_that_is_broken_off_leaves_nothing_behind(shop: Shop, tmp_p
 
 
 def test_best_epoch_s_weights_are_taken(shop: Shop, tmp_path: Path) -> None:
-    """With far too high a rate the run gets worse, stops, and goes back."""
+    """Checks that a run with a far too high rate gets worse, stops, and returns the best weights."""
     kept: dict[int, dict[str, Tensor]] = {}
     curve = Curve()
     options = replace(OPTIONS, max_epochs=12, patience=2)

@@ -1,4 +1,4 @@
-"""Tuning driven by a real trainer: true steps, budgets, thawing, and runs that go on."""
+"""Tuning methods in a real trainer: steps, budgets, thawing, and resume."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,11 +38,11 @@ Watch = Callable[[L.LightningModule, int], None]
 
 
 class Killed(Exception):
-    """Stands for a kill."""
+    """A simulated kill."""
 
 
 class Small(L.LightningModule):
-    """Learns by heart; tells ``watch`` of every batch that has ended."""
+    """A module that memorises, and calls ``watch`` after every batch."""
 
     def __init__(self, model: nn.Module, watch: Watch) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def run(
     watch: Watch = lambda module, step: None,
     accumulate: int = 1,
 ) -> Small:
-    """Three epochs of five batches, from the start or from the last checkpoint in ``run_dir``."""
+    """Trains three epochs of five batches, from the start or the last checkpoint in ``run_dir``."""
     torch.manual_seed(0)
     facts = shop.facts(DIM)
     model = nn.ModuleDict({"backbone": PretrainedBackbone(folder, dropout=0.0, facts=facts)})
@@ -100,7 +100,7 @@ def run(
 
 
 class Noted(Tuning):
-    """Notes what it is told."""
+    """A tuning method that records its calls."""
 
     def __init__(self, *, facts: Any) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def test_steps_of_the_optimiser_are_told_and_gradients_are_there(
 def test_adalora_reaches_its_budget_at_the_true_end(
     shop: Shop, folder: str, tmp_path: Path, last_share: float, accumulate: int
 ) -> None:
-    """The cubic schedule of the paper, worked out by hand for every step."""
+    """Checks the cubic schedule of the paper against values by hand for every step."""
     found: dict[int, int] = {}
 
     def watch(module: L.LightningModule, step: int) -> None:
@@ -166,7 +166,7 @@ def test_adalora_reaches_its_budget_at_the_true_end(
 
 
 def test_gradual_moves_layers_from_their_steps_on(shop: Shop, folder: str, tmp_path: Path) -> None:
-    """Of 15 steps, the top layer from step 3, then at 5, 7 and 9: ``3 + (9 - 3) * k / 3``."""
+    """Checks that of 15 steps, layers thaw at 3, 5, 7 and 9: ``3 + (9 - 3) * k / 3``."""
     moved: dict[int, list[int]] = {}
     before: dict[str, Tensor] = {}
 

@@ -1,4 +1,4 @@
-"""Half the bits in the matrix products change the metrics less than another seed does."""
+"""Precision: bf16 changes the metrics less than another seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = ("bits", "ndcg@10", "hr@10", "mrr")
 
 
 def metrics_by_seed(shop: Shop, folder: Path, options: TrainerOptions) -> NDArray[np.float64]:
-    """``(seeds, metrics)`` on the test part."""
+    """Returns ``(seeds, metrics)`` on the test part."""
     rows = []
     for seed in SEEDS:
         run = small_run(shop, folder / str(seed), options=options, seed=seed)
@@ -39,7 +39,7 @@ def full(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.flo
 
 
 def test_bf16_mixed_is_fp32_within_the_spread_over_seeds(shop: Shop, full: NDArray[np.float64], tmp_path: Path) -> None:
-    """Seed by seed the batches, the draws and the first weights are the same, so that precision alone differs.
+    """Compares runs with equal batches, random numbers and initial weights, so that only precision differs.
 
     The tolerance is the standard deviation over seeds, measured here: a difference below it cannot be told from the
     luck of one seed, which is the least that a table of results takes for noise.
@@ -54,6 +54,6 @@ def test_bf16_mixed_is_fp32_within_the_spread_over_seeds(shop: Shop, full: NDArr
 
 
 def test_the_spread_would_tell_a_worse_model(full: NDArray[np.float64], shop: Shop, tmp_path: Path) -> None:
-    """A third of the training is outside the tolerance, so that the tolerance is not for everything."""
+    """Checks that a third of the training is outside the tolerance, so that the test can fail."""
     short = metrics_by_seed(shop, tmp_path, replace(OPTIONS, max_epochs=1))
     assert abs((short - full).mean(axis=0)[0]) > full.std(axis=0, ddof=1)[0]

@@ -1,4 +1,4 @@
-"""Two real processes train one model: as one process would, with equal weights, and exact counts."""
+"""Training of one model in two real processes, against one process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Ranks = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def folder(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where both processes left what they did."""
+    """Returns the folder with the results of both processes."""
     path = tmp_path_factory.mktemp("two")
     threads = torch.get_num_threads()
     run_everywhere(partial(train_and_evaluate, shop.cache_dir, path), devices=2, num_nodes=1, on_gpu=False)
@@ -54,7 +54,7 @@ def ranks(folder: Path) -> Ranks:
 
 @pytest.fixture(scope="module")
 def alone(shop: Shop, folder: Path) -> Any:
-    """One process that reads the same batches in turns, two to a step."""
+    """Trains in one process with the same batches in turns, two per step."""
     options = replace(OPTIONS, max_epochs=2, accumulate_batches=2)
     run_dir = folder / "alone"
     return small_run(shop, run_dir, options=options, make_loader=_in_turns, **WITHOUT_DROPOUT)
@@ -96,7 +96,7 @@ def test_validation_is_the_same_on_all_ranks_and_in_one_process(ranks: Ranks, al
 
 
 def test_means_count_every_value_once(ranks: Ranks) -> None:
-    """Eleven values in two processes: halves of that number would be wrong."""
+    """Checks eleven values in two processes, an odd number that cannot be halved."""
     expected = float(torch.cat(VALUES).mean())
     assert [found["mean"] for found in ranks] == pytest.approx([expected] * 2, rel=1e-7)
 

@@ -1,4 +1,4 @@
-"""Lines of progress, and how often the curves get a value."""
+"""Lines of progress, and the interval of the curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A killed run that is started again ends exactly where one left alone ends."""
+"""Resume: a killed run that is started again ends exactly like an uninterrupted one."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from seasonrec.training.checkpointing.callbacks import AtomicCheckpointIO
 from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
 
 STEPS = 7
-"""Batches of an epoch; checkpoints lie after steps 3, and at the end of each epoch."""
+"""Batches of an epoch; checkpoints are written every 3 steps and at the end of each epoch."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def assert_equal_trees(one: Any, other: Any) -> None:
 
 
 def killed_and_started_again(shop: Shop, run_dir: Path, *at: Event, **options: Any) -> SmallRun:
-    """Stops at the given events, one start after the other; then a start that is left alone."""
+    """Stops at the given events, one per start; the last start is not interrupted."""
     curve = Curve()
     for event in at:
 

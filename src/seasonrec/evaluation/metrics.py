@@ -1,8 +1,8 @@
-"""Ranking metrics from counts, with equal scores taken in expectation over their orders.
+"""Ranking metrics from counts, in expectation over the orders of equal scores.
 
-A target with ``greater`` candidates above it and ``ties`` level with it (itself among them) stands, when ties are
-ordered at random, on each of the ranks ``greater + 1 .. greater + ties`` with equal chance. Every value below is the
-exact mean over those orders. Letters: ``M`` targets, ``Q`` baskets.
+Take a target with ``greater`` candidates above it and ``ties`` candidates with an equal score, itself included. In a
+random order of ties it has each of the ranks ``greater + 1 .. greater + ties`` with the same probability. Every value
+below is the exact mean over these orders. Letters: ``M`` targets, ``Q`` baskets.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 
 
 def hit_rate(greater: Counts, ties: Counts, k: int) -> Floats:
-    """``hr@k`` of each target alone: its chance to stand among the first ``k``; ``(M,)`` in 0..1."""
+    """Returns ``hr@k`` of each target: its probability of a rank of at most ``k``; ``(M,)`` in 0..1."""
     return np.clip(k - greater.astype(np.int64), 0, ties) / ties
 
 
 def ndcg(greater: Counts, ties: Counts, k: int) -> Floats:
-    """``ndcg@k`` of each target alone, ``1 / log2(rank + 1)`` within the first ``k`` and 0 below; ``(M,)`` in 0..1."""
+    """Returns ``ndcg@k`` of each target: ``1 / log2(rank + 1)`` within the first ``k``, else 0; ``(M,)`` in 0..1."""
     gains = np.concatenate([[0.0], np.cumsum(_discounts(k))])
     first = np.minimum(greater, k)
     last = np.minimum(greater.astype(np.int64) + ties, k)
@@ -31,14 +31,14 @@ def ndcg(greater: Counts, ties: Counts, k: int) -> Floats:
 
 
 def reciprocal_rank(greater: Counts, ties: Counts) -> Floats:
-    """``mrr`` of each target alone, ``1 / rank`` over the whole list; ``(M,)`` in 0..1."""
+    """Returns ``mrr`` of each target: ``1 / rank`` over the whole list; ``(M,)`` in 0..1."""
     last = greater.astype(np.int64) + ties
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, int(last.max(initial=0)) + 1))])
     return (harmonic[last] - harmonic[greater]) / ties
 
 
 def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
-    """``basket_recall@k``: the share of a basket's targets among the first ``k``.
+    """Returns ``basket_recall@k``: the share of a basket's targets among the first ``k``.
 
     Args:
         greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
@@ -54,27 +54,27 @@ def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_
 
 
 def recall_of_hits(hits: Floats, basket: NDArray[np.int64], num_baskets: int) -> Floats:
-    """:func:`basket_recall` from the :func:`hit_rate` ``(M,)`` of every target, where that is known already."""
+    """Returns :func:`basket_recall` from a known :func:`hit_rate` ``(M,)`` of every target."""
     return _divide(np.bincount(basket, hits, num_baskets), np.bincount(basket, minlength=num_baskets))
 
 
 def basket_ndcg(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
-    """``basket_ndcg@k``: discounted gain of a basket's targets over that of the best list; as :func:`basket_recall`."""
+    """Returns ``basket_ndcg@k``: discounted gain over that of the best list; arguments as in :func:`basket_recall`."""
     return ndcg_of_gains(ndcg(greater, ties, k), basket, num_baskets, k)
 
 
 def ndcg_of_gains(gains: Floats, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
-    """:func:`basket_ndcg` from the :func:`ndcg` ``(M,)`` of every target, where that is known already."""
+    """Returns :func:`basket_ndcg` from a known :func:`ndcg` ``(M,)`` of every target."""
     sizes = np.bincount(basket, minlength=num_baskets)
     best = np.concatenate([[0.0], np.cumsum(_discounts(k))])
     return _divide(np.bincount(basket, gains, num_baskets), best[np.minimum(sizes, k)])
 
 
 def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
-    """``basket_hit@k``: the chance that the first ``k`` hold any target of the basket; as :func:`basket_recall`.
+    """Returns ``basket_hit@k``: the probability of any target among the first ``k``; see :func:`basket_recall`.
 
     At most one group of equal scores lies across the end of the list. It fills ``k - greater`` places out of ``ties``
-    items, ``m`` of them targets, so it misses them all with the hypergeometric chance ``C(t - m, s) / C(t, s)``.
+    items, ``m`` of them targets, so it misses them all with the hypergeometric probability ``C(t - m, s) / C(t, s)``.
     """
     sizes = np.bincount(basket, minlength=num_baskets)
     greater, ties = greater.astype(np.int64), ties.astype(np.int64)
@@ -91,7 +91,7 @@ def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_bas
 
 
 def _all_missed(group: NDArray[np.int64], targets: NDArray[np.int64], slots: NDArray[np.int64]) -> Floats:
-    """``C(group - targets, slots) / C(group, slots)``: no target is drawn into the slots."""
+    """Returns ``C(group - targets, slots) / C(group, slots)``: the probability that no target is drawn."""
     others = group - targets
     possible = others >= slots
     others = np.where(possible, others, slots)

@@ -1,4 +1,4 @@
-"""What a result means: the rules of a comparison, and the fingerprint that two comparable numbers share."""
+"""Rules of a comparison, and the fingerprint that comparable numbers share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 
 METRIC_VERSION = 1
-"""Raise it when a metric, a rank, a label or a slice is computed differently: older numbers then stop comparing."""
+"""Version of metrics, ranks, tags and slices; raise it when one of them changes, so that older numbers differ."""
 
 TARGETS_RULE = "distinct items of the basket"
 TIE_RULE = "prepared order is shuffled within a second; equal scores rank in expectation"
@@ -36,28 +36,28 @@ MAJOR_HOLIDAYS = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """Rules of an evaluation that no model option may touch.
+    """Rules of an evaluation, independent of the model.
 
     Args:
-        part: ``test``, or ``validation`` for choosing between options: the test part is then not looked at. The epoch
-            of a model and the weights of the baselines are chosen on the validation part too, so its numbers flatter
-            all of them, and the baselines most.
-        horizon_days: Days before the request at which the readable history ends; 0 rolls up to the request itself.
+        part: ``test``, or ``validation`` to choose between options without the test part. The epoch of a model and the
+            weights of the baselines are chosen on the validation part too, so its numbers are too good for all of them,
+            and most for the baselines.
+        horizon_days: Days before the request at which the readable history ends; 0 reads up to the request.
         top_ks: List lengths of the metrics, each at least 1.
         candidates: ``seen_before_request`` ranks the items whose first event lies at or before the request time;
-            ``all`` ranks the whole catalogue, items of the future included.
-        holidays: Holidays of the ``holidays`` package that open a window (a final "Day" or "Sunday" may be left out),
-            in order of precedence; one that the country does not keep opens none. See
+            ``all`` ranks the whole catalogue, including items of the future.
+        holidays: Holidays of the ``holidays`` package with a holiday window, in order of precedence; a final "Day" or
+            "Sunday" may be left out. A holiday that the country does not have is ignored. See
             :mod:`seasonrec.evaluation.slices.holidays`.
         cold_user_baskets: A user with fewer baskets before the evaluated part is cold.
         cold_item_events: An item with fewer events before the validation cut is cold.
-        head_share: The share of the items with training events, the most bought first, that is the head.
-        season_ratio: An item is in season in a week where its share of events is above this multiple of its share
-            over the whole log.
-        season_min_events: Events in that week below which an item is never in season; keeps single purchases out.
+        head_share: Share of the items with training events that is the head, most bought first.
+        season_ratio: An item is in season in a week if its share of the week's events is above this multiple of its
+            share over the whole log.
+        season_min_events: Smallest number of events in that week of an item in season; excludes single purchases.
 
     Raises:
-        ValueError: If a value is out of its range; all mistakes of the protocol are named at once.
+        ValueError: If a value is out of its range; the message names all mistakes of the protocol.
     """
 
     part: Part = "test"
@@ -99,25 +99,25 @@ class Protocol:
 
     @property
     def horizon_s(self) -> int:
-        """The horizon in seconds."""
+        """Horizon in seconds."""
         return round(self.horizon_days * SECONDS_PER_DAY)
 
     @property
     def list_length(self) -> int:
-        """Items kept of every request's list: the longest of ``top_ks``."""
+        """Number of items kept per request: the largest of ``top_ks``."""
         return max(self.top_ks)
 
 
 def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identity: Mapping[str, object]) -> str:
-    """A short hash that two numbers share exactly where they may stand in one table.
+    """Returns a short hash that two results share exactly if they are comparable.
 
-    It covers the prepared bytes, what made them, the cuts, the part, the tie, candidate, target and slice rules, the
-    horizon and the version of the metrics. ``top_ks`` stays out: it chooses which numbers are printed and changes none.
-    So does the part where it is the test, as it was before another could be named.
+    It covers the prepared bytes, their source, the cuts, the part, the tie, candidate, target and slice rules, the
+    horizon and the version of the metrics. ``top_ks`` is left out, because it selects numbers and changes none. The
+    test part is left out, because older results name no part.
 
     Args:
         protocol: The rules.
-        log: The prepared log, through its digest.
+        log: The prepared log, of which the digest is used.
         split: The cuts.
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
 

@@ -1,4 +1,4 @@
-"""Trend and habit baselines that stand in every table, unasked."""
+"""Trend and habit baselines, included in every table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilities that the baselines are made of: what sells lately, and what this user bought before."""
+"""Probabilities that the baselines combine: recent sales, and the user's own purchases."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
 
 DECAYED_BYTES = 1 << 27
-"""Memory for decayed counts by day, for each half-life."""
+"""Memory for decayed counts by day, per half-life."""
 
 SWEPT_CELLS = 1 << 22
-"""Daily counts that are decayed at a time."""
+"""Number of daily counts that are decayed at a time."""
 
 
 class PopularityComponents:
-    """Shares of sales by item, over windows and with decay, as known at the start of the request's day.
+    """Shares of sales by item, over look-backs and with decay, known at the start of the request's day.
 
     Args:
         log: The prepared log.
@@ -38,9 +38,9 @@ class PopularityComponents:
         self._decayed: dict[float, DecayedCounts] = {}
 
     def window(self, requests: Requests, days: int | None) -> Tensor:
-        """``(N, V)`` share of the last ``days`` days (all earlier with None), every item above 0.
+        """Returns ``(N, V)`` shares of the last ``days`` days (None for all earlier days), every item above 0.
 
-        One pseudo-event is spread over the items by their all-time share, and that by one pseudo-event an item.
+        One pseudo-event is distributed by the items' all-time shares, which have one pseudo-event per item.
         """
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
         total = self.counts.window(known, None) + 1.0
@@ -50,7 +50,7 @@ class PopularityComponents:
         return torch.from_numpy(share.astype(np.float32)[row])
 
     def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
-        """``(N, V)`` share of the sales around the same day a year ago; the all-time share where there were none."""
+        """Returns ``(N, V)`` shares of the sales around the same day a year ago; without sales, the all-time shares."""
         days, row = request_and_known_days(self.counts, requests)
         start, stop = window_a_year_ago(days, half_window_days)
         window = self.counts.before(stop) - self.counts.before(start)
@@ -60,7 +60,7 @@ class PopularityComponents:
         return torch.from_numpy(share.astype(np.float32)[row])
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:
-        """``(N, V)`` share of all earlier sales, halved every half-life."""
+        """Returns ``(N, V)`` shares of all earlier sales, halved every half-life."""
         decayed = self._decayed.setdefault(half_life_days, DecayedCounts(self.counts, half_life_days))
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
         total = self.counts.window(known, None) + 1.0
@@ -69,10 +69,10 @@ class PopularityComponents:
 
 
 class DecayedCounts:
-    """Events of each item before a day, halved every half-life.
+    """Number of events of each item before a day, halved every half-life.
 
-    Every day follows from the one before, so that a day that is not kept costs a walk over all days up to it; where
-    ``DECAYED_BYTES`` hold the table of every day, there is one walk.
+    Each day is computed from the day before, so that a day outside the cache costs a pass over all days up to it. If
+    the table of all days fits into ``DECAYED_BYTES``, there is one pass.
 
     Args:
         counts: Daily counts of the log.
@@ -85,13 +85,13 @@ class DecayedCounts:
         self._rows = RowCache((counts.num_items,), np.float32, counts.num_days + 1, DECAYED_BYTES)
 
     def before(self, days: NDArray[np.int64]) -> NDArray[np.float32]:
-        """``(Q, V)`` decayed counts; the days are distinct and rising."""
+        """Returns ``(Q, V)`` decayed counts; the days are distinct and ascending."""
         if self._rows.holds_all and not len(self._rows):
             self._rows(range(self.counts.num_days + 1), self._walk)
         return self._rows(days.tolist(), lambda places: self._walk(days[places].tolist()))
 
     def _walk(self, wanted: list[int]) -> NDArray[np.float32]:
-        """``(len(wanted), V)`` rows of rising days."""
+        """Returns ``(len(wanted), V)`` rows of ascending days."""
         rows = np.empty((len(wanted), self.counts.num_items), dtype=np.float32)
         days = np.arange(wanted[-1] + 1)
         step = max(1, SWEPT_CELLS // len(days))
@@ -106,7 +106,7 @@ class DecayedCounts:
 
 
 class PersonalComponents:
-    """Shares of a user's own purchases by item: counted, and decayed at several half-lives.
+    """Shares of a user's own purchases by item, as plain counts and decayed at several half-lives.
 
     Args:
         log: The prepared log.
@@ -120,7 +120,7 @@ class PersonalComponents:
         self.index: OwnHistoryIndex = OwnHistoryContext(self.half_lives_days).bind(log, spec)
 
     def shares(self, requests: Requests) -> list[Tensor]:
-        """The plain count's share, then one share a half-life; each ``(N, V)``, all 0 for a user without history."""
+        """Returns the share of plain counts, then one per half-life; each ``(N, V)``, all 0 without a history."""
         own = self.index(requests)
         weights = [own.count, *own.decayed.unbind(1)]
         return [_dense_share(own.request, own.item, weight, len(requests), self.num_items) for weight in weights]

@@ -1,4 +1,4 @@
-"""The baselines, with every weight chosen on the validation part."""
+"""Baselines with weights chosen on the validation part."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
 from seasonrec.evaluation.protocol import Protocol
 
 BASELINES = ("popularity", "recent_7d", "recent_28d", "decayed", "last_year", "personal", "personal_recent")
-"""Row names, weakest idea first; ``last_year`` only where the training part holds a yearly cycle."""
+"""Row names, simplest first; ``last_year`` exists only if the training part holds a yearly cycle."""
 
 HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
 VALIDATION_REQUESTS = 6_000
-"""Validation requests that the weights are chosen on, evenly spread."""
+"""Number of validation requests for the choice of weights, evenly spaced."""
 CHUNK = 512
-"""Requests that are scored at a time where the weights are chosen, fewer where the catalogue is large."""
+"""Requests scored at a time for the choice of weights; fewer with a large catalogue."""
 CHUNK_CELLS = 1 << 26
-"""Requests times items of a chunk at most."""
+"""Largest number of requests times items of a chunk."""
 
 Probabilities = Callable[[Requests], list[Tensor]]
 """Requests to component probabilities, each ``(N, V)``."""
@@ -39,8 +39,8 @@ class Baseline:
     Args:
         name: Row name.
         components: Requests to the component probabilities.
-        weights: One weight a component; they sum to 1.
-        chosen: What was chosen on validation, for the record.
+        weights: One weight per component; they sum to 1.
+        chosen: Values chosen on validation, for the record.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Baseline:
     chosen: dict[str, object] = field(default_factory=dict)
 
     def score(self, requests: Requests) -> Tensor:
-        """``(N, V)`` log probabilities."""
+        """Returns ``(N, V)`` log probabilities."""
         return torch.log(mix(self.components(requests), self.weights).clamp(min=1e-20))
 
 
 class BaselineFitter:
-    """Chooses half-lives and mixture weights by the likelihood of validation targets.
+    """Choice of half-lives and mixture weights by the likelihood of validation targets.
 
     Args:
         log: The prepared log.
@@ -69,7 +69,7 @@ class BaselineFitter:
         self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon_s)
 
     def at_targets(self, components: Probabilities) -> Tensor:
-        """``(M, C)``: what each component gave to each validation target."""
+        """Returns the probability of each validation target under each component, ``(M, C)``."""
         pieces = []
         chunk = max(1, min(CHUNK, CHUNK_CELLS // self.log.num_items))
         for start in range(0, len(self.requests), chunk):
@@ -77,20 +77,20 @@ class BaselineFitter:
             offsets = self.log.basket_offsets
             request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
             item = self.log.event_items[event].astype(np.int64)
-            pieces.append(torch.stack([part[request, item] for part in components(requests)], dim=1))
+            pieces.append(torch.stack([one[request, item] for one in components(requests)], dim=1))
         return torch.cat(pieces)
 
     def single(self, name: str, component: Callable[[Requests], Tensor], **chosen: object) -> Baseline:
-        """A baseline of one component."""
+        """Returns a baseline of one component."""
         return Baseline(name, lambda requests: [component(requests)], torch.ones(1), chosen)
 
     def mixed(self, name: str, components: Probabilities, names: list[str]) -> Baseline:
-        """A mixture with the weights of greatest likelihood."""
+        """Returns a mixture with the weights of maximum likelihood."""
         weights = fit_mixture(self.at_targets(components))
         return Baseline(name, components, weights, dict(zip(names, weights.tolist(), strict=True)))
 
     def best_half_life(self, popular: PopularityComponents) -> float:
-        """The half-life whose decayed popularity gives the validation targets the greatest likelihood."""
+        """Returns the half-life whose decayed popularity gives the validation targets the maximum likelihood."""
         decayed = self.at_targets(lambda requests: [popular.decayed(requests, days) for days in HALF_LIVES_DAYS])
         return HALF_LIVES_DAYS[int(decayed.log().mean(0).argmax())]
 

@@ -1,4 +1,4 @@
-"""Mixtures of probabilities, with weights of greatest likelihood."""
+"""Mixtures of probabilities, with weights of maximum likelihood."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ FLOOR = 1e-12
 
 
 def fit_mixture(probabilities: Tensor, steps: int = 200) -> Tensor:
-    """Weights of a mixture that maximise the likelihood of what was observed, by expectation maximisation.
+    """Returns the weights of a mixture that maximise the likelihood of the observed targets, by EM.
 
-    The likelihood is concave in the weights, so that the start does not matter.
+    The log-likelihood is concave in the weights, so that the start does not matter.
 
     Args:
-        probabilities: ``(M, C)``, what each of ``C`` components gave to each of ``M`` observed targets.
-        steps: Rounds.
+        probabilities: ``(M, C)``, probability of each of ``M`` observed targets under each of ``C`` components.
+        steps: Iterations.
 
     Returns:
         ``(C,)`` weights at or above 0 that sum to 1.
@@ -35,7 +35,7 @@ def fit_mixture(probabilities: Tensor, steps: int = 200) -> Tensor:
 
 
 def mix(components: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """The weighted sum of component probabilities, all of one shape."""
+    """Returns the weighted sum of component probabilities, all of one shape."""
     total = torch.zeros_like(components[0])
     for component, weight in zip(components, weights.tolist(), strict=True):
         total.add_(component, alpha=weight)

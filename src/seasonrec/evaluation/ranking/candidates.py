@@ -1,4 +1,4 @@
-"""Which items may be ranked for a request: those that the log had seen by then."""
+"""Candidates of a request: the items that exist at its time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Candidates
 
 FEW = 0.25
-"""Share of the catalogue up to which the columns of late items are masked one by one."""
+"""Largest share of late items for which only their columns are masked."""
 
 
 def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tensor) -> Tensor:
-    """Which items may be ranked for which request.
+    """Returns which items are candidates of which request.
 
     Args:
         rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
@@ -36,10 +36,10 @@ def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tenso
 
 
 class CandidateFilter:
-    """Takes a scorer's logits, checks them, and leaves the candidates.
+    """Check of a scorer's logits, and mask of the items that are no candidates.
 
-    The items are kept in the order of their first events: requests made after the last of them need no mask, and others
-    only one over the items that came after the earliest of them.
+    The items are sorted by their first events: requests after the last of these events need no mask, and other requests
+    need a mask only over the items that appear after the earliest request.
 
     Args:
         rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
@@ -53,19 +53,19 @@ class CandidateFilter:
         self.ordered_s, self.order = torch.sort(self.first_seen_s)
 
     def __call__(self, name: str, scores: Tensor, requests: Requests) -> Tensor:
-        """Logits ``(N, V)`` in float32, ``-inf`` where an item is no candidate; a copy where that changes any.
+        """Returns logits ``(N, V)`` in float32, ``-inf`` where an item is no candidate; a copy if any value changes.
 
         Args:
-            name: The scorer's, for messages.
-            scores: What it gave.
+            name: Name of the scorer, for messages.
+            scores: Its scores.
             requests: The ``N`` requests.
 
         Raises:
-            ValueError: If the scores have another shape, or one of a candidate is not finite.
+            ValueError: If the scores have the wrong shape, or the score of a candidate is not finite.
         """
         self._refuse_shape(name, scores, (len(requests), self.log.num_items))
         scores = scores.float()
-        if not bool(torch.isfinite(scores.sum())):  # one fast pass; an overflow of the sum alone is looked into, too
+        if not bool(torch.isfinite(scores.sum())):  # one fast pass; the sum alone may overflow
             self._refuse_non_finite(name, scores, requests)
         return self._masked(scores, torch.from_numpy(requests.times_s))
 

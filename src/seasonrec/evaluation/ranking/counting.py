@@ -1,4 +1,4 @@
-"""How many candidates stand above and level with every target, by whichever count is fastest for its request."""
+"""Counts of the candidates above and equal to every target, by the fastest method for each request."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 COMPARISONS_AT_ONCE = 2**23
-"""Comparisons held in memory at once on an accelerator, 32 MiB of float32 and a copy of the rows."""
+"""Comparisons held in memory at once on an accelerator: 32 MiB of float32, and a copy of the rows."""
 FLAGS_AT_ONCE = 2**18
-"""Comparisons held at once on a CPU: 256 KiB, so that they are counted before they leave the cache."""
+"""Comparisons held at once on a CPU: 256 KiB, to stay in the cache."""
 ITEMS_A_COMPARISON = 1_000
-"""A row is sorted once where its request has more than one target for so many items; see ``benchmarks/ranking.py``."""
+"""Items per target below which a row is sorted once; see ``benchmarks/ranking.py``."""
 COMPARISONS_A_THREAD = 2**22
-"""Work below which another thread costs more than it saves."""
+"""Comparisons per thread; with fewer, another thread costs more than it saves."""
 
 Counts = NDArray[np.int32]
 
@@ -24,8 +24,8 @@ Counts = NDArray[np.int32]
 def count_above_and_level(scores: Tensor, target_request: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """Counts, for every target, the scores of its request that are greater, and those that are equal.
 
-    On a CPU the rows are compared where they lie, request by request: a copy of the row for every target, as an
-    accelerator likes it, costs ten times the comparison.
+    On a CPU the rows are compared in place, request by request: a copy of the row for every target, which suits an
+    accelerator, costs ten times the comparison.
 
     Args:
         scores: ``(N, V)`` float32 without NaN.
@@ -46,7 +46,7 @@ def count_above_and_level(scores: Tensor, target_request: Tensor, own: Tensor) -
 
 
 def _count_rows(scores: NDArray[np.float32], own: NDArray[np.float32], stops: list[int]) -> Counts:
-    """``(2, M)`` counts of targets that lie in the order of their requests: request ``n`` has ``stops[n:n + 2]``."""
+    """Returns ``(2, M)`` counts of targets sorted by request; those of request ``n`` lie between ``stops[n:n + 2]``."""
     counts = np.zeros((2, len(own)), dtype=np.int32)
 
     def count(rows: range) -> None:
@@ -69,7 +69,7 @@ def _count_row(row: NDArray[np.float32], levels: NDArray[np.float32], counts: Co
 
 
 def by_sorting(row: NDArray[np.float32], levels: NDArray[np.float32], counts: Counts) -> None:
-    """Counts the entries of a row ``(V,)`` above and level with each of ``m`` levels into ``(2, m)``, by a sort."""
+    """Counts the entries of a row ``(V,)`` above and equal to each of ``m`` levels into ``(2, m)``, by a sort."""
     ordered = row.copy()
     ordered.sort()
     above = ordered.searchsorted(levels, side="right")
@@ -78,7 +78,7 @@ def by_sorting(row: NDArray[np.float32], levels: NDArray[np.float32], counts: Co
 
 
 def by_comparing(row: NDArray[np.float32], levels: NDArray[np.float32], counts: Counts) -> None:
-    """As :func:`by_sorting`, by a comparison of the row with each level."""
+    """Counts like :func:`by_sorting`, by a comparison of the row with each level."""
     step = max(1, FLAGS_AT_ONCE // len(row))
     flags = np.empty((min(step, len(levels)), len(row)), dtype=np.bool_)
     for start in range(0, len(levels), step):
@@ -89,12 +89,12 @@ def by_comparing(row: NDArray[np.float32], levels: NDArray[np.float32], counts: 
 
 
 def count_gathered(scores: Tensor, target_request: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    """As :func:`count_above_and_level`, by a copy of its row for every target: few large steps."""
+    """Counts like :func:`count_above_and_level`, in few large steps with a copy of its row for every target."""
     counts = torch.empty(2, len(own), dtype=torch.int32, device=scores.device)
     step = max(1, COMPARISONS_AT_ONCE // max(1, scores.shape[1]))
     for start in range(0, len(own), step):
-        part = slice(start, start + step)
-        rows, level = scores[target_request[part]], own[part, None]  # (m, V), (m, 1)
-        counts[0, part] = torch.count_nonzero(rows > level, dim=1).int()
-        counts[1, part] = torch.count_nonzero(rows == level, dim=1).int()
+        some = slice(start, start + step)
+        rows, level = scores[target_request[some]], own[some, None]  # (m, V), (m, 1)
+        counts[0, some] = torch.count_nonzero(rows > level, dim=1).int()
+        counts[1, some] = torch.count_nonzero(rows == level, dim=1).int()
     return counts[0], counts[1]

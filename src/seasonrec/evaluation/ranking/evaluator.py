@@ -1,4 +1,4 @@
-"""Ranks every target of a part of the log against all candidates, for any scorer."""
+"""Full ranking of every target of a part of the log against all candidates, for any scorer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
 from seasonrec.evaluation.slices.basket_tags import RequestLabels
 
 SCORES_AT_ONCE = 2**24
-"""Logits held in memory at once, 64 MiB of float32; a copy of them and what the scorer needs come on top."""
+"""Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
 
 
 class Scorer(typing.Protocol):
-    """Anything that scores all items for requests: a model, a counter, a mix.
+    """Scores of all items for requests, by a model, a counter, or a mixture.
 
     Attributes:
         name: Row of the table.
@@ -38,38 +38,38 @@ class Scorer(typing.Protocol):
     def name(self) -> str: ...
 
     def score(self, requests: Requests) -> Tensor:
-        """Logits of every item for every request, read from events before ``known_until_s`` alone.
+        """Returns logits of every item for every request, read only from events before ``known_until_s``.
 
-        Candidates are masked by the evaluator, so an item of the future may get any value. A softmax over the
-        candidates must give the scorer's probabilities: a counter returns the logarithm of its smoothed counts.
+        The evaluator masks items that are no candidates, so that an item of the future may have any value. A softmax
+        over the candidates must give the scorer's probabilities: a counter returns the log of its smoothed counts.
 
         Shape:
-            - output: ``(N, V)``, float, on any device; finite for every item that exists at the request. Nothing is
-              written into it.
+            - output: ``(N, V)``, float, on any device; finite for every item that exists at the request. The
+              evaluator does not write to it.
         """
         ...
 
 
 @typing.runtime_checkable
 class PassScorer(Scorer, typing.Protocol):
-    """A scorer that prepares something for many calls of ``score``, such as the vectors of all items."""
+    """A scorer with a preparation for many calls of ``score``, such as the vectors of all items."""
 
     def during_pass(self) -> AbstractContextManager[None]:
-        """Holds what was prepared while it is open; nothing that ``score`` depends on may change in the meantime."""
+        """Keeps the preparation within the context, in which nothing that ``score`` reads may change."""
         ...
 
 
 def during_pass(scorer: Scorer) -> AbstractContextManager[None]:
-    """The scorer's own context for a pass over many requests, where it has one."""
+    """Returns the scorer's own context for a pass over many requests, if it has one."""
     return scorer.during_pass() if isinstance(scorer, PassScorer) else nullcontext()
 
 
 def requests_at_once(num_items: int, at_most: int) -> int:
-    """How many requests are scored at once: as many as :data:`SCORES_AT_ONCE` allows, so that memory is flat in ``V``.
+    """Returns how many requests are scored at once under :data:`SCORES_AT_ONCE`, so that memory is flat in ``V``.
 
     Args:
         num_items: ``V``.
-        at_most: Requests where the catalogue is small.
+        at_most: Requests with a small catalogue.
     """
     return max(1, min(at_most, SCORES_AT_ONCE // num_items))
 
@@ -94,23 +94,23 @@ def evaluate(
     shard: Shard = WHOLE,
     show_progress: bool = True,
 ) -> pl.DataFrame:
-    """Full ranking of the candidates for every basket of the part that the protocol names.
+    """Ranks all candidates for every basket of the protocol's part.
 
-    Several processes may share the work. Each takes every so many-th chunk, whole: a chunk is then scored with the same
-    neighbours as in one process, and gives the same bits (on the same device, with as many threads).
+    Several processes may share the work. Each takes whole chunks at regular intervals: a chunk then holds the same
+    requests as with one process, and gives the same bits (on the same device, with as many threads).
 
     Args:
-        scorer: What is evaluated.
+        scorer: Scorer to evaluate.
         log: The prepared log.
         split: The cuts.
-        protocol: Part, horizon, candidates and labels.
-        labels: The labelled baskets of the part, where several scorers share them.
-        chunk: Requests scored at once at most; fewer where the catalogue is large, see :func:`requests_at_once`.
-        shard: The share of this process; :func:`~seasonrec.evaluation.ranking.gathering.gather` merges the shares.
-        show_progress: Show a bar.
+        protocol: Part, horizon, candidates and tags.
+        labels: Tagged baskets of the part, if several scorers share them.
+        chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
+        shard: Shard of this process; :func:`~seasonrec.evaluation.ranking.gathering.gather` merges the shards.
+        show_progress: Whether to show a progress bar.
 
     Returns:
-        A results frame of the share's baskets, in their order; see :mod:`seasonrec.evaluation.results.store`.
+        A results frame of the shard's baskets, in their order; see :mod:`seasonrec.evaluation.results.store`.
 
     Raises:
         ValueError: If the part holds no basket, or a candidate's score is not finite.
@@ -138,14 +138,14 @@ def evaluate(
 def quick_metrics(
     scorer: Scorer, log: EventLog, baskets: NDArray[np.int64], protocol: Protocol, chunk: int = 256
 ) -> dict[str, float]:
-    """A few means over some baskets, for early stopping and for choosing weights.
+    """Returns a few means over some baskets, for early stopping and the choice of weights.
 
     Args:
-        scorer: What is evaluated.
+        scorer: Scorer to evaluate.
         log: The prepared log.
         baskets: ``(Q,)`` basket numbers, at least one.
         protocol: Horizon and candidates.
-        chunk: Requests scored at once at most.
+        chunk: Largest number of requests scored at once.
 
     Returns:
         ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets.
@@ -172,16 +172,19 @@ def _rank_all(
 ) -> Ranks:
     steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
-    parts = [_no_ranks(list_length)]
-    with torch.no_grad(), during_pass(scorer):  # not inference_mode: what a scorer caches may be trained on later
+    pieces = [_no_ranks(list_length)]
+    with (
+        torch.no_grad(),
+        during_pass(scorer),
+    ):  # not inference_mode: tensors that a scorer caches may be trained on later
         for start in steps:
             chosen = baskets[start : start + chunk]
-            parts.append(_rank_chunk(scorer, log, protocol, chosen, list_length, candidates))
-    return Ranks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+            pieces.append(_rank_chunk(scorer, log, protocol, chosen, list_length, candidates))
+    return Ranks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
 
 
 def _no_ranks(list_length: int) -> Ranks:
-    """What a process starts from, and what one is left with that has no chunk to rank."""
+    """Returns empty ranks."""
     counts = np.empty(0, dtype=np.int32)
     return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32))
 
@@ -198,7 +201,7 @@ def _rank_chunk(
     owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
     targets = np.asarray(log.event_items[position], dtype=np.int64)
     scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
-    target_request, target_items = (torch.from_numpy(part).to(scores.device) for part in (owner, targets))
+    target_request, target_items = (torch.from_numpy(array).to(scores.device) for array in (owner, targets))
     greater, ties, bits = rank_targets(scores, target_request, target_items)
     best = top_items(scores, list_length)
-    return Ranks(*(part.cpu().numpy() for part in (greater, ties, bits, best)))
+    return Ranks(*(tensor.cpu().numpy() for tensor in (greater, ties, bits, best)))

@@ -1,4 +1,4 @@
-"""Puts the results of several processes together: exactly the frame that one process would have made."""
+"""Results of several processes, merged into the frame that one process would make."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from seasonrec.batches.sharding import Shard
 
 
 def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
-    """The rows of all processes, baskets in the order of the log; every process of the shard's world must call it.
+    """Returns the rows of all processes, baskets in the order of the log; every process must call it.
 
-    Shares may differ in length, and none is padded with rows of another: a sampler that hands some baskets out twice,
-    so that all processes have equally many, moves every mean. What is padded here are bytes, which are cut off again.
+    Shards may differ in length and no row is repeated: a sampler that repeats baskets to give all processes the same
+    number would change every mean. Only bytes are padded here, and the padding is removed.
 
     Args:
         frame: This process's results, see :func:`seasonrec.evaluation.ranking.evaluator.evaluate`.
-        shard: The share that they are; ``torch.distributed`` must have been started with its rank and world size.
+        shard: This process's shard; ``torch.distributed`` must have its rank and world size.
 
     Returns:
         The results of all processes, in each of them.
 
     Raises:
-        RuntimeError: If the shard is not that of ``torch.distributed``, or two processes ranked one basket.
+        RuntimeError: If ``torch.distributed`` has another rank or world size, or two processes ranked one basket.
     """
     if shard.world_size == 1:
         return frame
@@ -40,14 +40,14 @@ def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
 
 
 def gather_rows(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
-    """The rows of all processes, in the order of their ranks; every process of the shard's world must call it.
+    """Returns the rows of all processes in the order of their ranks; every process must call it.
 
     Args:
         frame: This process's rows, any columns.
-        shard: This process.
+        shard: This process's shard.
 
     Raises:
-        RuntimeError: If the shard is not that of ``torch.distributed``.
+        RuntimeError: If ``torch.distributed`` has another rank or world size.
     """
     if shard.world_size == 1:
         return frame
@@ -73,7 +73,7 @@ def _bytes_of(frame: pl.DataFrame) -> bytes:
 
 
 def _all_bytes(own: bytes, shard: Shard) -> list[bytes]:
-    """The bytes of every process, in the order of their ranks."""
+    """Returns the bytes of every process, in the order of their ranks."""
     device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
     sizes = [int(size) for size in _all_gather(torch.tensor([len(own)], device=device), shard)]
     padded = torch.zeros(max(sizes), dtype=torch.uint8)

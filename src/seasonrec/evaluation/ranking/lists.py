@@ -1,4 +1,4 @@
-"""The best items of many users at one time: what a shop asks for."""
+"""Best items of many users at one time, for recommendations."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass, requests
 from seasonrec.evaluation.ranking.ranks import best, log_partition
 
 CHUNKS_A_STRETCH = 16
-"""Chunks of users that are put in the order of their histories' lengths, so that little of a chunk is padding."""
+"""Chunks that are sorted together by the length of the users' histories, to limit padding."""
 
 
 @dataclass(frozen=True)
 class TopLists:
-    """The best items of ``N`` users, best first; equal scores in no particular order.
+    """Best items of ``N`` users, best first; the order of equal scores is arbitrary.
 
     Args:
         users: ``(N,)`` int64 user numbers.
         items: ``(N, K)`` int64 item numbers.
         scores: ``(N, K)`` float32, natural logarithm of each item's probability among the candidates, or its logit;
-            -inf where a user has fewer candidates than places.
+            -inf where a user has fewer than ``K`` candidates.
     """
 
     users: NDArray[np.int64]
@@ -46,20 +46,20 @@ def top_lists(
     chunk: int = 256,
     normalise: bool = True,
 ) -> Iterator[TopLists]:
-    """Lists of the given users, all asked for at one time, in their order.
+    """Yields the lists of the given users at one time, in their order.
 
-    The best are found among the logits, and only those are turned into probabilities: that takes the sum over the
-    catalogue, but no second table of its size.
+    The best items are selected by their logits, and only these are converted into probabilities. This needs the sum
+    over the catalogue, but no second table of its size.
 
     Args:
-        scorer: What ranks.
+        scorer: Scorer that ranks.
         log: The prepared log.
         protocol: Horizon and candidates.
         users: ``(U,)`` user numbers.
         time_s: Second of the request, since 1970-01-01 UTC.
-        top_k: Items a list, at most those of the catalogue.
-        chunk: Users scored at once at most; fewer where the catalogue is large.
-        normalise: Give logarithms of probabilities; else logits, for readers of the order alone.
+        top_k: Items per list, at most the size of the catalogue.
+        chunk: Largest number of users scored at once; fewer with a large catalogue.
+        normalise: Whether to return log probabilities; logits suffice if only the order is read.
 
     Yields:
         The lists of a stretch of users.
@@ -87,7 +87,7 @@ class _Ranker:
     normalise: bool
 
     def lists(self, requests: Requests, chunk: int) -> TopLists:
-        """The lists of a stretch; users with histories of like length are scored together."""
+        """Returns the lists of a stretch; users with histories of similar length are scored together."""
         ends = self.log.basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
         order = np.argsort(ends - self.log.user_offsets[requests.users], kind="stable")
         items = np.empty((len(requests), self.top_k), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Where the targets stand among all candidates: counts instead of a sort of the catalogue with its items."""
+"""Ranks of the targets among all candidates, by counts instead of a sort of the catalogue."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.ranking.counting import count_above_and_level
 
 EXPONENTS_AT_ONCE = 2**20
-"""Exponentials held in memory at once on a CPU, 4 MiB; the sum of a row is the same whichever rows are beside it."""
+"""Exponentials held in memory at once on a CPU, 4 MiB; the sum of a row does not depend on the other rows."""
 BLOCKS_FROM = 2**13
-"""Items from which a CPU finds the best of a list by blocks; see ``benchmarks/ranking.py``."""
+"""Smallest catalogue for the search by blocks on a CPU; see ``benchmarks/ranking.py``."""
 BLOCK = 16
 
 
 def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts the candidates above and level with every target, and gives the bits that the target costs.
+    """Returns the counts of candidates above and equal to every target, and the target's bits.
 
-    Equal scores are kept as a count, so that a metric can take the expectation over their orders: ranking them by index
-    would reward whatever the index means.
+    Equal scores are counted, so that a metric can take the expectation over their orders. An order by index would
+    favour some items for no reason.
 
     Args:
         scores: Logits; -inf marks an item that is no candidate.
-        target_request: The row of ``scores`` that each target belongs to.
-        target_items: The target itself.
+        target_request: Row of ``scores`` of each target.
+        target_items: Item of each target.
 
     Shape:
         - scores: ``(N, V)``, float.
         - target_request, target_items: ``(M,)``, int64.
 
     Returns:
-        ``(greater, ties, bits)``, each ``(M,)``: candidates scored strictly higher (int32), candidates scored equal
-        with the target itself among them (int32), and -log2 of the target's softmax probability among the candidates
+        ``(greater, ties, bits)``, each ``(M,)``: candidates with a higher score (int32), candidates with an equal
+        score, including the target (int32), and -log2 of the target's softmax probability among the candidates
         (float32).
 
     Raises:
@@ -50,11 +50,10 @@ def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -
 
 
 def log_partition(scores: Tensor) -> Tensor:
-    """``(N,)`` natural logarithms of the summed exponentials of ``(N, V)`` float32 logits.
+    """Returns ``(N,)`` natural logarithms of the summed exponentials of ``(N, V)`` float32 logits.
 
     Raises:
-        ValueError: If a score is NaN or +inf: the sum of its row shows it, so that the scores need no pass of their
-            own to be checked.
+        ValueError: If a score is NaN or +inf; the sums show this without a further pass over the scores.
     """
     step = max(1, EXPONENTS_AT_ONCE // max(1, scores.shape[1])) if scores.device.type == "cpu" else len(scores)
     partition = torch.cat([torch.logsumexp(rows, dim=1) for rows in torch.split(scores, max(1, step))])
@@ -64,11 +63,11 @@ def log_partition(scores: Tensor) -> Tensor:
 
 
 def top_items(scores: Tensor, length: int) -> Tensor:
-    """The best candidates of every request, best first; equal scores in no particular order.
+    """Returns the best candidates of every request, best first; the order of equal scores is arbitrary.
 
     Args:
         scores: ``(N, V)`` logits; -inf marks an item that is no candidate.
-        length: Items asked for.
+        length: Number of items.
 
     Returns:
         ``(N, min(length, V))`` int32 items; -1 where a request has fewer candidates.
@@ -78,7 +77,7 @@ def top_items(scores: Tensor, length: int) -> Tensor:
 
 
 def best(scores: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The ``min(length, V)`` greatest of ``(N, V)`` scores and their items, best first."""
+    """Returns the ``min(length, V)`` greatest of ``(N, V)`` scores and their items, best first."""
     length = min(length, scores.shape[1])
     if scores.device.type != "cpu" or scores.shape[1] < max(BLOCKS_FROM, 2 * length * BLOCK):
         values, items = torch.topk(scores, length, dim=1)
@@ -87,11 +86,11 @@ def best(scores: Tensor, length: int) -> tuple[Tensor, Tensor]:
 
 
 def best_by_blocks(scores: Tensor, length: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
-    """As :func:`best`: looks only into the ``length`` blocks of items whose greatest scores are greatest.
+    """Returns the same as :func:`best`, from the ``length`` blocks of items with the greatest maxima.
 
-    No other block can hold one of the best: each of those ``length`` has an item that is at least as good. Block ``w``
-    holds the items ``w, W + w, 2 W + w ...``, so that the maxima are taken along whole rows of memory; items that fill
-    no block are looked at all.
+    No other block can hold one of the best, because each of these blocks has an item that is at least as good. Block
+    ``w`` holds the items ``w, W + w, 2 W + w ...``, so that the maxima are computed along whole rows of memory. Items
+    that fill no block are always included.
     """
     num_blocks = scores.shape[1] // block  # W
     whole = block * num_blocks

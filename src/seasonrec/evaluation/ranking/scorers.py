@@ -19,11 +19,11 @@ from seasonrec.models.recommender import SeasonalRecommender
 
 @dataclass(frozen=True)
 class ModelScorer:
-    """Scores requests with a model, each with a full window of its own.
+    """Scores of a model, with a full history for each request.
 
     Args:
         name: Row name.
-        model: The recommender; put into evaluation mode.
+        model: The recommender; it is set to evaluation mode.
         builder: Makes batches of requests, as in training.
     """
 
@@ -32,7 +32,7 @@ class ModelScorer:
     builder: BatchBuilder
 
     def score(self, requests: Requests) -> Tensor:
-        """``(N, V)`` logits of all items, on the model's device: they are ranked there."""
+        """Returns ``(N, V)`` logits of all items, on the model's device."""
         self.model.eval()
         device = next(self.model.parameters()).device
         with torch.no_grad():
@@ -41,14 +41,14 @@ class ModelScorer:
 
     @contextmanager
     def during_pass(self) -> Iterator[None]:
-        """Keeps the vectors of all items from one call of :meth:`score` to the next; the weights must stay the same."""
+        """Keeps the vectors of all items between calls of :meth:`score`; the weights must stay the same."""
         self.model.eval()  # before the items are encoded: their encoder may have dropout
         with self.model.frozen_items():
             yield
 
 
 def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
-    """Bits and NDCG@10 of every target of a batch, for early stopping.
+    """Returns bits and NDCG@10 of every target of a batch, for early stopping.
 
     Args:
         scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.

@@ -1,9 +1,9 @@
-"""The file of per-basket results that every table and test is made from.
+"""Results by basket, the source of every table and test.
 
-One row a basket, in the order of the log: ``user`` (i32), ``user_id``, ``basket`` (i64), ``request_time_s`` (i64),
-``day``, ``week`` (local, Monday), ``month`` (i8), ``window`` (null = ordinary), ``cold_user``; the lists over its
-targets ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item``, ``head``
-(bool); and ``top_items``, the best candidates in order.
+One row per basket, in the order of the log: ``user`` (i32), ``user_id``, ``basket`` (i64), ``request_time_s`` (i64),
+``day``, ``week`` (local, Monday), ``month`` (i8), ``window`` (of a holiday, null = ordinary), ``cold_user``; the lists
+over its targets ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item``,
+``head`` (bool); and ``top_items``, the best candidates in order.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "co
 COLUMNS = (*BASKET_COLUMNS, *TARGET_COLUMNS, "top_items")
 METADATA = ("name", "seed", "fingerprint", "num_items")
 START = "start_"
-"""Begins the name of a further task's metric in ``metrics.json`` where it is that of the head's start."""
+"""Prefix of a further task's metrics in ``metrics.json`` for the baseline of its head."""
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """The results of one row and one seed.
+    """Results of one row and one seed.
 
     Args:
         name: Row of the table, for example ``full`` or ``popularity``.
-        seed: Seed of the run; 0 where nothing is drawn.
+        seed: Seed of the run; 0 if nothing is random.
         fingerprint: See :func:`~seasonrec.evaluation.protocol.fingerprint`.
         num_items: Items of the catalogue.
-        frame: One row a basket, columns as in this module's head.
-        part: Part of the log that was ranked.
+        frame: One row per basket; the columns are in the docstring of this module.
+        part: Evaluated part of the log.
     """
 
     name: str
@@ -53,11 +53,11 @@ class RunResults:
 
     @cached_property
     def events(self) -> RankedEvents:
-        """The targets as flat arrays, made once."""
+        """Targets as flat arrays, made once."""
         return RankedEvents.of(self.frame)
 
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
-        """What ``metrics.json`` says of these results."""
+        """Returns the content of ``metrics.json`` for these results."""
         top_ks = tuple(top_ks)
         return {
             "name": self.name,
@@ -70,14 +70,14 @@ class RunResults:
 
 
 def write_results(path: Path, results: RunResults) -> None:
-    """Writes the frame with its name, seed and fingerprint; all of it or nothing."""
+    """Writes the frame with its name, seed and fingerprint, atomically."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
     with writing(path) as temporary:
         results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
 
 
 def read_results(path: Path) -> RunResults:
-    """Reads what :func:`write_results` wrote.
+    """Reads results that :func:`write_results` wrote.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -91,7 +91,9 @@ def read_results(path: Path) -> RunResults:
         raise UserError(f"{path} cannot be read as Parquet ({error}); run the cell again.") from error
     missing = [name for name in METADATA if name not in metadata] + [c for c in COLUMNS if c not in frame.columns]
     if missing:
-        raise UserError(f"{path} lacks {', '.join(missing)}; it is not a results file of this version, run it again.")
+        raise UserError(
+            f"{path} lacks {', '.join(missing)}; it is no results file of this version; run the cell again."
+        )
     return RunResults(
         name=metadata["name"],
         seed=int(metadata["seed"]),
@@ -103,12 +105,12 @@ def read_results(path: Path) -> RunResults:
 
 
 class UserSums(NamedTuple):
-    """A metric added up by user, the unit that statistics resample.
+    """Sums of a metric by user, the unit of the bootstrap.
 
     Args:
-        users: ``(U,)`` int64 user numbers, rising; those with an entry in the slice.
+        users: ``(U,)`` int64 user numbers, ascending, of the users with an entry in the slice.
         sums: ``(U,)`` float64.
-        counts: ``(U,)`` int64 targets or baskets behind each sum.
+        counts: ``(U,)`` int64 numbers of targets or baskets in each sum.
     """
 
     users: NDArray[np.int64]
@@ -117,10 +119,10 @@ class UserSums(NamedTuple):
 
 
 def user_sums(source: pl.DataFrame | RankedEvents, slice_name: str, metric: str) -> UserSums:
-    """Adds up a metric by user within a slice.
+    """Returns the sums of a metric by user within a slice.
 
     Args:
-        source: A results frame, or its flat view where many metrics are asked of it (``RunResults.events``).
+        source: A results frame, or its flat view for many metrics (``RunResults.events``).
         slice_name: See :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
         metric: ``hr@k``, ``ndcg@k``, ``mrr``, ``bits``, ``basket_recall@k``, ``basket_ndcg@k`` or ``basket_hit@k``.
 
@@ -134,15 +136,15 @@ def user_sums(source: pl.DataFrame | RankedEvents, slice_name: str, metric: str)
 
 
 def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str, float]]:
-    """Means of every metric in every slice.
+    """Returns the means of every metric in every slice.
 
     Args:
         source: A results frame or its flat view.
         top_ks: List lengths.
 
     Returns:
-        Slice to ``n`` (targets), ``baskets``, ``users`` and the metrics: means over targets, or over baskets for those
-        called ``basket_``. A slice without targets has the three counts alone.
+        ``n`` (targets), ``baskets``, ``users`` and the metrics by slice: means over targets, or over baskets for
+        ``basket_`` metrics. A slice without targets has only the three counts.
     """
     events, top_ks = _events(source), tuple(top_ks)
     names = [*event_metrics(top_ks), *basket_metrics(top_ks)]
@@ -157,7 +159,7 @@ def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dic
 
 
 def coverage(frame: pl.DataFrame, top_ks: Iterable[int], num_items: int) -> dict[str, float]:
-    """``coverage@k``: the share of the catalogue that the first ``k`` of any list show."""
+    """Returns ``coverage@k``: the share of the catalogue in the first ``k`` of any list."""
     shown = {k: frame["top_items"].list.head(k).explode().drop_nulls().n_unique() for k in top_ks}
     return {f"coverage@{k}": count / num_items for k, count in shown.items()}
 

@@ -1,4 +1,4 @@
-"""The targets of a results frame as flat arrays, and every metric of them by name."""
+"""Targets of a results frame as flat arrays, and their metrics by name."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ BASKET_AT_K: dict[str, Callable[..., Floats]] = {
 }
 
 LOWER_IS_BETTER = ("bits",)
-"""Metrics in which a negative difference is a gain."""
+"""Metrics for which a negative difference is a gain."""
 
 
 def event_metrics(top_ks: Iterable[int]) -> list[str]:
-    """Names of the metrics of a target alone."""
+    """Returns the names of the metrics of single targets."""
     return [*(f"{kind}@{k}" for kind in EVENT_AT_K for k in top_ks), "mrr", "bits"]
 
 
 def basket_metrics(top_ks: Iterable[int]) -> list[str]:
-    """Names of the metrics of a basket's set of targets."""
+    """Returns the names of the metrics of a basket's set of targets."""
     return [f"{kind}@{k}" for kind in BASKET_AT_K for k in top_ks]
 
 
@@ -58,7 +58,7 @@ class RankedEvents:
 
     @staticmethod
     def of(frame: pl.DataFrame) -> RankedEvents:
-        """Flattens a results frame."""
+        """Returns the flat view of a results frame."""
         sizes = frame["items"].list.len().to_numpy()
         return RankedEvents(
             users=frame["user"].to_numpy().astype(np.int64),
@@ -70,20 +70,20 @@ class RankedEvents:
         )
 
     def slice(self, name: str) -> SliceOfTargets:
-        """The targets of a slice, picked once for all metrics that are asked of it.
+        """Returns the targets of a slice, selected once for all metrics.
 
         Raises:
-            KeyError: If there is no such slice, with those that there are.
+            KeyError: If there is no such slice; the message names the slices.
         """
         if name not in self.masks:
             raise KeyError(f"no slice {name!r} in these results; there are {', '.join(self.masks)}.")
         return SliceOfTargets(self, np.flatnonzero(self.masks[name]))
 
     def values(self, slice_name: str, metric: str) -> tuple[NDArray[np.int64], Floats]:
-        """A metric's values in a slice, and whose they are.
+        """Returns a metric's values in a slice, with their users.
 
         Returns:
-            ``(users, values)`` of equal length: one entry a target for a metric of targets, one a basket that has a
+            ``(users, values)`` of equal length: one entry per target for a metric of targets, one per basket with a
             target in the slice for a metric of baskets.
 
         Raises:
@@ -94,7 +94,7 @@ class RankedEvents:
         return chosen.owners(metric), values
 
     def event_values(self, metric: str) -> Floats:
-        """``(M,)`` values of a metric of targets, computed once.
+        """Returns ``(M,)`` values of a metric of targets, computed once.
 
         Raises:
             KeyError: If there is no such metric.
@@ -116,17 +116,17 @@ class RankedEvents:
 
     @cached_property
     def _known(self) -> dict[str, Floats]:
-        """Values of target metrics computed so far; a report asks for each of them in every slice."""
+        """Values of target metrics computed so far; a report needs each of them in every slice."""
         return {}
 
 
 @dataclass(frozen=True)
 class SliceOfTargets:
-    """Some of the targets, and the baskets that hold them.
+    """Selected targets, and the baskets that hold them.
 
     Args:
         events: All targets.
-        places: ``(m,)`` int64 of the chosen ones, rising.
+        places: ``(m,)`` int64 indices of the selected targets, ascending.
     """
 
     events: RankedEvents
@@ -134,7 +134,7 @@ class SliceOfTargets:
 
     @cached_property
     def baskets(self) -> NDArray[np.int64]:
-        """``(q,)`` rows of the frame that hold a chosen target, rising."""
+        """``(q,)`` rows of the frame with a selected target, ascending."""
         return self._basket[self._is_first]
 
     @cached_property
@@ -143,11 +143,11 @@ class SliceOfTargets:
         return self.events.users[self.baskets]
 
     def owners(self, metric: str) -> NDArray[np.int64]:
-        """The user behind each of the :meth:`values` of a metric."""
+        """Returns the user of each of the :meth:`values` of a metric."""
         return self.users if _is_of_baskets(metric) else self.users[self._number]
 
     def values(self, metric: str) -> Floats:
-        """``(m,)`` values of a metric of targets, or ``(q,)`` of one of baskets.
+        """Returns ``(m,)`` values of a metric of targets, or ``(q,)`` values of a metric of baskets.
 
         Raises:
             KeyError: If there is no such metric.
@@ -168,12 +168,12 @@ class SliceOfTargets:
 
     @cached_property
     def _is_first(self) -> Mask:
-        """``(m,)``: targets lie basket by basket, so that a new basket shows without a sort."""
+        """``(m,)``: whether a target is the first of its basket; targets are sorted by basket."""
         return np.diff(self._basket, prepend=-1) > 0
 
     @cached_property
     def _number(self) -> NDArray[np.int64]:
-        """``(m,)``: the place of each target's basket in ``baskets``."""
+        """``(m,)``: index of each target's basket in ``baskets``."""
         return np.cumsum(self._is_first) - 1
 
     @cached_property

@@ -1,7 +1,7 @@
-"""Histories as they are not: events swapped with a neighbour, dropped, or shuffled.
+"""Changed histories: events swapped with a neighbour, dropped, or shuffled.
 
-Each takes a batch in which every request has a window of its own, as in evaluation, and changes what it reads of the
-sequence. Requests, targets, labels and contexts stay: counts that a habit reads of the log are not the sequence.
+Each function changes the sequences of a batch with one sequence per request, as in evaluation. Requests, targets,
+labels and contexts stay unchanged; the counts that a habit reads from the log are no sequence.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.errors import UserError
 
 ChangeHistory = Callable[[SequenceBatch, float, np.random.Generator], SequenceBatch]
-"""A batch, the share of events that are changed, and the source of draws."""
+"""A batch, the share of events to change, and the random generator, to the changed batch."""
 
 
 def swap(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
-    """Neighbours change places: every second pair of events, with probability ``share``.
+    """Swaps neighbours: every second pair of events, with probability ``share``.
 
-    Items change places, times stay, so that time still runs forward.
+    Items are swapped and times stay, so that the times stay in order.
     """
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     phase = random.integers(0, 2, (len(lengths), 1))
-    first = columns - (columns - phase) % 2  # (N, T) of the pair that a column belongs to
+    first = columns - (columns - phase) % 2  # (N, T) first column of each column's pair
     is_drawn = np.asarray(random.random(first.shape) < share)
     is_drawn = np.take_along_axis(is_drawn, np.maximum(first, 0), axis=1)  # once for both of a pair
     swapped = (first >= 0) & (first + 1 < lengths[:, None]) & is_drawn
@@ -37,9 +37,9 @@ def swap(batch: SequenceBatch, share: float, random: np.random.Generator) -> Seq
 
 
 def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_item: int) -> SequenceBatch:
-    """Every event is lost with probability ``share``; those that stay move together.
+    """Drops every event with probability ``share`` and closes the gaps.
 
-    ``no_item`` is the number that stands for no event, that of items.
+    ``no_item`` is the item number of padding, the number of items.
     """
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     stays = (random.random(batch.item_ids.shape) >= share) & (columns < lengths[:, None])
@@ -56,10 +56,10 @@ def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_
 
 
 def shuffle(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
-    """Events chosen with probability ``share`` change places among themselves, at random; times stay."""
+    """Shuffles the events that are selected with probability ``share``; times stay."""
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     chosen = (random.random(batch.item_ids.shape) < share) & (columns < lengths[:, None])
-    late = len(columns) + columns  # behind all that are chosen, in their order
+    late = len(columns) + columns  # after all selected ones, in order
     places = np.argsort(np.where(chosen, columns, late), axis=1)
     drawn = np.argsort(np.where(chosen, random.random(chosen.shape), late), axis=1)
     order = np.empty_like(places)
@@ -68,22 +68,22 @@ def shuffle(batch: SequenceBatch, share: float, random: np.random.Generator) -> 
 
 
 def histories(num_items: int) -> dict[str, ChangeHistory]:
-    """All of them by name, for a catalogue of ``num_items``."""
+    """Returns all changes by name, for a catalogue of ``num_items``."""
     return {"swap": swap, "drop": partial(drop, no_item=num_items), "shuffle": shuffle}
 
 
 def _lengths(batch: SequenceBatch) -> NDArray[np.int64]:
-    """``(N,)`` events of each request's window.
+    """Returns the number of events of each request's sequence, ``(N,)``.
 
     Raises:
-        ValueError: If a window serves several requests: what one of them lost would be lost to all.
+        ValueError: If a training window serves several requests, because a change would affect all of them.
     """
     own = torch.arange(len(batch.item_ids))
     if not torch.equal(batch.request_window, own) or not torch.equal(
         batch.request_position, (~batch.is_padding).sum(1)
     ):
         raise UserError(
-            f"a changed history needs a window for each request and all of it read, got {len(batch.item_ids)} windows "
+            f"a changed history needs one fully read window per request, got {len(batch.item_ids)} windows "
             f"for {batch.num_requests} requests; build the batch as in evaluation, without window_of."
         )
     return batch.request_position.numpy()

@@ -1,4 +1,4 @@
-"""How a trained model ranks when its inputs are perturbed, or its histories are not what they were."""
+"""Ranking quality of a trained model with perturbed inputs or changed histories."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class RobustnessOptions:
-    """What a model is tried with.
+    """Options of the robustness trials.
 
     Args:
-        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        target: Target of the perturbation, see :data:`~seasonrec.training.adversarial.targets.Target`.
         sizes: Norms of the perturbation, as shares of the mean norm of the vectors that are perturbed.
         shares: Shares of a history's events that are swapped, dropped or shuffled.
-        max_requests: Requests of the test part at most, evenly spread.
-        seed: Of all draws.
+        max_requests: Largest number of requests of the test part, evenly spaced.
+        seed: Seed of all random numbers.
 
     Raises:
         ValueError: If a number lies outside its range.
@@ -57,7 +57,7 @@ class RobustnessOptions:
 
     def __post_init__(self) -> None:
         if any(not size > 0 for size in self.sizes):
-            raise UserError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always there.")
+            raise UserError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always included.")
         if any(not 0 < share <= 1 for share in self.shares):
             raise UserError(f"shares must all lie in (0, 1], got {list(self.shares)}; 1 changes every event.")
         if self.max_requests < 1:
@@ -66,20 +66,20 @@ class RobustnessOptions:
 
 @dataclass(frozen=True)
 class PerturbedScorer:
-    """Scores requests with a model whose inputs are pushed off, as far as ``size`` says.
+    """Scores of a model whose inputs are perturbed by ``size``.
 
-    ``adversarial`` goes along the gradient of the requests' own loss, as FGM does in training. Whoever goes there knows
-    the answers: it is the worst direction, and ``random`` beside it says what noise of the same size does. An item has
-    one vector for all requests that are scored at once, so a perturbation of items is the one that hurts them together.
+    ``adversarial`` follows the gradient of the requests' own loss, like FGM in training. It knows the targets and is
+    the worst direction; ``random`` shows the effect of noise of the same size. An item has one vector for all requests
+    that are scored at once, so that a perturbation of items is the worst for these requests together.
 
     Args:
         name: Row name.
         model: The recommender.
         builder: Makes batches of requests.
-        target: What is perturbed.
+        target: Target of the perturbation.
         direction: ``"adversarial"`` or ``"random"``.
         size: Norm, see :class:`RobustnessOptions`.
-        seed: Of the random directions.
+        seed: Seed of the random directions.
     """
 
     name: str
@@ -91,7 +91,7 @@ class PerturbedScorer:
     seed: int
 
     def score(self, requests: Requests) -> Tensor:
-        """``(N, V)`` logits of all items."""
+        """Returns ``(N, V)`` logits of all items."""
         self.model.eval()
         batch = self.builder(requests).to(next(self.model.parameters()).device)
         watch = Watch(keeps_gradient=False)
@@ -112,7 +112,10 @@ class PerturbedScorer:
 
     def _towards_loss(self, batch: SequenceBatch, calls: list[TargetCall]) -> Deltas:
         leaves = [torch.zeros(one.shape, device=one.device, requires_grad=True) for one in calls]
-        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its GRU has no gradient in evaluation
+        with (
+            torch.enable_grad(),
+            torch.backends.cudnn.flags(enabled=False),
+        ):  # the GRU of cuDNN has no gradient in evaluation mode
             scores = self.model.mask_unavailable(self._shifted(batch, leaves).float(), batch)
             shares = torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]
             gradients = torch.autograd.grad(-shares.mean(), leaves, allow_unused=True)
@@ -124,13 +127,13 @@ class PerturbedScorer:
 
 
 class ChangedBuilder(BatchBuilder):
-    """Batches whose histories are changed; what is drawn for a request follows from the seed and its chunk.
+    """Batches with changed histories; the random numbers of a request depend on the seed and its chunk.
 
     Args:
         builder: Makes the batches.
-        change: Changes one.
-        share: Of the events.
-        seed: Of the draws.
+        change: Change of a batch.
+        share: Share of the events to change.
+        seed: Seed of the random numbers.
     """
 
     def __init__(self, builder: BatchBuilder, change: ChangeHistory, share: float, seed: int) -> None:
@@ -140,7 +143,7 @@ class ChangedBuilder(BatchBuilder):
         self.seed = seed
 
     def __call__(self, requests: Requests, *more: object, **options: object) -> SequenceBatch:
-        batch = super().__call__(requests, *more, **options)  # type: ignore[arg-type]  # passed on as they are
+        batch = super().__call__(requests, *more, **options)  # type: ignore[arg-type]  # passed on unchanged
         return self.change(batch, self.share, np.random.default_rng((self.seed, int(requests.baskets[0]))))
 
 
@@ -152,22 +155,22 @@ def robustness_table(
     options: RobustnessOptions,
     progress: Callable[[str], None] = print,
 ) -> pl.DataFrame:
-    """NDCG@10 and bits against the size of a perturbation, and against changed histories.
+    """Returns NDCG@10 and bits by size of a perturbation, and with changed histories.
 
     Args:
         scorer: The trained model.
         log: The prepared log.
         baskets: Baskets of the test part.
         protocol: Horizon and candidates.
-        options: What it is tried with.
+        options: Options of the trials.
         progress: Called with a line for each trial.
 
     Returns:
         ``kind`` (``clean``, ``adversarial``, ``random``, ``swap``, ``drop``, ``shuffle``), ``target`` (null for
-        histories), ``size`` (0 for ``clean``), ``ndcg@10``, ``bits`` and ``requests``, one row a trial.
+        histories), ``size`` (0 for ``clean``), ``ndcg@10``, ``bits`` and ``requests``, one row per trial.
 
     Raises:
-        ValueError: If the model has not the target, or there is no basket.
+        ValueError: If the model lacks the target, or there is no basket.
     """
     check_target(scorer.model, options.target, "target")
     if not len(baskets):
@@ -182,7 +185,7 @@ def robustness_table(
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Writes a CSV file whole or not at all."""
+    """Writes a CSV file atomically."""
     with writing(path) as partial:
         table.write_csv(partial)
 
@@ -193,8 +196,8 @@ def _trials(
     yield "clean", None, 0.0, scorer
     for kind in PERTURBATIONS:
         for size in options.sizes:
-            parts = (scorer.name, scorer.model, scorer.builder, options.target, kind, size, options.seed)
-            yield kind, options.target, size, PerturbedScorer(*parts)
+            options_of = (scorer.name, scorer.model, scorer.builder, options.target, kind, size, options.seed)
+            yield kind, options.target, size, PerturbedScorer(*options_of)
     for kind, change in histories(num_items).items():
         for share in options.shares:
             builder = ChangedBuilder(scorer.builder, change, share, options.seed)

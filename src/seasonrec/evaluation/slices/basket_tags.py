@@ -1,4 +1,4 @@
-"""What is known of every evaluated basket and target before any model is asked; shared by all scorers."""
+"""Tags of every evaluated basket and target, independent of the model and shared by all scorers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from seasonrec.evaluation.slices.holidays import window_names
 
 @dataclass(frozen=True)
 class RequestLabels:
-    """The evaluated baskets with their labels.
+    """Evaluated baskets with their tags.
 
     Args:
-        baskets: ``(Q,)`` int64 basket numbers of the log, rising.
-        requests: One row a basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``.
-        events: One row a target, baskets in order: ``request`` (its row in ``requests``), ``items``, ``repeat``,
+        baskets: ``(Q,)`` int64 basket numbers of the log, ascending.
+        requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``.
+        events: One row per target, baskets in order: ``request`` (its row in ``requests``), ``items``, ``repeat``,
             ``in_season``, ``cold_item``, ``head``.
     """
 
@@ -34,12 +34,11 @@ class RequestLabels:
 
     @staticmethod
     def of(log: EventLog, split: Split, protocol: Protocol) -> RequestLabels:
-        """Labels every basket of the part that the protocol ranks.
+        """Tags every basket of the protocol's part.
 
-        A target is *repeat* where the user bought the item before the request's second, *cold* where the item had few
-        events before the validation cut, *head* where it belongs to the most bought share of the trained items, and
-        *in season* as :func:`in_season` says. These labels read the week of the request itself: they sort the truth
-        and are never shown to a model.
+        A target is *repeat* if the user bought the item before the request's second, *cold* if the item had few events
+        before the validation cut, *head* if it belongs to the most bought share of the trained items, and *in season*
+        as in :func:`in_season`. These tags read the week of the request; no model sees them.
         """
         baskets = split.baskets(log, protocol.part)
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
@@ -58,7 +57,7 @@ class RequestLabels:
         return RequestLabels(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
 
     def where(self, kept: NDArray[np.bool_]) -> RequestLabels:
-        """The labels of some of the baskets.
+        """Returns the tags of selected baskets.
 
         Args:
             kept: ``(Q,)`` bool.
@@ -76,9 +75,9 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
 
     The item's share of that week's events must be above ``season_ratio`` times its share of all events of the log, and
     the week must hold at least ``season_min_events`` of it. Measured on Complete Journey at ``product_type`` (1,567
-    items): of the events of the Thanksgiving window 11.8% pass without a floor, 11.1% with a floor of 5, 10.2% with
-    10, 8.5% with 20 and 6.1% with 50. The default of 5 is the floor nearest to the 11.5% of an earlier measurement. It
-    passes 3.4% of the ordinary test weeks' events, a bound on what chance lets through: the week's own events decide.
+    items): of the events of the Thanksgiving window 11.8% are in season without a floor, 11.1% with a floor of 5,
+    10.2% with 10, 8.5% with 20 and 6.1% with 50. The default of 5 is the floor nearest to the 11.5% of an earlier
+    measurement. It marks 3.4% of the ordinary test weeks' events, an upper bound on the share that chance marks.
 
     Args:
         log: The prepared log.
@@ -86,7 +85,7 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
         protocol: Ratio and floor.
 
     Returns:
-        ``(M,)`` bool, one a target of these baskets in order.
+        ``(M,)`` bool, one per target of these baskets, in order.
     """
     days = local_days(np.asarray(log.basket_times_s), log.timezone)
     weeks = days - weekdays(days)
@@ -105,7 +104,7 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
 
 
 def _first_purchases(log: EventLog) -> NDArray[np.bool_]:
-    """``(E,)``: whether an event is its user's first of that item; events lie in (user, time) order."""
+    """Returns ``(E,)``: whether an event is its user's first of that item; events are sorted by user and time."""
     users = np.repeat(np.arange(log.num_users, dtype=np.int64), np.diff(log.user_offsets))
     _, first = np.unique(users * log.num_items + log.event_items, return_index=True)
     marked = np.zeros(log.num_events, dtype=np.bool_)
@@ -114,7 +113,7 @@ def _first_purchases(log: EventLog) -> NDArray[np.bool_]:
 
 
 def _item_labels(log: EventLog, split: Split, protocol: Protocol) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """``(V,)`` each: cold items, and the head (items level with its last one belong to it)."""
+    """Returns cold items and the head, each ``(V,)``; items with as many events as its last one belong to the head."""
     times_s, items = np.asarray(log.event_times_s), np.asarray(log.event_items)
     seen = np.bincount(items[times_s < split.validation_from_s], minlength=log.num_items)
     training = (times_s >= split.train_from_s) & (times_s < split.validation_from_s)

@@ -1,4 +1,4 @@
-"""Holiday windows: the weeks in which people shop for a feast, and the week after Christmas."""
+"""Holiday windows: the weeks in which people shop for a holiday, and the week after Christmas."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ DAYS_PER_WEEK = 7
 
 
 def window_names(days: NDArray[np.int64], holidays: tuple[str, ...], country: str | None) -> list[str | None]:
-    """Names the holiday window of every local day; None for an ordinary day.
+    """Returns the name of the holiday window of every local day; None for an ordinary day.
 
-    A window is the local Monday-to-Sunday week that holds the holiday's eve, and the week before it; the seven days
-    that follow the Christmas window are ``after_christmas``. In the US of 2017 Thanksgiving is 13-26 November,
-    Christmas 11-24 December and after_christmas 25-31 December. Where windows overlap, the holiday named first keeps
-    the day; ``after_christmas`` comes last.
+    A holiday window is the local Monday-to-Sunday week that holds the holiday's eve, and the week before it. The seven
+    days after the Christmas window are ``after_christmas``. In the US of 2017 Thanksgiving is 13-26 November, Christmas
+    11-24 December and after_christmas 25-31 December. If windows overlap, the day belongs to the holiday named first;
+    ``after_christmas`` comes last.
 
     Args:
         days: ``(N,)`` local day numbers, days since 1970-01-01.
-        holidays: Names as in :class:`~seasonrec.evaluation.protocol.Protocol`; a window is called as its holiday is
-            written there, in snake case.
-        country: ISO 3166 code, or None for no windows.
+        holidays: Names as in :class:`~seasonrec.evaluation.protocol.Protocol`; a window has the name of its
+            holiday in snake case.
+        country: ISO 3166 code; None gives no windows.
 
     Returns:
         ``N`` names or None.
 
     Raises:
-        ValueError: If the country is not known to the ``holidays`` package.
+        ValueError: If the ``holidays`` package does not know the country.
     """
     distinct, place = np.unique(days, return_inverse=True)
     if country is None or not len(distinct):
@@ -43,14 +43,14 @@ def window_names(days: NDArray[np.int64], holidays: tuple[str, ...], country: st
 
 
 def _windows(distinct: NDArray[np.int64], holidays: tuple[str, ...], country: str) -> dict[int, str]:
-    """Maps day numbers to window names, for all windows that touch the given days."""
+    """Returns window names by day number, for all windows that overlap the given days."""
     years = pl.Series(distinct[[0, -1]].astype(np.int32)).cast(pl.Date).dt.year()
     kept = {_plain(name): days for name, days in holiday_days(country, years[0] - 1, years[1] + 1).items()}
     windows: dict[int, str] = {}
     after: dict[int, str] = {}
     for holiday in holidays:
-        for feast in kept.get(_plain(holiday), ()):
-            monday = feast - 1 - int(weekdays(np.array(feast - 1)))
+        for day in kept.get(_plain(holiday), ()):
+            monday = day - 1 - int(weekdays(np.array(day - 1)))
             stop = monday + DAYS_PER_WEEK
             _claim(windows, range(monday - DAYS_PER_WEEK, stop), snake_case(holiday))
             if _plain(holiday) == CHRISTMAS:
@@ -64,10 +64,10 @@ def _claim(windows: dict[int, str], days: range, name: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """The holiday's name without case, punctuation and a final "Day" or "Sunday"."""
+    """Returns the holiday's name without case, punctuation and a final "Day" or "Sunday"."""
     return re.sub(r"_(day|sunday)$", "", snake_case(name))
 
 
 def snake_case(name: str) -> str:
-    """``"Valentine's Day"`` becomes ``"valentines_day"``."""
+    """Returns a name in snake case: ``"Valentine's Day"`` becomes ``"valentines_day"``."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("'", "")).strip("_")

@@ -1,4 +1,4 @@
-"""Slices of a result: who, when and what, as masks over the targets."""
+"""Slices of a result, as masks over the targets."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Mask = NDArray[np.bool_]
 
 
 def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
-    """Marks the targets of every slice.
+    """Returns the targets of every slice.
 
-    A slice of baskets (``ordinary``, a holiday window, ``month_MM``, ``cold_users``) marks all their targets. A slice
-    of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``, ``head``, ``tail``) marks some, and so restricts
-    the set that a basket's metrics look for.
+    A slice of baskets (``ordinary``, a holiday window, ``month_MM``, ``cold_users``) holds all their targets. A slice
+    of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``, ``head``, ``tail``) holds some of them, which
+    restricts the targets of a basket's metrics.
 
     Args:
-        frame: A results frame, one row a basket; see :mod:`seasonrec.evaluation.results.store`.
+        frame: A results frame, one row per basket; see :mod:`seasonrec.evaluation.results.store`.
 
     Returns:
-        Name to ``(M,)`` bool over the targets in the frame's order. Windows and months are those that occur; the other
-        slices are always there, and may be empty.
+        ``(M,)`` bool by name, over the targets in the frame's order. Only holiday windows and months that occur are
+        included; the other slices always exist, and may be empty.
     """
     sizes = frame["items"].list.len().to_numpy()
     months = {f"month_{month:02d}": _rows(frame, pl.col("month") == month) for month in sorted(set(frame["month"]))}
@@ -45,7 +45,7 @@ def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
 
 
 def flat(frame: pl.DataFrame, column: str) -> NDArray[Any]:
-    """The values of a list column, one a target, in the frame's order."""
+    """Returns the values of a list column, one per target, in the frame's order."""
     return frame[column].explode().to_numpy()
 
 

@@ -1,4 +1,4 @@
-"""Bootstrap over users, vectorised: weights that say how often each user is drawn, times sums.
+"""Bootstrap over users, vectorised: the numbers of draws of each user, times sums.
 
 References:
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval).
@@ -21,12 +21,12 @@ WEIGHTS_PER_CHUNK = 2**22
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How the resampling is done.
+    """Options of the resampling.
 
     Args:
         replicates: Resamples of the users.
-        confidence: Mass of the percentile interval.
-        seed: Seed of the resampling; the same for every row, so that all rows meet the same users.
+        confidence: Probability mass of the percentile interval.
+        seed: Seed of the resampling; equal for all rows, so that all rows have the same resamples.
     """
 
     replicates: int = 2_000
@@ -35,12 +35,12 @@ class Bootstrap:
 
 
 def resample(sums: Floats, counts: NDArray[np.int64], bootstrap: Bootstrap) -> tuple[tuple[float, float], float]:
-    """Percentile interval of a mean over resampled users, and its two-sided p-value against zero.
+    """Returns the percentile interval of a mean over resampled users, and its two-sided p-value against zero.
 
     Args:
-        sums: ``(U,)``, one user's sum of a metric, or of a paired difference.
-        counts: ``(U,)``, the entries behind each sum, all above zero.
-        bootstrap: How to resample.
+        sums: ``(U,)``, sum of a metric, or of a paired difference, by user.
+        counts: ``(U,)``, number of entries in each sum, all above zero.
+        bootstrap: Options of the resampling.
 
     Returns:
         ``((low, high), p_value)``; NaN, NaN and 1 with fewer than two users.
@@ -57,7 +57,7 @@ def resample(sums: Floats, counts: NDArray[np.int64], bootstrap: Bootstrap) -> t
 
 
 def _weights(num_users: int, bootstrap: Bootstrap) -> Iterator[Floats]:
-    """Multinomial weights, how often each user is drawn; chunks of ``(r, num_users)`` that add up to all replicates."""
+    """Yields the numbers of draws of each user, in chunks of ``(r, num_users)`` for all replicates."""
     step = max(1, WEIGHTS_PER_CHUNK // num_users)
     for number, start in enumerate(range(0, bootstrap.replicates, step)):
         size = min(step, bootstrap.replicates - start)
@@ -66,9 +66,9 @@ def _weights(num_users: int, bootstrap: Bootstrap) -> Iterator[Floats]:
 
 @lru_cache(maxsize=16)
 def _drawn(num_users: int, size: int, seed: int, number: int) -> NDArray[np.uint8]:
-    """One chunk of weights, kept since a table asks for the same ones again for every row and metric."""
+    """Returns one chunk of weights, cached because a table needs it for every row and metric."""
     generator = np.random.default_rng([seed, number])
     draws = generator.integers(num_users, size=(size, num_users))
     draws += np.arange(size)[:, None] * num_users
     counts = np.bincount(draws.ravel(), minlength=size * num_users)
-    return counts.reshape(size, num_users).astype(np.uint8)  # to be drawn 256 times has no chance worth a second byte
+    return counts.reshape(size, num_users).astype(np.uint8)  # a user is practically never drawn 256 times

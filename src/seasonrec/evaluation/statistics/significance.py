@@ -1,8 +1,8 @@
-"""Honest comparison: paired bootstrap over users, with interval, effect size and Holm's correction.
+"""Comparison by a paired bootstrap over users, with interval, effect size and Holm's correction.
 
-Events of one user are alike, so users and not events are resampled. Rows are compared on the same users, targets and
-weights (paired). Seeds are averaged first: the interval speaks of other users. Of other seeds it says nothing, and a
-few are too few to resample; so ``seed_values`` and ``seed_differences`` show how far they lie apart.
+Events of one user are correlated, so users are resampled instead of events. Rows are compared on the same users,
+targets and weights (paired). Seeds are averaged first: the interval covers the choice of users, not of seeds. A few
+seeds are too few to resample, so ``seed_values`` and ``seed_differences`` show their spread.
 
 References:
     - Ihemelandu and Ekstrand, "Candidate set sampling and significance", SIGIR 2023: Wilcoxon and sign tests inflate
@@ -29,14 +29,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A row's mean with its interval.
+    """Mean of a row with its interval.
 
     Args:
         value: Mean over the entries, averaged over seeds.
         low: Lower end of the percentile interval; NaN with fewer than two users.
         high: Upper end.
-        users: Users behind it.
-        entries: Targets, or baskets for ``basket_`` metrics.
+        users: Number of users.
+        entries: Number of targets, or of baskets for ``basket_`` metrics.
         seed_values: The mean of each seed, in the order given.
     """
 
@@ -50,19 +50,19 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Row A against row B on the same targets.
+    """Comparison of row A with row B on the same targets.
 
     Args:
-        difference: Mean of A less mean of B.
+        difference: Mean of A minus mean of B.
         low: Lower end of the percentile interval of the difference; NaN with fewer than two users.
         high: Upper end.
-        p_value: Two-sided: twice the smaller share of replicates on or beyond zero, with one added to both counts.
-        effect_size: Mean over users of the paired difference of their own means, over its standard deviation (Cohen's
-            d_z); every user counts once here, however much they buy. NaN where no user differs from another.
-        users: Users behind it.
-        entries: Targets, or baskets for ``basket_`` metrics.
+        p_value: Two-sided: twice the smaller share of replicates at or beyond zero, with one added to both counts.
+        effect_size: Cohen's d_z: mean over users of the paired difference of their own means, over its standard
+            deviation. Every user counts once, however much they buy. NaN if the differences are equal.
+        users: Number of users.
+        entries: Number of targets, or of baskets for ``basket_`` metrics.
         seeds: Seeds of A and of B.
-        seed_differences: The difference for each seed, where both have as many; else of each seed of A less each of B.
+        seed_differences: Difference per seed if both have as many seeds, else of each seed of A to each seed of B.
     """
 
     difference: float
@@ -82,16 +82,16 @@ class Comparison:
 
 
 def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap: Bootstrap | None = None) -> Interval:
-    """The mean of one row over its seeds, with its interval.
+    """Returns the mean of one row over its seeds, with its interval.
 
     Args:
-        row: One result a seed, at least one.
+        row: One result per seed, at least one.
         slice_name: Slice.
         metric: Metric, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
-        bootstrap: How to resample.
+        bootstrap: Options of the resampling.
 
     Raises:
-        ValueError: If the results do not share one fingerprint, or hold other targets.
+        ValueError: If the results differ in fingerprint or targets.
         KeyError: If there is no such slice or metric.
     """
     bootstrap = bootstrap or Bootstrap()
@@ -114,7 +114,7 @@ def intervals(
         results: The run.
         metrics: Metrics, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
         slices: Slices; one without targets is left out.
-        bootstrap: How to resample.
+        bootstrap: Options of the resampling.
 
     Returns:
         Columns ``slice``, ``metric``, ``value``, ``low``, ``high``, ``users`` and ``n`` (targets, or baskets for
@@ -139,17 +139,17 @@ def compare(
     metric: str,
     bootstrap: Bootstrap | None = None,
 ) -> Comparison:
-    """Row A against row B, paired by user.
+    """Compares row A with row B, paired by user.
 
     Args:
-        first: Row A, one result a seed, at least one.
-        second: Row B, its seeds in the same order; it may have another number of them.
+        first: Row A, one result per seed, at least one.
+        second: Row B, its seeds in the same order; the number of seeds may differ.
         slice_name: Slice.
         metric: Metric, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
-        bootstrap: How to resample.
+        bootstrap: Options of the resampling.
 
     Raises:
-        ValueError: If the results do not share one fingerprint, or hold other targets.
+        ValueError: If the results differ in fingerprint or targets.
         KeyError: If there is no such slice or metric.
     """
     bootstrap = bootstrap or Bootstrap()
@@ -174,10 +174,10 @@ def compare(
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's adjusted p-values, in the order given.
+    """Returns Holm's adjusted p-values, in the order given.
 
-    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1`` and so on; none falls below the one before it or
-    rises above 1.
+    The smallest of ``m`` values is multiplied by ``m``, the next by ``m - 1`` and so on. No value is below the one
+    before it or above 1.
     """
     given = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(given, kind="stable")
@@ -188,10 +188,10 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def require_one_fingerprint(results: Sequence[RunResults]) -> None:
-    """Refuses results that do not mean the same.
+    """Checks that all results share one fingerprint.
 
     Raises:
-        ValueError: If there is no result, or two fingerprints; both are named with the rows that carry them.
+        ValueError: If there is no result, or several fingerprints; the message names them with their rows.
     """
     if not results:
         raise UserError("a comparison needs at least one result of each row, got none.")

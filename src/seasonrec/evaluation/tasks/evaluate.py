@@ -1,4 +1,4 @@
-"""Evaluates every further task of a model on a part of the log."""
+"""Evaluation of every further task of a model on a part of the log."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.task.base import Kind
 
 MATCHED_USERS = 1024
-"""Users that are compared with each other, all with all; of more, evenly spread ones."""
+"""Largest number of users that are compared with each other; of more users, an evenly spaced selection."""
 
 Chunk = NDArray[np.int64]
-"""Rows of the requests that make one batch."""
+"""Rows of the requests of one batch."""
 
 
 def evaluate_tasks(
@@ -36,22 +36,22 @@ def evaluate_tasks(
     device: torch.device | str,
     shard: Shard = WHOLE,
 ) -> dict[str, dict[str, float]]:
-    """Metrics of the further tasks.
+    """Returns the metrics of the further tasks.
 
-    A task is asked at every request. A time series is asked once a local day, since it does not depend on the user. A
-    task that compares users is asked once for each user, at the first of the user's requests, all users in one batch;
-    of more than :data:`MATCHED_USERS`, evenly spread ones.
+    A task predicts at every request. A time series predicts once per local day, because it does not depend on the user.
+    A task that compares users predicts once per user, at the user's first request, with all users in one batch; of more
+    than :data:`MATCHED_USERS` users, an evenly spaced selection.
 
-    Several processes may share the work: each takes every so many-th batch, whole, and all get the metrics of all
-    samples in the order of one process. Nothing is drawn.
+    Several processes may share the work: each takes whole batches at regular intervals, and all return the metrics of
+    all samples in the order of one process. Nothing is random.
 
     Args:
-        model: The trained model; put into evaluation mode and onto the device.
+        model: The trained model; it is set to evaluation mode and moved to the device.
         builder: Makes its batches, with the labels of its tasks.
         requests: The requests with their baskets, in the order of the log.
-        batch_size: Requests at once at most; fewer where the catalogue is large.
-        device: Where the model is evaluated.
-        shard: The share of this process.
+        batch_size: Largest number of requests at once; fewer with a large catalogue.
+        device: Device of the evaluation.
+        shard: Shard of this process.
 
     Returns:
         Metrics by task, see :func:`~seasonrec.evaluation.tasks.metrics.task_metrics`; the same in every process.
@@ -61,8 +61,8 @@ def evaluate_tasks(
     with torch.no_grad(), model.frozen_items():
         for names, chunks in _passes(model, builder, requests, batch_size):
             kinds = {name: _kind(model, name) for name in names}
-            asked = _asked(model, builder, requests, device, kinds)
-            frames = _collected(asked, chunks, {name: no_samples(kind) for name, kind in kinds.items()}, shard)
+            sample = _sampler(model, builder, requests, device, kinds)
+            frames = _collected(sample, chunks, {name: no_samples(kind) for name, kind in kinds.items()}, shard)
             for name, kind in kinds.items():
                 whole = gather_rows(frames[name], shard).sort("chunk", maintain_order=True).drop("chunk")
                 found[name] = task_metrics(kind, whole)
@@ -77,7 +77,7 @@ def _kind(model: SeasonalRecommender, name: str) -> Kind:
 def _passes(
     model: SeasonalRecommender, builder: BatchBuilder, requests: Requests, batch_size: int
 ) -> Iterator[tuple[list[str], list[Chunk]]]:
-    """The tasks that share a way through the requests, and its batches."""
+    """Yields the tasks that share a selection of requests, with its batches."""
     step = requests_at_once(builder.log.num_items, batch_size)
     days = local_days(requests.times_s, builder.log.timezone)
     matched = np.sort(np.unique(requests.users, return_index=True)[1])
@@ -98,35 +98,35 @@ def _cut(rows: Chunk, step: int) -> list[Chunk]:
     return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
-def _asked(
+def _sampler(
     model: SeasonalRecommender,
     builder: BatchBuilder,
     requests: Requests,
     device: torch.device | str,
     kinds: Mapping[str, Kind],
 ) -> Callable[[Chunk], dict[str, pl.DataFrame]]:
-    """Gives the samples of a batch of requests by task."""
+    """Returns a function from a batch of requests to its samples by task."""
 
-    def ask(rows: Chunk) -> dict[str, pl.DataFrame]:
+    def sample(rows: Chunk) -> dict[str, pl.DataFrame]:
         batch: SequenceBatch = builder(requests[rows]).to(device)
         outputs = model.tasks_of(model.read(batch), batch, kinds)
         return {name: samples(kind, outputs[name]) for name, kind in kinds.items()}
 
-    return ask
+    return sample
 
 
 def _collected(
-    ask: Callable[[Chunk], dict[str, pl.DataFrame]],
+    sample: Callable[[Chunk], dict[str, pl.DataFrame]],
     chunks: list[Chunk],
     nothing: dict[str, pl.DataFrame],
     shard: Shard,
 ) -> dict[str, pl.DataFrame]:
-    """The samples of this process's batches by task, with the number of their batch."""
+    """Returns the samples of this process's batches by task, with the number of their batch."""
     frames = {name: [_numbered(frame, 0)] for name, frame in nothing.items()}
     for number in range(shard.rank, len(chunks), shard.world_size):
-        for name, frame in ask(chunks[number]).items():
+        for name, frame in sample(chunks[number]).items():
             frames[name].append(_numbered(frame, number))
-    return {name: pl.concat(parts) for name, parts in frames.items()}
+    return {name: pl.concat(pieces) for name, pieces in frames.items()}
 
 
 def _numbered(frame: pl.DataFrame, chunk: int) -> pl.DataFrame:

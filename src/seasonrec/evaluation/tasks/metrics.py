@@ -1,6 +1,6 @@
-"""Metrics of the further tasks, by what their samples are.
+"""Metrics of the further tasks, by kind of sample.
 
-A batch is first turned into a few numbers a sample, so that processes can exchange them and all compute the same
+A batch is first reduced to a few numbers per sample. Processes exchange these numbers, so that all compute the same
 metrics from the same samples in the same order.
 """
 
@@ -25,9 +25,9 @@ K = 10
 QUANTILES = {"low": 0.1, "middle": 0.5, "high": 0.9}
 CALIBRATION_BINS = 15
 OF_TRUTH = ("prevalence", "mae_constant", "censored")
-"""Metrics that do not depend on what was foreseen."""
+"""Metrics that do not depend on the predictions."""
 COMPARED = 8192
-"""Samples among which the concordance is counted, pair by pair; of more, evenly spread ones."""
+"""Largest number of samples of the concordance; of more samples, an evenly spaced selection."""
 
 _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
     "binary": {"probability": pl.Float32, "truth": pl.Float32},
@@ -37,11 +37,11 @@ _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
 
 
 def samples(kind: Kind, output: TaskOutput) -> pl.DataFrame:
-    """A few numbers of each of a batch's samples, and again those of its start, null where it has none.
+    """Returns a few numbers per sample of a batch, and those of the head's baseline, null without one.
 
     Args:
-        kind: What the samples are.
-        output: What a head said of the batch.
+        kind: Kind of the samples.
+        output: Output of a head for the batch.
     """
     frame = _samples(kind, output.prediction, output)
     if output.start is None:
@@ -61,31 +61,31 @@ def _of_start(name: str) -> str:
 
 
 def no_samples(kind: Kind) -> pl.DataFrame:
-    """What a process starts from."""
+    """Returns a frame without samples."""
     schema = _SCHEMAS[kind]
     return pl.DataFrame(schema={**schema, **{_of_start(name): of for name, of in schema.items()}})
 
 
 def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
-    """The metrics of a task's samples; one that they do not define is left out.
+    """Returns the metrics of a task's samples; undefined metrics are left out.
 
     Args:
-        kind: What the samples are.
-        frame: From :func:`samples`.
+        kind: Kind of the samples.
+        frame: Result of :func:`samples`.
 
     Returns:
         ``samples``, and
 
-        - ``binary``: ``prevalence``, ``auc``, ``average_precision``, ``f1`` and ``accuracy`` at a probability of one
-          half, ``calibration_error`` (mean distance of probability and frequency over 15 bins).
+        - ``binary``: ``prevalence``, ``auc``, ``average_precision``, ``f1`` and ``accuracy`` at a threshold of
+          0.5, ``calibration_error`` (mean distance of probability and frequency over 15 bins).
         - ``amount``: ``mae``, ``wape`` and ``rmsle`` (root mean squared error of ``log(1 + amount)``) of the median,
-          ``mae_constant`` of the best single number (which knows the truth: a bound for whoever knows nothing of the
-          request), ``pinball@q`` and their mean ``pinball``, ``coverage@0.8`` of the outer quantiles. Of censored
-          samples: their number ``censored``, the share of them ``censored_below`` whose median lies below the time that
-          passed, and the ``concordance``; the other metrics leave them out, and so favour whoever foresees too little.
+          ``mae_constant`` of the best constant (a bound for predictions that ignore the request), ``pinball@q`` and
+          their mean ``pinball``, ``coverage@0.8`` of the outer quantiles. For censored samples: their number
+          ``censored``, their share ``censored_below`` whose median lies below the observed time, and the
+          ``concordance``; the other metrics leave them out, and so favour predictions that are too low.
         - ``ranking``: ``recall@10`` and ``ndcg@10``, means over the rankings.
 
-        Where the head has a start, the same of it behind ``start_``: what counting or the next item's scores foresee.
+        If the head has a baseline, its metrics have the prefix ``start_``: a count, or the next item's scores.
     """
     found = {"samples": float(frame.height)}
     if not frame.height:
@@ -105,9 +105,9 @@ def _binary_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) 
 
 def _amount_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:
     nothing = torch.full_like(truth, torch.nan)
-    parts = (nothing, prediction, nothing) if prediction.ndim == 1 else prediction.unbind(1)
+    levels = (nothing, prediction, nothing) if prediction.ndim == 1 else prediction.unbind(1)
     late = torch.zeros(len(truth), dtype=torch.bool) if censored is None else censored.cpu()
-    quantiles = {name: part.numpy() for name, part in zip(QUANTILES, parts, strict=True)}
+    quantiles = {name: level.numpy() for name, level in zip(QUANTILES, levels, strict=True)}
     return {**quantiles, "truth": truth.float().numpy(), "censored": late.numpy()}
 
 
@@ -117,28 +117,28 @@ def _ranking_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None)
 
 
 def ranked_sets(scores: Tensor, truth: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(P,)`` recall@10 and NDCG@10 of sets, equal scores in expectation over their orders.
+    """Returns ``(P,)`` recall@10 and NDCG@10 of sets, in expectation over the orders of equal scores.
 
     Args:
         scores: ``(P, C)``, ``-inf`` where an item is no candidate.
         truth: ``(P, C)`` bool, at least one in each row.
     """
     request, item = truth.nonzero(as_tuple=True)
-    greater, ties, _ = (part.numpy() for part in rank_targets(scores, request, item))
+    greater, ties, _ = (tensor.numpy() for tensor in rank_targets(scores, request, item))
     row, number = request.numpy(), len(scores)
     recall = metrics.basket_recall(greater, ties, row, number, K)
     return recall, metrics.basket_ndcg(greater, ties, row, number, K)
 
 
 def ranked_gains(scores: Tensor, gains: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(P,)`` recall@10 and NDCG@10 where candidates are relevant to a degree.
+    """Returns ``(P,)`` recall@10 and NDCG@10 of graded relevance.
 
-    NDCG adds the gains themselves up, discounted. Recall asks how many of the ten greatest gains above 0 are among the
-    first ten (all of them where a row has fewer); of gains level with the last of them any will do. Equal scores are
-    taken in expectation over their orders.
+    NDCG sums the discounted gains. Recall is the share of the ten greatest gains above 0 (fewer if a row has fewer)
+    among the first ten; gains equal to the last of them count too. Values are in expectation over the orders of equal
+    scores.
 
     Args:
-        scores: ``(P, C)``, ``-inf`` where somebody is no candidate.
+        scores: ``(P, C)``, ``-inf`` where a column is no candidate.
         gains: ``(P, C)`` at or above 0, not all 0 in a row; 0 where the score is ``-inf``.
     """
     gains = gains.double()
@@ -152,10 +152,10 @@ def ranked_gains(scores: Tensor, gains: Tensor) -> tuple[NDArray[np.float64], ND
 
 
 def _by_place(scores: Tensor, values: Tensor) -> Tensor:
-    """``(P, C)``: the value expected at each place of a row's order, the same at places of equal scores."""
+    """Returns ``(P, C)`` expected values at each rank of a row; equal scores have equal expected values."""
     ordered, order = scores.sort(dim=1, descending=True)
     group = torch.zeros_like(order)
-    group[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)  # (P, C), the number of the group of equal scores
+    group[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)  # (P, C), number of the group of equal scores
     sums = torch.zeros_like(values).scatter_add(1, group, values.gather(1, order))
     sizes = torch.zeros_like(values).scatter_add(1, group, torch.ones_like(values))
     return (sums / sizes.clamp(min=1.0)).gather(1, group)
@@ -212,7 +212,7 @@ def _pinball(forecast: Tensor, truth: Tensor, level: float) -> Tensor:
 
 
 def _concordance(frame: pl.DataFrame) -> dict[str, float]:
-    """Harrell's c: of the pairs whose order is known, the share that the medians order alike; equal medians half."""
+    """Returns Harrell's c: the share of ordered pairs with medians in the same order; equal medians count one half."""
     if frame.height > COMPARED:
         frame = frame[np.linspace(0, frame.height - 1, COMPARED).astype(np.int64)]
     truth, middle, censored = (frame[name].to_numpy() for name in ("truth", "middle", "censored"))
