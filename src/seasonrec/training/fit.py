@@ -114,7 +114,7 @@ class TrainerOptions:
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether the run computes on GPUs of this machine."""
+        """True if the run computes on GPUs of this machine."""
         return self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
 
     def check_machine(self) -> None:

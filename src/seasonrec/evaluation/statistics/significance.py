@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def seeds_agree(self) -> bool:
-        """Whether every seed has its difference on the same side of zero."""
+        """True if every seed has its difference on the same side of zero."""
         return min(self.seed_differences) > 0 or max(self.seed_differences) < 0
 
 
