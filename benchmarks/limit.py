@@ -37,6 +37,7 @@ from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.config import build
 from seasonrec.config.compose import compose
+from seasonrec.config.schema import RunConfig
 from seasonrec.evaluation.ranking.evaluator import quick_metrics
 from seasonrec.evaluation.ranking.scorers import ModelScorer, validation_metrics
 from seasonrec.models.recommender import SeasonalRecommender
@@ -137,9 +138,7 @@ def _event_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
     return next_event_batch(builder(Requests(users, times_s, times_s, np.full(len(users), -1))))
 
 
-def training_step(
-    config: RunConfig, data: OpenData
-) -> tuple[SeasonalRecommender, Callable[[SequenceBatch], None]]:
+def training_step(config: RunConfig, data: OpenData) -> tuple[SeasonalRecommender, Callable[[SequenceBatch], None]]:
     """A fresh model, and what trains it on a batch."""
     torch.manual_seed(0)
     model, facts = build_model(config, data)

@@ -22,17 +22,16 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 
 from benchmarks.timing import ratio, save
 from seasonrec.ablate.cells import expand
-from seasonrec.ablate.study import Study, read_study
+from seasonrec.ablate.study import Study, read_study, with_changes
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.config import ConfTree, build
 from seasonrec.config.compose import compose
+from seasonrec.config.schema import RunConfig
 from seasonrec.runs.opening import open_data
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.train import batches_of, module_of
@@ -101,7 +100,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     tree = ConfTree.of()
-    study = read_study(options.study, tree.options("experiment"), tree.options("ablation"))
+    study = with_changes(read_study(options.study, tree), [], compose)
     rows = [study.reference, *(row for row in options.rows or study.rows if row != study.reference)]
     seconds = _timed(study, rows, options)
     found = [

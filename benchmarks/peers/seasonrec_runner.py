@@ -59,7 +59,9 @@ class SeasonrecRunner(Runner):
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         self.config = compose(self._overrides())
-        self.dataset, self.protocol = (build(getattr(self.config, slot))() for slot in ("data", "protocol"))  # imports them
+        self.dataset, self.protocol = (
+            build(getattr(self.config, slot))() for slot in ("data", "protocol")
+        )  # imports them
 
     def prepare(self) -> int:
         cache = Path(self.settings.scratch) / "cache"

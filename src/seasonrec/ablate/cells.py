@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from seasonrec.ablate.study import REFERENCE_ROW, Study
-from seasonrec.config.overrides import override_key, quoted
+from seasonrec.ablate.study import Study, merged
+from seasonrec.config.overrides import quoted
+from seasonrec.config.rows import REFERENCE_ROW
 
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
@@ -58,11 +59,11 @@ class Cell:
 
 
 def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
-    """Experiment x rows x seeds, with the baselines first and trials of the trained runs last.
+    """Returns the cells of rows x seeds, with the baselines first and trials of the trained runs last.
 
     Seeds turn slowest, so that a study that is cut short has every row at its first seed.
     """
-    shared = (f"experiment={study.experiment}", *merged(study.overrides, overrides))
+    shared = merged(study.full, overrides)
     cells = []
     if study.baselines:
         seed = min(study.seeds)
@@ -70,15 +71,10 @@ def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
         cells.append(Cell(BASELINES, seed, run_dir / BASELINES, run_dir, own, study.name, "baselines"))
     for seed in study.seeds:
         for row in study.rows:
-            ablation = () if row == REFERENCE_ROW else (f"ablation={row}",)
             folder = run_dir / "cells" / row / f"seed_{seed}"
-            own = (*shared, *ablation, f"seed={seed}", "baselines=false")
+            changed = merged(shared, study.changes.get(row, ()))
+            name = () if row == REFERENCE_ROW else (f"name={quoted(row)}",)
+            own = (*changed, *name, f"seed={seed}", "baselines=false")
             cells.append(Cell(row, seed, folder, folder, own, study.name))
     tried = [replace(cell, kind="robustness") for cell in cells if cell.row in study.robustness]
     return [*cells, *tried]
-
-
-def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    """Two lists of overrides as one; where both set a key, the second says it."""
-    by_key = {override_key(override): override for override in first}
-    return list((by_key | {override_key(override): override for override in second}).values())

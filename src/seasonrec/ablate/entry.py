@@ -18,7 +18,7 @@ from seasonrec.ablate.cells import BASELINES, expand
 from seasonrec.ablate.launch import Failure
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
-from seasonrec.ablate.study import Study, StudyError, read_study, study_of
+from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
 from seasonrec.report.errors import ReportError
@@ -49,14 +49,14 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     """
     own_conf = Path(settings["config_dir"]) if "config_dir" in settings else None
     tree = ConfTree.of(own_conf)
-    content = read_study(study, tree.options("experiment"), tree.options("ablation"))
     run_dir, overrides = Path(settings["run_dir"]), [str(override) for override in settings.get("overrides", ())]
-    _refuse_another(run_dir, content)
     chosen = {key: settings[key] for key in ("launcher", "jobs", "stale") if key in settings}
     options = replace(options or Options(), **chosen)
     if own_conf is not None:
         flags = ("--config-dir", str(own_conf))
         options = replace(options, compose=partial(options.compose, extra=own_conf), flags=flags)
+    content = with_changes(read_study(study, tree), overrides, options.compose)
+    _refuse_another(run_dir, content)
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)

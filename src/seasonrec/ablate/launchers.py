@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.shares import thread_share
-from seasonrec.ablate.study import REFERENCE_ROW, StudyError
+from seasonrec.ablate.study import StudyError
 from seasonrec.config.overrides import override_key, quoted
 
 HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
@@ -31,9 +31,8 @@ PLUGINS = {
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     """The commands that make the missing cells, in the order in which they run.
 
-    With ``local`` each cell is a command of its own. Hydra's multirun makes every combination of what it sweeps, and
-    missing cells are seldom all combinations. So rows that miss the same seeds share one multirun over ``ablation`` and
-    ``seed``. The baselines are one command always, and so is each trial of a trained run, after all of them.
+    With ``local`` each cell is a command of its own. With a Hydra launcher each row is one multirun over its missing
+    seeds. The baselines are always one command, and so is each trial of a trained run, after all of them.
 
     Args:
         cells: Missing cells.
@@ -52,7 +51,7 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
         return [_single(cell, thread_share(at_once) if at_once > 1 else {}) for cell in cells]
     baselines = [_single(cell) for cell in cells if cell.kind == "baselines"]
     tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
-    multiruns = [_multirun(group, launcher, jobs, number) for number, group in enumerate(_groups(cells), 1)]
+    multiruns = [_multirun(row, launcher, jobs, number) for number, row in enumerate(_by_row(cells), 1)]
     return [*baselines, *multiruns, *tried]
 
 
@@ -75,22 +74,18 @@ def _single(cell: Cell, environment: Mapping[str, str] | None = None) -> Job:
     return Job((cell,), tuple(cell.arguments), cell.log, environment or {})
 
 
-def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells by the set of seeds that their row misses."""
+def _by_row(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Groups the training cells by row."""
     by_row: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell.kind == "train":
             by_row.setdefault(cell.row, []).append(cell)
-    groups: dict[tuple[int, ...], list[Cell]] = {}
-    for row in by_row.values():
-        groups.setdefault(tuple(cell.seed for cell in row), []).extend(row)
-    return list(groups.values())
+    return list(by_row.values())
 
 
 def _multirun(cells: Sequence[Cell], launcher: str, jobs: int, number: int) -> Job:
     study_dir = cells[0].folder.parents[2]
     swept = {"seed": [str(seed) for seed in dict.fromkeys(cell.seed for cell in cells)]}
-    swept["ablation"] = ["null" if row == REFERENCE_ROW else row for row in dict.fromkeys(cell.row for cell in cells)]
     shared = [override for override in cells[0].overrides if override_key(override) not in swept]
     log_dir = study_dir / "multirun"
     parallel = JOBS_AT_ONCE.get(launcher)

@@ -124,7 +124,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
             continue
         if cell.kind == "train" and by_row[cell.row].get("name") != cell.row:
             problem = f"a cell of this row would call itself {by_row[cell.row].get('name')!r}"
-            mistakes.append(Mistake(f"conf/ablation/{cell.row}.yaml", problem, f"write name: {cell.row} in it"))
+            mistakes.append(Mistake(f"row {cell.row}", problem, "take name out of its file or its overrides"))
     if mistakes:
         raise ConfigError(mistakes)
     refused = dict.fromkeys(message for config in by_row.values() for message in _refused_values(config))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from yaml import YAMLError
 
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.overrides import STUDY_KEYS, override_key
+from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, overrides_of, row_mistakes
+from seasonrec.config.schema import RunConfig
+from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
-
-REFERENCE_ROW = "full"
-"""The row without an ablation."""
 
 
 class StudyError(UserError):
@@ -32,9 +32,10 @@ class Study:
 
     Args:
         name: Name of the study; the group of its runs in a tracker.
-        experiment: Name of a file in ``conf/experiment``.
+        experiment: Name of a file in ``conf/experiment``, or a list of overrides that say what the full row is.
         question: What the study asks, printed above its table.
-        rows: ``full`` and names of files in ``conf/ablation``, in the order of the table.
+        rows: Names of the rows in the order of the table. In the file each is a name that says its change, or
+            ``name: [overrides]``, see :mod:`seasonrec.config.rows`.
         seeds: One run a row and seed; each at or above zero.
         overrides: Hydra overrides that all rows share: the budget, never a part of the model.
         reference: Row that every other model row is compared with.
@@ -51,7 +52,7 @@ class Study:
     """
 
     name: str
-    experiment: str
+    experiment: str | tuple[str, ...]
     question: str
     rows: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -66,15 +67,21 @@ class Study:
     baselines: bool = True
     costs: tuple[str, ...] = ("minutes", "weights")
     robustness: tuple[str, ...] = ()
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def full(self) -> list[str]:
+        """Overrides of the full row, those of the study included."""
+        experiment = [f"experiment={self.experiment}"] if isinstance(self.experiment, str) else self.experiment
+        return [*experiment, *self.overrides]
 
 
-def read_study(path: Path, experiments: Sequence[str], ablations: Sequence[str]) -> Study:
+def read_study(path: Path, tree: ConfTree) -> Study:
     """Reads and checks a study file.
 
     Args:
         path: The yaml file.
-        experiments: Names that ``experiment`` may take.
-        ablations: Names that ``rows`` may take besides ``full``.
+        tree: Groups and options that rows may name.
 
     Raises:
         StudyError: With every mistake of the file at once: key, value met and nearest valid name.
@@ -82,12 +89,40 @@ def read_study(path: Path, experiments: Sequence[str], ablations: Sequence[str])
     raw = _load(path)
     mistakes = list(_shape_mistakes(raw))
     if not mistakes:
-        mistakes = [*_row_mistakes(raw, ablations), *_other_mistakes(raw, experiments)]
+        mistakes = [*_row_mistakes(raw, tree), *_other_mistakes(raw, tree.options("experiment"))]
     if mistakes:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise StudyError(f"{count} in the study {path}, nothing was run:\n{lines}")
-    return study_of(raw)
+    told = [named(row) for row in raw["rows"]]
+    changes = {name: tuple(changes_of(name, tree) or () if own is None else own) for name, own in told}
+    return study_of(raw | {"rows": list(changes), "changes": changes})
+
+
+def with_changes(study: Study, overrides: Sequence[str], compose: Callable[[list[str]], RunConfig]) -> Study:
+    """Returns the study with the changes of its rows written out as Hydra overrides.
+
+    Args:
+        study: The study.
+        overrides: Overrides for all of its runs.
+        compose: Gives the configuration of the full row, on which ``without=[season.text]`` depends.
+
+    Raises:
+        StudyError: If a row takes away what the full row does not have.
+    """
+    if not any(override_key(change) in PSEUDO for row in study.changes.values() for change in row):
+        return study
+    full = compose(merged(study.full, overrides)).as_dict()
+    try:
+        return replace(study, changes={row: tuple(overrides_of(own, full)) for row, own in study.changes.items()})
+    except ValueError as error:
+        raise StudyError(str(error)) from error
+
+
+def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Returns two lists of overrides as one; where both set a key, the second says it."""
+    by_key = {override_key(override): override for override in first}
+    return list((by_key | {override_key(override): override for override in second}).values())
 
 
 def study_of(entries: dict[str, Any]) -> Study:
@@ -110,19 +145,21 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _shape_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
     """Unknown and missing keys, empty values, and values of the wrong type."""
-    known = {field.name: field for field in fields(Study)}
+    known = {each.name: each for each in fields(Study) if each.name != "changes"}
     for key in raw:
         if key not in known:
             yield Mistake(key, "unknown key", nearest(key, known), shown(raw[key]))
-    for name, field in known.items():
+    for name, declared in known.items():
         if name in raw:
-            yield from _type_mistakes(field, raw[name])
-        elif field.default is MISSING:
+            yield from _type_mistakes(declared, raw[name])
+        elif declared.default is MISSING:
             yield Mistake(name, "missing", "every study states it")
 
 
 def _type_mistakes(field: Field[Any], value: Any) -> Iterator[Mistake]:
     declared = str(field.type)
+    if field.name == "experiment" and not isinstance(value, list):
+        declared = "str"
     if declared in ("bool", "str"):
         kind, what = (bool, "true or false") if declared == "bool" else (str, "a text")
         if not isinstance(value, kind):
@@ -133,27 +170,31 @@ def _type_mistakes(field: Field[Any], value: Any) -> Iterator[Mistake]:
         return
     wanted, what = (int, "whole numbers") if "int" in declared else (str, "texts")
     for place, entry in enumerate(value):
+        if field.name == "rows" and isinstance(entry, dict):
+            continue
         if not isinstance(entry, wanted) or isinstance(entry, bool):
             yield Mistake(f"{field.name}[{place}]", f"must hold {what}", "correct it", shown(entry))
         elif value.index(entry) != place:
             yield Mistake(f"{field.name}[{place}]", "stands twice", "name it once", shown(entry))
 
 
-def _row_mistakes(raw: dict[str, Any], ablations: Sequence[str]) -> Iterator[Mistake]:
+def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
     for key in ("rows", "seeds", "metrics", "slices"):
         if raw.get(key) == []:
             yield Mistake(key, "must not be empty", "name at least one", "[]")
-    for place, row in enumerate(raw["rows"]):
-        if row != REFERENCE_ROW and row not in ablations:
-            remedy = nearest(row, [REFERENCE_ROW, *ablations])
-            yield Mistake(f"rows[{place}]", "no such ablation in conf/ablation", remedy, shown(row))
+    found = [mistake for place, row in enumerate(raw["rows"]) for mistake in row_mistakes(row, f"rows[{place}]", tree)]
+    yield from found
+    names = [str(row) if found else named(row)[0] for row in raw["rows"]]
+    for place, name in enumerate(names):
+        if names.index(name) != place:
+            yield Mistake(f"rows[{place}]", "stands twice", "name it once", shown(name))
     for place, seed in enumerate(raw["seeds"]):
         if seed < 0:
             yield Mistake(f"seeds[{place}]", "a seed is at least 0", "count from 0", shown(seed))
     for place, row in enumerate(raw.get("robustness", [])):
-        if row not in raw["rows"]:
-            yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, raw["rows"]), shown(row))
-    known = [*raw["rows"], *BASELINES]
+        if row not in names:
+            yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, names), shown(row))
+    known = [*names, *BASELINES]
     for place, row in enumerate(raw.get("figure_rows", [])):
         if row not in known:
             yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, known), shown(row))
@@ -161,12 +202,12 @@ def _row_mistakes(raw: dict[str, Any], ablations: Sequence[str]) -> Iterator[Mis
     if baseline not in BASELINES:
         yield Mistake("baseline_reference", "no such baseline", nearest(baseline, BASELINES), shown(baseline))
     reference = raw.get("reference", Study.reference)
-    if raw["rows"] and reference not in raw["rows"]:
-        yield Mistake("reference", "is not among the rows", nearest(reference, raw["rows"]), shown(reference))
+    if names and reference not in names:
+        yield Mistake("reference", "is not among the rows", nearest(reference, names), shown(reference))
 
 
 def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator[Mistake]:
-    if raw["experiment"] not in experiments:
+    if isinstance(raw["experiment"], str) and raw["experiment"] not in experiments:
         remedy = nearest(raw["experiment"], experiments)
         yield Mistake("experiment", "no such file in conf/experiment", remedy, shown(raw["experiment"]))
     for place, override in enumerate(raw.get("overrides", [])):

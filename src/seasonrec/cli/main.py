@@ -24,6 +24,7 @@ from seasonrec.config import ConfigError, Mistake, conf_dir
 from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
+from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
 from seasonrec.config.tree import read_yaml
 from seasonrec.errors import UserError
 
@@ -274,13 +275,25 @@ def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> lis
     study = read_yaml(path) if path.is_file() else {}
     rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
     composer = COMMANDS["train"].composer(own_conf)
-    experiment = [f"experiment={study['experiment']}"] if "experiment" in study else []
+    named_experiment = study.get("experiment", [])
+    experiment = [f"experiment={named_experiment}"] if isinstance(named_experiment, str) else named_experiment
     again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
     kept = [override for override in map(str, own) if override.partition("=")[0] not in again]
     found: list[Mistake] = []
-    for row in rows or ["full"]:
-        ablation = [] if row == "full" else [f"ablation={row}"]
-        found += composer.mistakes([*experiment, *kept, *shared, *ablation])
+    full = [*map(str, experiment), *kept, *shared]
+    found += composer.mistakes(full)
+    if found or any(list(row_mistakes(row, "rows", composer.tree)) for row in rows):
+        return list(dict.fromkeys(found))
+    base = composer.compose(full).as_dict()
+    for row in rows:
+        name, changes = named(row)
+        try:
+            own = overrides_of(changes_of(name, composer.tree) or [] if changes is None else changes, base)
+        except ValueError as error:
+            found.append(Mistake(f"row {name}", str(error), "correct the row"))
+            continue
+        changed = {override_key(override) for override in own}
+        found += composer.mistakes([*(override for override in full if override_key(override) not in changed), *own])
     return list(dict.fromkeys(found))
 
 

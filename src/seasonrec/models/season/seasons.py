@@ -20,6 +20,9 @@ class Seasons(nn.ModuleDict):
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
     """
 
+    def values(self) -> Any:  # typed loosely: seasons have more than a module
+        return super().values()
+
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         """Reads weights of version 0.1.0 too, where a single season had no name of its own."""
         names = [name for name in state_dict if name.startswith(prefix)]
