@@ -64,6 +64,6 @@ class DataSpec:
         if self.training_cycles < 1.0:
             raise UserError(
                 f"{reader} reads the same season of last year, which needs at least 1 yearly cycle before the "
-                f"validation cut, got {self.training_cycles:.2f}; choose season=momentum, season=calendar or "
-                "season=text, or use a longer log."
+                f"validation cut, got {self.training_cycles:.2f}; choose other seasons, for example "
+                "season=[momentum,calendar,text], or use a longer log."
             )
