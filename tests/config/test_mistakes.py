@@ -102,10 +102,9 @@ ON_THE_COMMAND_LINE = {
         ["backbone=none", "backbone.num_layers=3"],
         "backbone.num_layers = 3: a leftover, backbone=none does not take it; take it out, it belongs to backbone=",
     ),
-    "leftover of a removed nested part": (
-        ["season@season.momentum=none", "season.momentum.windows_days=[7]"],
-        "season.momentum.windows_days = [7]: a leftover, season=none does not take it; "
-        "take it out, it belongs to season=momentum",
+    "option of a season that is not chosen": (
+        ["season=[text]", "season.momentum.windows_days=[7]"],
+        "season.momentum = {'windows_days': [7]}: has no _target_; choose one of season=",
     ),
     "leftover of an ablated option": (
         ["ablation=no_habit", "habit.hidden_dim=8"],
@@ -115,24 +114,23 @@ ON_THE_COMMAND_LINE = {
     "added key in a slot": (["+loader.zzz=1"], "+loader.zzz=1: '+' adds keys that no signature knows"),
     "forced key": (["++loader.batch_size=1"], "'+' adds keys that no signature knows; write loader.batch_size=1"),
     "deleted slot": (["~season"], "~season: '~' takes a part away; choose an option of 'season' that switches it off"),
-    "slot set to null": (["season=null"], "season = null: a slot cannot be null; write season=none to switch it off"),
+    "slot set to null": (["habit=null"], "habit = null: a slot cannot be null; write habit=none to switch it off"),
     "slot set to null without an off": (["data=null"], "data = null: a slot cannot be null; choose one of "),
     "value below a value": (["seed.first=1"], "seed.first = 1: 'seed' is a single value without keys of its own"),
     "same key twice": (["seed=1", "seed=2"], "seed = 1, 2: set 2 times; keep one of them"),
-    "same group twice": (["season=none", "season=text"], "season = none, text: set 2 times; keep one of them"),
+    "same group twice": (["habit=none", "habit=frequency"], "habit = none, frequency: set 2 times; keep one of them"),
     "slot that the ablation sets": (
-        ["ablation=no_season", "season=momentum"],
-        "season = momentum: ablation=no_season sets this slot already, and the command line would win over it",
+        ["ablation=no_habit", "habit=frequency"],
+        "habit = frequency: ablation=no_habit sets this slot already, and the command line would win over it",
     ),
     "interpolation to nowhere": (
         ["run_dir='out/${nam}'"],
         "run_dir = out/${nam}: cannot be resolved (Interpolation key 'nam' not found); name an existing key in ${...}",
     ),
-    "part of an option that is not chosen": (["season=none", "season@season.text=none"], "season@season.text"),
     "several values without a multirun": (["seed=1,2"], "seed = 1,2: several values need --multirun"),
     "no override at all": (["seed"], "seed: not a Hydra override"),
     "other class of a part": (
-        ["season._target_=a.b.C"],
+        ["season.momentum._target_=a.b.C"],
         "there is no module 'a.b'; give _target_ as package.module.Class of something",
     ),
 }
@@ -151,7 +149,7 @@ GLOBAL = "# @package _global_\n# A test.\n"
 IN_A_FILE = {
     "no package line": (
         "ablation/bad.yaml",
-        "# A test.\ndefaults:\n  - override /season: none\nname: bad\n",
+        "# A test.\ndefaults:\n  - override /habit: none\nname: bad\n",
         "ablation/bad.yaml = '# A test.': its first line is not '# @package _global_', so Hydra would put its values",
     ),
     "package line second": (
@@ -176,18 +174,18 @@ IN_A_FILE = {
     ),
     "slot set to null": (
         "experiment/bad.yaml",
-        f"{GLOBAL}season: null\n",
-        "season = null: a slot cannot be null, switching off is an option",
+        f"{GLOBAL}habit: null\n",
+        "habit = null: a slot cannot be null, switching off is an option",
     ),
     "slot set to an option's name": (
         "experiment/bad.yaml",
-        f"{GLOBAL}season: none\n",
-        "season = 'none': is a slot, not a value; set it in a defaults list: override /season: ...",
+        f"{GLOBAL}habit: none\n",
+        "habit = 'none': is a slot, not a value; set it in a defaults list: override /habit: ...",
     ),
     "unknown option": (
         "ablation/bad.yaml",
-        f"{GLOBAL}defaults:\n  - override /season: nome\nname: bad\n",
-        "ablation/bad.yaml: season = nome: unknown option; did you mean 'none'?",
+        f"{GLOBAL}defaults:\n  - override /habit: nome\nname: bad\n",
+        "ablation/bad.yaml: habit = nome: unknown option; did you mean 'none'?",
     ),
     "unknown group": (
         "ablation/bad.yaml",
@@ -211,44 +209,39 @@ IN_A_FILE = {
     ),
     "key twice": ("experiment/bad.yaml", f"{GLOBAL}seed: 1\nseed: 2\n", "found duplicate key seed"),
     "empty option": (
-        "season/bad.yaml",
+        "habit/bad.yaml",
         "# Nothing.\n",
-        "season/bad.yaml: the file is empty, so an empty part would reach the model",
+        "habit/bad.yaml: the file is empty, so an empty part would reach the model",
     ),
     "option without a target": (
-        "season/bad.yaml",
+        "habit/bad.yaml",
         "num_layers: 2\n",
-        "season = {'num_layers': 2}: has no _target_; choose one of season=",
+        "habit = {'num_layers': 2}: has no _target_; choose one of habit=",
     ),
     "no such module": (
-        "season/bad.yaml",
+        "habit/bad.yaml",
         "_target_: seasonrec.models.season.momentm.MomentumSeason\n",
         "there is no module 'seasonrec.models.season.momentm'; did you mean 'seasonrec.models.season.momentum'?",
     ),
     "no such class": (
-        "season/bad.yaml",
-        "_target_: seasonrec.models.season.none.NoSeson\n",
-        "module 'seasonrec.models.season.none' has no class or function 'NoSeson'; did you mean 'NoSeason'?",
+        "habit/bad.yaml",
+        "_target_: seasonrec.models.habit.none.NoHabt\n",
+        "module 'seasonrec.models.habit.none' has no class or function 'NoHabt'; did you mean 'NoHabit'?",
     ),
     "part of a list under another name": (
         "task/bad.yaml",
-        "loud:\n  _target_: seasonrec.models.season.none.NoSeason\n",
+        "loud:\n  _target_: seasonrec.models.habit.none.NoHabit\n",
         "task/bad.yaml = loud: it must hold one part by the name 'bad', or two parts could have one name",
     ),
     "option that sets another slot": (
-        "season/bad.yaml",
-        "defaults:\n  - override /split: time\n_target_: seasonrec.models.season.none.NoSeason\n",
-        "season/bad.yaml: override /split: an option of a slot must not set other slots",
+        "habit/bad.yaml",
+        "defaults:\n  - override /split: time\n_target_: seasonrec.models.habit.none.NoHabit\n",
+        "habit/bad.yaml: override /split: an option of a slot must not set other slots",
     ),
     "option with a package line": (
-        "season/bad.yaml",
+        "habit/bad.yaml",
         "# @package _global_\ntrainer:\n  max_epochs: 99\n",
-        "season/bad.yaml: an option of a slot must not set other slots; take its '@package' line out",
-    ),
-    "nested part missing": (
-        "season/bad.yaml",
-        "_target_: seasonrec.models.season.combined.CombinedSeason\n",
-        "season.momentum: missing, ",
+        "habit/bad.yaml: an option of a slot must not set other slots; take its '@package' line out",
     ),
     **{
         f"ablation that touches {group}": (
@@ -294,7 +287,7 @@ def test_all_mistakes_in_one_message(composer: Composer) -> None:
     assert message.startswith("8 mistakes in the configuration, nothing was run:\n  ")
     for part in (
         "backbone = sasrek: unknown option; did you mean 'sasrec'?",
-        "season = sommer: unknown option; valid names: calendar, combined, last_year, momentum",
+        "season = sommer: unknown option; valid names: calendar, last_year, momentum, text; season=[] switches all off",
         "seed = 'one': must be int",
         "loader.batchsize = 3: unknown key of seasonrec.batches.loader.LoaderOptions; did you mean 'batch_size'?",
         "+extra=1: '+' adds keys",
@@ -306,13 +299,13 @@ def test_all_mistakes_in_one_message(composer: Composer) -> None:
 
 
 def test_multirun_checks_every_job(composer: Composer) -> None:
-    assert composer.mistakes(["season=none,text", "seed=0,1"], multirun=True) == []
-    found = composer.mistakes(["season=none,texd", "seed=0,x"], multirun=True)
+    assert composer.mistakes(["season=[],[text]", "seed=0,1"], multirun=True) == []
+    found = composer.mistakes(["season=[],[texd]", "seed=0,x"], multirun=True)
     assert [str(mistake) for mistake in found] == [
-        "season = texd: unknown option; did you mean 'text'?",
+        "season = texd: unknown option; did you mean 'text'?; season=[] switches all off",
         "seed = 'x': must be int, got str; write int",
     ]
-    leftover = composer.mistakes(["season=combined,none", "season.momentum.windows_days=[7]"], multirun=True)
-    assert [mistake.path for mistake in leftover] == ["season.momentum"]
+    leftover = composer.mistakes(["habit=replenishment,none", "habit.hidden_dim=8"], multirun=True)
+    assert [mistake.path for mistake in leftover] == ["habit.hidden_dim"]
     (swept,) = composer.mistakes(["run_dir=a,b"], multirun=True)
     assert swept.problem == "cannot take several values"

@@ -18,7 +18,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "train again, or name its module in allow=[MODULE] if you trust it",
     ),
     "other package": ({"season": {"_target_": "torch.nn.Linear"}}, "season._target_ = 'torch.nn.Linear': "),
-    "other slot": ({"data": {"_target_": "seasonrec.models.season.none.NoSeason"}}, "data._target_ = "),
+    "other slot": ({"data": {"_target_": "seasonrec.models.season.text.TextSeason"}}, "data._target_ = "),
     "inside a list": ({"a": [{"b": {"_target_": "os.system"}}]}, "a.0.b._target_ = 'os.system': "),
     "of a list of components": ({"task": {"x": {"_target_": DATA}}}, f"task.x._target_ = '{DATA}': "),
     "whole configuration": ({"_target_": "os.system"}, "_target_ = 'os.system': "),
