@@ -18,7 +18,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def forget_peak() -> None:
-    """Begins to count anew: one process may train several runs, as the workers of a sweep do.
+    """Resets the count: one process may train several runs, as the workers of a sweep do.
 
     Linux forgets the peak of a process on demand (``5`` in ``clear_refs``, see proc(5)). Other systems, and containers
     that forbid it, do not; there the peak is that of all runs of the process so far.
@@ -46,7 +46,7 @@ def peak_memory() -> Peaks:
 
 
 def highest(first: Peaks, second: Peaks) -> Peaks:
-    """The higher of two peaks of each kind: those of the parts of a run that was killed between them."""
+    """Returns the higher of two peaks of each kind: those of the parts of a run that was killed between them."""
     found = {key: (first.get(key), second.get(key)) for key in first | second}
     return {key: max((peak for peak in both if peak is not None), default=None) for key, both in found.items()}
 

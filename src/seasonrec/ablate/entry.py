@@ -84,7 +84,7 @@ class _Terminated(KeyboardInterrupt):
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM stops what was started, as Ctrl-C does; by itself it would end this process alone."""
+    """Stops the started processes on SIGTERM, as on Ctrl-C; by default it would end this process only."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Terminated
@@ -97,7 +97,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _refuse_another(run_dir: Path, study: Study) -> None:
-    """One folder holds one study: another one's table would take its place."""
+    """Refuses a folder that holds another study, whose table would be overwritten."""
     kept = read_object(run_dir / RECORD)
     if kept is not None and kept["study"]["name"] != study.name:
         raise StudyError(

@@ -18,14 +18,14 @@ from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.state import index_baselines, is_complete
 
 COMMAND = (sys.executable, "-P", "-m", "seasonrec.cli")
-"""What a cell's arguments are given to."""
+"""Beginning of a cell's command; its arguments follow."""
 
 POLL_S = 0.2
 PATIENCE_S = 10.0
-"""How long jobs that are told to stop are waited for before they are killed."""
+"""Seconds between stopping a job and killing it."""
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""What moves a terminal's cursor or colours its text."""
+"""Terminal sequences that move the cursor or colour text."""
 
 TAIL_LINES = 15
 """Last lines of its log that a failure is shown with."""
@@ -111,7 +111,7 @@ class Running:
         return self.process.poll() is not None
 
     def failures(self) -> list[Failure]:
-        """The cells of a job that has ended that are not complete."""
+        """Returns the incomplete cells of a job that has ended."""
         code = self.process.wait()
         for cell in self.job.cells:
             if code == 0 and cell.kind == "baselines":
@@ -121,16 +121,16 @@ class Running:
 
 
 class Watcher(Protocol):
-    """What is told of the jobs while they run."""
+    """An observer of running jobs."""
 
     def begin(self, job: Job) -> None:
-        """A job is about to start."""
+        """Handles the start of a job."""
 
     def poll(self) -> None:
-        """Called about five times a second."""
+        """Handles a tick, about five times per second."""
 
     def end(self, job: Job, failures: Sequence[Failure]) -> None:
-        """A job has ended."""
+        """Handles the end of a job."""
 
 
 def run_jobs(
@@ -181,7 +181,7 @@ def run_jobs(
 
 
 def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
-    """The first job that works in no folder of a job that runs or that waits before it."""
+    """Returns the first job that works in no folder of a job that runs or that waits before it."""
     taken = {cell.folder for one in running for cell in one.job.cells}
     for job in waiting:
         folders = {cell.folder for cell in job.cells}
@@ -192,7 +192,7 @@ def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
 
 
 def _owing(waiting: Sequence[Job], failed: Sequence[Failure]) -> list[Job]:
-    """The jobs that would need what has failed: trials of a run."""
+    """Returns the jobs that depend on a failed one, such as trials of its run."""
     folders = {failure.cell.folder for failure in failed}
     return [job for job in waiting if folders & {cell.folder for cell in job.cells}]
 
@@ -214,7 +214,7 @@ def _signal(one: Running, number: signal.Signals) -> None:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last non-empty lines of a log; a line that was drawn over counts as it was last drawn."""
+    """Returns the last non-empty lines of a log; a line that was drawn over counts as it was last drawn."""
     if not path.is_file():
         return []
     with path.open("rb") as file:

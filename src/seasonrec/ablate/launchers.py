@@ -1,4 +1,4 @@
-"""Which commands run the missing cells: one each, or Hydra's multirun over many."""
+"""Commands that run the missing cells: one per cell, or Hydra's multirun over many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOBS_AT_ONCE = {
     "submitit_slurm": "hydra.launcher.array_parallelism",
     "ray": "+hydra.launcher.ray.init.num_cpus",  # a job takes one of them
 }
-"""How each launcher is told the number of cells at once; submitit_local starts all."""
+"""Option of each launcher for the number of parallel cells; submitit_local starts all at once."""
 
 PLUGINS = {
     "submitit_local": ("hydra_submitit_launcher", 'pip install -c constraints.txt ".[slurm]"'),
@@ -29,7 +29,7 @@ PLUGINS = {
 
 
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
-    """The commands that make the missing cells, in the order in which they run.
+    """Returns the commands that make the missing cells, in the order in which they run.
 
     With ``local`` each cell is a command of its own. With a Hydra launcher each row is one multirun over its missing
     seeds. The baselines are always one command, and so is each trial of a trained run, after all of them.
@@ -66,7 +66,7 @@ def require_installed(launcher: str) -> None:
 
 
 def jobs_side_by_side(launcher: str, jobs: int) -> int:
-    """Jobs of a plan that run at once: those of Hydra's launchers have their cells side by side within them."""
+    """Returns jobs of a plan that run at once: those of Hydra's launchers have their cells side by side within them."""
     return jobs if launcher == "local" else 1
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: which cells of how many, how long so far, how long still."""
+"""The progress line of a running study: cells done and in total, time elapsed, time left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEARTBEAT_S = 30.0
 
 
 def spell(seconds: float) -> str:
-    """Seconds as a person says them: 45s, 3m 05s, 1h 02m."""
+    """Returns seconds as a person says them: 45s, 3m 05s, 1h 02m."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -106,7 +106,7 @@ class StudyProgress:
 
 @dataclass
 class _Line:
-    """What is known of a running job."""
+    """The state of a running job."""
 
     job: Job
     head: str
@@ -118,12 +118,12 @@ class _Line:
         self.spoke_s = self.started_s
 
     def complete(self) -> int:
-        """Cells of a shared job that are complete; a job of one cell ends with it."""
+        """Returns cells of a shared job that are complete; a job of one cell ends with it."""
         return sum(map(is_complete, self.job.cells)) if len(self.job.cells) > 1 else 0
 
 
 class _Pace:
-    """Cells that this run has finished and since when: their rate foresees the end, however many run side by side."""
+    """Cells that this run has finished and since when: their rate predicts the end, however many run side by side."""
 
     def __init__(self) -> None:
         self.finished = 0

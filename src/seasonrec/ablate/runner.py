@@ -35,7 +35,7 @@ Compose = Callable[..., RunConfig]
 
 @dataclass(frozen=True)
 class Options:
-    """How a study is run; nothing of it changes a number.
+    """Options of running a study; none of them changes a number.
 
     Args:
         launcher: ``local`` (a command for each cell) or a Hydra launcher: ``joblib``, ``submitit_local``,
@@ -108,7 +108,7 @@ def run_cells(
 
 
 def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[str, Any]]:
-    """The configuration of every cell; a row is composed once, its seeds differ in ``seed`` alone.
+    """Returns the configuration of every cell; a row is composed once, its seeds differ in ``seed`` alone.
 
     Raises:
         ConfigError: With the mistakes of all rows at once.
@@ -134,7 +134,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
 
 
 def _refused_values(config: dict[str, Any]) -> Iterator[str]:
-    """What the classes say to values of the right type that are out of range, or no date, or no time zone."""
+    """Yields what the classes say to values of the right type that are out of range, or no date, or no time zone."""
     for slot in OPTION_SLOTS:
         if slot in config and is_part(config[slot]):
             try:

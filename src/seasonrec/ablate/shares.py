@@ -1,4 +1,4 @@
-"""What each of several cells side by side gets of the machine: its share of the cores and of the GPUs."""
+"""Shares of cores and GPUs for cells that run in parallel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 def thread_share(at_once: int | None) -> dict[str, str]:
-    """Variables that share the cores out: more threads than cores would wait for each other at every barrier.
+    """Returns variables that share the cores out: more threads than cores would wait for each other at every barrier.
 
     Args:
         at_once: Cells side by side; None where only the launcher knows how many, and each gets one thread.
@@ -24,7 +24,7 @@ def thread_share(at_once: int | None) -> dict[str, str]:
 
 
 def gpu_share(slot: int, devices: int) -> dict[str, str]:
-    """The GPUs that a cell sees, where there are more than it takes; each would otherwise take the first.
+    """Returns the GPUs that a cell sees, where there are more than it takes; each would otherwise take the first.
 
     Args:
         slot: Number of the cell among those side by side, from 0. Cells take turns where the GPUs do not suffice.

@@ -1,4 +1,4 @@
-"""What earlier runs left of a cell, and whether it still belongs to the study."""
+"""The state of a cell on disk, and the check that it still belongs to the study."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASELINE_KEYS = ("data", "split", "protocol")
 
 
 class State(Enum):
-    """What an earlier run left of a cell."""
+    """The state in which an earlier run left a cell."""
 
     MISSING = "missing"
     COMPLETE = "complete"
@@ -33,7 +33,7 @@ class State(Enum):
 
 
 def state(cell: Cell, config: dict[str, Any]) -> State:
-    """What to do with a cell.
+    """Returns what to do with a cell.
 
     A cell whose stamp differs from ``config`` is stale, finished or not: its checkpoint belongs to another model. A
     cell is complete when every metrics.json that it owes is there and parses. Everything else is missing, and training
@@ -45,7 +45,7 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
 
 
 def is_complete(cell: Cell) -> bool:
-    """Whether the cell's results are all there; the file that says so is written last, whole or not at all."""
+    """Returns whether the cell's results are all there; the file that says so is written last, whole or not at all."""
     if cell.kind == "train":
         return read_object(cell.folder / "metrics.json") is not None
     if cell.kind == "robustness":
@@ -61,7 +61,7 @@ def index_baselines(cell: Cell) -> None:
 
 
 def changes(cell: Cell, config: dict[str, Any]) -> list[str]:
-    """Keys in which the cell's stamp differs from ``config``, as ``key: stored -> wanted``."""
+    """Returns keys in which the cell's stamp differs from ``config``, as ``key: stored -> wanted``."""
     path = cell.folder / STAMP
     kept = read_object(path)
     if kept is None:
@@ -78,7 +78,7 @@ def stamp(cell: Cell, config: dict[str, Any]) -> None:
 
 
 def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that decides the cell's numbers."""
+    """Returns the part of a configuration that decides the cell's numbers."""
     if cell.kind == "baselines":
         kept = {key: config[key] for key in BASELINE_KEYS if key in config}
     else:
@@ -87,7 +87,7 @@ def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """A json file that holds an object, or None where it is absent or half-written."""
+    """Returns a json file that holds an object, or None where it is absent or half-written."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -126,7 +126,7 @@ def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def study_of(entries: dict[str, Any]) -> Study:
-    """A study from plain values that were checked."""
+    """Returns a study from plain values that were checked."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
     return Study(**values)
 
@@ -144,7 +144,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _shape_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
-    """Unknown and missing keys, empty values, and values of the wrong type."""
+    """Yields unknown and missing keys, empty values, and values of the wrong type."""
     known = {each.name: each for each in fields(Study) if each.name != "changes"}
     for key in raw:
         if key not in known:

@@ -37,7 +37,7 @@ class Shard:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes and prints."""
+        """True if this process writes and prints."""
         return self.rank == 0
 
     def slice_of(self, count: int) -> slice:

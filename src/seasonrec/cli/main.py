@@ -271,7 +271,7 @@ def _set_by_the_study(override: str) -> Mistake:
 
 
 def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> list[Mistake]:
-    """Mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
+    """Returns mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
     study = read_yaml(path) if path.is_file() else {}
     rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
     composer = COMMANDS["train"].composer(own_conf)

@@ -1,4 +1,4 @@
-"""Whether a yaml value fits an annotation that was read from source."""
+"""Check of a yaml value against an annotation that was read from source."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SCALARS: dict[str, Callable[[Any], bool]] = {
 
 
 def is_part(value: object) -> bool:
-    """Whether a node names the class that it is built from."""
+    """Returns whether a node names the class that it is built from."""
     return isinstance(value, dict) and isinstance(value.get("_target_"), str)
 
 
 def fits(value: object, annotation: ast.expr | None, module: Module) -> bool:
-    """Whether ``value`` is of the annotated type. An int is a float, a bool is no int, a list is a tuple.
+    """Returns whether ``value`` is of the annotated type. An int is a float, a bool is no int, a list is a tuple.
 
     A class that is none of yaml's types stands for a nested part: any mapping with a ``_target_``.
     """
@@ -36,13 +36,13 @@ def fits(value: object, annotation: ast.expr | None, module: Module) -> bool:
 
 
 def wants_part(annotation: ast.expr | None, module: Module) -> bool:
-    """Whether the annotation can only be satisfied by a nested part, null aside."""
+    """Returns whether the annotation can only be satisfied by a nested part, null aside."""
     named = [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
     return bool(named) and all(_stands_for_part(choice) for choice, _ in named)
 
 
 def wants_parts(annotation: ast.expr | None, module: Module) -> bool:
-    """Whether the annotation is a mapping from names to nested parts, null aside."""
+    """Returns whether the annotation is a mapping from names to nested parts, null aside."""
     named = [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
     return bool(named) and all(_maps_to_parts(choice, scope) for choice, scope in named)
 
@@ -53,12 +53,12 @@ def _maps_to_parts(choice: ast.expr, scope: Module) -> bool:
 
 
 def wants_tuple(annotation: ast.expr | None, module: Module) -> bool:
-    """Whether a yaml list is to be given as a tuple."""
+    """Returns whether a yaml list is to be given as a tuple."""
     return any(_name(choice) in {"tuple", "Tuple"} for choice, _ in _choices(annotation, module))
 
 
 def described(annotation: ast.expr | None, module: Module) -> str:
-    """The annotation in a reader's words, with aliases spelled out."""
+    """Returns the annotation in a reader's words, with aliases spelled out."""
     words = [_word(choice) for choice, _ in _choices(annotation, module)]
     return " or ".join(dict.fromkeys(words))
 
@@ -72,7 +72,7 @@ def _word(choice: ast.expr) -> str:
 
 
 def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr, Module]]:
-    """The members of a union with the module that each is written in; aliases and quotes are opened."""
+    """Returns the members of a union with the module that each is written in; aliases and quotes are opened."""
     match annotation:
         case None:
             return [(ast.Name("Any"), module)]

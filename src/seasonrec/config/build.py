@@ -1,4 +1,4 @@
-"""From a checked node to the class that it names."""
+"""Construction of the class that a checked node names."""
 
 from __future__ import annotations
 

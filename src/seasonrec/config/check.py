@@ -30,11 +30,11 @@ class Checker:
     choices: dict[str, str]
 
     def top_level(self, config: dict[str, Any], schema: Signature) -> list[Mistake]:
-        """All mistakes of a command's configuration."""
+        """Returns all mistakes of a command's configuration."""
         return list(self._bind(config, schema, ""))
 
     def part(self, node: object, path: str) -> Iterator[Mistake]:
-        """All mistakes of a node that is to be built from a class."""
+        """Yields all mistakes of a node that is to be built from a class."""
         if isinstance(node, Unresolved):
             return
         if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):

@@ -1,4 +1,4 @@
-"""What two configurations differ in."""
+"""Differences between two configurations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Keys whose values differ, as ``key: stored -> wanted``, sorted; nested ones as ``trainer.max_epochs``."""
+    """Returns keys whose values differ, as ``key: stored -> wanted``, sorted; nested ones as ``trainer.max_epochs``."""
     before, after = _flat(stored), _flat(wanted)
     return [
         f"{key}: {before.get(key, 'absent')!r} -> {after.get(key, 'absent')!r}"
@@ -20,7 +20,7 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as ``{"trainer.max_epochs": 3, ...}``; an empty one is a value."""
+    """Returns nested mappings as ``{"trainer.max_epochs": 3, ...}``; an empty one is a value."""
     if not isinstance(node, Mapping) or not node:
         return {prefix: node}
     flat: dict[str, Any] = {}

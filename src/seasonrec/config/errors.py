@@ -48,7 +48,7 @@ class ConfigError(UserError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The remedy for an unknown name: the nearest valid one, or all of them."""
+    """Returns the remedy for an unknown name: the nearest valid one, or all of them."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
@@ -57,7 +57,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as yaml would write it, in one line and at most 60 characters."""
+    """Returns a value as yaml would write it, in one line and at most 60 characters."""
     if value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     else:

@@ -13,7 +13,7 @@ PACKAGE_LINE = "# @package _global_"
 
 
 def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
-    """What is wrong with the file of a chosen option, before Hydra composes it."""
+    """Returns what is wrong with the file of a chosen option, before Hydra composes it."""
     path = tree.file(group, option)
     if path is None:
         return []
@@ -34,12 +34,12 @@ def overridden_groups(path: Path) -> set[str]:
 
 
 def _touched_by(path: Path) -> set[str]:
-    """Top-level keys that a file touches, by its defaults list or its body."""
+    """Returns top-level keys that a file touches, by its defaults list or its body."""
     return {group.partition("@")[0] for group in overridden_groups(path)} | (set(read_yaml(path)) - {"defaults"})
 
 
 def _defaults(path: Path) -> dict[str, object]:
-    """Options by group in a file's defaults list, groups as they are written there."""
+    """Returns options by group in a file's defaults list, groups as they are written there."""
     entries = read_yaml(path).get("defaults")
     mappings = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return {str(group): option for mapping in mappings for group, option in mapping.items()}
@@ -62,7 +62,7 @@ def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistak
 
 
 def _named_part_mistakes(path: Path, name: str, option: str) -> Iterator[Mistake]:
-    """A file of a slot of several parts must hold one part under its own name, or two could share a name."""
+    """Checks that a file of a slot with several components holds one under its own name, or two could share a name."""
     keys = [key for key in read_yaml(path) if key != "defaults"]
     if keys and keys != [option]:
         problem = f"it must hold one part by the name {option!r}, or two parts could have one name"

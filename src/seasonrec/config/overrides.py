@@ -25,7 +25,7 @@ STUDY_KEYS = ("experiment", "ablation", "seed", "name", "group", "run_dir", "bas
 
 
 def override_key(override: str) -> str:
-    """The key or group that an override sets."""
+    """Returns the key or group that an override sets."""
     return override.partition("=")[0].lstrip("+~").strip()
 
 
@@ -44,13 +44,15 @@ class CheckedOverrides:
     unclear: frozenset[str]
 
     def jobs(self, tree: ConfTree) -> list[list[str]]:
-        """The override lists of all jobs, for Hydra: one, or one for each combination of a multirun's choices."""
+        """Returns the override lists of all jobs, for Hydra: one, or one for each combination of a multirun's
+        choices.
+        """
         choices = [_variants(override, tree) for override in self.accepted]
         return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
 
 
 def quoted(value: str) -> str:
-    """A value in quotes, as Hydra's grammar of overrides takes it, whatever it holds.
+    """Returns a value in quotes, as Hydra's grammar of overrides takes it, whatever it holds.
 
     In quotes a backslash is one, unless a quote follows those that stand together.
     """
@@ -86,7 +88,7 @@ def check_overrides(
 
 
 def for_hydra(override: Override, tree: ConfTree) -> str:
-    """The override as Hydra must read it.
+    """Returns the override as Hydra must read it.
 
     A key's default stands in a signature and not in yaml, so Hydra does not know the key and would refuse to change
     it; ``++`` sets it either way. The preflight, not Hydra, decides which keys exist. Nor does Hydra take
@@ -104,7 +106,7 @@ def _plus(override: Override, tree: ConfTree) -> str:
 
 
 def _is_hydra(override: Override) -> bool:
-    """Whether it is one of Hydra's own settings."""
+    """Returns whether it is one of Hydra's own settings."""
     return str(override.key_or_group).startswith(("hydra.", "hydra/"))
 
 
@@ -201,7 +203,7 @@ def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
 
 
 def _list_mistakes(group: str, choices: list[list[object]], tree: ConfTree) -> Iterator[Mistake]:
-    """What is wrong with the options of a slot of several parts, for each value of a sweep."""
+    """Yields what is wrong with the options of a slot of several parts, for each value of a sweep."""
     options = tree.options(group)
     for choice in choices:
         for value, count in Counter(str(value) for value in choice).items():
@@ -237,7 +239,7 @@ def _values(override: Override) -> list[object]:
 
 
 def _variants(override: Override, tree: ConfTree) -> list[str]:
-    """One line for each value of a sweep. Of a continuous one, which a sweeper draws from, only the start."""
+    """Returns one line for each value of a sweep. Of a continuous one, which a sweeper draws from, only the start."""
     if not override.is_sweep_override():
         return [for_hydra(override, tree)]
     if override.key_or_group in GLOBAL_GROUPS:
@@ -249,7 +251,9 @@ def _variants(override: Override, tree: ConfTree) -> list[str]:
 
 
 def _twice(overrides: list[Override], tree: ConfTree) -> Iterator[Mistake]:
-    """The same key twice, or a slot that a chosen ablation sets already (the command line would win, silently)."""
+    """Yields the same key twice, or a slot that a chosen ablation sets already (the command line would win,
+    silently).
+    """
     for key, count in Counter(_full_key(override) for override in overrides).items():
         if count > 1:
             values = ", ".join(shown_value(override) for override in overrides if _full_key(override) == key)
@@ -275,6 +279,6 @@ def _is_group(override: Override, tree: ConfTree) -> bool:
 
 
 def shown_value(override: Override) -> str:
-    """The right-hand side as written."""
+    """Returns the right-hand side as written."""
     text = str(override.input_line).partition("=")[2]
     return text if override.is_sweep_override() or isinstance(override.value(), str) else shown(override.value())

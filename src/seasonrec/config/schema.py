@@ -98,7 +98,7 @@ class RunConfig(Config):
 
 @dataclass(frozen=True)
 class EvaluateConfig(Config):
-    """What ``seasonrec evaluate`` takes.
+    """Arguments of ``seasonrec evaluate``.
 
     Args:
         checkpoint: Folder of a finished run.
@@ -113,7 +113,7 @@ class EvaluateConfig(Config):
 
 @dataclass(frozen=True)
 class RecommendConfig(Config):
-    """What ``seasonrec recommend`` takes.
+    """Arguments of ``seasonrec recommend``.
 
     Args:
         checkpoint: Folder of a finished run.
@@ -136,7 +136,7 @@ class RecommendConfig(Config):
 
 @dataclass(frozen=True)
 class RobustnessConfig(Config):
-    """What ``seasonrec robustness`` takes.
+    """Arguments of ``seasonrec robustness``.
 
     Args:
         checkpoint: Folder of a finished run.
@@ -161,7 +161,7 @@ class RobustnessConfig(Config):
 
 @dataclass(frozen=True)
 class AblateConfig(Config):
-    """What ``seasonrec ablate`` takes besides the study; every other override goes to each of its runs.
+    """Arguments of ``seasonrec ablate`` beside the study; every other override is passed to each of its runs.
 
     Args:
         run_dir: Folder of the study; the same folder again means: go on.
@@ -178,7 +178,7 @@ class AblateConfig(Config):
 
 @dataclass(frozen=True)
 class ReportConfig(Config):
-    """What ``seasonrec report`` takes.
+    """Arguments of ``seasonrec report``.
 
     Args:
         run_dir: Folder of a study.
@@ -218,5 +218,5 @@ ABLATION_MAY_SET = frozenset(SLOTS_WITH_LATER_DEFAULTS) | {
     "embedding_dim",
     "max_seq_len",
 }
-"""What an ablation may touch. Data, split, protocol, batches and budget are the same for every row of a table; a
+"""Keys that an ablation may change. Data, split, protocol, batches and budget are the same for every row of a table; a
 further domain adds to what is trained on, and leaves all of these as they are."""

@@ -40,7 +40,9 @@ class Argument:
         return self.default is None and not self.at_run_time
 
     def default_value(self) -> Any:
-        """The default as yaml holds it, tuples as lists; raises ``UnreadableError`` where only running would tell."""
+        """Returns the default as yaml holds it, tuples as lists; raises ``UnreadableError`` where only running would
+        tell.
+        """
         assert self.default is not None
         return self.module.value(self.default)
 
@@ -137,7 +139,9 @@ def _function_arguments(module: Module, function: ast.FunctionDef) -> Iterator[A
 
 
 def _class_arguments(module: Module, node: ast.ClassDef) -> list[Argument] | None:
-    """Arguments of a class by its own ``__init__``, its dataclass fields or its bases; None where none is found."""
+    """Returns arguments of a class by its own ``__init__``, its dataclass fields or its bases; None where none is
+    found.
+    """
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return list(_function_arguments(module, statement))[1:]
@@ -185,7 +189,7 @@ def _field_default(value: ast.expr | None) -> ast.expr | None:
 
 
 def _called_name(node: ast.expr | None) -> str:
-    """``x`` of ``x``, ``m.x``, ``x(...)`` and ``x[...]``."""
+    """Returns ``x`` of ``x``, ``m.x``, ``x(...)`` and ``x[...]``."""
     match node:
         case ast.Name():
             return node.id
@@ -199,7 +203,7 @@ def _called_name(node: ast.expr | None) -> str:
 
 
 def _flag(call: ast.expr | None, name: str, default: bool) -> bool:
-    """The literal keyword ``name`` of ``dataclass(...)`` or ``field(...)``."""
+    """Returns the literal keyword ``name`` of ``dataclass(...)`` or ``field(...)``."""
     if isinstance(call, ast.Call) and _called_name(call) in {"dataclass", "field"}:
         for keyword in call.keywords:
             if keyword.arg == name and isinstance(keyword.value, ast.Constant):

@@ -60,7 +60,7 @@ class Module:
         return f"{package}.{statement.module}" if statement.module else package
 
     def value(self, node: ast.expr) -> Any:
-        """The value of a default: a literal, a constant of this or an imported module, or arithmetic on them.
+        """Returns the value of a default: a literal, a constant of this or an imported module, or arithmetic on them.
 
         Raises:
             UnreadableError: If it is anything else.

@@ -45,7 +45,7 @@ def _mistakes(config: dict[str, Any], allow: Sequence[str]) -> Iterator[Mistake]
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` with the path of its node."""
+    """Yields every ``_target_`` with the path of its node."""
     if isinstance(node, dict):
         if TARGET in node:
             yield path, node[TARGET]
@@ -57,7 +57,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _place(target: str) -> str:
-    """The package of a slot's options, or their module where they share a package with something else."""
+    """Returns the package of a slot's options, or their module where they share a package with something else."""
     module = target.rpartition(".")[0]
     package = module.rpartition(".")[0]
     return package if package.count(".") > 1 else module

@@ -13,7 +13,7 @@ GLOBAL_GROUPS = ("experiment", "ablation")
 
 
 def conf_dir() -> Path:
-    """The shipped ``conf`` folder: inside the package (wheel), else at the top of the repository (editable).
+    """Returns the shipped ``conf`` folder: inside the package (wheel), else at the top of the repository (editable).
 
     Raises:
         FileNotFoundError: If there is neither.
@@ -44,26 +44,26 @@ class ConfTree:
 
     @classmethod
     def of(cls, extra: Path | None = None) -> ConfTree:
-        """The shipped folder, with a user's own folder on top of it."""
+        """Returns the shipped folder, with a user's own folder on top of it."""
         return cls((*([extra] if extra else []), conf_dir()))
 
     def groups(self) -> list[str]:
-        """Names of the groups, sorted."""
+        """Returns names of the groups, sorted."""
         return sorted(
             {path.name for root in self.roots for path in root.iterdir() if path.is_dir() and any(path.glob("*.yaml"))}
         )
 
     def options(self, group: str) -> list[str]:
-        """Names of a group's options, sorted; empty for an unknown group."""
+        """Returns names of a group's options, sorted; empty for an unknown group."""
         return sorted({path.stem for root in self.roots for path in (root / group).glob("*.yaml")})
 
     def file(self, group: str, option: str) -> Path | None:
-        """The file of an option, None where there is none."""
+        """Returns the file of an option, None where there is none."""
         files = (root / group / f"{option}.yaml" for root in self.roots)
         return next((file for file in files if file.is_file()), None)
 
     def targets(self, group: str) -> dict[str, str]:
-        """The ``_target_`` of each option that states one."""
+        """Returns the ``_target_`` of each option that states one."""
         contents = {option: read_yaml(self.file(group, option)) for option in self.options(group)}
         if group in LIST_GROUPS:
             contents = {option: content.get(option) or {} for option, content in contents.items()}
@@ -72,7 +72,7 @@ class ConfTree:
 
 
 def read_yaml(path: Path | None) -> dict[str, Any]:
-    """A yaml file as plain values; an empty mapping where it holds none or cannot be read."""
+    """Returns a yaml file as plain values; an empty mapping where it holds none or cannot be read."""
     if path is None:
         return {}
     try:
@@ -83,7 +83,7 @@ def read_yaml(path: Path | None) -> dict[str, Any]:
 
 
 def summary(path: Path) -> str:
-    """What a yaml file says about itself: its first comment that is no directive."""
+    """Returns what a yaml file says about itself: its first comment that is no directive."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()

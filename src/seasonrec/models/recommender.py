@@ -32,7 +32,7 @@ Part = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a batch's sequences say, and the items that are to be scored.
+    """The queries of a batch and the items that are scored.
 
     Args:
         query: ``(N, D)``.
@@ -74,7 +74,7 @@ class SeasonalRecommender(nn.Module):
 
     first_seen_s: Tensor
     peft: Peft | None = None
-    """How the language models inside are tuned, where something was applied to them."""
+    """The tuning of the language models inside, if there is any."""
 
     def __init__(
         self,
@@ -108,12 +108,14 @@ class SeasonalRecommender(nn.Module):
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
 
     def contexts(self, with_tasks: bool = True) -> dict[str, Context]:
-        """The contexts that the parts read, by name; without those that further tasks alone read, for ranking."""
+        """Returns the contexts that the parts read, by name; without those that further tasks alone read, for
+        ranking.
+        """
         parts: list[Any] = [self.season, self.habit, *(self.task.values() if with_tasks else ())]
         return union([context for part in parts for context in part.reads])
 
     def labels(self) -> dict[str, Labels]:
-        """What the heads of the further tasks must be told, by name."""
+        """Returns what the heads of the further tasks must be told, by name."""
         heads: list[Any] = [*self.task.values()]
         return union_of_labels(label for head in heads for label in head.labels)
 
@@ -129,11 +131,11 @@ class SeasonalRecommender(nn.Module):
 
     @property
     def scores_are_linear(self) -> bool:
-        """Whether the logits are the head's product alone, because neither season nor habit adds to them."""
+        """True if the logits are the head's product alone, because neither season nor habit adds to them."""
         return not (self.season.adds_scores or self.habit.changes_scores)
 
     def read(self, batch: SequenceBatch) -> Reading:
-        """What the sequences say, and the items that are to be scored."""
+        """Returns what the sequences say, and the items that are to be scored."""
         items, events = self._encode(batch)
         said = self._read_sequence(events, batch)
 
@@ -145,7 +147,7 @@ class SeasonalRecommender(nn.Module):
     def tasks_of(
         self, reading: Reading, batch: SequenceBatch, names: Collection[str] | None = None
     ) -> dict[str, TaskOutput]:
-        """What the heads of the further tasks say of a batch with their labels, by name.
+        """Returns what the heads of the further tasks say of a batch with their labels, by name.
 
         Args:
             reading: What :meth:`read` gave of the batch.
@@ -167,12 +169,12 @@ class SeasonalRecommender(nn.Module):
         return outputs
 
     def linear_scores(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> LinearScores:
-        """The factors of the logits ``(N, C)`` of a model whose ``scores_are_linear``."""
+        """Returns the factors of the logits ``(N, C)`` of a model whose ``scores_are_linear``."""
         effect = self.season(query, items, pick(batch, self.season))
         return self.head(self.sharing(effect.query, MAIN_TASK), items)
 
     def score(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
-        """The logits ``(N, C)`` of the batch's requests, given what :meth:`read` says of them."""
+        """Returns the logits ``(N, C)`` of the batch's requests, given what :meth:`read` says of them."""
         effect = self.season(query, items, pick(batch, self.season))
         scores = self.head(self.sharing(effect.query, MAIN_TASK), items).dense()
         if effect.scores is not None:
@@ -187,7 +189,7 @@ class SeasonalRecommender(nn.Module):
 
     @contextmanager
     def frozen_items(self) -> Iterator[None]:
-        """Within it the vectors of the whole catalogue are computed once, for an evaluation over many batches.
+        """Computes the vectors of the whole catalogue once, for an evaluation over many batches.
 
         The weights must not change in the meantime; no gradient reaches the item encoder.
         """
@@ -199,7 +201,7 @@ class SeasonalRecommender(nn.Module):
             self._frozen = None
 
     def _encode(self, batch: SequenceBatch) -> tuple[ScoredItems, Tensor]:
-        """The items that are scored, and the vectors ``(B, T, D)`` of the events, zero where there is no event.
+        """Returns the items that are scored, and the vectors ``(B, T, D)`` of the events, zero where there is no event.
 
         Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run
         to run where torch has several CPU threads.
@@ -216,7 +218,7 @@ class SeasonalRecommender(nn.Module):
         return ScoredItems(scored, batch.sample.item_ids, num_items), events
 
     def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> SequenceReading:
-        """What the events ``(B, T, D)`` before each request say."""
+        """Returns what the events ``(B, T, D)`` before each request say."""
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
         if self._one_position_each(batch):
@@ -232,7 +234,7 @@ class SeasonalRecommender(nn.Module):
         return reading
 
     def _one_position_each(self, batch: SequenceBatch) -> bool:
-        """Whether, outside training, one position of each window is all that is ever read."""
+        """Returns whether, outside training, one position of each window is all that is ever read."""
         if self.training or self.temporal.changes_hidden or not isinstance(self.backbone, ReadsAtPosition):
             return False
         windows = torch.arange(len(batch.item_ids), device=batch.request_window.device)
@@ -240,5 +242,5 @@ class SeasonalRecommender(nn.Module):
 
 
 def _padded(vectors: Tensor) -> Tensor:
-    """``(P + 1, D)``: one row of zeros more, for places without an event."""
+    """Returns ``(P + 1, D)``: one row of zeros more, for places without an event."""
     return torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])

@@ -29,7 +29,7 @@ SCHEMA = {
 
 
 def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    """The reference against every other row, in every column.
+    """Compares the reference with every other row, in every column.
 
     Args:
         rows: Rows of the table.
@@ -60,7 +60,7 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
 
 
 def split_reference(rows: Sequence[Row], reference: str) -> tuple[Row, list[Row]]:
-    """The reference, and all other rows."""
+    """Returns the reference, and all other rows."""
     by_name = {row.name: row for row in rows}
     if reference not in by_name:
         raise ReportError(f"the reference {reference!r} has no results; rows with results: {', '.join(by_name)}.")
@@ -68,7 +68,7 @@ def split_reference(rows: Sequence[Row], reference: str) -> tuple[Row, list[Row]
 
 
 def enough_replicates(comparisons: int) -> Bootstrap:
-    """A bootstrap fine enough for Holm over that many comparisons."""
+    """Returns a bootstrap fine enough for Holm over that many comparisons."""
     return Bootstrap(replicates=max(Bootstrap.replicates, REPLICATES_PER_COMPARISON * comparisons))
 
 
@@ -99,7 +99,7 @@ def _better(record: dict[str, Any]) -> str | None:
 
 
 def comparisons_markdown(table: pl.DataFrame) -> str:
-    """The comparisons as a Markdown table, one a line."""
+    """Returns the comparisons as a Markdown table, one a line."""
     numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds", "by seed"]
     head = ["pair", "slice", "metric", *numbers, "better"]
     body = [

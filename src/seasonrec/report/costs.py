@@ -1,4 +1,4 @@
-"""What a row cost: time, memory and weights, as its runs recorded them."""
+"""Costs of a row: time, memory and weights, as its runs recorded them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row cost, as far as its runs recorded it; the mean over seeds.
+    """Costs of a row, as far as its runs recorded them; means over seeds.
 
     Args:
         seconds: Wall time by stage.
@@ -74,12 +74,12 @@ COLUMNS = {
 
 
 def read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """What the runs of a row recorded of themselves; of baselines, nothing."""
+    """Returns what the runs of a row recorded of themselves; of baselines, nothing."""
     return [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
 
 
 def read_cost(folders: Sequence[Path]) -> Cost | None:
-    """The cost of a row from its run folders, one a seed; None where nothing was recorded."""
+    """Returns the cost of a row from its run folders, one a seed; None where nothing was recorded."""
     records = read_records(folders)
     if not records:
         return None

@@ -30,7 +30,7 @@ OUTLIER = 2.0
 
 
 def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """How much better the reference is than each other model row.
+    """Returns how much better the reference is than each other model row.
 
     Args:
         rows: Rows of the report.
@@ -90,7 +90,8 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
 
 
 def chosen_ticks(lowest: float, highest: float, inches: float) -> dict[float, str]:
-    """Round numbers between two with their labels, 0 among them, as many as have room beside each other; three at most.
+    """Returns round numbers between two with their labels, 0 among them, as many as have room beside each other; three
+    at most.
 
     Args:
         lowest: At most 0.
@@ -111,7 +112,7 @@ def _have_room(first: tuple[float, str], second: tuple[float, str], inches: floa
 
 
 def farthest(table: pl.DataFrame) -> float:
-    """How far from zero the panels reach.
+    """Returns how far from zero the panels reach.
 
     A section without which nothing works would press all others onto the zero line: where one row lies more than
     ``OUTLIER`` times beyond the next, the panels end with the next, and it is drawn at the edge with its number.
@@ -148,5 +149,5 @@ def _mark(panel: Axes, line: dict[str, Any], place: int, far: float) -> None:
 
 
 def signed(effect: float) -> str:
-    """An effect in three digits with its sign; ``0`` where two rows are equal to the last bit."""
+    """Returns an effect in three digits with its sign; ``0`` where two rows are equal to the last bit."""
     return f"{effect:+.3f}".replace("-", "\N{MINUS SIGN}") if effect else "0"

@@ -1,4 +1,4 @@
-"""What a report refuses."""
+"""Errors of a report."""
 
 from __future__ import annotations
 

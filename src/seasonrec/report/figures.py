@@ -33,7 +33,7 @@ WEEK_SCHEMA = {
 
 
 def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
-    """A metric by week, and the gain of each row over the base.
+    """Returns a metric by week, and the gain of each row over the base.
 
     Returns:
         One line a row and week with ``against`` null: value and its 95% interval. One line a row but the base and
@@ -94,7 +94,9 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metr
 
 
 def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
-    """The rows of the figure: those asked for, else the reference, the first ablation and the baseline reference."""
+    """Returns the rows of the figure: those asked for, else the reference, the first ablation and the baseline
+    reference.
+    """
     by_name = {row.name: row for row in rows}
     ablations = [row.name for row in rows if not row.is_baseline and row.name != selection.reference]
     default = (selection.reference, *ablations[:1], selection.baseline_reference)
@@ -102,7 +104,7 @@ def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
 
 
 def holiday_windows(row: Row) -> list[Window]:
-    """Name, first and last day of each holiday window that the results touch, in order of time; once a year."""
+    """Returns name, first and last day of each holiday window that the results touch, in order of time; once a year."""
     days = row.runs[0].frame.drop_nulls("window").select("window", "day").unique().sort("window", "day")
     begins = (pl.col("day").diff() > timedelta(days=SAME_WINDOW_DAYS)).fill_null(True).over("window")
     spans = (
@@ -124,12 +126,12 @@ def _within(row: Row, week: date) -> Row:
 
 
 def _place(day: date) -> float:
-    """Where a day's first second lies on the time axis."""
+    """Returns where a day's first second lies on the time axis."""
     return float(date2num(day))  # type: ignore[no-untyped-call]  # matplotlib's
 
 
 def _week_labels(weeks: Sequence[date]) -> list[str]:
-    """Days of the month, with the month's name where it starts."""
+    """Returns days of the month, with the month's name where it starts."""
     starts = [True, *(week.month != before.month for before, week in pairwise(weeks))]
     return [f"{week.day}\n{week:%b}" if new else f"{week.day}\n" for week, new in zip(weeks, starts, strict=True)]
 

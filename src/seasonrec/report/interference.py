@@ -28,7 +28,7 @@ MOST_COLUMNS = 3
 
 
 def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
-    """What the runs of a row measured, one line a run, step and pair; None where nothing was measured.
+    """Returns what the runs of a row measured, one line a run, step and pair; None where nothing was measured.
 
     Args:
         folders: Run folders, one a seed.
@@ -46,7 +46,7 @@ def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
 
 
 def interference_table(by_row: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """The mean cosine of each two tasks in each part of the training, over the runs of a row.
+    """Returns the mean cosine of each two tasks in each part of the training, over the runs of a row.
 
     Args:
         by_row: From :func:`read_interference`, by row.
@@ -110,7 +110,7 @@ def _parts(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shown(table: pl.DataFrame) -> list[tuple[str, str]]:
-    """The pairs of the figure, in the table's order."""
+    """Returns the pairs of the figure, in the table's order."""
     means = table.group_by("task_a", "task_b", maintain_order=True).agg(pl.col("cosine").mean())
     lowest = pl.col("cosine").rank("ordinal") <= len(COLOURS)
     return [(line[0], line[1]) for line in means.filter(lowest).iter_rows()]

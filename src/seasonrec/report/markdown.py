@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def pipe_table(head: Sequence[str], body: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A table with its head and its rule, numbers to the right.
+    """Returns a table with its head and its rule, numbers to the right.
 
     Args:
         head: Title of each column.

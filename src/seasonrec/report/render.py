@@ -21,7 +21,7 @@ MOST_UNSCALED = 6
 
 
 def to_markdown(grid: Grid) -> str:
-    """The grid as a Markdown table, under its question and above its notes."""
+    """Returns the grid as a Markdown table, under its question and above its notes."""
     costs = _cost_columns(grid)
     head = [
         "row",
@@ -38,7 +38,9 @@ def to_markdown(grid: Grid) -> str:
 
 
 def to_latex(grid: Grid) -> str:
-    r"""The grid as a ``table*``; it needs ``\usepackage{booktabs,graphicx}``, and a wide one is scaled to fit."""
+    r"""Returns the grid as a ``table*``; it needs ``\usepackage{booktabs,graphicx}``, and a wide one is scaled to
+    fit.
+    """
     costs = _cost_columns(grid)
     width = len(grid.columns) + len(costs)
     blocks = [list(rows) for _, rows in groupby(grid.rows, key=lambda row: row.is_baseline)]
@@ -68,7 +70,7 @@ def to_latex(grid: Grid) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it literally."""
+    """Returns text as LaTeX prints it literally."""
     return "".join(TEX_SPECIAL.get(letter, letter) for letter in text)
 
 
@@ -91,7 +93,7 @@ def _latex_head(grid: Grid, costs: list[CostColumn]) -> list[str]:
 
 
 def _latex_row(row: GridRow, costs: list[CostColumn]) -> str:
-    """A line of values and, close below it, a small line with what they may be off by."""
+    """Returns a line of values and, close below it, a small line with what they may be off by."""
     values = [
         escape(row.name),
         *(_latex_value(cell) for cell in row.cells),
@@ -122,7 +124,7 @@ def _markdown_cell(cell: GridCell) -> str:
 
 
 def _cost_columns(grid: Grid) -> list[CostColumn]:
-    """Columns of cost that at least one row can fill."""
+    """Returns columns of cost that at least one row can fill."""
     costs = [row.cost for row in grid.rows if row.cost]
     return [COLUMNS[name] for name in grid.costs if any(COLUMNS[name].show(cost) for cost in costs)]
 

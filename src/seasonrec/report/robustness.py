@@ -26,7 +26,7 @@ COLUMNS = ("name", "seed", "fingerprint", "kind", "target", "size", "ndcg@10", "
 
 
 def read_trials(paths: Sequence[Path]) -> pl.DataFrame:
-    """The trials of several runs, one file each, as ``seasonrec robustness`` writes them.
+    """Returns the trials of several runs, one file each, as ``seasonrec robustness`` writes them.
 
     Raises:
         ReportError: If there is no file, one is no such table, or their numbers do not compare.
@@ -43,7 +43,8 @@ def read_trials(paths: Sequence[Path]) -> pl.DataFrame:
 
 
 def robustness_curves(trials: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """A metric over the seeds of each row: ``name, kind, size, value, low, high, seeds``, with the range in between.
+    """Returns a metric over the seeds of each row: ``name, kind, size, value, low, high, seeds``, with the range in
+    between.
 
     Every kind also has the clean ranking, at size 0.
     """

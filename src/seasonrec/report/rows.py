@@ -26,7 +26,7 @@ class Row:
         runs: Its results, one a seed, by rising seed.
         cost: What it cost; None where nothing was recorded.
         interference: How the gradients of its tasks lay to each other; None where nothing was measured.
-        tasks: How well it foresees what its further tasks are for; None where it has none.
+        tasks: Metrics of its further tasks; None if it has none.
         trials: Files of its runs that were tried with perturbed inputs and changed histories.
         gives_probabilities: Whether its bits say what it has learnt; False where the loss gives no probabilities.
     """
@@ -94,7 +94,7 @@ def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str
 
 
 def same_seeds(first: Row, second: Row) -> tuple[tuple[RunResults, ...], tuple[RunResults, ...]]:
-    """The runs by which two rows are compared: on the seeds that both have; a baseline has no seed to share.
+    """Returns the runs by which two rows are compared: on the seeds that both have; a baseline has no seed to share.
 
     Raises:
         ReportError: If two models share no seed.

@@ -1,4 +1,4 @@
-"""What a report shows of its rows."""
+"""Selection of the rows that a report shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How figures look: readable in a two-column paper, told apart without colour, and written whole."""
+"""Style of figures: readable in a two-column paper, distinct without colour, written atomically."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def figure(width_in: float, height_in: float) -> Iterator[Figure]:
-    """A figure of its own, without a display and without global state."""
+    """Yields a new figure, without a display and without global state."""
     with mpl.rc_context(SETTINGS):
         made = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(made)
@@ -70,17 +70,17 @@ def save(made: Figure, stem: Path) -> list[Path]:
 
 
 def quiet_grid(axes: Axes, along: str) -> None:
-    """Thin grid lines behind the data."""
+    """Draws thin grid lines behind the data."""
     axes.grid(axis=along, color="#E6E6E6", linewidth=0.6)  # type: ignore[arg-type]  # 'x' or 'y'
     axes.set_axisbelow(True)
 
 
 def spoken(name: str) -> str:
-    """A row's or slice's name as a reader says it."""
+    """Returns a row's or slice's name as a reader says it."""
     return name.replace("no_", "without ", 1).replace("_", " ") if name.startswith("no_") else name.replace("_", " ")
 
 
 def looks(names: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Colour, marker and line of each name, by its place."""
+    """Returns colour, marker and line of each name, by its place."""
     cycle = [{"color": c, "marker": m, "linestyle": line} for c, m, line in zip(COLOURS, MARKERS, LINES, strict=True)]
     return {name: dict(cycle[place % len(cycle)]) for place, name in enumerate(names)}

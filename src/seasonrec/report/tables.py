@@ -79,7 +79,7 @@ class Grid:
 
 
 def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    """Every number with its 95% interval, one a line.
+    """Returns every number with its 95% interval, one a line.
 
     Returns:
         ``row, slice, metric, value, low, high, n`` (targets, or baskets for basket metrics)``, seeds, fingerprint``,
@@ -135,7 +135,7 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
 
 
 def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
-    """What a reader must know to trust the table and to make it again."""
+    """Returns what a reader must know to trust the table and to make it again."""
     seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
     by_seed = "every seed says so" if len(seeds) > 1 else "one seed, so that another might say otherwise"
     users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
@@ -162,7 +162,7 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
 
 
 def digits(metric: str) -> int:
-    """Decimals that a metric is printed with."""
+    """Returns decimals that a metric is printed with."""
     return 3 if metric == "bits" else 4
 
 

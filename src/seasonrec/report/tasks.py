@@ -1,4 +1,4 @@
-"""The table of the further tasks: how well each row's heads foresee what they are for, by each task's own metrics."""
+"""The table of the further tasks: how well each row's heads predict, by each task's own metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA = {"seed": pl.Int64, "task": pl.String, "metric": pl.String, "value": pl.
 
 
 def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
-    """What the runs of a row measured of their further tasks; None where they had none.
+    """Returns what the runs of a row measured of their further tasks; None where they had none.
 
     Args:
         folders: Run folders, one a seed.
@@ -46,7 +46,7 @@ def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
 
 
 def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Every metric of every task, over the seeds of each row.
+    """Returns every metric of every task, over the seeds of each row.
 
     Args:
         by_row: From :func:`read_tasks`, by row.
@@ -62,7 +62,7 @@ def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def tasks_markdown(table: pl.DataFrame) -> str:
-    """The metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric.
+    """Returns the metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric.
 
     Beside each number stands that of the head's start, where it has one.
     """

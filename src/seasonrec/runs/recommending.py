@@ -183,7 +183,7 @@ def _numbers(known: pl.Series, ids: list[str], argument: str) -> NDArray[np.int6
 
 
 def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
-    """The second of the request: seconds since 1970-01-01 UTC.
+    """Returns the second of the request: seconds since 1970-01-01 UTC.
 
     Args:
         date: A day or a date-time in ISO 8601; local to the dataset's zone where it carries no offset.
@@ -219,7 +219,7 @@ def require_top_k(top_k: int, log: EventLog) -> None:
 
 
 def _with_newer(log: EventLog, node: Part, path: Path) -> EventLog:
-    """The log with the events of a file in the form of the run's own data."""
+    """Returns the log with the events of a file in the form of the run's own data."""
     check_file(path, "events")
     source = build(node)
     if source.func is Table:
@@ -244,7 +244,7 @@ _WORDS = {
 
 
 def _numbered(log: EventLog, asked: list[str] | None) -> tuple[EventLog, NDArray[np.int64]]:
-    """The log, with strangers among those asked for as users without events; and the numbers of the asked."""
+    """Returns the log, with strangers among those asked for as users without events; and the numbers of the asked."""
     if asked is None:
         return log, np.arange(log.num_users)
     longer = with_users(log, asked)

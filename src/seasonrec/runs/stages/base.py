@@ -26,7 +26,7 @@ from seasonrec.training.module import MAIN, domain_prefix
 
 @dataclass(frozen=True)
 class Place:
-    """Where and with what a stage works.
+    """The environment of a stage.
 
     Args:
         folder: Folder of the stage, for its checkpoints and its record.
