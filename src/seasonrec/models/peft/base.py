@@ -75,7 +75,7 @@ class Tuning:
     option = ""
     needs_whole_gradients = False
     adds_weights = False
-    """Whether it trains its own weights and leaves the language model's weights unchanged."""
+    """True if it trains its own weights and leaves the language model's weights unchanged."""
 
     def __init__(self, target: Target = "all") -> None:
         self.target = target

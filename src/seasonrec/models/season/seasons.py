@@ -38,7 +38,7 @@ class Seasons(nn.ModuleDict):
 
     @property
     def adds_scores(self) -> bool:
-        """Whether a season adds scores to the logits."""
+        """True if a season adds scores to the logits."""
         return any(season.adds_scores for season in self.values())
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
