@@ -85,7 +85,7 @@ def tasks_markdown(table: pl.DataFrame) -> str:
     return (
         "# Further tasks\n\nMeans over the seeds on the requests of the table (series once a day, users beside users "
         "once each), each ± half of the range that the seeds span: no interval over users, and no test. In brackets "
-        "what would be predicted if a head's own weights had learnt nothing: by counting, or by the next item's scores. "
+        "what would be predicted if a head's own weights had learnt nothing: by counting or by the next item's scores. "
         "`tasks.csv` has every metric.\n\n"
         f"{pipe_table(head, body)}\n"
     )
