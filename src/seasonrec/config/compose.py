@@ -1,4 +1,4 @@
-"""From overrides to a complete, checked, plain configuration."""
+"""Composition of overrides to a complete, checked configuration."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Composer:
         return self.accept(node)
 
     def mistakes(self, overrides: Sequence[str], multirun: bool = False) -> list[Mistake]:
-        """Every mistake of a run, or of all jobs of a multirun, without raising."""
+        """Returns every mistake of a run, or of all jobs of a multirun, without raising."""
         return self._examine(overrides, multirun)[1]
 
     def for_hydra(self, overrides: Sequence[str]) -> list[str]:
@@ -62,7 +62,7 @@ class Composer:
         return [for_hydra(override, self.tree) for override in checked.accepted]
 
     def keys(self) -> list[str]:
-        """Top-level keys that the command takes."""
+        """Returns top-level keys that the command takes."""
         return list(self._signature.settable)
 
     def accept(self, node: DictConfig) -> Any:
@@ -90,7 +90,7 @@ class Composer:
         return instance(node)
 
     def composed(self, overrides: Sequence[str]) -> DictConfig:
-        """What Hydra makes of overrides that passed, its own settings included."""
+        """Returns what Hydra makes of overrides that passed, its own settings included."""
         search = [f"file://{root}" for root in self.tree.roots[:-1]]
         extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
         before = GlobalHydra.instance().hydra  # a job of a multirun has one already
@@ -129,7 +129,7 @@ class Composer:
         return mistakes + unresolved + Checker(self.tree, choices).top_level(config, self._signature)
 
     def _plain(self, node: DictConfig) -> tuple[dict[str, Any], list[Mistake]]:
-        """Plain values with the schema's own defaults beneath them, and what could not be resolved."""
+        """Returns plain values with the schema's own defaults beneath them, and what could not be resolved."""
         defaults = {
             name: argument.default_value() for name, argument in self._signature.settable.items() if argument.default
         }
@@ -182,7 +182,7 @@ def _resolved_child(node: DictConfig | ListConfig, key: Any, path: str, mistakes
 
 
 def _choices(node: DictConfig) -> dict[str, str]:
-    """``group/option`` for each yaml path, from Hydra's record of its choices."""
+    """Returns ``group/option`` for each yaml path, from Hydra's record of its choices."""
     chosen: dict[str, str] = {}
     for key, option in node.hydra.runtime.choices.items():
         group, _, package = str(key).partition("@")
