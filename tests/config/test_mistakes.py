@@ -60,7 +60,7 @@ ON_THE_COMMAND_LINE = {
         "data._target_ = subprocess.run: 'subprocess' belongs to Python's standard library, which holds no components; "
         "name a class of seasonrec or of a module of your own",
     ),
-    "unknown ablation": (["ablation=no_seasn"], "ablation = no_seasn: unknown option; did you mean 'no_season'?"),
+    "unknown ablation": (["ablation=no_txt"], "ablation = no_txt: unknown option; did you mean 'no_text'?"),
     "unknown key in a slot": (
         ["loader.zzz=1"],
         "loader.zzz = 1: unknown key of seasonrec.batches.loader.LoaderOptions; valid names: batch_size, ",
@@ -107,8 +107,8 @@ ON_THE_COMMAND_LINE = {
         "season.momentum = {'windows_days': [7]}: has no _target_; choose one of season=",
     ),
     "leftover of an ablated option": (
-        ["ablation=no_habit", "habit.hidden_dim=8"],
-        "habit.hidden_dim = 8: a leftover, habit=none does not take it",
+        ["ablation=no_text", "item_encoder.reader=minilm"],
+        "item_encoder.reader = 'minilm': a leftover, item_encoder=id does not take it",
     ),
     "added key": (["+seed=1"], "+seed=1: '+' adds keys that no signature knows; write seed=1"),
     "added key in a slot": (["+loader.zzz=1"], "+loader.zzz=1: '+' adds keys that no signature knows"),
@@ -120,8 +120,8 @@ ON_THE_COMMAND_LINE = {
     "same key twice": (["seed=1", "seed=2"], "seed = 1, 2: set 2 times; keep one of them"),
     "same group twice": (["habit=none", "habit=frequency"], "habit = none, frequency: set 2 times; keep one of them"),
     "slot that the ablation sets": (
-        ["ablation=no_habit", "habit=frequency"],
-        "habit = frequency: ablation=no_habit sets this slot already, and the command line would win over it",
+        ["ablation=no_text", "item_encoder=text"],
+        "item_encoder = text: ablation=no_text sets this slot already, and the command line would win over it",
     ),
     "interpolation to nowhere": (
         ["run_dir='out/${nam}'"],
@@ -273,10 +273,10 @@ def test_file(add_file: AddFile, name: str, content: str, message: str) -> None:
 
 
 def test_value_set_in_an_option_that_an_ablation_removes(add_file: AddFile) -> None:
-    composer = add_file("experiment/bad.yaml", f"{GLOBAL}habit:\n  hidden_dim: 8\n")
-    assert composer.compose(["experiment=bad"]).habit["hidden_dim"] == 8
-    with pytest.raises(ConfigError, match=r"habit\.hidden_dim = 8: a leftover, habit=none does not take it"):
-        composer.compose(["experiment=bad", "ablation=no_habit"])
+    composer = add_file("experiment/bad.yaml", f"{GLOBAL}item_encoder:\n  reader: smollm2\n")
+    assert composer.compose(["experiment=bad"]).item_encoder["reader"] == "smollm2"
+    with pytest.raises(ConfigError, match=r"item_encoder\.reader = 'smollm2': a leftover, item_encoder=id does not"):
+        composer.compose(["experiment=bad", "ablation=no_text"])
 
 
 def test_all_mistakes_in_one_message(composer: Composer) -> None:
