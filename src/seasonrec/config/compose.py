@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from seasonrec.config.check import Checker, Unresolved, complete
 from seasonrec.config.errors import ConfigError, Mistake
 from seasonrec.config.files import choice_mistakes
 from seasonrec.config.overrides import check_overrides, for_hydra
+from seasonrec.config.rules import rule_mistakes
 from seasonrec.config.schema import RunConfig
 from seasonrec.config.signatures import Signature, read_signature
 from seasonrec.config.tree import LIST_GROUPS, ConfTree
@@ -84,6 +85,7 @@ class Composer:
             ConfigError: With every mistake at once, those given included.
         """
         found = [*mistakes, *Checker(self.tree, {}).top_level(config, self._signature)]
+        found += self._rule_mistakes(config, set(map(_top, found)))
         if found:
             raise ConfigError(found)
         node = {"_target_": self.schema, **complete(config, self._signature)}
@@ -115,10 +117,11 @@ class Composer:
             except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
                 mistakes.append(_hydra_mistake(error))
                 continue
-            mistakes += [mistake for mistake in self._composed_mistakes(node) if _top(mistake) not in checked.unclear]
+            found = self._composed_mistakes(node, checked.unclear)
+            mistakes += [mistake for mistake in found if _top(mistake) not in checked.unclear]
         return node, list(dict.fromkeys(mistakes))
 
-    def _composed_mistakes(self, node: DictConfig) -> list[Mistake]:
+    def _composed_mistakes(self, node: DictConfig, unclear: Set[str]) -> list[Mistake]:
         choices = _choices(node)
         mistakes = [
             mistake
@@ -126,7 +129,11 @@ class Composer:
             for mistake in choice_mistakes(self.tree, *choice.split("/", 1))
         ]
         config, unresolved = self._plain(node)
-        return mistakes + unresolved + Checker(self.tree, choices).top_level(config, self._signature)
+        mistakes += unresolved + Checker(self.tree, choices).top_level(config, self._signature)
+        return mistakes + self._rule_mistakes(config, {*unclear, *map(_top, mistakes)})
+
+    def _rule_mistakes(self, config: dict[str, Any], broken: Set[str]) -> list[Mistake]:
+        return rule_mistakes(config, broken) if self.schema == RUN_SCHEMA else []
 
     def _plain(self, node: DictConfig) -> tuple[dict[str, Any], list[Mistake]]:
         """Returns plain values with the schema's own defaults beneath them, and what could not be resolved."""

@@ -1,0 +1,290 @@
+"""Rules between the slots of a run, asked before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seasonrec.config.errors import Mistake, shown
+from seasonrec.config.signatures import read_signature
+
+Rule = Callable[["Slots"], Iterator[Mistake]]
+
+MAX_SEED = 2**32 - 1
+MAIN_TASK = "next_item"
+SERIES = ("demand",)
+"""Time-series tasks, which ``objective.lambda_t`` weighs and no balancing."""
+GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
+TEXT_ENCODERS = ("text", "id_text")
+"""Item encoders that read the texts through a frozen language model, and so their variants."""
+OWN = "own"
+"""Option of a slot whose class is the user's own, about which the rules know nothing."""
+AT_LEAST_ONE = {
+    "trainer": ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"),
+    "loader": ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"),
+    "backbone": ("num_layers",),
+    "": ("embedding_dim", "max_seq_len"),
+}
+
+
+class UnclearError(Exception):
+    """A rule asks for a value that is missing or mistaken, which has been reported already."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The slots of a configuration as rules read them.
+
+    Args:
+        config: Plain values of the run.
+        broken: Top-level keys with a mistake.
+    """
+
+    config: Mapping[str, Any]
+    broken: Collection[str]
+
+    def option(self, slot: str) -> str:
+        """Returns the option of a slot, the name of its class's module; :data:`OWN` for a class of the user."""
+        return _option(self.node(slot))
+
+    def node(self, slot: str) -> Any:
+        """Returns the content of a slot or the value of a key.
+
+        Raises:
+            UnclearError: If it is missing or mistaken.
+        """
+        if slot in self.broken or slot not in self.config:
+            raise UnclearError
+        return self.config[slot]
+
+    def value(self, slot: str, key: str) -> Any:
+        """Returns a key of a slot, or its default; None where the chosen class does not take the key."""
+        node = self.node(slot)
+        if key in node:
+            return node[key]
+        argument = read_signature(node["_target_"]).settable.get(key)
+        return None if argument is None or argument.default is None else argument.default_value()
+
+    def tasks(self) -> dict[str, str]:
+        """Returns the option of every further task by name."""
+        return {name: _option(node) for name, node in (self.node("task") or {}).items()}
+
+    def recommendation_tasks(self) -> list[str]:
+        """Returns the names of the tasks that a balancing weighs; the main task is the first."""
+        return [MAIN_TASK, *(name for name, option in self.tasks().items() if option not in SERIES)]
+
+    def processes(self) -> int:
+        """Returns the number of processes of the run."""
+        return int(self.value("trainer", "devices") * self.value("trainer", "num_nodes"))
+
+    def shares_weights(self) -> bool:
+        """Returns whether the weights are spread over processes."""
+        return bool(self.value("trainer", "strategy") == "fsdp")
+
+
+def _option(node: Any) -> str:
+    target = str(node["_target_"])
+    return target.split(".")[-2] if target.startswith("seasonrec.") else OWN
+
+
+def rule_mistakes(config: Mapping[str, Any], broken: Collection[str] = ()) -> list[Mistake]:
+    """Returns the mistakes of all rules; a rule that reads a slot with a mistake is left out.
+
+    Args:
+        config: Plain values of a run, complete or not.
+        broken: Top-level keys with a mistake in their values.
+    """
+    slots = Slots(config, broken)
+    return [mistake for rule in RULES for mistake in _asked(rule, slots)]
+
+
+def _asked(rule: Rule, slots: Slots) -> Iterator[Mistake]:
+    try:
+        yield from rule(slots)
+    except UnclearError:
+        return
+
+
+def _seed(slots: Slots) -> Iterator[Mistake]:
+    if not 0 <= slots.node("seed") <= MAX_SEED:
+        yield Mistake("seed", f"must lie in 0..{MAX_SEED}", "write for example seed=0", shown(slots.node("seed")))
+
+
+def _numbers(slots: Slots) -> Iterator[Mistake]:
+    for slot, keys in AT_LEAST_ONE.items():
+        for key in keys:
+            if slot in slots.broken or key in slots.broken:
+                continue
+            value, path = (slots.value(slot, key), f"{slot}.{key}") if slot else (slots.node(key), key)
+            if value is not None and value < 1:
+                yield Mistake(path, "must be at least 1", f"write for example {path}=1", shown(value))
+
+
+def _heads(slots: Slots) -> Iterator[Mistake]:
+    width = slots.node("embedding_dim")
+    for slot in ("backbone", "temporal"):
+        heads = slots.value(slot, "num_heads")
+        if heads is not None and slots.option(slot) != OWN and (heads < 1 or width % heads):
+            divisors = [number for number in range(1, width + 1) if width % number == 0]
+            yield Mistake(
+                f"{slot}.num_heads", f"must divide embedding_dim={width}", f"choose one of {divisors}", shown(heads)
+            )
+
+
+def _cuts(slots: Slots) -> Iterator[Mistake]:
+    if slots.option("split") == OWN:
+        return
+    names = ("train_from", "validation_from", "test_from")
+    days = {name: day for name in names if (day := slots.value("split", name)) is not None}
+    for (first, day), (second, later) in zip(list(days.items())[:-1], list(days.items())[1:], strict=True):
+        if day >= later:  # days as YYYY-MM-DD are in the order of their text
+            yield Mistake(f"split.{second}", f"must lie after split.{first}={day}", "move one of the two", later)
+
+
+def _series(slots: Slots) -> Iterator[Mistake]:
+    weights = {key: slots.value("objective", key) for key in ("lambda_mt", "lambda_t")}
+    for key, weight in weights.items():
+        if weight is not None and not weight >= 0:
+            yield Mistake(f"objective.{key}", "must be at least 0", "try 1", shown(weight))
+    if weights["lambda_mt"] == 0 and not {*SERIES, OWN} & set(slots.tasks().values()):
+        problem = "leaves nothing to learn without a time-series task"
+        yield Mistake("objective.lambda_mt", problem, "give it a value above 0, or add task=[demand]", "0")
+    elif weights["lambda_mt"] == 0 and weights["lambda_t"] == 0:
+        problem = "leaves nothing to learn together with objective.lambda_t=0"
+        yield Mistake("objective.lambda_mt", problem, "give one of them a value above 0", "0")
+
+
+def _balancing(slots: Slots) -> Iterator[Mistake]:
+    option, tasks = slots.option("balancing"), slots.recommendation_tasks()
+    if option not in ("fixed", OWN) and len(tasks) < 2:
+        problem = f"balances recommendation tasks and needs at least two, got {MAIN_TASK} alone"
+        yield Mistake("balancing", problem, "add one with task=[...], or set balancing=fixed", option)
+    weights = (slots.value("balancing", "weights") or {}) if option == "fixed" else {}
+    for name, weight in weights.items():
+        path = f"balancing.weights.{name}"
+        if name not in tasks:
+            remedy = "switch the task on with task=[...], or take its weight out"
+            yield Mistake(path, f"is none of the recommendation tasks {', '.join(tasks)}", remedy, shown(weight))
+        elif not weight >= 0:
+            yield Mistake(path, "must be at least 0", "0 leaves the task out", shown(weight))
+
+
+def _gradients(slots: Slots) -> Iterator[Mistake]:
+    """Runs whose gradients are balanced or compared task by task."""
+    option, every = slots.option("balancing"), slots.value("objective", "interference_every_steps")
+    askers = {
+        f"balancing={option}": ("balancing=uncertainty, dwa or fixed", option in GRADIENT_BALANCING),
+        f"objective.interference_every_steps={every}": ("objective.interference_every_steps=0", bool(every)),
+    }
+    for asker, (without, asks) in askers.items():
+        if asks:
+            yield from _each_gradient(slots, asker, f"or set {without}")
+    if every and len(slots.recommendation_tasks()) + len(set(slots.tasks().values()) & {*SERIES}) < 2:
+        problem = f"compares the gradients of tasks and needs at least two, got {MAIN_TASK} alone"
+        yield Mistake(
+            "objective.interference_every_steps", problem, "add one with task=[...], or set it to 0", str(every)
+        )
+    if every and slots.shares_weights():
+        problem = f"objective.interference_every_steps={every} needs every gradient in one process"
+        yield Mistake("trainer.strategy", problem, "choose trainer.strategy=ddp, or set the key to 0", "fsdp")
+    if option in GRADIENT_BALANCING and slots.processes() > 1:
+        problem = f"balancing={option} needs every gradient in one process"
+        remedy = "set trainer.devices=1 and trainer.num_nodes=1, or balancing=uncertainty, dwa or fixed"
+        yield Mistake("trainer.devices", problem, remedy, str(slots.value("trainer", "devices")))
+    if option in GRADIENT_BALANCING and slots.option("adversarial") != "none":
+        problem = f"balancing={option} reads the gradients of the clean batch alone"
+        remedy = "set adversarial=none, or balancing=uncertainty, dwa or fixed"
+        yield Mistake("adversarial", problem, remedy, slots.option("adversarial"))
+
+
+def _each_gradient(slots: Slots, asker: str, without: str) -> Iterator[Mistake]:
+    if slots.value("trainer", "precision") == "16-mixed":
+        problem = f"scales the loss, and {asker} takes the gradient of each task by itself"
+        yield Mistake("trainer.precision", problem, f"set trainer.precision=bf16-mixed, {without}", "16-mixed")
+    if slots.value("trainer", "compile"):
+        problem = f"{asker} goes back through the model once for each task, which a compiled model does not allow"
+        yield Mistake("trainer.compile", problem, f"set trainer.compile=false, {without}", "true")
+
+
+def _adversarial(slots: Slots) -> Iterator[Mistake]:
+    option = slots.option("adversarial")
+    if option == "none":
+        return
+    if slots.shares_weights():
+        problem = f"adversarial={option} needs the whole model in each process"
+        yield Mistake("trainer.strategy", problem, "choose trainer.strategy=ddp, or adversarial=none", "fsdp")
+    if slots.value("trainer", "compile"):
+        problem = f"adversarial={option} changes the inputs of the model in each pass, which a compiled model ignores"
+        yield Mistake("trainer.compile", problem, "set trainer.compile=false, or adversarial=none", "true")
+    target = slots.value("adversarial", "target")
+    if target == "inputs" and slots.option("backbone") == "none":
+        yield Mistake(
+            "adversarial.target", "needs a backbone that reads events, got backbone=none", "choose items", target
+        )
+    if target == "text" and slots.option("item_encoder") not in (*TEXT_ENCODERS, "tuned_text", OWN):
+        problem = f"needs an item encoder with texts, got item_encoder={slots.option('item_encoder')}"
+        yield Mistake("adversarial.target", problem, "choose items, or item_encoder=id_text", target)
+
+
+def _peft(slots: Slots) -> Iterator[Mistake]:
+    option = slots.option("peft")
+    if option in ("none", OWN):
+        return
+    readers = {"backbone": slots.option("backbone") in ("pretrained", OWN)}
+    readers["item_encoder"] = slots.option("item_encoder") in ("tuned_text", OWN)
+    target = slots.value("peft", "target")
+    if not any(has for slot, has in readers.items() if target in ("all", slot, None)):
+        where = "the model" if target in ("all", None) else f"peft.target={target}"
+        remedy = "choose backbone=minilm or item_encoder=tuned_text, or peft=none"
+        yield Mistake("peft", f"needs a language model in {where}, found none", remedy, option)
+    if option == "adalora" and slots.value("trainer", "precision") == "16-mixed":
+        problem = "peft=adalora reads the gradients of every step, which may be infinite with loss scaling"
+        yield Mistake("trainer.precision", problem, "set 32-true or bf16-mixed, or choose peft=lora", "16-mixed")
+    if option == "adalora" and slots.shares_weights():
+        problem = "peft=adalora compares the weights of all matrices in one process"
+        yield Mistake("trainer.strategy", problem, "set trainer.strategy=ddp, or choose peft=lora", "fsdp")
+
+
+def _text_augmentation(slots: Slots) -> Iterator[Mistake]:
+    option = slots.option("text_augmentation")
+    if option != "none" and slots.option("item_encoder") not in (*TEXT_ENCODERS, OWN):
+        problem = (
+            f"varies the texts that item_encoder=text or id_text read, got item_encoder={slots.option('item_encoder')}"
+        )
+        yield Mistake("text_augmentation", problem, "choose item_encoder=id_text, or text_augmentation=none", option)
+
+
+def _columns(slots: Slots) -> Iterator[Mistake]:
+    """Components that need a column which a user's own table does not have."""
+    if slots.option("data") != "table":
+        return
+    if slots.value("data", "items") is None:
+        remedy = "give the items' file, data.items=FILE"
+        if slots.option("text_augmentation") != "none":
+            yield Mistake("text_augmentation", "needs item texts", remedy, slots.option("text_augmentation"))
+        if slots.value("augmentation", "by") == "text":
+            yield Mistake("augmentation.by", "needs item texts", f"{remedy}, or choose by=baskets", "text")
+        for name, option in slots.tasks().items():
+            if option == "category":
+                yield Mistake(f"task.{name}", "needs items of at least 2 categories", remedy)
+    if slots.value("data", "value_column") is None and "spend" in slots.tasks().values():
+        yield Mistake("task.spend", "needs events with a value", "name their column, data.value_column=NAME")
+
+
+def _processes(slots: Slots) -> Iterator[Mistake]:
+    if slots.shares_weights() and slots.processes() == 1:
+        problem = "spreads the weights over processes and needs more than one, got trainer.devices=1"
+        yield Mistake("trainer.strategy", problem, "raise trainer.devices, or set trainer.strategy=auto", "fsdp")
+
+
+def _stages(slots: Slots) -> Iterator[Mistake]:
+    names = list(slots.node("stage") or {})
+    if "refit" in names and "train" not in names[: names.index("refit")]:
+        yield Mistake("stage", "refit comes after train", "write stage=[train,refit]", shown(names))
+
+
+RULES: tuple[Rule, ...] = (
+    _seed, _numbers, _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
+    _processes, _stages,
+)  # fmt: skip
