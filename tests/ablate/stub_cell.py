@@ -27,7 +27,7 @@ if options.subcommand == "robustness":
     trained = json.loads((Path(given["checkpoint"]) / "metrics.json").read_text())  # fails before the run has ended
     (Path(given["checkpoint"]) / "robustness.csv").write_text(trained["name"])
     sys.exit()
-row, run_dir = given.get("ablation", "full"), Path(given["run_dir"])
+row, run_dir = given.get("name", "full"), Path(given["run_dir"])
 print(f"epoch 1 of {row}\repoch 2 of {row}")
 if f"{row}:{given['seed']}" == options.fail:
     print("\x1b[31mthe loss is not finite\x1b[0m", file=sys.stderr)

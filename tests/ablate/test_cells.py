@@ -2,12 +2,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from seasonrec.ablate.cells import expand, merged
+from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launchers import plan
 from seasonrec.ablate.state import State, changes, index_baselines, is_complete, stamp, state
-from seasonrec.ablate.study import Study
+from seasonrec.ablate.study import Study, merged
 
-STUDY = Study("small", "autumn", "?", ("full", "no_season"), (0, 1), overrides=("trainer.max_epochs=3",))
+CHANGES = {"no_season": ("season=[]",)}
+STUDY = Study("small", "autumn", "?", ("full", "no_season"), (0, 1), ("trainer.max_epochs=3",), changes=CHANGES)
 CONFIG = {"name": "full", "seed": 0, "trainer": {"max_epochs": 3}, "run_dir": "here", "data": {"level": "a"}}
 
 
@@ -27,7 +28,8 @@ def test_a_study_expands_to_baselines_and_rows_by_seeds():
     ]
     assert cells[2].folder == Path("runs/cells/no_season/seed_0")
     assert cells[2].arguments == [
-        "train", "experiment=autumn", "trainer.max_epochs=1", "data.households=9", "ablation=no_season", "seed=0",
+        "train", "experiment=autumn", "trainer.max_epochs=1", "data.households=9", "season=[]", "name='no_season'",
+        "seed=0",
         "baselines=false", "group='small'", "run_dir='runs/cells/no_season/seed_0'",
     ]  # fmt: skip
     assert cells[0].arguments[0] == "baselines"

@@ -13,7 +13,8 @@ from seasonrec.ablate.launchers import LAUNCHERS, plan
 from seasonrec.ablate.shares import THREAD_VARIABLES, gpu_share, thread_share
 from seasonrec.ablate.study import Study
 
-STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1), overrides=("trainer.max_epochs=3",))
+ROWS = {"full": (), "no_season": ("season=[]",), "no_habit": ("habit=none",)}
+STUDY = Study("small", "autumn", "?", tuple(ROWS), (0, 1), ("trainer.max_epochs=3",), changes=ROWS)
 
 
 @pytest.fixture
@@ -56,19 +57,20 @@ def test_cells_side_by_side_see_one_gpu_each(monkeypatch):
     assert gpu_share(0, 1) == {}
 
 
-def test_joblib_is_one_multirun_over_rows_that_miss_the_same_seeds(eight_cores):
+def test_joblib_is_one_multirun_per_row_over_the_seeds_that_it_misses(eight_cores):
     cells = [cell for cell in expand(STUDY, Path("runs"), []) if cell.label != "no_season seed 0"]
-    baselines, both, one = plan(cells, "joblib", 2)
+    baselines, full, one, both = plan(cells, "joblib", 2)
     assert baselines.arguments[0] == "baselines"
-    assert [cell.label for cell in both.cells] == ["full seed 0", "full seed 1", "no_habit seed 0", "no_habit seed 1"]
+    assert [cell.label for cell in full.cells] == ["full seed 0", "full seed 1"]
     assert [cell.label for cell in one.cells] == ["no_season seed 1"]
+    assert [cell.label for cell in both.cells] == ["no_habit seed 0", "no_habit seed 1"]
     assert set(both.arguments) == {
         "train", "--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir='runs/cells'",
-        "hydra.sweep.subdir='${name}/seed_${seed}'", "experiment=autumn", "trainer.max_epochs=3", "baselines=false",
-        "group='small'", "seed=0,1", "ablation=null,no_habit",
+        "hydra.sweep.subdir='${name}/seed_${seed}'", "experiment=autumn", "trainer.max_epochs=3", "habit=none",
+        "name='no_habit'", "baselines=false", "group='small'", "seed=0,1",
     }  # fmt: skip
     assert both.environment == dict.fromkeys(THREAD_VARIABLES, "4")
-    assert {"seed=1", "ablation=no_season"} <= set(one.arguments)
+    assert {"seed=1", "season=[]"} <= set(one.arguments)
     assert both.log != one.log
 
 
@@ -95,9 +97,9 @@ def test_no_two_cells_share_a_folder(launcher):
     assert len({cell.folder for cell in cells}) == len(cells)
     for job in jobs:
         if "--multirun" in job.arguments:
-            swept = dict(a.split("=") for a in job.arguments if a.startswith(("seed=", "ablation=")))
-            rows = ["full" if row == "null" else row for row in swept["ablation"].split(",")]
-            made = {Path("runs/cells") / row / f"seed_{seed}" for row in rows for seed in swept["seed"].split(",")}
+            given = dict(a.split("=", 1) for a in job.arguments if a.startswith(("seed=", "name=")))
+            row = given.get("name", "full").strip("'")
+            made = {Path("runs/cells") / row / f"seed_{seed}" for seed in given["seed"].split(",")}
             assert made == {cell.folder for cell in job.cells}
 
 
@@ -117,4 +119,4 @@ def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
         record = json.loads((folder / "record.json").read_text())
         assert (record["config"]["habit"]["_target_"], record["seed"]) == (habit, int(seed))
         assert json.loads((folder / "metrics.json").read_text())["seed"] == int(seed)
-        assert len(list((folder / "checkpoints").iterdir())) == 2
+        assert len(list((folder / "stages" / "train" / "checkpoints").iterdir())) == 2

@@ -24,13 +24,15 @@ from seasonrec.config import ConfigError, Mistake
 from seasonrec.report.errors import ReportError
 
 STUB = Path(__file__).with_name("stub_cell.py")
-STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1))
+CHANGES = {"no_season": ("season=[]",), "no_habit": ("habit=none",)}
+STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1), changes=CHANGES)
 
 
-def compose(overrides: list[str]) -> dict[str, object]:
+def compose(overrides: list[str]) -> Mock:
     given = dict(override.split("=", 1) for override in overrides)
     trainer = {"max_epochs": given.get("trainer.max_epochs", 1), "devices": int(given.get("trainer.devices", 1))}
-    return {"name": given.get("ablation", "full"), "trainer": trainer}
+    config = {"name": given.get("name", "full").strip("'"), "trainer": trainer}
+    return Mock(as_dict=lambda: config)
 
 
 def run(run_dir: Path, *stub: str, study: Study = STUDY, overrides: tuple[str, ...] = (), **options):
@@ -91,13 +93,13 @@ def test_every_command_is_given_the_flags_of_the_study(tmp_path):
 def test_values_out_of_range_are_told_before_the_first_cell(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full, no_season]\nseeds: [0]\n")
-    overrides = ["split.test_from=2017-13-01", "trainer.max_epochs=0", "data.households=1"]
+    overrides = ["split.test_from=2017-13-01", "optimizer.learning_rate=-1.0", "data.households=1"]
     with pytest.raises(StudyError) as refused:
         entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": overrides})
     lines = str(refused.value).splitlines()
     assert lines[0] == "nothing was run:"
-    assert [next(key for key in ("households", "test_from", "max_epochs") if key in line) for line in lines[1:]] == [
-        "households", "test_from", "max_epochs",
+    assert [next(key for key in ("households", "test_from", "learning_rate") if key in line) for line in lines[1:]] == [
+        "households", "test_from", "learning_rate",
     ]  # fmt: skip
     assert not (tmp_path / "out").exists()
 
@@ -121,7 +123,7 @@ def test_a_failed_cell_is_survived_and_told_with_its_last_lines(tmp_path):
     assert "no_season seed 0: 1 cell failed (exit code 3)" in shown
     assert (tmp_path / "cells/no_habit/seed_1/metrics.json").is_file()
     log = (tmp_path / "cells/no_season/seed_0/log.txt").read_text()
-    assert log.startswith("$ seasonrec train experiment=autumn ablation=no_season seed=0")
+    assert log.startswith("$ seasonrec train experiment=autumn season=[]")
     failures, _ = run(tmp_path)
     assert failures == []
 
@@ -269,7 +271,7 @@ def test_sigterm_stops_every_job_too(started, tmp_path, monkeypatch):
 
 def test_mistakes_of_all_rows_are_told_before_anything_runs(tmp_path):
     def refuse(overrides: list[str]) -> dict[str, object]:
-        row = compose(overrides)["name"]
+        row = compose(overrides).as_dict()["name"]
         raise ConfigError([Mistake(f"slot_of_{row}", "unknown", "look again")])
 
     with pytest.raises(ConfigError) as caught:
@@ -279,8 +281,8 @@ def test_mistakes_of_all_rows_are_told_before_anything_runs(tmp_path):
 
 
 def test_a_row_must_call_itself_by_its_name(tmp_path):
-    with pytest.raises(ConfigError, match="write name: no_season in it"):
-        run(tmp_path, compose=lambda overrides: {"name": "full"})
+    with pytest.raises(ConfigError, match="take name out of its file or its overrides"):
+        run(tmp_path, compose=lambda overrides: Mock(as_dict=lambda: {"name": "full"}))
 
 
 @pytest.mark.parametrize(

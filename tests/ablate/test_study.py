@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seasonrec.ablate.study import StudyError, read_study
-from seasonrec.config import ConfTree
+from seasonrec.config import ConfTree, conf_dir
 
 GOOD = """
 name: small
@@ -17,7 +17,11 @@ seeds: [0, 1]
 def read(tmp_path: Path, text: str):
     path = tmp_path / "study.yaml"
     path.write_text(text)
-    return read_study(path, ["autumn", "spring"], ["no_season", "no_habit"])
+    for group, options in {"experiment": ("autumn", "spring"), "season": ("text", "momentum")}.items():
+        for option in options:
+            (tmp_path / "conf" / group).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "conf" / group / f"{option}.yaml").write_text("# One.\n")
+    return read_study(path, ConfTree((tmp_path / "conf", conf_dir())))
 
 
 def message(tmp_path: Path, text: str) -> str:
@@ -40,7 +44,7 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         "overrides: [seed=3]\nmetrics: [ndgc@10]\nreference: fulll\n",
     )
     assert told.startswith("6 mistakes in the study")
-    assert "rows[1] = 'no_seson': no such ablation in conf/ablation; did you mean 'no_season'?" in told
+    assert "rows[1] = 'no_seson': no such row: a name must say its change" in told
     assert "experiment = 'autum': no such file in conf/experiment; did you mean 'autumn'?" in told
     assert "seeds[1] = -1: a seed is at least 0" in told
     assert "overrides[0] = 'seed=3': the study sets this key itself" in told
@@ -78,7 +82,7 @@ def test_a_mistake_is_named_with_its_remedy(tmp_path, text, told):
 
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(StudyError, match=r"nowhere\.yaml: no such study file"):
-        read_study(tmp_path / "nowhere.yaml", [], [])
+        read_study(tmp_path / "nowhere.yaml", ConfTree.of())
 
 
 STUDIES = sorted(Path(__file__).parents[2].glob("experiments/*/*.yaml"))
@@ -86,5 +90,4 @@ STUDIES = sorted(Path(__file__).parents[2].glob("experiments/*/*.yaml"))
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_shipped_study_reads(path):
-    tree = ConfTree.of()
-    assert read_study(path, tree.options("experiment"), tree.options("ablation")).rows
+    assert read_study(path, ConfTree.of()).rows

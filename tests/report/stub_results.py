@@ -20,7 +20,7 @@ if subcommand == "robustness":
     lines += [f"{identity},{kind},inputs,0.5,0.2,8.5,50" for kind in ("adversarial", "random")]
     (folder / "robustness.csv").write_text("\n".join([*lines, f"{identity},drop,,0.5,0.1,9.0,50", ""]))
     sys.exit()
-row, seed, run_dir = given.get("ablation", "full"), int(given["seed"]), Path(given["run_dir"])
+row, seed, run_dir = given.get("name", "full").strip("'"), int(given["seed"]), Path(given["run_dir"])
 if row == fail:
     sys.exit("out of memory")
 targets = make_targets()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
@@ -33,8 +34,9 @@ FILES = {
 }  # fmt: skip
 
 
-def compose(overrides: list[str]) -> dict[str, object]:
-    return {"name": dict(override.split("=", 1) for override in overrides).get("ablation", "full")}
+def compose(overrides: list[str]) -> Mock:
+    name = dict(override.split("=", 1) for override in overrides).get("name", "full").strip("'")
+    return Mock(as_dict=lambda: {"name": name})
 
 
 def run_study(folder: Path, text: str = STUDY, fail: str = "none") -> None:
