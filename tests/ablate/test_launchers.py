@@ -59,7 +59,7 @@ def test_cells_side_by_side_see_one_gpu_each(monkeypatch):
 
 def test_joblib_is_one_multirun_per_row_over_the_seeds_that_it_misses(eight_cores):
     cells = [cell for cell in expand(STUDY, Path("runs"), []) if cell.label != "no_season seed 0"]
-    baselines, full, one, both = plan(cells, "joblib", 2)
+    baselines, full, both, one = plan(cells, "joblib", 2)
     assert baselines.arguments[0] == "baselines"
     assert [cell.label for cell in full.cells] == ["full seed 0", "full seed 1"]
     assert [cell.label for cell in one.cells] == ["no_season seed 1"]
