@@ -22,7 +22,7 @@ def test_a_file_is_replaced_at_the_end_of_the_block(tmp_path: Path) -> None:
 def test_an_error_leaves_the_file_from_before(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "before")
-    with pytest.raises(RuntimeError), writing(path) as temporary:
+    with pytest.raises(RuntimeError), writing(path) as temporary:  # noqa: PT012  # the error comes after the writing
         temporary.write_text("half")
         raise RuntimeError
     assert [each.read_text() for each in tmp_path.iterdir()] == ["before"]
@@ -43,5 +43,5 @@ def test_nothing_but_a_file_is_replaced(tmp_path: Path, kind: str) -> None:
     path = {"folder": tmp_path, "device": Path(os.devnull), "fifo": tmp_path / "fifo"}[kind]
     if kind == "fifo":
         os.mkfifo(path)
-    with pytest.raises(UserError, match="must be a file that can be replaced, got a (folder|device)"):
+    with pytest.raises(UserError, match=r"must be a file that can be replaced, got a (folder|device)"):
         write_text(path, "text")

@@ -96,7 +96,7 @@ def test_the_study_that_the_documents_write_is_a_study() -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=_name)
 def test_every_cell_of_a_shipped_study_composes(path: Path, trainer: str) -> None:
     tree = ConfTree.of()
-    study = read_study(path, tree.options("experiment"), tree.options("ablation"))
+    study = read_study(path, tree)
     composer = COMMANDS["train"].composer()
     for row in study.rows:
         ablation = [] if row == "full" else [f"ablation={row}"]

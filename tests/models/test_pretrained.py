@@ -72,7 +72,9 @@ SIZE = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attent
 )
 def test_models_that_read_later_positions_are_refused(shop: Shop, tmp_path: Path, config: PreTrainedConfig) -> None:
     config.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"lets a position read later ones, even as a decoder, and would read its own targets"):
+    with pytest.raises(
+        ValueError, match=r"lets a position read later ones, even as a decoder, and would read its own targets"
+    ):
         PretrainedBackbone(str(tmp_path), weights="random", facts=shop.facts())
 
 
@@ -107,9 +109,7 @@ def test_windows_longer_than_the_positions_are_refused(
     if positions is None:
         PretrainedBackbone(str(tmp_path), weights="random", facts=too_long)
         return
-    with pytest.raises(
-        ValueError, match=r"has 21 positions, and max_seq_len=21 needs 22; set max_seq_len to at most"
-    ):
+    with pytest.raises(ValueError, match=r"has 21 positions, and max_seq_len=21 needs 22; set max_seq_len to at most"):
         PretrainedBackbone(str(tmp_path), weights="random", facts=too_long)
 
 

@@ -89,9 +89,7 @@ def test_a_holidays_own_ramp_needs_an_earlier_occurrence(tmp_path):
 
 
 def test_last_year_is_refused_on_a_log_of_one_year(first_year):
-    with pytest.raises(
-        ValueError, match=r"season=\[last_year\] reads the same season.*got 0\.\d\d; choose"
-    ):
+    with pytest.raises(ValueError, match=r"season=\[last_year\] reads the same season.*got 0\.\d\d; choose"):
         LastYearSeason(facts=first_year.facts())
 
 
@@ -123,9 +121,7 @@ def test_a_date_in_words_names_the_season_and_the_holiday():
     assert date_in_words(int(thanksgiving) - 30, None, 14) == "shopping in October, autumn"
 
 
-@pytest.mark.parametrize(
-    ("country", "season"), [("AU", "summer"), ("US", "winter"), (None, "winter")]
-)
+@pytest.mark.parametrize(("country", "season"), [("AU", "summer"), ("US", "winter"), (None, "winter")])
 def test_seasons_follow_the_hemisphere_of_the_country(country, season):
     january, july = (int(np.datetime64(f"2018-{month}-10", "D").astype(int)) for month in ("01", "07"))
     assert date_in_words(january, country, 0) == f"shopping in January, {season}"

@@ -120,7 +120,12 @@ def spec_without(shop: Shop, **facts: Any) -> Any:
 REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], str]] = [
     (CategoryHead, {}, {"num_categories": 1}, "task=category needs items of at least 2 categories, got 1; name their"),
     (SpendHead, {}, {"has_value": False}, "task=spend needs events with a value, and the data has none; name their"),
-    (SearchHead, {}, {"num_categories": 1, "has_text": False}, "task=search builds queries .* items have neither; name"),
+    (
+        SearchHead,
+        {},
+        {"num_categories": 1, "has_text": False},
+        "task=search builds queries .* items have neither; name",
+    ),
     (
         SearchHead,
         {"min_items": 99, "max_words": 0},

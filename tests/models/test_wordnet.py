@@ -50,7 +50,7 @@ def test_wordnet_that_is_not_there(tmp_path: Path, wordnet_folder: Path, shop: S
     with pytest.raises(ValueError, match=r"broken/data.adj is missing; run apt install wordnet-base"):
         WordNet(broken)
     (broken / "data.noun").write_text("  another release\n" + (broken / "data.noun").read_text("utf-8"), "utf-8")
-    with pytest.raises(ValueError, match=r"data.noun must hold a synset at byte \d+.*different releases"):
+    with pytest.raises(ValueError, match=r"data.noun must have a synset at byte \d+.*different releases"):
         WordNet(broken, ("noun",)).synonyms("soda", 1)
 
 

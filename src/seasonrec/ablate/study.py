@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +21,12 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
 from seasonrec.report.costs import COLUMNS
+
+SLICES = (
+    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail", "thanksgiving",
+    "christmas", "after_christmas", *(f"month_{month:02d}" for month in range(1, 13)),
+)  # fmt: skip
+"""Slices that are known before the data; another name passes as a holiday unless it is nearly one of these."""
 
 
 class StudyError(UserError):
@@ -218,6 +225,10 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
         if metric not in ("mrr", "bits") and not (kind in (*EVENT_AT_K, *BASKET_AT_K) and length.isdecimal()):
             known = [*(f"{name}@10" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"]
             yield Mistake(f"metrics[{place}]", "no such metric", nearest(metric, known), shown(metric))
+    for key in ("slices", "effect_slices"):
+        for place, name in enumerate(raw.get(key, [])):
+            if name not in SLICES and difflib.get_close_matches(name, SLICES, 1, 0.7):
+                yield Mistake(f"{key}[{place}]", "no such slice", nearest(name, SLICES), shown(name))
     for place, cost in enumerate(raw.get("costs", [])):
         if cost not in COLUMNS:
             yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))
