@@ -140,7 +140,7 @@ OPTIONS = sorted(path.stem for path in (conf_dir() / "text_augmentation").glob("
 
 @cache
 def part_of(option: str) -> Any:
-    return build(Composer(ConfTree.of()).compose([f"text_augmentation={option}"])["text_augmentation"])
+    return build(Composer(ConfTree.of()).compose([f"text_augmentation={option}"]).text_augmentation)
 
 
 def test_none_has_nothing_to_say(facts: Facts) -> None:
