@@ -272,17 +272,9 @@ TREE = ConfTree.of()
 CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]
 CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("season", "[]")]
 DEFAULTS = {
-    "adversarial": "none",
-    "augmentation": "none",
-    "text_augmentation": "none",
-    "temporal": "none",
-    "peft": "none",
-    "balancing": "fixed",
-    "sharing": "hard",
-    "loss": "full_softmax",
-    "habit": "replenishment",
-    "item_encoder": "id",
-}
+    "adversarial": "none", "augmentation": "none", "text_augmentation": "none", "temporal": "none", "peft": "none",
+    "balancing": "fixed", "sharing": "hard", "loss": "full_softmax", "habit": "replenishment", "item_encoder": "id",
+}  # fmt: skip
 CHOICES = [(group, option) for group, option in CHOICES if DEFAULTS.get(group) != option]
 TINY = (
     "data=synthetic",

@@ -124,7 +124,7 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
         SearchHead,
         {},
         {"num_categories": 1, "has_text": False},
-        "task=search builds queries .* items have neither; name",
+        "task=search builds queries .* items have neither; ",
     ),
     (
         SearchHead,
