@@ -227,7 +227,7 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
             yield Mistake(f"metrics[{place}]", "no such metric", nearest(metric, known), shown(metric))
     for key in ("slices", "effect_slices"):
         for place, name in enumerate(raw.get(key, [])):
-            if name not in SLICES and difflib.get_close_matches(name, SLICES, 1, 0.7):
+            if name not in SLICES and difflib.get_close_matches(name, SLICES, 1, 0.85):
                 yield Mistake(f"{key}[{place}]", "no such slice", nearest(name, SLICES), shown(name))
     for place, cost in enumerate(raw.get("costs", [])):
         if cost not in COLUMNS:
