@@ -26,12 +26,13 @@ __all__ = ["__version__", "compose", "load", "study", "train"]
 __version__ = version("seasonrec")
 
 
-def train(*overrides: str, run_dir: str | Path | None = None) -> TrainedRun:
+def train(*overrides: str, run_dir: str | Path | None = None, allow: Sequence[str] = ()) -> TrainedRun:
     """Trains and evaluates one model, as ``seasonrec train`` does.
 
     Args:
         overrides: Hydra overrides, for example ``"data=table"`` and ``"season=[momentum]"``.
         run_dir: Folder of the results; None for ``runs/NAME``. The same folder again continues a killed run.
+        allow: Modules outside seasonrec whose components the overrides name; see :func:`load`.
 
     Returns:
         The finished run.
@@ -43,7 +44,7 @@ def train(*overrides: str, run_dir: str | Path | None = None) -> TrainedRun:
 
     config = compose(*overrides, run_dir=run_dir)
     run(config)
-    return load(config.run_dir)
+    return load(config.run_dir, allow=allow)
 
 
 def load(run_dir: str | Path, *, allow: Sequence[str] = ()) -> TrainedRun:
