@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from seasonrec.batches.loader import LoaderOptions
 from seasonrec.batches.requests import Requests
@@ -18,8 +20,9 @@ from seasonrec.evaluation.baselines import BASELINES, fit_baselines
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
-from seasonrec.evaluation.results.store import RunResults, write_results
+from seasonrec.evaluation.results.store import RunResults, read_results, write_results
 from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.statistics.significance import intervals
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
 from seasonrec.runs.domains import folder_of
 from seasonrec.runs.finished import load_models, open_finished
@@ -111,19 +114,38 @@ def _evaluate(
 
 
 def print_table(run_dir: Path, domain: str = "") -> None:
-    """Prints a run, or a further domain of it, beside its baselines."""
-    folders = [*(run_dir / "baselines" / name for name in BASELINES), run_dir]
-    metrics = [json.loads(path.read_text("utf-8")) for f in folders if (path := f / "metrics.json").exists()]
-    title = f"{metrics[-1].get('part', 'test')}{domain and f' of domain {domain}'}"
-    table = Table(title=f"{title}, fingerprint {metrics[-1]['fingerprint']}, one seed: no intervals")
+    """Prints a run, or a further domain of it, beside its baselines; the run's row has intervals over users."""
+    metrics = [*metrics_of_baselines(run_dir), json.loads((run_dir / "metrics.json").read_text("utf-8"))]
+    found = intervals(
+        read_results(run_dir / "results.parquet"),
+        tuple(dict.fromkeys(metric for _, metric in SHOWN)),
+        tuple(dict.fromkeys(slice_name for slice_name, _ in SHOWN)),
+    )
+    bounds: dict[tuple[str, str], tuple[float, float]] = {
+        (row["slice"], row["metric"]): (row["low"], row["high"]) for row in found.iter_rows(named=True)
+    }
+    part, days = metrics[-1].get("part", "test"), read_results(run_dir / "results.parquet").frame["day"].sort().to_list()
+    table = Table(
+        title=f"{part}{domain and f' of domain {domain}'}, {days[0]} to {days[-1]}, "
+        f"n={metrics[-1]['slices']['all']['n']:,}, fingerprint {metrics[-1]['fingerprint']}",
+        caption="in brackets: 95% intervals of one seed, its users resampled",
+    )
     table.add_column("row")
     for slice_name, metric in SHOWN:
         table.add_column(f"{metric}\n{slice_name}", justify="right")
     for record in metrics:
         values = [record["slices"].get(slice_name, {}).get(metric) for slice_name, metric in SHOWN]
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
-    Console().print(table)
+    brackets = [f"[{low:.4f}, {high:.4f}]" for low, high in (bounds.get(shown, (nan, nan)) for shown in SHOWN)]
+    table.add_row("", *(Text(text.replace("[nan, nan]", "-")) for text in brackets))
+    Console(width=110).print(table)
     for name, values in metrics[-1].get("tasks", {}).items():
         told = ", ".join(f"{metric} {value:.4g}" for metric, value in values.items())
         print(f"task {name}: {told}", flush=True)
     print(f"results in {run_dir}", flush=True)
+
+
+def metrics_of_baselines(run_dir: Path) -> list[dict[str, Any]]:
+    """Returns the metrics of the baselines that were evaluated beside a run."""
+    paths = [run_dir / "baselines" / name / "metrics.json" for name in BASELINES]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from seasonrec.batches.audit import audit
 from seasonrec.batches.part_facts import part_facts
 from seasonrec.batches.sharding import Shard
-from seasonrec.commands.evaluate import evaluate_baselines, evaluate_run, print_table, tags_of
+from seasonrec.commands.evaluate import evaluate_baselines, evaluate_run, metrics_of_baselines, print_table, tags_of
 from seasonrec.commands.prepare import print_facts
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
@@ -108,7 +108,9 @@ def _logger(run: Run, shard: Shard) -> Logger | None:
     if not shard.is_first:
         return None
     config = run.config
-    identity = RunIdentity(config.name, config.group, run.folder, config.as_dict(), run.data.fingerprint)
+    identity = RunIdentity(
+        config.name, config.group, run.folder, config.as_dict(), run.data.fingerprint, cut_dates(run.data)
+    )
     return build(config.logger)().open(identity)
 
 
@@ -141,7 +143,8 @@ def _finish(
     if run.config.baselines:
         with clock("baselines"):
             evaluate_baselines(opened, run.folder / "baselines", tags)
-    log_results(logger, record["slices"])
+    beside = {one["name"]: one["slices"]["all"] for one in metrics_of_baselines(run.folder)}
+    log_results(logger, record["slices"], beside)
     write_json(run.folder / "record.json", _record(run, result, clock))
     write_json(run.folder / "metrics.json", record)  # last: its presence means that the run is complete
     print_table(run.folder)
