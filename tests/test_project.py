@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seasonrec.ablate.study import Study, read_study
+from seasonrec.ablate.study import Study, merged, read_study, with_changes
 from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import ConfTree
 
@@ -96,13 +96,11 @@ def test_the_study_that_the_documents_write_is_a_study() -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=_name)
 def test_every_cell_of_a_shipped_study_composes(path: Path, trainer: str) -> None:
     tree = ConfTree.of()
-    study = read_study(path, tree)
     composer = COMMANDS["train"].composer()
+    study = with_changes(read_study(path, tree), [], composer.compose)
     for row in study.rows:
-        ablation = [] if row == "full" else [f"ablation={row}"]
-        cell = [f"experiment={study.experiment}", *study.overrides, *ablation, f"trainer={trainer}"]
-        assert composer.mistakes(cell) == []
-        assert composer.compose(cell)["trainer"].get("precision") == ("bf16-mixed" if trainer == "gpu" else "32-true")
+        cell = merged(study.full, [*study.changes.get(row, ()), f"trainer={trainer}"])
+        assert composer.compose(cell).trainer.get("precision") == ("bf16-mixed" if trainer == "gpu" else "32-true")
 
 
 def test_the_demo_says_its_budget_and_has_the_rows_it_must_have() -> None:
