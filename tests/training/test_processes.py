@@ -146,7 +146,7 @@ def test_fsdp_leaves_the_weights_that_ddp_leaves(shop: Shop, folder: Path, ranks
 @pytest.mark.parametrize(
     ("work", "error", "message"),
     [
-        (die_where_the_other_waits, ProcessError, r"process 1 of the run ended with exit code 7; .* goes on from"),
+        (die_where_the_other_waits, ProcessError, r"process 1 of the run ended with exit code 7; .* to continue from"),
         (refuse_in_the_first, ValueError, r"data\.events must name a file that exists"),
     ],
 )
