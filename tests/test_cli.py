@@ -78,10 +78,10 @@ def test_multirun_gives_every_job_its_folder(tmp_path: Path) -> None:
 
 
 def test_multirun_keeps_folders_that_differ_by_themselves(tmp_path: Path) -> None:
-    swept = ("ablation=null,no_habit", "seed=0,1", "run_dir='out/${name}/${seed}'", "hydra.sweep.dir=log")
+    swept = ("ablation=null,no_text", "seed=0,1", "run_dir='out/${name}/${seed}'", "hydra.sweep.dir=log")
     calls = _calls(_run(tmp_path, "train", "-m", *swept))
     folders = [call["given"][0]["run_dir"] for call in calls]
-    assert folders == ["out/full/0", "out/full/1", "out/no_habit/0", "out/no_habit/1"]
+    assert folders == ["out/full/0", "out/full/1", "out/no_text/0", "out/no_text/1"]
 
 
 def test_hydra_flags_work_unchanged(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
     assert any(line.split() == ["seed", "0", "(int)"] for line in lines)
     assert not any(line.split()[:2] == ["task", "null"] for line in lines), "a group is no key"
     assert any(line.split()[:2] == ["run_dir", "runs/${name}"] for line in lines)
-    assert any(line.startswith("  * combined ") for line in lines), "the default option is marked"
+    assert any(line.startswith("  * replenishment ") for line in lines), "the default option is marked"
     assert any(line.split()[:2] == ["backbone.num_layers", "2"] for line in lines)
     assert "HEAVY []" in done.stdout
 
@@ -246,7 +246,7 @@ def test_ablate_takes_rows_and_experiments_of_a_folder_of_ones_own(tmp_path: Pat
     assert call["given"][1]["config_dir"] == str((tmp_path / "own").resolve())
     without = _run(tmp_path, "ablate", "study.yaml", "run_dir=out")
     assert "experiment = shop: unknown option" in without.stderr
-    assert "ablation = weekly: unknown option" in without.stderr
+    assert "rows[1] = 'weekly': no such row" in without.stderr
     lost = _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "--config-dir=nowhere")
     assert lost.returncode == 2
     assert "--config-dir = nowhere: no such folder" in lost.stderr
@@ -259,7 +259,7 @@ def test_ablate_checks_every_row_before_the_first(tmp_path: Path) -> None:
     done = _run(tmp_path, "ablate", "study.yaml", "run_dir=out", "habit.hidden_dim=8", "jobs=two", "stale=keep")
     assert done.returncode == 2
     for mistake in (
-        "ablation = no_seasn: unknown option; did you mean 'no_season'?",
+        "rows[2] = 'no_seasn': no such row: a name must say its change, as no_season or temporal=gru; did you",
         "habit.hidden_dim = 8: a leftover, habit=none does not take it",
         "jobs = 'two': must be int, got str",
         "stale = 'keep': must be one of 'refuse', 'rerun', got str",

@@ -279,13 +279,12 @@ def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> lis
     experiment = [f"experiment={named_experiment}"] if isinstance(named_experiment, str) else named_experiment
     again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
     kept = [override for override in map(str, own) if override.partition("=")[0] not in again]
-    found: list[Mistake] = []
     full = [*map(str, experiment), *kept, *shared]
-    found += composer.mistakes(full)
-    if found or any(list(row_mistakes(row, "rows", composer.tree)) for row in rows):
-        return list(dict.fromkeys(found))
-    base = composer.compose(full).as_dict()
-    for row in rows:
+    found = composer.mistakes(full)
+    wrong = [list(row_mistakes(row, f"rows[{place}]", composer.tree)) for place, row in enumerate(rows)]
+    base = {} if found else composer.compose(full).as_dict()
+    found += [mistake for mistakes in wrong for mistake in mistakes]
+    for row in [row for row, mistakes in zip(rows, wrong, strict=True) if base and not mistakes]:
         name, changes = named(row)
         try:
             own = overrides_of(changes_of(name, composer.tree) or [] if changes is None else changes, base)

@@ -116,15 +116,17 @@ def _evaluate(
 def print_table(run_dir: Path, domain: str = "") -> None:
     """Prints a run, or a further domain of it, beside its baselines; the run's row has intervals over users."""
     metrics = [*metrics_of_baselines(run_dir), json.loads((run_dir / "metrics.json").read_text("utf-8"))]
+    results = read_results(run_dir / "results.parquet")
     found = intervals(
-        read_results(run_dir / "results.parquet"),
+        results,
         tuple(dict.fromkeys(metric for _, metric in SHOWN)),
         tuple(dict.fromkeys(slice_name for slice_name, _ in SHOWN)),
     )
     bounds: dict[tuple[str, str], tuple[float, float]] = {
         (row["slice"], row["metric"]): (row["low"], row["high"]) for row in found.iter_rows(named=True)
     }
-    part, days = metrics[-1].get("part", "test"), read_results(run_dir / "results.parquet").frame["day"].sort().to_list()
+    part = metrics[-1].get("part", "test")
+    days = results.frame["day"].sort().to_list()
     table = Table(
         title=f"{part}{domain and f' of domain {domain}'}, {days[0]} to {days[-1]}, "
         f"n={metrics[-1]['slices']['all']['n']:,}, fingerprint {metrics[-1]['fingerprint']}",
