@@ -60,6 +60,12 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)
+    cells = len(content.rows) * len(content.seeds)
+    _say(
+        options.console,
+        f"{content.name}: {content.question}\n  {len(content.rows)} rows x {len(content.seeds)} seeds = {cells} runs: "
+        f"{', '.join(content.rows)}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt",
+    )
     try:
         with _terminable():
             failures = run_cells(content, run_dir, overrides, options, begin)
