@@ -200,10 +200,10 @@ def test_the_validation_part_can_be_ranked_in_place_of_the_test(
     every = ("protocol.part=validation", "loader.validation_stride=1")
     assert main(of_table(files, tmp_path / "test", *cuts)) == 0
     tested, shown = _metrics(tmp_path / "test"), capsys.readouterr().out
-    assert "test, fingerprint" in shown
+    assert "test, 2017-11-13 to 2017-12-31, n=" in shown
     assert main(of_table(files, tmp_path / "run", *cuts, *every, "baselines=true")) == 0
     validated, shown = _metrics(tmp_path / "run"), capsys.readouterr().out
-    assert "validation, fingerprint" in shown
+    assert "validation, 2017-10-0" in shown
     days = pl.read_parquet(tmp_path / "run" / "results.parquet")["day"]
     assert "2017-10-02" <= str(days.min()) <= str(days.max()) < "2017-11-13"
     assert (tested["part"], validated["part"]) == ("test", "validation")
