@@ -120,3 +120,9 @@ def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
         assert (record["config"]["habit"]["_target_"], record["seed"]) == (habit, int(seed))
         assert json.loads((folder / "metrics.json").read_text())["seed"] == int(seed)
         assert len(list((folder / "stages" / "train" / "checkpoints").iterdir())) == 2
+
+
+def test_a_module_beside_the_data_is_not_imported(tmp_path):
+    (tmp_path / "hydra.py").write_text("raise SystemExit('imported from the working folder')\n")
+    done = subprocess.run([*COMMAND, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "seasonrec"), done.stderr

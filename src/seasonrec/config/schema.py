@@ -18,7 +18,7 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the top level as a plain dictionary; nested nodes are plain already."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]  # a dataclass
 
 
 @dataclass(frozen=True)
