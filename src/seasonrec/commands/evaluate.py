@@ -21,7 +21,7 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.results.store import RunResults, read_results, write_results
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.statistics.significance import intervals
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
 from seasonrec.runs.domains import folder_of
@@ -52,7 +52,7 @@ def run_baselines(config: RunConfig) -> None:
     evaluate_baselines(open_data(config), Path(config.run_dir) / "baselines")
 
 
-def evaluate_run(run: Run, folder: Path, tags: RequestLabels | None = None) -> dict[str, Any]:
+def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict[str, Any]:
     """Ranks the protocol's part of the log with a run's model, writes the results, and measures its further tasks.
 
     Where ``torch.distributed`` was started, every process must call it: each ranks its share, and the first writes.
@@ -79,7 +79,7 @@ def evaluate_run(run: Run, folder: Path, tags: RequestLabels | None = None) -> d
     return {**record, "tasks": tasks}
 
 
-def evaluate_baselines(data: OpenData, folder: Path, tags: RequestLabels | None = None) -> None:
+def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = None) -> None:
     """Fits and evaluates every baseline, each into its own folder, laid out like a run's.
 
     One process does all of it: counting costs little.
@@ -95,17 +95,15 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: RequestLabels | None 
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
 
 
-def tags_of(data: OpenData) -> RequestLabels:
+def tags_of(data: OpenData) -> BasketTags:
     """Returns the tagged baskets that are ranked; the model and all baselines can share them."""
-    return RequestLabels.of(data.log, data.split, data.protocol)
+    return BasketTags.of(data.log, data.split, data.protocol)
 
 
 def _evaluate(
-    scorer: Scorer, data: OpenData, tags: RequestLabels, seed: int, folder: Path, shard: Shard
+    scorer: Scorer, data: OpenData, tags: BasketTags, seed: int, folder: Path, shard: Shard
 ) -> dict[str, Any]:
-    share = evaluate(
-        scorer, data.log, data.split, data.protocol, labels=tags, shard=shard, show_progress=shard.is_first
-    )
+    share = evaluate(scorer, data.log, data.split, data.protocol, tags=tags, shard=shard, show_progress=shard.is_first)
     frame, part = gather(share, shard), data.protocol.part
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:

@@ -16,7 +16,7 @@ from seasonrec.commands.evaluate import evaluate_baselines, evaluate_run, metric
 from seasonrec.commands.prepare import print_facts
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.memory import forget_peak, highest, peak_memory
 from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.runs.finished import refuse_another_run
@@ -134,7 +134,7 @@ def _finish(
     opened: OpenData,
     result: FitResult,
     record: dict[str, Any],
-    tags: RequestLabels,
+    tags: BasketTags,
     clock: StageClock,
     logger: Logger | None,
 ) -> None:

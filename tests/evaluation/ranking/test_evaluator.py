@@ -14,7 +14,7 @@ from seasonrec.evaluation.ranking import evaluator
 from seasonrec.evaluation.ranking.evaluator import evaluate, quick_metrics, requests_at_once
 from seasonrec.evaluation.ranking.ranks import top_items
 from seasonrec.evaluation.results.store import summarise
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 
 def table_of(log, seed: int = 0) -> TableScorer:
@@ -54,10 +54,10 @@ def test_items_of_the_future_are_ranked_by_no_one_unless_asked(autumn_log, autum
     assert everything["top_items"].list.contains(39).all()
 
 
-def test_labels_are_shared_and_scorers_do_not_change_them(autumn_log, autumn_split):
+def test_tags_are_shared_and_scorers_do_not_change_them(autumn_log, autumn_split):
     protocol = Protocol(part="validation")
-    labels = RequestLabels.of(autumn_log, autumn_split, protocol)
-    shared = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, labels=labels, show_progress=False)
+    tags = BasketTags.of(autumn_log, autumn_split, protocol)
+    shared = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, tags=tags, show_progress=False)
     alone = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, show_progress=False)
     assert shared.equals(alone)
     assert shared["basket"].to_list() == autumn_split.validation_baskets(autumn_log).tolist()

@@ -15,16 +15,16 @@ from seasonrec.evaluation.results.store import (
     write_results,
 )
 from seasonrec.evaluation.results.targets import BASKET_AT_K
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 
 def results_by_hand(log, split) -> RunResults:
     """Returns tags of the autumn log, with ranks that need no scorer."""
-    labels = RequestLabels.of(log, split, Protocol())
+    tags = BasketTags.of(log, split, Protocol())
     generator = np.random.default_rng(1)
-    height = labels.events.height
+    height = tags.events.height
     lists = (
-        labels.events.with_columns(
+        tags.events.with_columns(
             greater=pl.Series(generator.integers(0, 30, height), dtype=pl.Int32),
             ties=pl.Series(generator.integers(1, 4, height), dtype=pl.Int32),
             bits=pl.Series(generator.random(height) * 8, dtype=pl.Float32),
@@ -33,8 +33,8 @@ def results_by_hand(log, split) -> RunResults:
         .all()
         .drop("request")
     )
-    top = pl.Series("top_items", [[1, 2], [1, 3]] * labels.requests.height, dtype=pl.List(pl.Int32))
-    frame = pl.concat([labels.requests, lists, top.head(labels.requests.height).to_frame()], how="horizontal").select(
+    top = pl.Series("top_items", [[1, 2], [1, 3]] * tags.requests.height, dtype=pl.List(pl.Int32))
+    frame = pl.concat([tags.requests, lists, top.head(tags.requests.height).to_frame()], how="horizontal").select(
         COLUMNS
     )
     return RunResults("full", 7, "0123456789abcdef", log.num_items, frame)

@@ -6,7 +6,7 @@ import pytest
 from evaluation_logs import build_log, build_split
 
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 BASKETS = [
     (0, "2017-11-01 12:00", [0, 1]),
@@ -19,14 +19,14 @@ BASKETS = [
 ]
 
 
-def labels_of(baskets, timezone="America/New_York", **rules) -> RequestLabels:
+def tags_of(baskets, timezone="America/New_York", **rules) -> BasketTags:
     log = build_log(baskets, timezone=timezone)
     split = build_split(log, "2017-11-06", "2017-11-15")
-    return RequestLabels.of(log, split, Protocol(**rules))
+    return BasketTags.of(log, split, Protocol(**rules))
 
 
 def test_every_test_basket_is_there_with_its_local_day():
-    requests = labels_of(BASKETS).requests
+    requests = tags_of(BASKETS).requests
     assert requests["user_id"].to_list() == ["user0", "user0", "user1"]
     assert requests["basket"].to_list() == [3, 4, 6]
     # 03:00 UTC is still the evening before in New York, and 04:30 UTC on 1 December is 30 November there
@@ -37,11 +37,11 @@ def test_every_test_basket_is_there_with_its_local_day():
 
 
 def test_the_validation_part_ends_before_the_test():
-    assert labels_of(BASKETS, part="validation").requests["basket"].to_list() == [2, 5]
+    assert tags_of(BASKETS, part="validation").requests["basket"].to_list() == [2, 5]
 
 
 def test_repeat_is_what_the_user_bought_before_that_second():
-    events = labels_of(BASKETS).events
+    events = tags_of(BASKETS).events
     assert events["request"].to_list() == [0, 0, 0, 1, 1, 2]
     assert events["items"].to_list() == [0, 1, 3, 3, 2, 0]
     # user 0 bought item 3 in the basket before, user 1 never bought item 0 though user 0 did
@@ -49,12 +49,12 @@ def test_repeat_is_what_the_user_bought_before_that_second():
 
 
 def test_cold_users_count_baskets_before_the_test():
-    assert labels_of(BASKETS, cold_user_baskets=3).requests["cold_user"].to_list() == [False, False, True]
-    assert labels_of(BASKETS, cold_user_baskets=4).requests["cold_user"].to_list() == [True, True, True]
+    assert tags_of(BASKETS, cold_user_baskets=3).requests["cold_user"].to_list() == [False, False, True]
+    assert tags_of(BASKETS, cold_user_baskets=4).requests["cold_user"].to_list() == [True, True, True]
 
 
 def test_cold_items_and_head_count_events_before_the_validation_cut():
-    events = labels_of(BASKETS, cold_item_events=2).events
+    events = tags_of(BASKETS, cold_item_events=2).events
     # before 6 November: item 0 twice, items 1 and 2 once, item 3 never
     assert events["cold_item"].to_list() == [False, True, True, True, True, False]
     assert events["head"].to_list() == [True, False, False, False, False, True]
@@ -62,7 +62,7 @@ def test_cold_items_and_head_count_events_before_the_validation_cut():
 
 def test_items_level_with_the_last_of_the_head_belong_to_it():
     # the head is 40% of three trained items, that is two; items 1 and 2 share the second place
-    assert labels_of(BASKETS, head_share=0.4).events["head"].to_list() == [True, True, False, False, True, True]
+    assert tags_of(BASKETS, head_share=0.4).events["head"].to_list() == [True, True, False, False, True, True]
 
 
 @pytest.mark.parametrize(("floor", "expected"), [(1, True), (6, True), (7, False)])
@@ -73,20 +73,20 @@ def test_in_season_is_a_share_above_the_yearly_one_and_enough_events(floor, expe
         special = 6 if week == 8 else 2
         for user in range(10):
             baskets.append((user, f"{monday + 7 * week + user % 7} 15:00", [0 if user < special else 1 + user % 2]))
-    labels = labels_of(baskets, timezone="UTC", season_min_events=floor)
-    marked = labels.events["in_season"].to_numpy()
-    assert (marked == (expected & (labels.events["items"] == 0).to_numpy())).all()
+    tags = tags_of(baskets, timezone="UTC", season_min_events=floor)
+    marked = tags.events["in_season"].to_numpy()
+    assert (marked == (expected & (tags.events["items"] == 0).to_numpy())).all()
 
 
 def test_a_ratio_that_is_only_met_is_not_in_season():
     # item 0 is half of one week's two events and a quarter of all: exactly twice
     baskets = [(0, "2017-11-01", [1]), (0, "2017-11-07", [1]), (0, "2017-11-20", [0]), (0, "2017-11-21", [1])]
     rules = {"timezone": "UTC", "season_min_events": 1}
-    assert labels_of(baskets, **rules, season_ratio=2.0).events["in_season"].to_list() == [False, False]
-    assert labels_of(baskets, **rules, season_ratio=1.9).events["in_season"].to_list() == [True, False]
+    assert tags_of(baskets, **rules, season_ratio=2.0).events["in_season"].to_list() == [False, False]
+    assert tags_of(baskets, **rules, season_ratio=1.9).events["in_season"].to_list() == [True, False]
 
 
-def test_labels_of_many_events_take_seconds_at_most():
+def test_tags_of_many_events_take_seconds_at_most():
     generator = np.random.default_rng(0)
     baskets = [
         (user, f"{np.datetime64('2017-10-01') + day} 12:00", generator.choice(500, 10, replace=False).tolist())
@@ -95,21 +95,21 @@ def test_labels_of_many_events_take_seconds_at_most():
     ]
     log = build_log(baskets)
     started = time.process_time()
-    labels = RequestLabels.of(log, build_split(log, "2017-11-06", "2017-11-15"), Protocol())
-    assert labels.events.height > 40_000
+    tags = BasketTags.of(log, build_split(log, "2017-11-06", "2017-11-15"), Protocol())
+    assert tags.events.height > 40_000
     assert time.process_time() - started < 2.0
 
 
-def test_labels_of_some_baskets_are_those_rows(autumn_log, autumn_split):
-    labels = RequestLabels.of(autumn_log, autumn_split, Protocol())
-    kept = np.arange(len(labels.baskets)) % 3 == 1
-    some = labels.where(kept)
-    assert some.baskets.tolist() == labels.baskets[kept].tolist()
-    assert some.requests.equals(labels.requests.filter(kept))
+def test_tags_of_some_baskets_are_those_rows(autumn_log, autumn_split):
+    tags = BasketTags.of(autumn_log, autumn_split, Protocol())
+    kept = np.arange(len(tags.baskets)) % 3 == 1
+    some = tags.where(kept)
+    assert some.baskets.tolist() == tags.baskets[kept].tolist()
+    assert some.requests.equals(tags.requests.filter(kept))
     assert some.events["request"].unique().to_list() == list(range(kept.sum()))
-    rows = labels.requests.with_row_index("request").filter(kept)["request"].cast(pl.Int64)
+    rows = tags.requests.with_row_index("request").filter(kept)["request"].cast(pl.Int64)
     assert some.events.drop("request").equals(
-        labels.events.filter(pl.col("request").is_in(rows.implode())).drop("request")
+        tags.events.filter(pl.col("request").is_in(rows.implode())).drop("request")
     )
-    assert labels.where(np.ones(len(kept), dtype=bool)) is labels
-    assert labels.where(np.zeros(len(kept), dtype=bool)).events.height == 0
+    assert tags.where(np.ones(len(kept), dtype=bool)) is tags
+    assert tags.where(np.zeros(len(kept), dtype=bool)).events.height == 0

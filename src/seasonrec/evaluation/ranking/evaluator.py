@@ -21,7 +21,7 @@ from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
 from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
-from seasonrec.evaluation.slices.basket_tags import RequestLabels
+from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 SCORES_AT_ONCE = 2**24
 """Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
@@ -89,7 +89,7 @@ def evaluate(
     split: Split,
     protocol: Protocol,
     *,
-    labels: RequestLabels | None = None,
+    tags: BasketTags | None = None,
     chunk: int = 256,
     shard: Shard = WHOLE,
     show_progress: bool = True,
@@ -104,7 +104,7 @@ def evaluate(
         log: The prepared log.
         split: The cuts.
         protocol: Part, horizon, candidates and tags.
-        labels: Tagged baskets of the part, if several scorers share them.
+        tags: Tagged baskets of the part, if several scorers share them.
         chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
         shard: Shard of this process; :func:`~seasonrec.evaluation.ranking.gathering.gather` merges the shards.
         show_progress: Whether to show a progress bar.
@@ -115,13 +115,13 @@ def evaluate(
     Raises:
         ValueError: If the part holds no basket, or a candidate's score is not finite.
     """
-    labels = labels or RequestLabels.of(log, split, protocol)
+    tags = tags or BasketTags.of(log, split, protocol)
     chunk = requests_at_once(log.num_items, chunk)
-    labels = labels.where(np.arange(len(labels.baskets)) // chunk % shard.world_size == shard.rank)
+    tags = tags.where(np.arange(len(tags.baskets)) // chunk % shard.world_size == shard.rank)
     length = min(protocol.list_length, log.num_items)
-    ranks = _rank_all(scorer, log, protocol, labels.baskets, chunk, length, show_progress)
+    ranks = _rank_all(scorer, log, protocol, tags.baskets, chunk, length, show_progress)
     lists = (
-        labels.events.with_columns(
+        tags.events.with_columns(
             greater=pl.Series(ranks.greater), ties=pl.Series(ranks.ties), bits=pl.Series(ranks.bits)
         )
         .group_by("request", maintain_order=True)
@@ -132,7 +132,7 @@ def evaluate(
         .cast(pl.List(pl.Int32))
         .list.eval(pl.element().filter(pl.element() >= 0))
     )
-    return pl.concat([labels.requests, lists.drop("request"), best.to_frame()], how="horizontal").select(COLUMNS)
+    return pl.concat([tags.requests, lists.drop("request"), best.to_frame()], how="horizontal").select(COLUMNS)
 
 
 def quick_metrics(

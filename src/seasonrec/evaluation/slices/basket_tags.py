@@ -18,7 +18,7 @@ from seasonrec.evaluation.slices.holidays import window_names
 
 
 @dataclass(frozen=True)
-class RequestLabels:
+class BasketTags:
     """Evaluated baskets with their tags.
 
     Args:
@@ -33,7 +33,7 @@ class RequestLabels:
     events: pl.DataFrame
 
     @staticmethod
-    def of(log: EventLog, split: Split, protocol: Protocol) -> RequestLabels:
+    def of(log: EventLog, split: Split, protocol: Protocol) -> BasketTags:
         """Tags every basket of the protocol's part.
 
         A target is *repeat* if the user bought the item before the request's second, *cold* if the item had few events
@@ -43,7 +43,7 @@ class RequestLabels:
         baskets = split.baskets(log, protocol.part)
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
         items = np.asarray(log.event_items[position])
-        cold_items, head_items = _item_labels(log, split, protocol)
+        cold_items, head_items = _item_tags(log, split, protocol)
         events = pl.DataFrame(
             {
                 "request": owner.astype(np.int64),
@@ -54,9 +54,9 @@ class RequestLabels:
                 "head": head_items[items],
             }
         )
-        return RequestLabels(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
+        return BasketTags(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
 
-    def where(self, kept: NDArray[np.bool_]) -> RequestLabels:
+    def where(self, kept: NDArray[np.bool_]) -> BasketTags:
         """Returns the tags of selected baskets.
 
         Args:
@@ -67,7 +67,7 @@ class RequestLabels:
         number = np.cumsum(kept) - 1
         request = self.events["request"].to_numpy()
         events = self.events.filter(kept[request]).with_columns(request=number[request[kept[request]]])
-        return RequestLabels(self.baskets[kept], self.requests.filter(kept), events)
+        return BasketTags(self.baskets[kept], self.requests.filter(kept), events)
 
 
 def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> NDArray[np.bool_]:
@@ -112,7 +112,7 @@ def _first_purchases(log: EventLog) -> NDArray[np.bool_]:
     return marked
 
 
-def _item_labels(log: EventLog, split: Split, protocol: Protocol) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _item_tags(log: EventLog, split: Split, protocol: Protocol) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Returns cold items and the head, each ``(V,)``; items with as many events as its last one belong to the head."""
     times_s, items = np.asarray(log.event_times_s), np.asarray(log.event_items)
     seen = np.bincount(items[times_s < split.validation_from_s], minlength=log.num_items)
