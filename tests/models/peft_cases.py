@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seasonrec.config import build, conf_dir
 from seasonrec.models.backbone.pretrained import PretrainedBackbone
-from seasonrec.models.language.inside import language_models
+from seasonrec.models.language.lookup import language_models
 from seasonrec.models.peft.base import Peft
 
 LENGTH = 7

@@ -15,7 +15,7 @@ from seasonrec.config import conf_dir
 from seasonrec.models.backbone.pretrained import PretrainedBackbone
 from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.item_encoder.tuned_text import TunedTextItems
-from seasonrec.models.language.inside import language_models
+from seasonrec.models.language.lookup import language_models
 from seasonrec.models.peft.adalora import AdaLoRA, orthogonality_term, ranks
 from seasonrec.models.peft.adapter import Adapter
 from seasonrec.models.peft.gradual import GradualUnfreezing

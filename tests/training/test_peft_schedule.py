@@ -16,7 +16,7 @@ from tiny_language_models import LAYERS, save_tiny
 from torch import Tensor, nn
 
 from seasonrec.models.backbone.pretrained import PretrainedBackbone
-from seasonrec.models.language.inside import frozen_names
+from seasonrec.models.language.lookup import frozen_names
 from seasonrec.models.peft.adalora import AdaLoRA, ranks
 from seasonrec.models.peft.base import Tuning
 from seasonrec.models.peft.gradual import GradualUnfreezing

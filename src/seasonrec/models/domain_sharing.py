@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from seasonrec.models.language.inside import language_models
+from seasonrec.models.language.lookup import language_models
 from seasonrec.models.recommender import SeasonalRecommender
 
 TEXT_PARTS = ("language_model", "project")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from seasonrec.errors import UserError
-from seasonrec.models.language.inside import loaded_names
+from seasonrec.models.language.lookup import loaded_names
 
 IA3_SCALES = ".ia3_l."
 """Infix of the names of weights that are vectors, although peft stores them as matrices of one row or column."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from torch import nn
 
 from seasonrec.errors import UserError
-from seasonrec.models.language.inside import language_models
+from seasonrec.models.language.lookup import language_models
 
 Target = Literal["all", "backbone", "item_encoder"]
 """Components whose language model is tuned: all, or one."""

@@ -11,7 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
-from seasonrec.models.language.inside import frozen_names
+from seasonrec.models.language.lookup import frozen_names
 from seasonrec.training.checkpointing.weights import check_left_out, load_weights, save_state, save_weights
 from seasonrec.training.distributed.strategies import SharedWeights
 from seasonrec.training.module import MAIN, RecommenderModule

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seasonrec.atomic import writing
 from seasonrec.errors import UserError
-from seasonrec.models.language.inside import digest_of, frozen_names
+from seasonrec.models.language.lookup import digest_of, frozen_names
 
 FROZEN = "frozen"
 """Metadata key of the digest of the frozen weights."""
