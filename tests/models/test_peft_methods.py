@@ -18,6 +18,7 @@ from seasonrec.models.item_encoder.tuned_text import TunedTextItems
 from seasonrec.models.language.lookup import language_models
 from seasonrec.models.peft.adalora import AdaLoRA, orthogonality_term, ranks
 from seasonrec.models.peft.adapter import Adapter
+from seasonrec.models.peft.base import Tuning
 from seasonrec.models.peft.gradual import GradualUnfreezing
 from seasonrec.models.peft.ia3 import IA3
 from seasonrec.models.peft.last_layers import LastLayers
@@ -264,6 +265,11 @@ def test_model_without_a_language_model_is_refused(shop: Shop, method: str) -> N
     method_of("none")(facts=shop.facts(DIM)).apply(model)
 
 
+def test_a_method_must_say_how_it_tunes() -> None:
+    with pytest.raises(TypeError, match=r"abstract method '?tune"):
+        Tuning()  # type: ignore[abstract]
+
+
 def test_target_without_a_language_model_is_refused(make: Maker) -> None:
     with pytest.raises(ValueError, match=r"in peft.target=item_encoder, found \['backbone'\]; .*or peft.target=all"):
         make("bert", partial(LoRA, target="item_encoder"))
@@ -272,7 +278,7 @@ def test_target_without_a_language_model_is_refused(make: Maker) -> None:
 @pytest.mark.parametrize("method", [LoRA, IA3, Adapter, AdaLoRA])
 def test_target_that_matches_no_layer_is_refused(make: Maker, method: Any) -> None:
     with pytest.raises(
-        ValueError, match=r"peft=\w+: .* got \['query', 'valeu'\], of which \['valeu'\] match none; choose .*value"
+        ValueError, match=r"peft=\w+: .* got \['query', 'valeu'\]; \['valeu'\] match none; choose .*value"
     ):
         make("bert", partial(method, target_modules=("query", "valeu")))
 

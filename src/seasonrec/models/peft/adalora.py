@@ -1,4 +1,4 @@
-"""AdaLoRA: LoRA with a rank budget that moves to the matrices that need it."""
+"""AdaLoRA: LoRA that spreads a budget of ranks over the matrices by importance."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STATE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 class AdaLoRA(LibraryTuning):
     """LoRA in the form ``P diag(E) Q``, whose ranks are pruned by importance during training.
 
-    The mean rank falls from ``initial_rank`` to ``target_rank`` between ``first_share`` and ``last_share`` of
-    the trainer's actual number of steps. A run that stops early, or whose best epoch is early, has not reached the
-    target rank. The language model's initial outputs are unchanged. The paper keeps ``P`` and ``Q`` close to orthogonal
-    with a loss term. The library adds this term only to a language model's own loss, so its gradient is added here.
+    The mean rank falls from ``initial_rank`` to ``target_rank`` between ``first_share`` and ``last_share`` of all
+    steps. A run that stops early, or whose best epoch is early, has not reached the target rank. The language model's
+    initial outputs are unchanged. A loss term keeps ``P`` and ``Q`` close to orthogonal. The library adds this term
+    only to a language model's own loss, so this class adds its gradient.
 
     Args:
         initial_rank: Initial rank of each matrix.
@@ -76,9 +76,12 @@ class AdaLoRA(LibraryTuning):
             raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         if every_steps < 1:
             raise UserError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
-        self.ranks = (initial_rank, target_rank)
-        self.alpha = alpha
-        self.every_steps = every_steps
+        self.options: dict[str, Any] = {
+            "init_r": initial_rank,
+            "target_r": target_rank,
+            "lora_alpha": alpha,
+            "deltaT": every_steps,
+        }
         self.shares = (first_share, last_share)
         self.orthogonality = orthogonality
         self.target_modules = target_modules
@@ -88,11 +91,8 @@ class AdaLoRA(LibraryTuning):
 
         names = resolved(language_model, self.target_modules, [], self.option)
         config = AdaLoraConfig(
-            init_r=self.ranks[0],
-            target_r=self.ranks[1],
-            lora_alpha=self.alpha,  # type: ignore[arg-type]  # the library accepts a float
-            deltaT=self.every_steps,
-            total_step=1,  # set in before_training
+            **self.options,
+            total_step=1,  # before_training sets it
             target_modules=names,
             fan_in_fan_out=is_conv1d(language_model, names),
         )

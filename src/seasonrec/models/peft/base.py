@@ -1,8 +1,9 @@
-"""Interface and shared base of the methods that tune a recommender's language models."""
+"""Base classes of the methods that tune a recommender's language models."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, Literal
 
 from torch import nn
 
@@ -13,14 +14,16 @@ Target = Literal["all", "backbone", "item_encoder"]
 """Components whose language model is tuned: all, or one."""
 
 
-class Peft(Protocol):
-    """Tuning method. Its constructor takes its options, then ``*, facts: Facts``.
+class Peft:
+    """Tuning method. This base leaves the model as it is; a method overrides what it needs.
+
+    The constructor of a method takes its options, then ``*, facts: Facts``.
 
     Attributes:
         needs_whole_gradients: Whether it reads gradients, which must then be neither scaled nor sharded.
     """
 
-    needs_whole_gradients: bool
+    needs_whole_gradients = False
 
     def apply(self, model: nn.Module) -> None:
         """Wraps or freezes the language models of a newly built recommender and changes nothing else.
@@ -28,19 +31,15 @@ class Peft(Protocol):
         Raises:
             ValueError: If the model has no language model, or one that the method does not support.
         """
-        ...
 
     def before_training(self, total_steps: int) -> None:
         """Prepares for training; called once before the first step, in a resumed run after :meth:`load_state_dict`."""
-        ...
 
     def before_step(self, step: int) -> None:
         """Handles the complete gradients of a step before clipping; ``step`` counts the earlier steps."""
-        ...
 
     def after_step(self, step: int) -> None:
         """Handles an optimiser step while its gradients are still available; ``step`` includes this step."""
-        ...
 
     def merge(self, model: nn.Module) -> None:
         """Turns the language models changed by :meth:`apply` into plain, fully trainable ones with equal outputs.
@@ -48,38 +47,42 @@ class Peft(Protocol):
         Raises:
             ValueError: If the method does not allow merging.
         """
-        ...
 
     def record(self) -> dict[str, Any]:
         """Returns the method's entries for the record of a run."""
-        ...
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state that a resumed run needs besides the weights."""
-        ...
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the state returned by :meth:`state_dict`."""
-        ...
 
 
-class Tuning:
-    """Base of the methods: it finds the language models, has no schedule and nothing to merge.
-
-    A method overrides :meth:`tune`. The language model of a component outside the target is frozen.
+class Tuning(Peft, ABC):
+    """Method that changes the language models of its target and freezes those of the other components.
 
     Args:
         target: Components whose language model is tuned.
     """
 
-    option = ""
-    needs_whole_gradients = False
+    option: str
+    """Name of the method in the slot ``peft``, for messages."""
     adds_weights = False
     """True if it trains its own weights and leaves the language model's weights unchanged."""
 
     def __init__(self, target: Target = "all") -> None:
         self.target = target
         self.components: dict[str, Any] = {}
+
+    @abstractmethod
+    def tune(self, language_model: Any) -> nn.Module:
+        """Returns the language model, or a wrapper around it, with only the tuned weights trainable."""
+
+    def plain(self, language_model: Any) -> Any:
+        """Returns the language model without the changes of :meth:`tune`."""
+        return language_model
 
     def apply(self, model: nn.Module) -> None:
         found = language_models(model)
@@ -94,10 +97,6 @@ class Tuning:
             else:
                 component.language_model.requires_grad_(False)
 
-    def tune(self, language_model: Any) -> nn.Module:
-        """Returns the language model, or a wrapper around it, with only the tuned weights trainable."""
-        raise NotImplementedError
-
     def merge(self, model: nn.Module) -> None:
         for name in self.components:  # looked up in the given model: the models of several domains share components
             component: Any = model.get_submodule(name)
@@ -109,28 +108,6 @@ class Tuning:
             embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is a placeholder that nothing reads
         self.components = {}
 
-    def plain(self, language_model: Any) -> Any:
-        """Returns the language model without the changes of :meth:`tune`."""
-        return language_model
-
-    def before_training(self, total_steps: int) -> None:
-        pass
-
-    def before_step(self, step: int) -> None:
-        pass
-
-    def after_step(self, step: int) -> None:
-        pass
-
-    def record(self) -> dict[str, Any]:
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
-
     def _nothing_to_tune(self, found: list[str]) -> str:
         where = "the model" if self.target == "all" else f"peft.target={self.target}"
         return (
@@ -140,7 +117,7 @@ class Tuning:
 
 
 class Unmergeable(Tuning):
-    """Base of the methods whose weights cannot be merged into the language model's."""
+    """Method whose weights cannot be merged into the language model's."""
 
     adds_weights = True
 

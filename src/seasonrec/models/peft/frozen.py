@@ -11,7 +11,7 @@ from seasonrec.models.peft.base import Target, Tuning
 
 
 class Frozen(Tuning):
-    """Freezes every language model; the projections around it and all other weights are trained.
+    """Freezing of every language model; the projections around it and all other weights are trained.
 
     Args:
         target: Component that must have a language model; those of other components are frozen as well.

@@ -13,14 +13,14 @@ from seasonrec.models.peft.layers import depths, layer_stack
 
 
 class GradualUnfreezing(Tuning):
-    """Unfreezes a language model layer by layer, the top layer first and the embeddings last.
+    """Unfreezing of a language model layer by layer, the top layer first and the embeddings last.
 
     With ``n`` layers, group ``k`` of ``0..n`` (0 is the top layer, ``n`` the embeddings) trains from step
     ``(first_share + (last_share - first_share) * k / n) * total_steps`` on. The gradients of frozen groups are removed
     before each step. AdamW skips a weight without a gradient: it is neither moved nor decayed, and its moments begin
     when it is unfrozen. Gradient clipping ignores it, too. All weights keep ``requires_grad``, because the optimiser
-    and distributed training register them once. A step therefore costs as much as in full tuning, and every weight is
-    in the checkpoint. The schedule depends only on the step, so a resumed run needs no state.
+    and distributed training register them once. A step therefore costs as much as in full tuning, and the checkpoint
+    holds every weight. The schedule depends only on the step, so a resumed run needs no state.
 
     Args:
         first_share: Share of all steps after which the top layer is trained.
@@ -31,8 +31,8 @@ class GradualUnfreezing(Tuning):
         ValueError: If the shares are not ``0 <= first_share <= last_share <= 1``.
 
     References:
-        Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL 2018 (there, a layer an
-        epoch).
+        Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL 2018. They unfreeze one
+        layer per epoch.
     """
 
     option = "gradual"

@@ -13,7 +13,7 @@ from seasonrec.models.peft.layers import depths, layer_stack
 
 
 class LastLayers(Tuning):
-    """Trains the last layers of a language model and the final normalisation, if there is one.
+    """Training of the last layers of a language model and of the final normalisation, if there is one.
 
     Args:
         num_layers: Number of trained layers.

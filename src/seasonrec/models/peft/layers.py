@@ -96,7 +96,7 @@ def resolved(language_model: nn.Module, target_modules: TargetModules, usual: li
     if unmatched or not (targets or usual):
         raise UserError(
             f"peft={option}: peft.target_modules must each match a linear layer of {type(language_model).__name__}, "
-            f"got {list(targets) or None}, of which {unmatched or 'the usual names'} match none; choose from "
+            f"got {list(targets) or None}; {unmatched or 'the usual names'} match none; choose from "
             f'{_known(names)}, or "all-linear".'
         )
     return [name for name in names if _ends(name, targets)] if targets else usual

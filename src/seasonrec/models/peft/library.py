@@ -11,13 +11,12 @@ from seasonrec.models.peft.base import Tuning
 
 
 class LibraryTuning(Tuning):
-    """Base of the methods whose adapters come from the library peft and can be merged into the weights."""
+    """Method whose adapters come from the library peft and can be merged into the weights."""
 
     adds_weights = True
 
     def plain(self, language_model: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return language_model.merge_and_unload()
 
 
@@ -30,6 +29,5 @@ def wrapped(language_model: nn.Module, config: Any) -> nn.Module:
     """
     from peft import get_peft_model
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about deprecated names of transformers that the library uses
+    with warnings.catch_warnings(action="ignore"):  # about deprecated names of transformers that the library uses
         return get_peft_model(language_model, config)

@@ -51,9 +51,7 @@ class LoRA(LibraryTuning):
             raise UserError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
         if not alpha > 0:
             raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
-        self.rank = rank
-        self.alpha = alpha
-        self.dropout = dropout
+        self.options: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
         self.target_modules = target_modules
 
     def tune(self, language_model: Any) -> nn.Module:
@@ -62,9 +60,7 @@ class LoRA(LibraryTuning):
         usual = attention_inputs(language_model, QUERY, VALUE)
         names = resolved(language_model, self.target_modules, usual, self.option)
         config = LoraConfig(
-            r=self.rank,
-            lora_alpha=self.alpha,  # type: ignore[arg-type]  # the library accepts a float
-            lora_dropout=self.dropout,
+            **self.options,
             target_modules=names,
             fan_in_fan_out=is_conv1d(language_model, names),
             use_dora=self.use_dora,

@@ -11,7 +11,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def merged(model: Model) -> Model:
-    """Returns a copy with plain language models that have the tuning merged into their weights and equal outputs.
+    """Returns a copy with equal outputs and plain language models, whose weights include the tuning.
 
     The copy is a model of ``peft=none``; :func:`~seasonrec.training.checkpointing.weights.save_weights` saves all of
     its weights.
@@ -22,7 +22,6 @@ def merged(model: Model) -> Model:
     Raises:
         ValueError: If the method does not allow merging.
     """
-    plain = copy.deepcopy(model)
-    tuning: Any = plain.peft
-    tuning.merge(plain)
+    plain: Any = copy.deepcopy(model)
+    plain.peft.merge(plain)
     return plain

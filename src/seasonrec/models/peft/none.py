@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from seasonrec.batches.facts import Facts
-from seasonrec.models.peft.base import Tuning
+from seasonrec.models.peft.base import Peft
 
 
-class FullTuning(Tuning):
-    """Trains every weight. The model may have no language model."""
-
-    option = "none"
+class FullTuning(Peft):
+    """Training of every weight; the model may have no language model."""
 
     def __init__(self, *, facts: Facts) -> None:
-        super().__init__()
-
-    def apply(self, model: nn.Module) -> None:
         pass

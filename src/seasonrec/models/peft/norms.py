@@ -13,7 +13,7 @@ from seasonrec.models.peft.layers import norm_names
 
 
 class NormTuning(Tuning):
-    """Trains the gains and biases of the normalisations, about a thousandth of a language model's weights.
+    """Training of the gains and biases of the normalisations, about a thousandth of a language model's weights.
 
     Args:
         target: Components whose language model is tuned.

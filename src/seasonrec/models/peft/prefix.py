@@ -14,7 +14,7 @@ from seasonrec.models.peft.prompt import PromptTuning
 
 
 class PrefixTuning(PromptTuning):
-    """Trains keys and values that every position may attend to; the language model itself is frozen.
+    """Trained keys and values that every position may attend to; the language model itself is frozen.
 
     They are placed in the decoder's key-value cache, so the positions of the sequence start after them. Their random
     initialisation changes the language model's initial outputs. They cannot be merged into its weights.

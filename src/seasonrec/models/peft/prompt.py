@@ -14,10 +14,10 @@ from seasonrec.models.peft.library import wrapped
 
 
 class PromptTuning(Unmergeable):
-    """Trains vectors that precede every sequence; the language model itself is frozen.
+    """Trained vectors that precede every sequence; the language model itself is frozen.
 
-    The vectors take up positions of the language model; the component that holds it removes them from its output. Their
-    random initialisation changes the language model's initial outputs. They cannot be merged into its weights.
+    The vectors take up positions of the language model; its component removes them from the output. Their random
+    initialisation changes the language model's initial outputs. They cannot be merged into its weights.
 
     Args:
         num_tokens: Number of vectors.
