@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seasonrec.models.backbone.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, pays
+from seasonrec.models.backbone.sasrec import PACK_FROM_PADDING, PACK_FROM_ROWS, SASRec, packing_is_faster
 from seasonrec.models.kernels.packing import Packing, collect, spread
 
 B, T, D = 9, 12, 16
@@ -103,7 +103,7 @@ def test_the_rule_packs_what_has_much_padding(monkeypatch: pytest.MonkeyPatch) -
     little = padding((int(width * (1 - PACK_FROM_PADDING)) + 1,) * 200, width)
     much = padding((int(width * (1 - PACK_FROM_PADDING)) - 1,) * 200, width)
     few = much[: PACK_FROM_ROWS // (2 * width)]
-    assert [pays(batch) for batch in (little, much, few)] == [False, True, False]
+    assert [packing_is_faster(batch) for batch in (little, much, few)] == [False, True, False]
     packed = []
     original = SASRec.packed
     monkeypatch.setattr(SASRec, "packed", lambda *arguments: packed.append(1) or original(*arguments))
@@ -117,7 +117,7 @@ def test_the_rule_packs_what_has_much_padding(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_default_batch_of_few_short_windows_stays_padded() -> None:
     """The first requests of all users have no history: half of such a batch is padding, and hardly worth a look."""
-    assert not pays(padding((1,) * 256, 2))
+    assert not packing_is_faster(padding((1,) * 256, 2))
 
 
 def test_collect_and_spread_undo_each_other_forwards_and_backwards() -> None:

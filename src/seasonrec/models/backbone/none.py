@@ -1,4 +1,4 @@
-"""No sequence backbone; the ablation that shows the value of the event sequence."""
+"""No sequence backbone: the ablation of the event sequence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seasonrec.batches.facts import Facts
 
 
 class NoBackbone(nn.Module):
-    """Outputs the start vector at every position, so that the query does not depend on the sequence.
+    """Start vector at every position, so that the query does not depend on the sequence.
 
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)``; output: ``(B, T + 1, D)``.

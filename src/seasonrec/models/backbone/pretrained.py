@@ -11,15 +11,15 @@ from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.language.pretrained import compute_twice, load_model, num_positions
+from seasonrec.models.language.pretrained import enable_gradient_checkpointing, load_model, num_positions
 
 
 class PretrainedBackbone(nn.Module):
     """Pretrained language model that reads item vectors in place of word vectors, through ``inputs_embeds``.
 
-    Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that one window serves several requests
-    and no request reads later events. Two projections map the width ``D`` to the model's width and back. The model's
-    own dropout stays off; dropout on the inputs replaces it. The slot ``peft`` selects the trained weights.
+    Encoders of the BERT type run with a causal mask (``is_decoder=True``), so that no request reads later events. Two
+    projections map the width ``D`` to the model's width and back. The model's own dropout stays off; dropout on the
+    inputs replaces it. The slot ``peft`` selects the trained weights.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
@@ -30,8 +30,8 @@ class PretrainedBackbone(nn.Module):
             activations: less memory, a third more time.
 
     Raises:
-        ValueError: If a position of the model reads later ones in spite of the mask (DistilBERT, ALBERT, MPNet,
-            ModernBERT and DeBERTa do so), or the model has fewer positions than ``max_seq_len`` needs.
+        ValueError: If the model reads later positions in spite of the mask (as DistilBERT, ALBERT, MPNet, ModernBERT
+            and DeBERTa do), or has fewer positions than ``max_seq_len`` needs.
 
     Shape:
         - inputs: ``(B, T + 1, D)``; is_padding: ``(B, T + 1)`` bool; output: ``(B, T + 1, D)``.
@@ -59,7 +59,7 @@ class PretrainedBackbone(nn.Module):
         self.dropout = Dropout(dropout)
         _drop_unread_weights(self.language_model)
         if gradient_checkpointing:
-            compute_twice(self.language_model)
+            enable_gradient_checkpointing(self.language_model)
 
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
         vectors = self.dropout(self.inward(inputs))

@@ -17,14 +17,14 @@ from seasonrec.models.kernels.matmul import Linear, linear
 from seasonrec.models.kernels.packing import Packing, causal_attention, packed_attention
 
 PACK_FROM_PADDING = 0.25
-"""Minimum share of padding for which packing pays, from ``benchmarks/packing.py``."""
+"""Minimum share of padding for which packing is faster, measured by ``benchmarks/packing.py``."""
 PACK_FROM_ROWS = 1024
 """Minimum number of padded positions for packing; smaller batches gain too little."""
 BUCKETS = 4
-"""Maximum number of attention calls of a packed batch, from ``benchmarks/packing.py``."""
+"""Maximum number of attention calls of a packed batch, the fastest in ``benchmarks/packing.py``."""
 
 ROUND_LENGTH = 8
-"""Lengths of evaluated sequences are padded to a multiple of it; see :mod:`seasonrec.models.kernels.matmul`."""
+"""Divisor of the padded length in evaluation; see :mod:`seasonrec.models.kernels.matmul`."""
 
 Attention = Callable[[Tensor, int], Tensor]
 """Function from concatenated queries, keys and values ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
@@ -69,12 +69,12 @@ class SASRec(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, inputs: Tensor, is_padding: Tensor) -> Tensor:
-        if pays(is_padding):
+        if packing_is_faster(is_padding):
             return self.packed(inputs, Packing.of(is_padding, BUCKETS))
         return self.padded(inputs)
 
     def at(self, inputs: Tensor, position: Tensor) -> Tensor:
-        """Returns the output at one position of each sequence, without computing the others in the last block.
+        """Returns the output at one position of each sequence; the last block computes only this position.
 
         Args:
             inputs: ``(B, T + 1, D)``.
@@ -91,35 +91,35 @@ class SASRec(nn.Module):
         return self.norm(last.at(hidden, position))
 
     def _rounded(self, inputs: Tensor) -> Tensor:
-        """Pads to a multiple of :data:`ROUND_LENGTH` or the full length, because recurring sizes are fast."""
+        """Pads to a multiple of :data:`ROUND_LENGTH` or the full length, because repeated sizes are fast."""
         length = min(-(-inputs.shape[1] // ROUND_LENGTH) * ROUND_LENGTH, len(self.positions))
         return F.pad(inputs, (0, 0, 0, length - inputs.shape[1])) if length > inputs.shape[1] else inputs
 
     def padded(self, inputs: Tensor) -> Tensor:
-        """Returns the output ``(B, T + 1, D)``, computed at padding as well."""
-        return self._read(inputs + self.positions[: inputs.shape[1]], causal_attention)
+        """Returns the output ``(B, T + 1, D)``, which is also computed at padding."""
+        return self._encode(inputs + self.positions[: inputs.shape[1]], causal_attention)
 
     def packed(self, inputs: Tensor, packing: Packing, attend: Attention | None = None) -> Tensor:
-        """Returns the output ``(B, T + 1, D)``, computed on packed sequences, with zeros at padding.
+        """Returns the output ``(B, T + 1, D)`` of packed sequences, with zeros at padding.
 
         Args:
             inputs: ``(B, T + 1, D)``.
             packing: Order of its tokens.
-            attend: Causal attention within each packed sequence; None selects the fastest known one.
+            attend: Causal attention within each packed sequence; None selects :func:`packed_attention`.
         """
         tokens = packing.pack(inputs) + F.embedding(packing.positions, self.positions)
-        hidden = self._read(tokens, attend or partial(packed_attention, packing))
+        hidden = self._encode(tokens, attend or partial(packed_attention, packing))
         return packing.unpack(hidden, len(inputs))
 
-    def _read(self, hidden: Tensor, attend: Attention) -> Tensor:
+    def _encode(self, hidden: Tensor, attend: Attention) -> Tensor:
         hidden = self.dropout(hidden)
         for block in self.blocks:
             hidden = block(hidden, attend)
         return self.norm(hidden)
 
 
-def pays(is_padding: Tensor) -> bool:
-    """Checks whether packing is faster for the padding ``(B, T + 1)`` of a batch; False while compiling."""
+def packing_is_faster(is_padding: Tensor) -> bool:
+    """Checks whether to pack a batch with the padding ``(B, T + 1)``; False while compiling."""
     if torch.compiler.is_compiling():
         return False
     return int(is_padding.sum()) >= max(PACK_FROM_ROWS, PACK_FROM_PADDING * is_padding.numel())
@@ -156,6 +156,6 @@ class Block(nn.Module):
         return self._after(F.embedding(row, hidden.flatten(0, 1)), mixed.flatten(1))
 
     def _after(self, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """Computes the rest of the block after the attention, position by position."""
+        """Computes the rest of the block from the attention's output, position by position."""
         hidden = hidden + self.drop(self.out(mixed))
         return hidden + self.drop(self.feed_forward(hidden))

@@ -1,4 +1,4 @@
-"""Sum of an id embedding and a projected text."""
+"""Sum of id embeddings and projected text vectors."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from seasonrec.models.language.text_vectors import TextReader
 
 
 class TextItems(nn.Module):
-    """Text vectors of a frozen language model, through a learned projection.
+    """Text vectors of a frozen language model with a learned projection.
 
     The vectors are computed once, cached on disk, and stored in a buffer, so the language model is not part of a
     training step. For data without texts, the items' ids are read as texts, with a note. With a text augmentation,
@@ -31,14 +31,11 @@ class TextItems(nn.Module):
         super().__init__()
         self.reader = reader
         read = TextReader(reader, facts.cache_dir)
-        said = [read(texts) for texts in (facts.texts_for("item_encoder=text"), *facts.text_variants)]
-        mean = said[0][facts.item_is_known].mean(0)
-        vectors = torch.stack([wording - mean for wording in said])  # (R + 1, V, E)
+        wordings = [read(texts) for texts in (facts.texts_for("item_encoder=text"), *facts.text_variants)]
+        mean = wordings[0][facts.item_is_known].mean(0)
+        vectors = torch.stack([wording - mean for wording in wordings])  # (R + 1, V, E)
         self.register_buffer("text_vectors", vectors / vectors[0][facts.item_is_known].std(), persistent=False)
-        width = facts.embedding_dim
-        out = Linear(hidden_dim, width)
-        nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
-        self.project = nn.Sequential(Linear(vectors.shape[-1], hidden_dim), nn.GELU(), out)
+        self.project = text_projection(vectors.shape[-1], hidden_dim, facts.embedding_dim)
 
     def forward(self, item_ids: Tensor | None = None) -> Tensor:
         return self.project(self._wording(item_ids))
@@ -51,3 +48,10 @@ class TextItems(nn.Module):
         items = items if item_ids is None else item_ids
         wording = torch.randint(len(self.text_vectors), items.shape, device=items.device)
         return self.text_vectors[wording, items]
+
+
+def text_projection(text_dim: int, hidden_dim: int, embedding_dim: int) -> nn.Sequential:
+    """Returns the projection of text vectors to item vectors, whose initial standard deviation is that of ids."""
+    out = Linear(hidden_dim, embedding_dim)
+    nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
+    return nn.Sequential(Linear(text_dim, hidden_dim), nn.GELU(), out)

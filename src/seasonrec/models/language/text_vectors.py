@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ MAX_TOKENS = 64
 
 
 class TextReader:
-    """Reader of texts with a frozen language model: the mean of the last layer over the tokens, at unit length.
+    """Text vectors of a frozen language model: the mean of the last layer over the tokens, at unit length.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
@@ -54,7 +55,8 @@ class TextReader:
             return cached
         progress(f"reading {len(texts):,} texts with {self.name}")
         vectors = self._compute(texts)
-        _write(path, vectors)
+        with writing(path) as temporary:
+            save_file({"vectors": vectors.contiguous()}, temporary)
         return vectors
 
     def _key(self, texts: Sequence[str]) -> str:
@@ -65,30 +67,38 @@ class TextReader:
 
     @torch.inference_mode()
     def _compute(self, texts: Sequence[str]) -> Tensor:
-        model, tokenizer = load_model(self.name), load_tokenizer(self.name)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        model, tokenizer = load_model(self.name), load_padding_tokenizer(self.name)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         pieces = []
         for start in range(0, len(order), self.batch_size):
             rows = [texts[i] for i in order[start : start + self.batch_size]]
-            pieces.append(_mean_pool(model, tokenizer, rows))
+            tokens = tokenizer(rows, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+            pieces.append(mean_of_tokens(model(**tokens).last_hidden_state, tokens["attention_mask"]))
         vectors = torch.empty(len(texts), pieces[0].shape[1])
         vectors[order] = torch.cat(pieces)
         return vectors
 
 
-def _mean_pool(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
-    tokenizer.padding_side = "right"  # on the left, learned positions would depend on the longest text of the batch
-    tokens = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-    hidden = model(**tokens).last_hidden_state
-    weights = tokens["attention_mask"].unsqueeze(-1).float()
-    pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-    return torch.nn.functional.normalize(pooled, dim=-1)
+def load_padding_tokenizer(name: str) -> Any:
+    """Loads the tokenizer of a model and makes it pad on the right.
+
+    With padding on the left, learned positions would depend on the longest text of a batch.
+    """
+    tokenizer = load_tokenizer(name)
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def mean_of_tokens(hidden: Tensor, is_token: Tensor) -> Tensor:
+    """Returns the means ``(n, H)`` of ``(n, L, H)`` over the tokens ``(n, L)``, at unit length."""
+    weights = is_token[..., None].to(hidden.dtype)
+    return F.normalize((hidden * weights).sum(1) / weights.sum(1).clamp(min=1), dim=-1)
 
 
 def weights_identity(name: str) -> str:
-    """Returns the hash of a local model's weights, or of a Hugging Face name."""
+    """Returns a hash of the name and, for a local model, of the weights."""
     folder = Path(resolve(name))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     digest = hashlib.sha256(name.encode())
@@ -99,11 +109,7 @@ def weights_identity(name: str) -> str:
 
 
 def text_readers(model: nn.Module) -> dict[str, str]:
-    """Returns the identities of the weights behind a model's text vectors, which its own weights file does not contain.
-
-    Returns:
-        :func:`weights_identity` by the name of the reader.
-    """
+    """Returns :func:`weights_identity` of each text reader of a recommender, by the name of the reader."""
     found = (getattr(module, "reader", None) for module in model.modules())
     return {name: weights_identity(name) for name in sorted({name for name in found if isinstance(name, str)})}
 
@@ -117,8 +123,3 @@ def _read(path: Path) -> Tensor | None:
     except (SafetensorError, KeyError, OSError):
         path.unlink(missing_ok=True)
         return None
-
-
-def _write(path: Path, vectors: Tensor) -> None:
-    with writing(path) as temporary:
-        save_file({"vectors": vectors.contiguous()}, temporary)
