@@ -1,8 +1,8 @@
 """Ranking metrics from counts, in expectation over the orders of equal scores.
 
-Take a target with ``greater`` candidates above it and ``ties`` candidates with an equal score, itself included. In a
-random order of ties it has each of the ranks ``greater + 1 .. greater + ties`` with the same probability. Every value
-below is the exact mean over these orders. Letters: ``M`` targets, ``Q`` baskets.
+A target has ``greater`` candidates above it and ``ties`` candidates with an equal score, itself included. In a random
+order of ties it has each of the ranks ``greater + 1 .. greater + ties`` with the same probability. Every value is the
+exact mean over these orders. Letters: ``M`` targets, ``Q`` baskets.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_
     """Returns ``basket_recall@k``: the share of a basket's targets among the first ``k``.
 
     Args:
-        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
-        ties: ``(M,)``.
+        greater, ties: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
         basket: ``(M,)``, the basket of each target in ``0..num_baskets - 1``.
         num_baskets: ``Q``.
         k: Length of the list.

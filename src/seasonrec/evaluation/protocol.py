@@ -109,28 +109,24 @@ class Protocol:
 
 
 def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identity: Mapping[str, object]) -> str:
-    """Returns a short hash that two results share exactly if they are comparable.
+    """Returns 16 hexadecimal characters that two results share exactly if they are comparable.
 
-    It covers the prepared bytes, their source, the cuts, the part, the tie, candidate, target and slice rules, the
-    horizon and the version of the metrics. ``top_ks`` is left out, because it selects numbers and changes none. The
+    The hash covers the digest of the log, its source, the cuts, the part, the tie, candidate, target and slice rules,
+    the horizon and the version of the metrics. ``top_ks`` is left out, because it selects numbers and changes none. The
     test part is left out, because older results name no part.
 
     Args:
         protocol: The rules.
-        log: The prepared log, of which the digest is used.
+        log: The prepared log.
         split: The cuts.
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
-
-    Returns:
-        16 hexadecimal characters.
     """
     silent = ("top_ks", "part") if protocol.part == "test" else ("top_ks",)
     rules = {name: value for name, value in asdict(protocol).items() if name not in silent}
-    cuts = (split.train_from_s, split.validation_from_s, split.test_from_s)
     content = {
         "data": log.digest,
         "dataset": dict(dataset_identity),
-        "split": [int(cut) for cut in cuts],
+        "split": [int(split.train_from_s), int(split.validation_from_s), int(split.test_from_s)],
         "targets": TARGETS_RULE,
         "ties": TIE_RULE,
         "metric_version": METRIC_VERSION,

@@ -34,7 +34,7 @@ def ask(log, scorer=None, users=USERS, **options) -> TopLists:
 
 @pytest.mark.parametrize("chunk", [1, 2, 256])
 def test_lists_are_the_best_of_the_whole_softmax_in_the_users_own_order(log, monkeypatch, chunk):
-    monkeypatch.setattr(lists, "CHUNKS_A_STRETCH", 2)
+    monkeypatch.setattr(lists, "CHUNKS_PER_STRETCH", 2)
     found = ask(log, chunk=chunk)
     scores = scores_of(USERS)
     scores[:, 5] = -math.inf

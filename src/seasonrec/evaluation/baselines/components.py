@@ -27,11 +27,7 @@ SWEPT_CELLS = 1 << 22
 
 
 class PopularityComponents:
-    """Shares of sales by item, over look-backs and with decay, known at the start of the request's day.
-
-    Args:
-        log: The prepared log.
-    """
+    """Shares of sales by item, over look-backs and with decay, known at the start of the request's day."""
 
     def __init__(self, log: EventLog) -> None:
         self.counts = DailyCounts(log)
@@ -43,29 +39,26 @@ class PopularityComponents:
         One pseudo-event is distributed by the items' all-time shares, which have one pseudo-event per item.
         """
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
-        total = self.counts.window(known, None) + 1.0
-        share = total / total.sum(1, keepdims=True)
+        share = self._all_time(known)
         if days is not None:
             share = _smoothed(self.counts.window(known, days), share)
-        return torch.from_numpy(share.astype(np.float32)[row])
+        return _per_request(share, row)
 
     def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
         """Returns ``(N, V)`` shares of the sales around the same day a year ago; without sales, the all-time shares."""
         days, row = request_and_known_days(self.counts, requests)
         start, stop = window_a_year_ago(days, half_window_days)
         window = self.counts.before(stop) - self.counts.before(start)
-        known = days[:, 1]
-        total = self.counts.before(known)
-        share = _smoothed(window, smoothed_share(total, self.counts.total_before[known], self.counts.num_items))
-        return torch.from_numpy(share.astype(np.float32)[row])
+        return _per_request(_smoothed(window, self._all_time(days[:, 1])), row)
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:
         """Returns ``(N, V)`` shares of all earlier sales, halved every half-life."""
         decayed = self._decayed.setdefault(half_life_days, DecayedCounts(self.counts, half_life_days))
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
-        total = self.counts.window(known, None) + 1.0
-        share = _smoothed(decayed.before(known), total / total.sum(1, keepdims=True))
-        return torch.from_numpy(share.astype(np.float32)[row])
+        return _per_request(_smoothed(decayed.before(known), self._all_time(known)), row)
+
+    def _all_time(self, known: NDArray[np.int64]) -> NDArray[np.float64]:
+        return smoothed_share(self.counts.before(known), self.counts.total_before[known], self.counts.num_items)
 
 
 class DecayedCounts:
@@ -73,10 +66,6 @@ class DecayedCounts:
 
     Each day is computed from the day before, so that a day outside the cache costs a pass over all days up to it. If
     the table of all days fits into ``DECAYED_BYTES``, there is one pass.
-
-    Args:
-        counts: Daily counts of the log.
-        half_life_days: Half-life.
     """
 
     def __init__(self, counts: DailyCounts, half_life_days: float) -> None:
@@ -106,13 +95,7 @@ class DecayedCounts:
 
 
 class PersonalComponents:
-    """Shares of a user's own purchases by item, as plain counts and decayed at several half-lives.
-
-    Args:
-        log: The prepared log.
-        spec: Facts of the data.
-        half_lives_days: Half-lives of the decayed counts.
-    """
+    """Shares of a user's own purchases by item, as plain counts and decayed at several half-lives."""
 
     def __init__(self, log: EventLog, spec: DataSpec, half_lives_days: Sequence[float]) -> None:
         self.half_lives_days = tuple(half_lives_days)
@@ -128,6 +111,10 @@ class PersonalComponents:
 
 def _smoothed(counts: NDArray[Any], share: NDArray[np.float64]) -> NDArray[np.float64]:
     return (counts + share) / (counts.sum(1, keepdims=True) + 1.0)
+
+
+def _per_request(share: NDArray[np.float64], row: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(share.astype(np.float32)[row])
 
 
 def _dense_share(request: Tensor, item: Tensor, weight: Tensor, num_requests: int, num_items: int) -> Tensor:

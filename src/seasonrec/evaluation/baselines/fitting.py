@@ -23,22 +23,20 @@ BASELINES = ("popularity", "recent_7d", "recent_28d", "decayed", "last_year", "p
 HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
 VALIDATION_REQUESTS = 6_000
 """Number of validation requests for the choice of weights, evenly spaced."""
-CHUNK = 512
-"""Requests scored at a time for the choice of weights; fewer with a large catalogue."""
-CHUNK_CELLS = 1 << 26
-"""Largest number of requests times items of a chunk."""
+CHUNK, CHUNK_CELLS = 512, 1 << 26
+"""Largest number of requests of a chunk, and of requests times items."""
 
 Probabilities = Callable[[Requests], list[Tensor]]
-"""Requests to component probabilities, each ``(N, V)``."""
+"""Function from requests to component probabilities, each ``(N, V)``."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A mixture of counters that scores requests.
+    """Mixture of counters that scores requests.
 
     Args:
         name: Row name.
-        components: Requests to the component probabilities.
+        components: Function from requests to component probabilities.
         weights: One weight per component; they sum to 1.
         chosen: Values chosen on validation, for the record.
     """
@@ -54,13 +52,7 @@ class Baseline:
 
 
 class BaselineFitter:
-    """Choice of half-lives and mixture weights by the likelihood of validation targets.
-
-    Args:
-        log: The prepared log.
-        split: The cuts; only the validation part is read for weights.
-        protocol: Gives the horizon.
-    """
+    """Choice of half-lives and mixture weights by the likelihood of validation targets."""
 
     def __init__(self, log: EventLog, split: Split, protocol: Protocol) -> None:
         self.log = log
@@ -69,7 +61,7 @@ class BaselineFitter:
         self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon_s)
 
     def at_targets(self, components: Probabilities) -> Tensor:
-        """Returns the probability of each validation target under each component, ``(M, C)``."""
+        """Returns ``(M, C)`` probabilities of the validation targets under each component."""
         pieces = []
         chunk = max(1, min(CHUNK, CHUNK_CELLS // self.log.num_items))
         for start in range(0, len(self.requests), chunk):
@@ -96,14 +88,7 @@ class BaselineFitter:
 
 
 def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Baseline]:
-    """Builds all baselines, in the order of ``BASELINES``.
-
-    Args:
-        log: The prepared log.
-        spec: Facts of the data.
-        split: The cuts.
-        protocol: Gives the horizon.
-    """
+    """Builds all baselines, in the order of ``BASELINES``; the horizon is that of the protocol."""
     fitter = BaselineFitter(log, split, protocol)
     popular = PopularityComponents(log)
     personal = PersonalComponents(log, spec, HALF_LIVES_DAYS)

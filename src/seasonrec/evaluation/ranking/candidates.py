@@ -18,17 +18,12 @@ FEW = 0.25
 
 
 def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tensor) -> Tensor:
-    """Returns which items are candidates of which request.
+    """Returns ``(N, V)`` bool: whether an item is a candidate of a request.
 
     Args:
         rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
-        first_seen_s: Time of each item's first event, seconds since 1970-01-01 UTC.
-        request_time_s: Time of each request.
-
-    Shape:
-        - first_seen_s: ``(V,)``, int64.
-        - request_time_s: ``(N,)``, int64.
-        - output: ``(N, V)``, bool.
+        first_seen_s: ``(V,)`` int64 time of each item's first event, seconds since 1970-01-01 UTC.
+        request_time_s: ``(N,)`` int64 time of each request.
     """
     if rule == "all":
         return torch.ones(len(request_time_s), len(first_seen_s), dtype=torch.bool, device=first_seen_s.device)
@@ -38,12 +33,8 @@ def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tenso
 class CandidateFilter:
     """Check of a scorer's logits, and mask of the items that are no candidates.
 
-    The items are sorted by their first events: requests after the last of these events need no mask, and other requests
+    The items are sorted by their first events. Requests after the last of these events need no mask. Other requests
     need a mask only over the items that appear after the earliest request.
-
-    Args:
-        rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
-        log: The prepared log.
     """
 
     def __init__(self, rule: Candidates, log: EventLog) -> None:
@@ -53,11 +44,11 @@ class CandidateFilter:
         self.ordered_s, self.order = torch.sort(self.first_seen_s)
 
     def __call__(self, name: str, scores: Tensor, requests: Requests) -> Tensor:
-        """Returns logits ``(N, V)`` in float32, ``-inf`` where an item is no candidate; a copy if any value changes.
+        """Returns ``(N, V)`` float32 logits, ``-inf`` where an item is no candidate; a copy if any value changes.
 
         Args:
             name: Name of the scorer, for messages.
-            scores: Its scores.
+            scores: ``(N, V)`` logits of the scorer.
             requests: The ``N`` requests.
 
         Raises:

@@ -24,8 +24,8 @@ Counts = NDArray[np.int32]
 def count_above_and_level(scores: Tensor, target_request: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """Counts, for every target, the scores of its request that are greater, and those that are equal.
 
-    On a CPU the rows are compared in place, request by request: a copy of the row for every target, which suits an
-    accelerator, costs ten times the comparison.
+    On a CPU the rows are compared in place, request by request, because a copy of the row for every target costs ten
+    times the comparison.
 
     Args:
         scores: ``(N, V)`` float32 without NaN.

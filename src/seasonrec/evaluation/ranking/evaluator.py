@@ -28,14 +28,12 @@ SCORES_AT_ONCE = 2**24
 
 
 class Scorer(typing.Protocol):
-    """Scores of all items for requests, by a model, a counter, or a mixture.
-
-    Attributes:
-        name: Row of the table.
-    """
+    """Scores of all items for requests, by a model, a counter, or a mixture."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Row of the table."""
+        ...
 
     def score(self, requests: Requests) -> Tensor:
         """Returns logits of every item for every request, read only from events before ``known_until_s``.
@@ -60,17 +58,12 @@ class PassScorer(Scorer, typing.Protocol):
 
 
 def during_pass(scorer: Scorer) -> AbstractContextManager[None]:
-    """Returns the scorer's own context for a pass over many requests, if it has one."""
+    """Returns the scorer's context for a pass over many requests, or a context that does nothing."""
     return scorer.during_pass() if isinstance(scorer, PassScorer) else nullcontext()
 
 
 def requests_at_once(num_items: int, at_most: int) -> int:
-    """Returns how many requests are scored at once under :data:`SCORES_AT_ONCE`, so that memory is flat in ``V``.
-
-    Args:
-        num_items: ``V``.
-        at_most: Requests with a small catalogue.
-    """
+    """Returns how many requests are scored at once: ``at_most``, fewer if :data:`SCORES_AT_ONCE` would be exceeded."""
     return max(1, min(at_most, SCORES_AT_ONCE // num_items))
 
 
@@ -96,7 +89,7 @@ def evaluate(
 ) -> pl.DataFrame:
     """Ranks all candidates for every basket of the protocol's part.
 
-    Several processes may share the work. Each takes whole chunks at regular intervals: a chunk then holds the same
+    Several processes may share the work. Each takes whole chunks at regular intervals. A chunk then holds the same
     requests as with one process, and gives the same bits (on the same device, with as many threads).
 
     Args:
@@ -145,7 +138,7 @@ def quick_metrics(
         log: The prepared log.
         baskets: ``(Q,)`` basket numbers, at least one.
         protocol: Horizon and candidates.
-        chunk: Largest number of requests scored at once.
+        chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
 
     Returns:
         ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets.
@@ -173,32 +166,23 @@ def _rank_all(
     steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
     pieces = [_no_ranks(list_length)]
-    with (
-        torch.no_grad(),
-        during_pass(scorer),
-    ):  # not inference_mode: tensors that a scorer caches may be trained on later
+    # not inference_mode: tensors that a scorer caches may be trained on later
+    with torch.no_grad(), during_pass(scorer):
         for start in steps:
-            chosen = baskets[start : start + chunk]
-            pieces.append(_rank_chunk(scorer, log, protocol, chosen, list_length, candidates))
+            requests = Requests.of_baskets(log, baskets[start : start + chunk], protocol.horizon_s)
+            pieces.append(_rank_chunk(scorer, log, requests, candidates, list_length))
     return Ranks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
 
 
 def _no_ranks(list_length: int) -> Ranks:
-    """Returns empty ranks."""
     counts = np.empty(0, dtype=np.int32)
     return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32))
 
 
 def _rank_chunk(
-    scorer: Scorer,
-    log: EventLog,
-    protocol: Protocol,
-    baskets: NDArray[np.int64],
-    list_length: int,
-    candidates: CandidateFilter,
+    scorer: Scorer, log: EventLog, requests: Requests, candidates: CandidateFilter, list_length: int
 ) -> Ranks:
-    requests = Requests.of_baskets(log, baskets, protocol.horizon_s)
-    owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
+    owner, position = gather_ranges(log.basket_offsets[requests.baskets], log.basket_offsets[requests.baskets + 1])
     targets = np.asarray(log.event_items[position], dtype=np.int64)
     scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
     target_request, target_items = (torch.from_numpy(array).to(scores.device) for array in (owner, targets))

@@ -22,9 +22,6 @@ def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
         frame: This process's results, see :func:`seasonrec.evaluation.ranking.evaluator.evaluate`.
         shard: This process's shard; ``torch.distributed`` must have its rank and world size.
 
-    Returns:
-        The results of all processes, in each of them.
-
     Raises:
         RuntimeError: If ``torch.distributed`` has another rank or world size, or two processes ranked one basket.
     """
@@ -40,11 +37,7 @@ def gather(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
 
 
 def gather_rows(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
-    """Returns the rows of all processes in the order of their ranks; every process must call it.
-
-    Args:
-        frame: This process's rows, any columns.
-        shard: This process's shard.
+    """Returns the rows of all processes, with any columns, in the order of their ranks; every process must call it.
 
     Raises:
         RuntimeError: If ``torch.distributed`` has another rank or world size.
@@ -73,7 +66,6 @@ def _bytes_of(frame: pl.DataFrame) -> bytes:
 
 
 def _all_bytes(own: bytes, shard: Shard) -> list[bytes]:
-    """Returns the bytes of every process, in the order of their ranks."""
     device = torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
     sizes = [int(size) for size in _all_gather(torch.tensor([len(own)], device=device), shard)]
     padded = torch.zeros(max(sizes), dtype=torch.uint8)

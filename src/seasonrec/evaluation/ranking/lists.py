@@ -16,7 +16,7 @@ from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass, requests_at_once
 from seasonrec.evaluation.ranking.ranks import best, log_partition
 
-CHUNKS_A_STRETCH = 16
+CHUNKS_PER_STRETCH = 16
 """Chunks that are sorted together by the length of the users' histories, to limit padding."""
 
 
@@ -67,40 +67,33 @@ def top_lists(
     Raises:
         ValueError: If a candidate's score is not finite.
     """
-    ranker = _Ranker(scorer, log, CandidateFilter(protocol.candidates, log), top_k, normalise)
+    candidates = CandidateFilter(protocol.candidates, log)
     chunk = requests_at_once(log.num_items, chunk)
-    stretch = chunk * CHUNKS_A_STRETCH
+    stretch = chunk * CHUNKS_PER_STRETCH
+
+    def best_items(requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        with torch.no_grad():
+            logits = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
+            values, items = best(logits, top_k)  # (N, K)
+            if normalise:
+                values = values - log_partition(logits)[:, None]
+        return items.cpu().numpy(), values.cpu().numpy()
+
     with during_pass(scorer):
         for start in range(0, len(users), stretch):
             asking = np.asarray(users[start : start + stretch], dtype=np.int64)
             times_s = np.full(len(asking), time_s, dtype=np.int64)
             requests = Requests(asking, times_s, times_s - protocol.horizon_s, np.full(len(asking), -1))
-            yield ranker.lists(requests, chunk)
+            items = np.empty((len(asking), top_k), dtype=np.int64)
+            scores = np.empty(items.shape, dtype=np.float32)
+            for rows in _chunks_by_history(log, requests, chunk):
+                items[rows], scores[rows] = best_items(requests[rows])
+            yield TopLists(asking, items, scores)
 
 
-@dataclass(frozen=True)
-class _Ranker:
-    scorer: Scorer
-    log: EventLog
-    candidates: CandidateFilter
-    top_k: int
-    normalise: bool
-
-    def lists(self, requests: Requests, chunk: int) -> TopLists:
-        """Returns the lists of a stretch; users with histories of similar length are scored together."""
-        ends = self.log.basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
-        order = np.argsort(ends - self.log.user_offsets[requests.users], kind="stable")
-        items = np.empty((len(requests), self.top_k), dtype=np.int64)
-        scores = np.empty(items.shape, dtype=np.float32)
-        for start in range(0, len(order), chunk):
-            rows = order[start : start + chunk]
-            items[rows], scores[rows] = self._best(requests[rows])
-        return TopLists(requests.users, items, scores)
-
-    def _best(self, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        with torch.no_grad():
-            logits = self.candidates(self.scorer.name, self.scorer.score(requests), requests)  # (N, V)
-            values, items = best(logits, self.top_k)  # (N, K)
-            if self.normalise:
-                values = values - log_partition(logits)[:, None]
-        return items.cpu().numpy(), values.cpu().numpy()
+def _chunks_by_history(log: EventLog, requests: Requests, chunk: int) -> Iterator[NDArray[np.int64]]:
+    """Yields rows of the requests; users with histories of similar length are in one chunk."""
+    ends = log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)]
+    order = np.argsort(ends - log.user_offsets[requests.users], kind="stable")
+    for start in range(0, len(order), chunk):
+        yield order[start : start + chunk]

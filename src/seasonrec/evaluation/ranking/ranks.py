@@ -24,13 +24,9 @@ def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -
     favour some items for no reason.
 
     Args:
-        scores: Logits; -inf marks an item that is no candidate.
-        target_request: Row of ``scores`` of each target.
-        target_items: Item of each target.
-
-    Shape:
-        - scores: ``(N, V)``, float.
-        - target_request, target_items: ``(M,)``, int64.
+        scores: ``(N, V)`` logits; -inf marks an item that is no candidate.
+        target_request: ``(M,)`` int64 row of ``scores`` of each target.
+        target_items: ``(M,)`` int64 item of each target.
 
     Returns:
         ``(greater, ties, bits)``, each ``(M,)``: candidates with a higher score (int32), candidates with an equal
@@ -67,7 +63,7 @@ def top_items(scores: Tensor, length: int) -> Tensor:
 
     Args:
         scores: ``(N, V)`` logits; -inf marks an item that is no candidate.
-        length: Number of items.
+        length: Number of items per request.
 
     Returns:
         ``(N, min(length, V))`` int32 items; -1 where a request has fewer candidates.

@@ -19,13 +19,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 
 @dataclass(frozen=True)
 class ModelScorer:
-    """Scores of a model, with a full history for each request.
-
-    Args:
-        name: Row name.
-        model: The recommender; it is set to evaluation mode.
-        builder: Makes batches of requests, as in training.
-    """
+    """Scores of a model, which is set to evaluation mode, with a full history for each request."""
 
     name: str
     model: SeasonalRecommender
@@ -48,14 +42,11 @@ class ModelScorer:
 
 
 def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
-    """Returns bits and NDCG@10 of every target of a batch, for early stopping.
+    """Returns ``bits`` and ``ndcg@10`` of every target of a batch, each ``(M,)``, for early stopping.
 
     Args:
         scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.
-        batch: Gives the ``M`` targets.
-
-    Returns:
-        ``bits`` and ``ndcg@10``, each ``(M,)``.
+        batch: The batch with its targets.
     """
     greater, ties, bits = rank_targets(scores, batch.target_request, batch.target_items)
     gains = metrics.ndcg(greater.cpu().numpy(), ties.cpu().numpy(), 10)

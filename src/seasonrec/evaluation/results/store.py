@@ -1,9 +1,10 @@
 """Results by basket, the source of every table and test.
 
-One row per basket, in the order of the log: ``user`` (i32), ``user_id``, ``basket`` (i64), ``request_time_s`` (i64),
-``day``, ``week`` (local, Monday), ``month`` (i8), ``window`` (of a holiday, null = ordinary), ``cold_user``; the lists
-over its targets ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item``,
-``head`` (bool); and ``top_items``, the best candidates in order.
+A results frame has one row per basket, in the order of the log. The columns of the basket are ``user`` (i32),
+``user_id``, ``basket`` (i64), ``request_time_s`` (i64), ``day``, ``week`` (local, Monday), ``month`` (i8), ``window``
+(holiday window, null on ordinary days) and ``cold_user``. Lists over its targets are ``items``, ``greater``, ``ties``
+(i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). ``top_items`` are the best
+candidates in order.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class RunResults:
         seed: Seed of the run; 0 if nothing is random.
         fingerprint: See :func:`~seasonrec.evaluation.protocol.fingerprint`.
         num_items: Items of the catalogue.
-        frame: One row per basket; the columns are in the docstring of this module.
+        frame: One row per basket; this module's docstring lists the columns.
         part: Evaluated part of the log.
     """
 
@@ -53,7 +54,7 @@ class RunResults:
 
     @cached_property
     def events(self) -> RankedEvents:
-        """Targets as flat arrays, made once."""
+        """Targets as flat arrays."""
         return RankedEvents.of(self.frame)
 
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
@@ -70,7 +71,7 @@ class RunResults:
 
 
 def write_results(path: Path, results: RunResults) -> None:
-    """Writes the frame with its name, seed and fingerprint, atomically."""
+    """Writes the frame atomically, with the other fields as metadata of the file."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
     with writing(path) as temporary:
         results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
@@ -138,10 +139,6 @@ def user_sums(source: pl.DataFrame | RankedEvents, slice_name: str, metric: str)
 def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str, float]]:
     """Returns the means of every metric in every slice.
 
-    Args:
-        source: A results frame or its flat view.
-        top_ks: List lengths.
-
     Returns:
         ``n`` (targets), ``baskets``, ``users`` and the metrics by slice: means over targets, or over baskets for
         ``basket_`` metrics. A slice without targets has only the three counts.
@@ -159,7 +156,7 @@ def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dic
 
 
 def coverage(frame: pl.DataFrame, top_ks: Iterable[int], num_items: int) -> dict[str, float]:
-    """Returns ``coverage@k``: the share of the catalogue in the first ``k`` of any list."""
+    """Returns ``coverage@k``: the share of the catalogue that is among the first ``k`` of any list."""
     shown = {k: frame["top_items"].list.head(k).explode().drop_nulls().n_unique() for k in top_ks}
     return {f"coverage@{k}": count / num_items for k, count in shown.items()}
 

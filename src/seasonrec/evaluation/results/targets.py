@@ -43,9 +43,7 @@ class RankedEvents:
     Args:
         users: ``(Q,)`` int64 user of each basket.
         basket: ``(M,)`` int64 basket (row of the frame) of each target.
-        greater: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
-        ties: ``(M,)``.
-        bits: ``(M,)`` float64.
+        greater, ties, bits: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
         masks: Slices, see :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
     """
 
@@ -90,8 +88,7 @@ class RankedEvents:
             KeyError: If there is no such slice or metric.
         """
         chosen = self.slice(slice_name)
-        values = chosen.values(metric)
-        return chosen.owners(metric), values
+        return chosen.owners(metric), chosen.values(metric)
 
     def event_values(self, metric: str) -> Floats:
         """Returns ``(M,)`` values of a metric of targets, computed once.
@@ -116,7 +113,7 @@ class RankedEvents:
 
     @cached_property
     def _known(self) -> dict[str, Floats]:
-        """Values of target metrics computed so far; a report needs each of them in every slice."""
+        """Values of target metrics computed so far, because a report needs each of them in every slice."""
         return {}
 
 
@@ -143,7 +140,7 @@ class SliceOfTargets:
         return self.events.users[self.baskets]
 
     def owners(self, metric: str) -> NDArray[np.int64]:
-        """Returns the user of each of the :meth:`values` of a metric."""
+        """Returns the user of each entry of :meth:`values`."""
         return self.users if _is_of_baskets(metric) else self.users[self._number]
 
     def values(self, metric: str) -> Floats:
@@ -160,7 +157,8 @@ class SliceOfTargets:
             return metrics.recall_of_hits(self.values(f"hr@{k}"), number, num_baskets)
         if kind == "basket_ndcg":
             return metrics.ndcg_of_gains(self.values(f"ndcg@{k}"), number, num_baskets, int(k))
-        return BASKET_AT_K[kind](*self._ranks, number, num_baskets, int(k))
+        greater, ties = self.events.greater[self.places], self.events.ties[self.places]
+        return BASKET_AT_K[kind](greater, ties, number, num_baskets, int(k))
 
     @cached_property
     def _basket(self) -> NDArray[np.int64]:
@@ -175,10 +173,6 @@ class SliceOfTargets:
     def _number(self) -> NDArray[np.int64]:
         """``(m,)``: index of each target's basket in ``baskets``."""
         return np.cumsum(self._is_first) - 1
-
-    @cached_property
-    def _ranks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return self.events.greater[self.places], self.events.ties[self.places]
 
 
 def _is_of_baskets(metric: str) -> bool:

@@ -1,7 +1,7 @@
 """Changed histories: events swapped with a neighbour, dropped, or shuffled.
 
 Each function changes the sequences of a batch with one sequence per request, as in evaluation. Requests, targets,
-labels and contexts stay unchanged; the counts that a habit reads from the log are no sequence.
+labels and contexts stay unchanged, and so do the counts that a habit reads from the log.
 """
 
 from __future__ import annotations
@@ -18,14 +18,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.errors import UserError
 
 ChangeHistory = Callable[[SequenceBatch, float, np.random.Generator], SequenceBatch]
-"""A batch, the share of events to change, and the random generator, to the changed batch."""
+"""Function from a batch, the share of events to change, and a random generator to the changed batch."""
 
 
 def swap(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
-    """Swaps neighbours: every second pair of events, with probability ``share``.
-
-    Items are swapped and times stay, so that the times stay in order.
-    """
+    """Swaps the items of neighbours: every second pair of events, with probability ``share``; times stay in order."""
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     phase = random.integers(0, 2, (len(lengths), 1))
     first = columns - (columns - phase) % 2  # (N, T) first column of each column's pair
@@ -37,10 +34,7 @@ def swap(batch: SequenceBatch, share: float, random: np.random.Generator) -> Seq
 
 
 def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_item: int) -> SequenceBatch:
-    """Drops every event with probability ``share`` and closes the gaps.
-
-    ``no_item`` is the item number of padding, the number of items.
-    """
+    """Drops every event with probability ``share`` and closes the gaps; ``no_item`` is the item number of padding."""
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     stays = (random.random(batch.item_ids.shape) >= share) & (columns < lengths[:, None])
     order = torch.from_numpy(np.argsort(~stays, axis=1, kind="stable"))  # (N, T)
@@ -56,7 +50,7 @@ def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_
 
 
 def shuffle(batch: SequenceBatch, share: float, random: np.random.Generator) -> SequenceBatch:
-    """Shuffles the events that are selected with probability ``share``; times stay."""
+    """Shuffles the items of events that are selected with probability ``share``; times stay."""
     lengths, columns = _lengths(batch), np.arange(batch.item_ids.shape[1])
     chosen = (random.random(batch.item_ids.shape) < share) & (columns < lengths[:, None])
     late = len(columns) + columns  # after all selected ones, in order

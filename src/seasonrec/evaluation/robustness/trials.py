@@ -40,7 +40,7 @@ class RobustnessOptions:
 
     Args:
         target: Target of the perturbation, see :data:`~seasonrec.training.adversarial.targets.Target`.
-        sizes: Norms of the perturbation, as shares of the mean norm of the vectors that are perturbed.
+        sizes: Norms of the perturbation, as shares of the mean norm of the perturbed vectors.
         shares: Shares of a history's events that are swapped, dropped or shuffled.
         max_requests: Largest number of requests of the test part, evenly spaced.
         seed: Seed of all random numbers.
@@ -66,20 +66,12 @@ class RobustnessOptions:
 
 @dataclass(frozen=True)
 class PerturbedScorer:
-    """Scores of a model whose inputs are perturbed by ``size``.
+    """Scores of a model whose inputs are perturbed in a direction: ``"adversarial"`` or ``"random"``.
 
     ``adversarial`` follows the gradient of the requests' own loss, like FGM in training. It knows the targets and is
-    the worst direction; ``random`` shows the effect of noise of the same size. An item has one vector for all requests
-    that are scored at once, so that a perturbation of items is the worst for these requests together.
-
-    Args:
-        name: Row name.
-        model: The recommender.
-        builder: Makes batches of requests.
-        target: Target of the perturbation.
-        direction: ``"adversarial"`` or ``"random"``.
-        size: Norm, see :class:`RobustnessOptions`.
-        seed: Seed of the random directions.
+    the worst direction. ``random`` shows the effect of noise of the same size. An item has one vector for all requests
+    that are scored at once, so that a perturbation of items is the worst for these requests together. For ``target``,
+    ``size`` and ``seed`` see :class:`RobustnessOptions`.
     """
 
     name: str
@@ -112,10 +104,8 @@ class PerturbedScorer:
 
     def _towards_loss(self, batch: SequenceBatch, calls: list[TargetCall]) -> Deltas:
         leaves = [torch.zeros(one.shape, device=one.device, requires_grad=True) for one in calls]
-        with (
-            torch.enable_grad(),
-            torch.backends.cudnn.flags(enabled=False),
-        ):  # the GRU of cuDNN has no gradient in evaluation mode
+        # the GRU of cuDNN has no gradient in evaluation mode
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             scores = self.model.mask_unavailable(self._shifted(batch, leaves).float(), batch)
             shares = torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]
             gradients = torch.autograd.grad(-shares.mean(), leaves, allow_unused=True)
@@ -127,14 +117,7 @@ class PerturbedScorer:
 
 
 class ChangedBuilder(BatchBuilder):
-    """Batches with changed histories; the random numbers of a request depend on the seed and its chunk.
-
-    Args:
-        builder: Makes the batches.
-        change: Change of a batch.
-        share: Share of the events to change.
-        seed: Seed of the random numbers.
-    """
+    """Batches with changed histories; the random numbers of a request depend on the seed and its chunk."""
 
     def __init__(self, builder: BatchBuilder, change: ChangeHistory, share: float, seed: int) -> None:
         super().__init__(builder.log, builder.contexts, builder.max_seq_len)
@@ -160,7 +143,7 @@ def robustness_table(
     Args:
         scorer: The trained model.
         log: The prepared log.
-        baskets: Baskets of the test part.
+        baskets: Baskets of the evaluated part.
         protocol: Horizon and candidates.
         options: Options of the trials.
         progress: Called with a line for each trial.

@@ -57,11 +57,7 @@ class BasketTags:
         return BasketTags(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
 
     def where(self, kept: NDArray[np.bool_]) -> BasketTags:
-        """Returns the tags of selected baskets.
-
-        Args:
-            kept: ``(Q,)`` bool.
-        """
+        """Returns the tags of the baskets where ``kept``, ``(Q,)``, is True."""
         if kept.all():
             return self
         number = np.cumsum(kept) - 1
@@ -74,15 +70,10 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
     """Marks targets whose item sells far above its yearly share in the local week of the request.
 
     The item's share of that week's events must be above ``season_ratio`` times its share of all events of the log, and
-    the week must hold at least ``season_min_events`` of it. Measured on Complete Journey at ``product_type`` (1,567
-    items): of the events of the Thanksgiving window 11.8% are in season without a floor, 11.1% with a floor of 5,
-    10.2% with 10, 8.5% with 20 and 6.1% with 50. The default of 5 is the floor nearest to the 11.5% of an earlier
+    the week must hold at least ``season_min_events`` of its events. Measured on Complete Journey at ``product_type``
+    (1,567 items): of the events of the Thanksgiving window 11.8% are in season without a floor, 11.1% with a floor of
+    5, 10.2% with 10, 8.5% with 20 and 6.1% with 50. The default of 5 is the floor nearest to the 11.5% of an earlier
     measurement. It marks 3.4% of the ordinary test weeks' events, an upper bound on the share that chance marks.
-
-    Args:
-        log: The prepared log.
-        baskets: ``(Q,)`` basket numbers.
-        protocol: Ratio and floor.
 
     Returns:
         ``(M,)`` bool, one per target of these baskets, in order.

@@ -28,9 +28,6 @@ def window_names(days: NDArray[np.int64], holidays: tuple[str, ...], country: st
             holiday in snake case.
         country: ISO 3166 code; None gives no windows.
 
-    Returns:
-        ``N`` names or None.
-
     Raises:
         ValueError: If the ``holidays`` package does not know the country.
     """
@@ -43,7 +40,7 @@ def window_names(days: NDArray[np.int64], holidays: tuple[str, ...], country: st
 
 
 def _windows(distinct: NDArray[np.int64], holidays: tuple[str, ...], country: str) -> dict[int, str]:
-    """Returns window names by day number, for all windows that overlap the given days."""
+    """Returns window names by day number; the given days are distinct and ascending."""
     years = pl.Series(distinct[[0, -1]].astype(np.int32)).cast(pl.Date).dt.year()
     kept = {_plain(name): days for name, days in holiday_days(country, years[0] - 1, years[1] + 1).items()}
     windows: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Bootstrap over users, vectorised: the numbers of draws of each user, times sums.
+"""Bootstrap over users, as a product of the numbers of draws of each user and the users' sums.
 
 References:
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval).
@@ -57,7 +57,7 @@ def resample(sums: Floats, counts: NDArray[np.int64], bootstrap: Bootstrap) -> t
 
 
 def _weights(num_users: int, bootstrap: Bootstrap) -> Iterator[Floats]:
-    """Yields the numbers of draws of each user, in chunks of ``(r, num_users)`` for all replicates."""
+    """Yields the numbers of draws of each user, in chunks ``(r, num_users)`` that together have all replicates."""
     step = max(1, WEIGHTS_PER_CHUNK // num_users)
     for number, start in enumerate(range(0, bootstrap.replicates, step)):
         size = min(step, bootstrap.replicates - start)

@@ -25,6 +25,7 @@ from seasonrec.evaluation.results.store import RunResults, UserSums, user_sums
 from seasonrec.evaluation.statistics.bootstrap import Bootstrap, resample
 
 Floats = NDArray[np.float64]
+BOOTSTRAP = Bootstrap()
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,19 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of row A with row B on the same targets.
+    """Comparison of row A with row B on the same targets; ``low`` to ``entries`` as in :class:`Interval`.
 
     Args:
         difference: Mean of A minus mean of B.
-        low: Lower end of the percentile interval of the difference; NaN with fewer than two users.
+        low: Lower end of the interval of the difference.
         high: Upper end.
         p_value: Two-sided: twice the smaller share of replicates at or beyond zero, with one added to both counts.
-        effect_size: Cohen's d_z: mean over users of the paired difference of their own means, over its standard
+        effect_size: Cohen's d_z: mean over users of the paired difference of their own means, divided by its standard
             deviation. Every user counts once, however much they buy. NaN if the differences are equal.
         users: Number of users.
-        entries: Number of targets, or of baskets for ``basket_`` metrics.
-        seeds: Seeds of A and of B.
-        seed_differences: Difference per seed if both have as many seeds, else of each seed of A to each seed of B.
+        entries: Number of targets or baskets.
+        seeds: Number of seeds of A and of B.
+        seed_differences: Difference of each seed if A and B have equally many seeds, else of each pair of their seeds.
     """
 
     difference: float
@@ -81,20 +82,19 @@ class Comparison:
         return min(self.seed_differences) > 0 or max(self.seed_differences) < 0
 
 
-def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap: Bootstrap | None = None) -> Interval:
+def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap: Bootstrap = BOOTSTRAP) -> Interval:
     """Returns the mean of one row over its seeds, with its interval.
 
     Args:
         row: One result per seed, at least one.
-        slice_name: Slice.
-        metric: Metric, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
+        slice_name: Slice, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
+        metric: Metric, likewise.
         bootstrap: Options of the resampling.
 
     Raises:
         ValueError: If the results differ in fingerprint or targets.
         KeyError: If there is no such slice or metric.
     """
-    bootstrap = bootstrap or Bootstrap()
     require_one_fingerprint(row)
     by_seed = [user_sums(one.events, slice_name, metric) for one in row]
     mean = _over_seeds(by_seed, row)
@@ -106,15 +106,9 @@ def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap:
 
 
 def intervals(
-    results: RunResults, metrics: Sequence[str], slices: Sequence[str], bootstrap: Bootstrap | None = None
+    results: RunResults, metrics: Sequence[str], slices: Sequence[str], bootstrap: Bootstrap = BOOTSTRAP
 ) -> pl.DataFrame:
-    """Returns the means of one run with their intervals; its users are resampled, its seed is not.
-
-    Args:
-        results: The run.
-        metrics: Metrics, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
-        slices: Slices; one without targets is left out.
-        bootstrap: Options of the resampling.
+    """Returns the means of one run with their intervals; a slice without targets is left out.
 
     Returns:
         Columns ``slice``, ``metric``, ``value``, ``low``, ``high``, ``users`` and ``n`` (targets, or baskets for
@@ -137,22 +131,17 @@ def compare(
     second: Sequence[RunResults],
     slice_name: str,
     metric: str,
-    bootstrap: Bootstrap | None = None,
+    bootstrap: Bootstrap = BOOTSTRAP,
 ) -> Comparison:
-    """Compares row A with row B, paired by user.
+    """Compares row A with row B, paired by user; other arguments and errors are those of :func:`interval`.
 
     Args:
         first: Row A, one result per seed, at least one.
         second: Row B, its seeds in the same order; the number of seeds may differ.
         slice_name: Slice.
-        metric: Metric, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
+        metric: Metric.
         bootstrap: Options of the resampling.
-
-    Raises:
-        ValueError: If the results differ in fingerprint or targets.
-        KeyError: If there is no such slice or metric.
     """
-    bootstrap = bootstrap or Bootstrap()
     rows = [*first, *second]
     require_one_fingerprint(rows)
     sums = [user_sums(one.events, slice_name, metric) for one in rows]

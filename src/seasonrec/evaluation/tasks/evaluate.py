@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -39,10 +39,10 @@ def evaluate_tasks(
     """Returns the metrics of the further tasks.
 
     A task predicts at every request. A time series predicts once per local day, because it does not depend on the user.
-    A task that compares users predicts once per user, at the user's first request, with all users in one batch; of more
-    than :data:`MATCHED_USERS` users, an evenly spaced selection.
+    A task that compares users predicts once per user, at the user's first request, with all users in one batch (at most
+    :data:`MATCHED_USERS`).
 
-    Several processes may share the work: each takes whole batches at regular intervals, and all return the metrics of
+    Several processes may share the work. Each takes whole batches at regular intervals, and all return the metrics of
     all samples in the order of one process. Nothing is random.
 
     Args:
@@ -60,24 +60,21 @@ def evaluate_tasks(
     found = {}
     with torch.no_grad(), model.frozen_items():
         for names, chunks in _passes(model, builder, requests, batch_size):
-            kinds = {name: _kind(model, name) for name in names}
-            sample = _sampler(model, builder, requests, device, kinds)
-            frames = _collected(sample, chunks, {name: no_samples(kind) for name, kind in kinds.items()}, shard)
+            kinds: dict[str, Kind] = {name: cast(Any, model.task[name]).kind for name in names}
+            frames = {name: [_numbered(no_samples(kind), 0)] for name, kind in kinds.items()}
+            for number in range(shard.rank, len(chunks), shard.world_size):
+                for name, frame in _samples(model, builder(requests[chunks[number]]).to(device), kinds).items():
+                    frames[name].append(_numbered(frame, number))
             for name, kind in kinds.items():
-                whole = gather_rows(frames[name], shard).sort("chunk", maintain_order=True).drop("chunk")
-                found[name] = task_metrics(kind, whole)
+                whole = gather_rows(pl.concat(frames[name]), shard).sort("chunk", maintain_order=True)
+                found[name] = task_metrics(kind, whole.drop("chunk"))
     return {name: found[name] for name in model.task}
-
-
-def _kind(model: SeasonalRecommender, name: str) -> Kind:
-    head: Any = model.task[name]
-    return head.kind
 
 
 def _passes(
     model: SeasonalRecommender, builder: BatchBuilder, requests: Requests, batch_size: int
 ) -> Iterator[tuple[list[str], list[Chunk]]]:
-    """Yields the tasks that share a selection of requests, with its batches."""
+    """Yields the tasks that predict at the same requests, with the batches of these requests."""
     step = requests_at_once(builder.log.num_items, batch_size)
     days = local_days(requests.times_s, builder.log.timezone)
     matched = np.sort(np.unique(requests.users, return_index=True)[1])
@@ -91,42 +88,16 @@ def _passes(
     for name, head in model.task.items():
         way = "user" if getattr(head, "compares_users", False) else "day" if head.is_series else "request"
         ways[way][0].append(name)
-    return ((names, chunks) for names, chunks in ways.values() if names)
+    return (tasks_and_chunks for tasks_and_chunks in ways.values() if tasks_and_chunks[0])
 
 
 def _cut(rows: Chunk, step: int) -> list[Chunk]:
     return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
-def _sampler(
-    model: SeasonalRecommender,
-    builder: BatchBuilder,
-    requests: Requests,
-    device: torch.device | str,
-    kinds: Mapping[str, Kind],
-) -> Callable[[Chunk], dict[str, pl.DataFrame]]:
-    """Returns a function from a batch of requests to its samples by task."""
-
-    def sample(rows: Chunk) -> dict[str, pl.DataFrame]:
-        batch: SequenceBatch = builder(requests[rows]).to(device)
-        outputs = model.tasks_of(model.read(batch), batch, kinds)
-        return {name: samples(kind, outputs[name]) for name, kind in kinds.items()}
-
-    return sample
-
-
-def _collected(
-    sample: Callable[[Chunk], dict[str, pl.DataFrame]],
-    chunks: list[Chunk],
-    nothing: dict[str, pl.DataFrame],
-    shard: Shard,
-) -> dict[str, pl.DataFrame]:
-    """Returns the samples of this process's batches by task, with the number of their batch."""
-    frames = {name: [_numbered(frame, 0)] for name, frame in nothing.items()}
-    for number in range(shard.rank, len(chunks), shard.world_size):
-        for name, frame in sample(chunks[number]).items():
-            frames[name].append(_numbered(frame, number))
-    return {name: pl.concat(pieces) for name, pieces in frames.items()}
+def _samples(model: SeasonalRecommender, batch: SequenceBatch, kinds: Mapping[str, Kind]) -> dict[str, pl.DataFrame]:
+    outputs = model.tasks_of(model.read(batch), batch, kinds)
+    return {name: samples(kind, outputs[name]) for name, kind in kinds.items()}
 
 
 def _numbered(frame: pl.DataFrame, chunk: int) -> pl.DataFrame:

@@ -27,7 +27,7 @@ CALIBRATION_BINS = 15
 OF_TRUTH = ("prevalence", "mae_constant", "censored")
 """Metrics that do not depend on the predictions."""
 COMPARED = 8192
-"""Largest number of samples of the concordance; of more samples, an evenly spaced selection."""
+"""Largest number of samples of the concordance; from more samples, an evenly spaced selection is taken."""
 
 _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
     "binary": {"probability": pl.Float32, "truth": pl.Float32},
@@ -37,12 +37,7 @@ _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
 
 
 def samples(kind: Kind, output: TaskOutput) -> pl.DataFrame:
-    """Returns a few numbers per sample of a batch, and those of the head's baseline, null without one.
-
-    Args:
-        kind: Kind of the samples.
-        output: Output of a head for the batch.
-    """
+    """Returns a few numbers per sample of a batch, and those of the head's baseline, null without one."""
     frame = _samples(kind, output.prediction, output)
     if output.start is None:
         start = pl.DataFrame({name: [None] * frame.height for name in frame.columns}, schema=frame.schema)
@@ -67,11 +62,7 @@ def no_samples(kind: Kind) -> pl.DataFrame:
 
 
 def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
-    """Returns the metrics of a task's samples; undefined metrics are left out.
-
-    Args:
-        kind: Kind of the samples.
-        frame: Result of :func:`samples`.
+    """Returns the metrics of a task from its :func:`samples`; undefined metrics are left out.
 
     Returns:
         ``samples``, and
@@ -82,10 +73,10 @@ def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
           ``mae_constant`` of the best constant (a bound for predictions that ignore the request), ``pinball@q`` and
           their mean ``pinball``, ``coverage@0.8`` of the outer quantiles. For censored samples: their number
           ``censored``, their share ``censored_below`` whose median lies below the observed time, and the
-          ``concordance``; the other metrics leave them out, and so favour predictions that are too low.
+          ``concordance``. The other metrics leave them out, and so favour predictions that are too low.
         - ``ranking``: ``recall@10`` and ``ndcg@10``, means over the rankings.
 
-        If the head has a baseline, its metrics have the prefix ``start_``: a count, or the next item's scores.
+        The metrics of the head's baseline have the prefix ``start_``.
     """
     found = {"samples": float(frame.height)}
     if not frame.height:
@@ -162,8 +153,7 @@ def _by_place(scores: Tensor, values: Tensor) -> Tensor:
 
 
 def _binary(frame: pl.DataFrame) -> dict[str, float]:
-    probability = torch.from_numpy(frame["probability"].to_numpy().copy())
-    truth = torch.from_numpy(frame["truth"].to_numpy().copy()).long()
+    probability, truth = frame["probability"].to_torch(), frame["truth"].to_torch().long()
     found = {
         "prevalence": truth.double().mean(),
         "f1": classification.binary_f1_score(probability, truth),
