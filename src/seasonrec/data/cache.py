@@ -25,8 +25,7 @@ class CacheError(UserError):
 
 def default_cache_dir() -> Path:
     """Returns the default cache folder: ``$SEASONREC_CACHE``, else ``~/.cache/seasonrec``."""
-    chosen = os.environ.get("SEASONREC_CACHE", "")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "seasonrec"
+    return Path(os.environ.get("SEASONREC_CACHE") or "~/.cache/seasonrec").expanduser()
 
 
 def content_key(identity: dict[str, object]) -> str:
@@ -42,11 +41,7 @@ def file_sha256(path: Path) -> str:
 
 
 def read_manifest(folder: Path, check: bool = True) -> dict[str, Any]:
-    """Checks every file of a cached folder against its manifest and returns the facts of the manifest.
-
-    Args:
-        folder: The folder.
-        check: Whether to check the files.
+    """Returns the facts of a cached folder's manifest; checks every file against the manifest if ``check``.
 
     Raises:
         CacheError: If the manifest or a file is missing, or a size or a hash differs.
@@ -80,21 +75,20 @@ def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
 
     Args:
         folder: The final folder.
-        write: Function that writes its files flat into the given folder; returns facts for the manifest.
+        write: Function that writes files into the given folder, without subfolders; returns facts for the manifest.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     temporary.mkdir()
     try:
-        facts = write(temporary)
-        _write_manifest(temporary, facts)
+        _write_manifest(temporary, write(temporary))
         _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Writes the manifest without fsync: files lost in a crash differ from it, are detected and made again."""
+    """Writes the manifest without fsync: files that a crash damages differ from it and are made again."""
     paths = sorted(folder.iterdir())
     hashes = zip(paths, in_order(file_sha256, paths), strict=True)
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256} for path, sha256 in hashes}
@@ -118,12 +112,9 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
 def folder_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Locks a folder so that only one process fills it at a time.
 
-    The kernel frees the lock when its holder dies, so that it cannot become stale. The lock only avoids double work: on
-    a file system without locks, the rename of :func:`write_folder` alone keeps the content right.
-
-    Args:
-        folder: Folder that the lock protects; the lock file lies beside it.
-        waiting: Called once if another process holds the lock.
+    The kernel frees the lock when its holder dies. The lock only avoids double work: on a file system without locks,
+    the rename in :func:`write_folder` alone keeps the content correct. ``waiting`` is called once if another process
+    holds the lock. The lock file lies beside the folder.
 
     Raises:
         CacheError: If the parent folder is not writable.
@@ -137,7 +128,8 @@ def folder_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Ite
         except OSError:  # a file system without locks
             yield
             return
-        _remove_leftovers(folder)
+        for leftover in folder.parent.glob(f".{folder.name}.tmp-*"):  # of killed processes
+            shutil.rmtree(leftover, ignore_errors=True)
         yield
 
 
@@ -150,9 +142,3 @@ def _lock_file(folder: Path) -> IO[str]:
             f"cache_dir must be a folder that can be written to, got {folder.parent} ({error.strerror}); set cache_dir "
             "or the environment variable SEASONREC_CACHE to another place."
         ) from error
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Removes the temporary folders of killed processes; only the holder of the lock may call it."""
-    for leftover in folder.parent.glob(f".{folder.name}.tmp-*"):
-        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Local days and holidays: times on the clock of the customers, not of the servers."""
+"""Local days and holidays in the time zone of the customers."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _CLOCK_END_S = 4_102_444_800
 
 @lru_cache(maxsize=32)
 def clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the seconds from 1970 to 2100 at which the UTC offset of a zone changes, and the offsets in seconds.
+    """Returns the times from 1970 to 2100 at which the UTC offset of a zone changes, and the new offsets.
 
-    Both are ``(K,)`` int64; the first period begins at 0. A table of some hundred rows replaces a call of a calendar
-    library per batch. It assumes that no zone changes twice in a day.
+    Both are ``(K,)`` int64 seconds; the first time is 0. Looking up a time in this table is faster than a call of a
+    calendar library per batch. The table assumes that no zone changes its offset twice in a day.
     """
     days_s = np.arange(0, _CLOCK_END_S + SECONDS_PER_DAY, SECONDS_PER_DAY)
     offsets_s = _offsets_s(days_s, timezone)
@@ -65,16 +65,12 @@ def _offsets_s(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
 
 
 def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the weekdays of day numbers, Monday = 0."""
+    """Returns the weekdays of day numbers; Monday is 0."""
     return (days + EPOCH_WEEKDAY) % 7
 
 
 def check_country(country: str) -> None:
-    """Checks that the holidays of a country are known.
-
-    Raises:
-        ValueError: If the ``holidays`` package does not know the country.
-    """
+    """Raises a ValueError if the ``holidays`` package does not know the country."""
     if country not in holidays.list_supported_countries():
         raise UserError(
             f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
@@ -84,7 +80,7 @@ def check_country(country: str) -> None:
 
 @lru_cache(maxsize=32)
 def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[str, tuple[int, ...]]:
-    """Returns the day numbers of every public and, if the country has them, unofficial holiday, by name.
+    """Returns the days of every public holiday, and of every unofficial one if the country has them, by name.
 
     Substitute days off are left out: people shop for the holiday itself.
 
@@ -94,17 +90,16 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
         last_year: Last calendar year, included.
 
     Returns:
-        Name to rising day numbers (days since 1970-01-01), ordered by name.
+        Rising days since 1970-01-01 by holiday, in the order of the names.
 
     Raises:
-        ValueError: If the country is not known to the ``holidays`` package.
+        ValueError: If the ``holidays`` package does not know the country.
     """
     if country is None:
         return {}
     check_country(country)
-    categories = tuple(
-        c for c in ("public", "unofficial") if c in holidays.country_holidays(country).supported_categories
-    )
+    supported = holidays.country_holidays(country).supported_categories
+    categories = tuple(category for category in ("public", "unofficial") if category in supported)
     calendar = holidays.country_holidays(
         country, years=range(first_year, last_year + 1), categories=categories, language="en_US", observed=False
     )
@@ -116,14 +111,11 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
 
 
 def signed_distances(days: NDArray[np.int64], occurrences: tuple[int, ...]) -> NDArray[np.int64]:
-    """Returns days since the nearest occurrence: negative before the holiday, 0 on it, positive after it.
+    """Returns ``(N,)`` int64 days since the nearest occurrence of a holiday; negative before it.
 
     Args:
         days: ``(N,)`` day numbers.
         occurrences: Rising day numbers of one holiday, at least one.
-
-    Returns:
-        ``(N,)`` int64.
     """
     table = np.asarray(occurrences, dtype=np.int64)
     right = np.clip(np.searchsorted(table, days), 0, len(table) - 1)

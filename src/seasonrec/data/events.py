@@ -1,4 +1,4 @@
-"""Preparation: conversion of a dataset's tables to flat arrays in the cache."""
+"""Conversion of a dataset's tables to flat arrays in the cache."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seasonrec.data.preparation.progress import Throttled
 from seasonrec.data.tables import Dataset, Rule
 
 PREPARATION_VERSION = 1
-"""Version of the prepared arrays; increased with every change of their content, so that no old cache is reused."""
+"""Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
 
 
 def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] = print) -> EventLog:
     """Returns the prepared log of a dataset, from the cache if it holds a valid copy.
 
-    The folder's name is a hash of the dataset's identity. A copy that is incomplete or differs from its manifest is
-    made again. Processes that prepare the same data at the same time take turns.
+    The name of the copy's folder is a hash of the dataset's identity. A copy that is incomplete or differs from its
+    manifest is made again. Processes that prepare the same data at the same time take turns.
 
     Args:
         dataset: The source.
@@ -68,9 +68,8 @@ def _write_log(
 ) -> dict[str, Any]:
     tables = _coded_tables(dataset, folder, progress)
     ids = tables.events.items.alias("item_id").to_frame()
-    items = ids.join(tables.items, on="item_id", how="left", maintain_order="left").select(
-        "item_id", "text", "category"
-    )
+    items = ids.join(tables.items, on="item_id", how="left", maintain_order="left")
+    items = items.select("item_id", "text", "category")
     users = tables.events.users.alias("user_id").to_frame()
     if tables.users is not None:
         users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
@@ -85,10 +84,7 @@ def _write_log(
         "country": dataset.country,
         "timezone": dataset.timezone,
         "arrays": specs,
-        "report": {
-            "rules": [{"rule": rule.name, "rows": rule.rows} for rule in rules],
-            "notes": list(tables.notes),
-        },
+        "report": {"rules": [{"rule": rule.name, "rows": rule.rows} for rule in rules], "notes": list(tables.notes)},
     }
 
 
@@ -108,11 +104,7 @@ def _saved(array: NDArray[Any], path: Path) -> dict[str, Any]:
 
 
 def open_log(folder: Path, check: bool = True) -> EventLog:
-    """Opens a prepared folder memory-mapped, after checking every byte against its manifest.
-
-    Args:
-        folder: The folder.
-        check: Whether to check; not needed for a folder that this process has just written.
+    """Opens a prepared folder memory-mapped; checks every byte against its manifest if ``check``.
 
     Raises:
         CacheError: If the folder differs from its manifest.

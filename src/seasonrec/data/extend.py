@@ -1,4 +1,4 @@
-"""Addition of users and newer events to a prepared log in memory, for requests after its preparation."""
+"""Addition of users and newer events to a prepared log in memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation.digest import content_digest
-from seasonrec.data.preparation.merging import TIE_SEED
+from seasonrec.data.preparation.merging import TIE_SEED, changes
 
 
 @dataclass(frozen=True)
 class Added:
-    """Counts of the events and users that were to be added.
+    """Result of the addition of events.
 
     Args:
-        new: Events that were added.
-        known: Events that the log already held, and repetitions among the new ones.
-        strangers: Events of items outside the catalogue; they are left out.
-        new_users: Users that were added.
+        new: Number of events that were added.
+        known: Number of events that the log already had or that repeat another new one; they are left out.
+        strangers: Number of events of items outside the catalogue; they are left out.
+        new_users: Number of users that were added.
     """
 
     new: int
@@ -33,7 +33,7 @@ class Added:
 
 
 def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
-    """Returns the log with further users without events, after its own; known ids are skipped."""
+    """Returns the log with new users, who have no events, after its own; known ids are skipped."""
     known = set(log.users["user_id"])
     new = [user for user in dict.fromkeys(user_ids) if user not in known]
     users = pl.concat([log.users, pl.DataFrame({"user_id": new}, {"user_id": pl.String})], how="diagonal")
@@ -46,31 +46,28 @@ def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
 
 
 def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
-    """Returns the log with more events of items of its catalogue.
+    """Returns the log with more events of the items of its catalogue, and counts of the addition.
 
-    Users and items keep their numbers, and the events of the log their order. For a user without new events only the
-    popularity of items changes.
+    Users and items keep their numbers, and the old events keep their order. New users come last, in the order of their
+    ids.
 
     Args:
         log: The prepared log.
         events: ``user_id, item_id, timestamp_s`` and, if known, ``value``, as in
             :class:`~seasonrec.data.tables.SourceTables`. Rows that repeat a (user, item, second) of the log are
-            dropped; rows that repeat each other become one, with the values added.
-
-    Returns:
-        The longer log, with new users after its own in id order, and the counts.
+            dropped; rows that repeat each other are merged and their values added.
     """
     items = log.items.select("item_id").with_row_index("item")
     sold = events.join(items, on="item_id")
     longer = with_users(log, sold["user_id"].unique().sort().to_list())
     users = longer.users.select("user_id").with_row_index("user")
-    fresh = _fresh(log, sold.join(users, on="user_id"))
-    added = Added(len(fresh), len(sold) - len(fresh), len(events) - len(sold), longer.num_users - log.num_users)
-    return _merged(longer, fresh), added
+    new = _new_events(log, sold.join(users, on="user_id"))
+    added = Added(len(new), len(sold) - len(new), len(events) - len(sold), longer.num_users - log.num_users)
+    return _merged(longer, new), added
 
 
-def _fresh(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
-    """Returns ``user, item, timestamp_s, value`` of the events that the log lacks, once each, in a shuffled order."""
+def _new_events(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
+    """Returns ``user, item, timestamp_s, value`` of the distinct events that the log lacks, in random order."""
     key = ["user", "item", "timestamp_s"]
     value = pl.col("value").cast(pl.Float64) if "value" in rows.columns else pl.lit(None, pl.Float64).alias("value")
     total = pl.when(pl.col("value").count() > 0).then(pl.col("value").sum()).otherwise(None).alias("value")
@@ -80,12 +77,12 @@ def _fresh(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
     return rows[np.random.default_rng(TIE_SEED).permutation(len(rows))]
 
 
-def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
-    user = np.append(_users(log), fresh["user"].to_numpy())
-    time_s = np.append(log.event_times_s, fresh["timestamp_s"].to_numpy())
-    item = np.append(log.event_items, fresh["item"].to_numpy()).astype(np.int32)
-    value = np.append(log.event_values, fresh["value"].fill_null(np.nan).to_numpy()).astype(np.float32)
-    order = np.lexsort((time_s, user))  # stable: within a basket the log's own events stay first and keep their order
+def _merged(log: EventLog, new: pl.DataFrame) -> EventLog:
+    user = np.append(_users(log), new["user"].to_numpy())
+    time_s = np.append(log.event_times_s, new["timestamp_s"].to_numpy())
+    item = np.append(log.event_items, new["item"].to_numpy()).astype(np.int32)
+    value = np.append(log.event_values, new["value"].fill_null(np.nan).to_numpy()).astype(np.float32)
+    order = np.lexsort((time_s, user))  # stable: within a basket, old events come first and keep their order
     first_seen_s = np.array(log.item_first_seen_s)
     np.minimum.at(first_seen_s, item, time_s)
     arrays: dict[str, NDArray[Any]] = {
@@ -101,15 +98,13 @@ def _merged(log: EventLog, fresh: pl.DataFrame) -> EventLog:
 
 
 def _users(log: EventLog) -> NDArray[np.int64]:
-    """Returns ``(E,)`` int64, the user of every event."""
+    """Returns the ``(E,)`` user of every event."""
     return np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))
 
 
 def _offsets(user: NDArray[np.int64], time_s: NDArray[np.int64], num_users: int) -> dict[str, NDArray[Any]]:
     """Returns the offset arrays of ``EventLog`` by name, for events sorted by (user, time)."""
-    changed = np.ones(len(user), dtype=np.bool_)
-    changed[1:] = (user[1:] != user[:-1]) | (time_s[1:] != time_s[:-1])
-    first = np.flatnonzero(changed)
+    first = np.flatnonzero(changes(user, time_s))
     numbers = np.arange(num_users + 1)
     return {
         "user_offsets": np.searchsorted(user, numbers).astype(np.int64),

@@ -13,7 +13,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "product_id": ("product_id",),
     "variant": ("product_category", "product_type", "brand", "package_size"),
 }
-"""Columns that make an item, by level."""
+"""Columns whose values identify an item, by level."""
 
 _TEXT_PARTS: Mapping[str, tuple[str, ...]] = {
     "product_type": ("product_type", "product_category", "department"),
@@ -33,7 +33,7 @@ def item_table(lines: pl.DataFrame, level: str) -> pl.DataFrame:
 
     Args:
         lines: Purchase lines with ``item_id`` and the product columns.
-        level: See :class:`~seasonrec.data.datasets.complete_journey.CompleteJourney`.
+        level: Definition of an item, a key of :data:`KEYS`.
     """
     items = lines.select(pl.col("item_id").unique().sort())
     for column in ("department", "product_category", "product_type", "brand", "package_size"):
@@ -44,7 +44,7 @@ def item_table(lines: pl.DataFrame, level: str) -> pl.DataFrame:
 
 
 def _most_frequent(lines: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Returns the most frequent value of ``column`` for each item, the first by name of equals; null if unknown."""
+    """Returns the most frequent known value of ``column`` for each item; ties are broken by alphabetical order."""
     counts = lines.drop_nulls(column).group_by("item_id", column).len()
     ranked = counts.sort("item_id", "len", column, descending=[False, True, False])
     return ranked.unique("item_id", keep="first", maintain_order=True).drop("len")

@@ -31,7 +31,7 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?%?")
 
 
 def written_out(parts: Iterable[str]) -> str:
-    """Returns the parts in words, each distinct part once, separated by commas.
+    """Returns the distinct parts with their abbreviations written out, separated by commas.
 
     Example:
         ``written_out(["SFT DRNK 2 LITER BTL CARB INCL", "SOFT DRINKS"])`` gives ``"soft drink 2 liter bottle

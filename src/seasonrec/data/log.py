@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class EventLog:
-    """Events sorted by (user, time), with ties in a fixed shuffled order, and offsets to find them.
+    """Events sorted by user and time, and the offsets of users and baskets. Ties have a fixed random order.
 
     Users, items and baskets are numbered from 0. Basket ``b`` holds the events
     ``basket_offsets[b]:basket_offsets[b + 1]``; user ``u`` holds the events ``user_offsets[u]:user_offsets[u + 1]`` and
@@ -21,8 +21,8 @@ class EventLog:
     Args:
         folder: Folder of the arrays.
         digest: SHA-256 over the arrays, the content address of the prepared data.
-        country: See :class:`~seasonrec.data.tables.Dataset`.
-        timezone: See :class:`~seasonrec.data.tables.Dataset`.
+        country: ISO 3166 code of the holidays, or None.
+        timezone: IANA zone in which days are counted.
         event_items: ``(E,)`` int32.
         event_times_s: ``(E,)`` int64, seconds since 1970-01-01 UTC.
         event_values: ``(E,)`` float32; NaN where unknown.
@@ -73,19 +73,16 @@ class EventLog:
         return len(self.basket_users)
 
     def baskets_before(self, users: NDArray[np.int64], until_s: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns the number of the first basket of each user at or after a second, counted over the whole log.
+        """Returns the number of each user's first basket at or after a second: the end of the known baskets.
 
         Args:
             users: ``(N,)`` user numbers.
             until_s: ``(N,)`` seconds.
 
         Returns:
-            ``(N,)`` int64 in ``user_baskets[u]..user_baskets[u + 1]``; earlier baskets of the user are the known ones.
+            ``(N,)`` int64 in ``user_baskets[u]..user_baskets[u + 1]``.
         """
-        offsets, times_s = (
-            np.asarray(self.user_baskets),
-            np.asarray(self.basket_times_s),
-        )  # indexing a np.memmap is slow
+        offsets, times_s = np.asarray(self.user_baskets), np.asarray(self.basket_times_s)  # np.memmap is slow
         low, high = offsets[users], offsets[users + 1]
         while (open_ := low < high).any():
             middle = (low + high) // 2

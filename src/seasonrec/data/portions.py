@@ -1,4 +1,4 @@
-"""Portions of a log, so that memory does not grow with the log."""
+"""Portions of a log: work on one portion at a time needs the same memory for a log of any length."""
 
 from __future__ import annotations
 
@@ -10,26 +10,16 @@ from numpy.typing import NDArray
 from seasonrec.data.log import EventLog
 
 PORTION_EVENTS = 1 << 20
-"""Events of a portion; some tens of bytes each, 100 where they are sorted."""
+"""Events of a portion; work on an event needs some tens of bytes, or 100 if the events are sorted."""
 
 
 def basket_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[tuple[slice, slice]]:
-    """Yields all baskets in order, as pairs of slices ``(baskets, events)``.
-
-    Args:
-        log: The prepared log.
-        max_events: Maximal number of events of a portion; a larger basket comes alone.
-    """
+    """Yields all baskets in order, as pairs of slices ``(baskets, events)``; a basket above the limit comes alone."""
     return _portions(log.basket_offsets, max_events)
 
 
 def user_portions(log: EventLog, max_events: int = PORTION_EVENTS) -> Iterator[slice]:
-    """Yields all users in order, as slices of their numbers.
-
-    Args:
-        log: The prepared log.
-        max_events: Maximal number of events of a portion; a user with more comes alone.
-    """
+    """Yields all users in order, as slices of their numbers; a user with more events than the limit comes alone."""
     return (users for users, _ in _portions(log.user_offsets, max_events))
 
 

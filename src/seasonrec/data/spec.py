@@ -12,7 +12,7 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Facts found in the prepared data; no other object carries such facts.
+    """Facts found in the prepared data.
 
     Args:
         num_users: Users with at least one event.
@@ -54,9 +54,6 @@ class DataSpec:
 
     def require_last_year(self, reader: str) -> None:
         """Checks that the log is long enough to hold the same season of last year.
-
-        Args:
-            reader: Name of the component that reads it, for the message.
 
         Raises:
             ValueError: If the training part of the log covers less than one yearly cycle.

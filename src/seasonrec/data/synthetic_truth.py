@@ -1,4 +1,4 @@
-"""Known truth behind the synthetic log, which a seasonal method should recover."""
+"""True seasonality of the synthetic log, which a seasonal method should recover."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seasonrec.data.spec import DAYS_PER_YEAR
 
 HOLIDAYS = ("halloween", "thanksgiving", "christmas")
 HOLIDAY_RAMP_DAYS = 21
-"""Days before a holiday in which its items sell, besides the day itself."""
+"""Days before a holiday on which its items sell well, as on the holiday itself."""
 
 _HOLIDAY_LIFT, _OFF_SEASON = 12.0, 0.02
 
@@ -44,11 +44,7 @@ class SyntheticTruth:
     first_date: date
 
     def season_shares(self, days: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the true shares of the items without habit, ``(len(days), V)``; rows sum to 1.
-
-        Args:
-            days: Days of the log, from 0.
-        """
+        """Returns the true shares of the items without habit on days of the log, ``(len(days), V)``; rows sum to 1."""
         dates = [self.first_date + timedelta(int(day)) for day in days]
         year_part = np.array([_year_part(day) for day in dates])
         swing = np.cos(2 * np.pi * (year_part[:, None] - self.phase))  # (N, V)

@@ -1,4 +1,4 @@
-"""Tables of a dataset, and the counts of its cleaning rules."""
+"""Tables of a dataset and counts of its cleaning rules."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ EVENT_COLUMNS = ("user_id", "item_id", "timestamp_s")
 
 @dataclass(frozen=True)
 class Rule:
-    """Cleaning rule and the rows on which it acted.
-
-    Args:
-        name: Description of the rule for the report.
-        rows: Rows that the rule dropped or merged.
-    """
+    """Cleaning rule, as described in the report, and the number of rows that it dropped or merged."""
 
     name: str
     rows: int
@@ -49,7 +44,7 @@ class SourceTables:
 
 
 class Dataset(Protocol):
-    """Conversion of a source into tables, and nothing else.
+    """Source of tables.
 
     Attributes:
         country: ISO 3166 code whose holidays the calendar uses, for example ``"US"``; None for no holidays.
@@ -60,10 +55,10 @@ class Dataset(Protocol):
     timezone: str
 
     def identity(self) -> dict[str, object]:
-        """Returns everything that decides the tables' content: bytes of the source (as hashes), filters, level.
+        """Returns everything that decides the content of the tables: hashes of the source's bytes, filters, level.
 
-        It is the key of the prepared cache and enters the protocol fingerprint. It is JSON-serialisable, and cheap
-        compared with ``tables`` (hash the bytes of the source, do not parse them).
+        The identity is the key of the prepared cache and part of the protocol fingerprint. It is JSON-serialisable.
+        It should be much cheaper than ``tables``: hash the bytes of the source, do not parse them.
         """
         ...
 
@@ -78,20 +73,20 @@ class DataError(UserError):
 
 @dataclass
 class RuleReport:
-    """Report of cleaning rules, filled while a dataset applies them.
-
-    Example:
-        ``events = report.keep(events, pl.col("quantity") > 0, "quantity not above zero")``
-    """
+    """Report of cleaning rules, filled while a dataset applies them."""
 
     rules: list[Rule] = field(default_factory=list)
 
     def keep(self, frame: pl.DataFrame, condition: pl.Expr, name: str) -> pl.DataFrame:
-        """Keeps the rows that satisfy ``condition`` (null counts as no) and counts the rest under ``name``."""
+        """Returns the rows that satisfy ``condition`` and reports the number of others; null counts as no.
+
+        Example:
+            ``events = report.keep(events, pl.col("quantity") > 0, "quantity not above zero")``
+        """
         kept = frame.filter(condition.fill_null(False))
         self.count(name, frame.height - kept.height)
         return kept
 
     def count(self, name: str, rows: int) -> None:
-        """Adds that the rule ``name`` removed ``rows`` rows."""
+        """Reports that the rule ``name`` removed ``rows`` rows."""
         self.rules.append(Rule(name, rows))

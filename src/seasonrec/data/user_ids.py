@@ -19,20 +19,20 @@ def read_user_ids(path: Path) -> list[str]:
         DataError: If the file is missing, not text, without an id, or a table without the column.
     """
     lines = _lines(path)
+    header = lines[0] if lines else ""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    if path.suffix.lower() in (".csv", ".tsv") and separator in lines[0]:
-        if COLUMN not in lines[0].split(separator):
-            raise DataError(f"{path}: users need a column {COLUMN}, got the header {lines[0]!r}; rename the column.")
+    if path.suffix.lower() in (".csv", ".tsv") and separator in header:
+        if COLUMN not in header.split(separator):
+            raise DataError(f"{path}: users need a column {COLUMN}, got the header {header!r}; rename the column.")
         ids = read_ids(read_columns(path, [COLUMN]), COLUMN, path)
     else:
-        ids = pl.Series(lines[lines[0] == COLUMN :], dtype=pl.String)
+        ids = pl.Series(lines[header == COLUMN :], dtype=pl.String)
     if ids.is_empty():
         raise DataError(f"users must name a file with at least one user id, got {path} with none; write users=all.")
     return ids.unique(maintain_order=True).to_list()
 
 
 def _lines(path: Path) -> list[str]:
-    """Returns the stripped lines that are not blank, at least one."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,7 +41,4 @@ def _lines(path: Path) -> list[str]:
         raise DataError(
             f"users must be all or a file with one user id per line, got {path} ({error.strerror}); check the path."
         ) from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise DataError(f"users must name a file with at least one user id, got {path} with none; write users=all.")
-    return lines
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -25,16 +25,17 @@ _SAMPLE_SEED = 0
 class CompleteJourney:
     """Anonymised retail panel of 84.51° and dunnhumby, as packaged.
 
-    The package's wheel is under MIT, the R package from which it comes under CC0. Its README describes simulated data
+    The package is licensed under MIT; the R package from which it comes, under CC0. Its README describes simulated data
     of 801 households; the data itself (2,469 households) and the R package contradict that. The packagers assigned the
     dates; movable holidays agree with 2017.
 
     Args:
         level: Definition of an item: the ``product_type`` name alone; the ``product_id``; or the ``variant``,
             category | type | brand | size, for models that read text.
-        min_item_events: Items with fewer purchase lines over the whole log (the whole year, with the test weeks) are
-            left out. The catalogue thus belongs to the protocol and its fingerprint; it is no fitted statistic.
-        households: Size of a sample of households (fixed seed; drawn before ``min_item_events``); None for all.
+        min_item_events: Least number of purchase lines of an item over the whole year, test weeks included. The
+            catalogue thus belongs to the protocol and its fingerprint; it is no fitted statistic.
+        households: Size of a sample of households with a fixed seed, drawn before ``min_item_events`` is applied; None
+            for all.
     """
 
     country: str | None = "US"
@@ -102,7 +103,7 @@ def _data_folder() -> Path:
 
 
 def _read_lines(folder: Path) -> pl.DataFrame:
-    """Returns purchase lines with the columns of their product, null if the product has no row."""
+    """Returns purchase lines with the columns of their product; these are null if the product has no row."""
     columns = ["household_id", "store_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
     lines = pl.read_parquet(folder / "transactions.parquet", columns=columns)
     products = pl.read_parquet(folder / "products.parquet").drop("manufacturer_id")

@@ -32,15 +32,13 @@ class Flickr:
     """Visits to 196 places of five cities, 2004 to 2014, derived from times and places of photographs.
 
     An event is a visit: the user, the place, and ``arrived``, the time of the first photograph there. Its value is the
-    number of photographs, its location the city. The text of an item is the place's name, its kind, and the city. The
-    source has names only for Melbourne; the other texts are kind and city, so that places share a text. Visits of one
-    user at one time are a basket, whose order has no meaning.
+    number of photographs; its location is the city. The text of an item is the place's name, its kind, and the city.
+    The source has names only for Melbourne; the other texts are kind and city, so that several places have one text.
 
-    **Zones.** The source gives the clock of each city, or rather of the camera, without a zone. With all cities, these
-    clocks are used unchanged: days and weekdays are those of the visitor. A second is then not the same second in all
-    cities. Between two cities, events can appear up to 16 hours too early or too late; this affects the order of a
-    user's visits to several cities (392 of 4,412 users) and what is known of the places of other cities. With ``city``
-    there is one clock, times are exact, and the holidays of the country are used.
+    **Zones.** The source gives the time of the camera's clock without a zone. With all cities, these times are used
+    unchanged: days and weekdays are those of the visitor. Between two cities, events can then appear up to 16 hours too
+    early or too late; this affects the order of a user's visits to several cities (392 of 4,412 users) and the known
+    events of other cities. With ``city``, times are exact and the holidays of the country are used.
 
     Args:
         path: The file, one row per visit: ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``user_id city poi_id
@@ -98,7 +96,7 @@ class Flickr:
         return path
 
     def _visits(self, path: Path, report: RuleReport) -> pl.DataFrame:
-        """Returns the columns that are read, checked and typed."""
+        """Returns the checked columns with their types."""
         _require_columns(path)
         raw = read_columns(path, COLUMNS)
         keys = [read_ids(raw, column, path).alias(column) for column in ("user_id", "city", "poi_id")]
@@ -135,17 +133,16 @@ def _numbers(raw: pl.DataFrame, column: str, path: Path) -> pl.Series:
 
 
 def _places(visits: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Returns one row per place, with its most frequent name and kind; of equals, the first by name."""
-    said = [pl.col(column).drop_nulls().mode().sort().first() for column in ("poi_name", "poi_category")]
-    places = visits.group_by(pl.col("poi_id").alias("item_id")).agg(
-        pl.col("city").unique().sort().alias("cities"), *said
-    )
+    """Returns one row per place with its most frequent name and kind; ties are broken by alphabetical order."""
+    words = [pl.col(column).drop_nulls().mode().sort().first() for column in ("poi_name", "poi_category")]
+    cities = pl.col("city").unique().sort().alias("cities")
+    places = visits.group_by(pl.col("poi_id").alias("item_id")).agg(cities, *words)
     twice = places.filter(pl.col("cities").list.len() > 1).sort("item_id")
     if twice.height:
         raise DataError(
             f"{path}: a poi_id must belong to one city, got {twice['item_id'][0]!r} in "
             f"{', '.join(twice['cities'][0])}; put the city before the ids, as in Edin-17."
         )
-    words = (pl.col("poi_name"), pl.col("poi_category").str.to_lowercase(), pl.col("cities").list.first())
-    text = pl.concat_str(*words, separator=", ", ignore_nulls=True)
+    parts = (pl.col("poi_name"), pl.col("poi_category").str.to_lowercase(), pl.col("cities").list.first())
+    text = pl.concat_str(*parts, separator=", ", ignore_nulls=True)
     return places.sort("item_id").select("item_id", text.alias("text"), pl.col("poi_category").alias("category"))

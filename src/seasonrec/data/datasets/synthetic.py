@@ -25,8 +25,7 @@ _VISITS_AT_ONCE = 20_000
 class Synthetic:
     """Generated visits by weekday, with baskets drawn from seasonal shares and the user's habits.
 
-    An item's text names its season or holiday and its kind, so that a text encoder can use more than the id. The
-    category is the kind.
+    The text of an item names its season or holiday and its kind. The category is the kind.
 
     Args:
         num_users: Users, at least 2.
@@ -71,7 +70,7 @@ class Synthetic:
         return {"dataset": "synthetic", "rules": 1, **asdict(self)}
 
     def truth(self) -> SyntheticTruth:
-        """Returns the parameters of the events; row 7 is ``item_00007`` or ``user_00007``."""
+        """Returns the parameters that generate the events; row 7 belongs to ``item_00007`` or ``user_00007``."""
         draw = np.random.default_rng([self.seed, 0])
         count = self.num_items
         seasonal = _some(draw, count, self.seasonal_share)
@@ -119,14 +118,13 @@ class Synthetic:
 
 
 def _some(draw: np.random.Generator, count: int, share: float) -> NDArray[np.bool_]:
-    """Returns ``(count,)`` bool with exactly the share True, at random places."""
+    """Returns ``(count,)`` bool with the given share of True, at random places."""
     return draw.permutation(np.arange(count) < round(share * count))
 
 
 def _opening_times_s(first_date: date, num_days: int, timezone: str) -> NDArray[np.int64]:
     """Returns nine o'clock local time of each day, seconds since 1970-01-01 UTC."""
-    zone = ZoneInfo(timezone)
-    opening = datetime(first_date.year, first_date.month, first_date.day, 9, tzinfo=zone)
+    opening = datetime(first_date.year, first_date.month, first_date.day, 9, tzinfo=ZoneInfo(timezone))
     return np.array([int((opening + timedelta(day)).timestamp()) for day in range(num_days)])
 
 
@@ -137,7 +135,7 @@ def _baskets(
     sizes: NDArray[np.int64],
     draw: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws ``sizes[i]`` distinct items for visit ``i``; returns visit and item of every event."""
+    """Draws ``sizes[i]`` distinct items for visit ``i`` and returns the visit and item of every event."""
     visits, items = [], []
     for start in range(0, len(users), _VISITS_AT_ONCE):
         part = slice(start, start + _VISITS_AT_ONCE)

@@ -24,10 +24,10 @@ from seasonrec.errors import UserError
 class Table:
     """Dataset of files with a column mapping.
 
-    The report counts each cleaning rule: rows whose quantity is not above zero, or not known, are dropped; rows of the
-    same user, item and second are merged and their values added; of several rows of the items' or users' file for one
-    id the first is kept; texts of more than 10,000 characters are cut. Ids are read as text without change: ``7`` and
-    ``07`` are two items.
+    The report counts the rows of each cleaning rule. Rows whose quantity is unknown or not above zero are dropped. Rows
+    of the same user, item and second are merged and their values added. If the items' or users' file has several rows
+    for one id, the first is kept. Texts of more than 10,000 characters are cut. Ids are read as text without change:
+    ``7`` and ``07`` are two items.
 
     Args:
         events: File of events, one row per event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
@@ -73,9 +73,9 @@ class Table:
             raise UserError(f"min_item_events must be at least 1, got {self.min_item_events}.")
         columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
         if len(set(columns.values())) < len(columns):
-            said = ", ".join(f"data.{key}={value}" for key, value in columns.items())
+            got = ", ".join(f"data.{key}={value}" for key, value in columns.items())
             raise UserError(
-                f"user, item and time must be three different columns, got {said}; name a separate column for each."
+                f"user, item and time must be three different columns, got {got}; name a separate column for each."
             )
         for name in ("text_column", "category_column"):
             if getattr(self, name) is not None and self.items is None:
@@ -87,17 +87,11 @@ class Table:
         return {"dataset": "table", "rules": 1, **asdict(self), **hashes}
 
     def tables(self) -> SourceTables:
-        """Reads everything into memory; :meth:`coded_tables` is better for a large file."""
+        """Reads everything into memory; :meth:`coded_tables` is better for large files."""
         coded = self.coded_tables(None)
         return SourceTables(coded.events.frame(), coded.items, coded.users, coded.rules, coded.notes)
 
     def coded_tables(self, folder: Path | None, progress: Callable[[str], None] = lambda line: None) -> CodedTables:
-        """Reads the tables with the events as numbers, chunk by chunk.
-
-        Args:
-            folder: Folder for events that do not fit into memory; None keeps all in memory.
-            progress: Receives a line for every chunk.
-        """
         report = RuleReport()
         notes: list[str] = []
         events, item_type = self._events(report, notes, folder, progress)
@@ -107,12 +101,7 @@ class Table:
         return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
 
     def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
-        """Reads the events alone, without ``min_item_events``: they extend a log and need not be one by themselves.
-
-        Args:
-            report: Receives the cleaning rules.
-            notes: Receives notes for the user.
-        """
+        """Reads events that extend a log, without the limit ``min_item_events``; fills the report and the notes."""
         return replace(self, min_item_events=1)._events(report, notes)[0].frame()
 
     def _path(self, key: str) -> Path | None:
@@ -130,7 +119,7 @@ class Table:
         folder: Path | None = None,
         progress: Callable[[str], None] = lambda line: None,
     ) -> tuple[CodedEvents, pl.DataType | None]:
-        """Returns the cleaned events, and the type of the item ids in their file (None in a text file)."""
+        """Returns the cleaned events and the type of the item ids in their file (None in a text file)."""
         path = self._path("events")
         assert path is not None  # events is not optional
         keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column")

@@ -49,12 +49,12 @@ def merged(
     """
     order = stable_order(user - user.min(), time_s - time_s.min())
     user, time_s = user[order], time_s[order]
-    starts = _changes(user, time_s)
+    starts = changes(user, time_s)
     basket = np.cumsum(starts) - 1
     by_item = stable_order(basket, item[order])
     order = order[by_item]
     item, value = item[order], value[order]
-    distinct = starts | _changes(item)
+    distinct = starts | changes(item)
     if not distinct.all():
         value = _added(value, distinct)[distinct]
         user, time_s, item, basket = user[distinct], time_s[distinct], item[distinct], basket[distinct]
@@ -138,8 +138,8 @@ def _width(column: NDArray[np.integer]) -> int:
     return int(column.max()).bit_length() if len(column) else 0
 
 
-def _changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Returns ``(E,)`` bool, True if a row differs from the previous row in any column; True at the first row."""
+def changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Returns ``(E,)`` bool: True at the first row and at each row that differs from the previous row in any column."""
     changed = np.ones(len(columns[0]), dtype=np.bool_)
     changed[1:] = columns[0][1:] != columns[0][:-1]
     for column in columns[1:]:
