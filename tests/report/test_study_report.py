@@ -61,8 +61,11 @@ def test_a_study_ends_in_tables_and_figures(done):
     assert {path.name for path in (done / "runs").iterdir()} >= FILES
     assert all((done / "runs" / name).stat().st_size > 100 for name in FILES)
     shown = (done / "shown.txt").read_text()
-    assert "| row | all NDCG@10 ↑ |" in shown
-    assert str(done / "runs" / "table.tex") in shown
+    assert f"{done / 'runs' / 'cells'}/ROW/seed_N/log.txt" in shown
+    assert "the time left is told after the first run" in shown
+    assert (
+        f"Open first: {done / 'runs' / 'figure_effects.png'}; the whole table: {done / 'runs' / 'table.md'} (" in shown
+    )
 
 
 def test_the_table_has_baselines_first_then_full_then_ablations(done):
@@ -93,7 +96,7 @@ def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
     (done / "runs" / "table.csv").unlink()
     report(done / "runs")
     assert (done / "runs" / "table.csv").read_bytes() == before
-    assert "| no_season |" in capsys.readouterr().out
+    assert "│ no_season " in capsys.readouterr().out
 
 
 def test_any_row_can_be_what_the_others_are_compared_with(done, capsys):
@@ -105,7 +108,9 @@ def test_any_row_can_be_what_the_others_are_compared_with(done, capsys):
     of_full = own.filter(pl.col("against") == "no_season").sort("slice", "metric")
     of_row = other.filter(pl.col("against") == "full").sort("slice", "metric")
     assert of_row["difference"].to_list() == pytest.approx((-of_full["difference"]).to_list())
-    assert f"run_dir={done / 'runs'}; seasonrec report {done / 'runs'} reference=no_season`" in capsys.readouterr().out
+    command = f"run_dir={done / 'runs'}; seasonrec report {done / 'runs'} reference=no_season`"
+    assert command in (folder / "table.md").read_text()
+    assert f"{folder / 'table.md'}" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in (done / "runs").glob("*.md")} == before
     with pytest.raises(StudyError, match="must be a row with results, one of full, no_season, no_habit, got 'popul"):
         report(done / "runs", "popularity")
@@ -118,6 +123,14 @@ def test_a_report_is_made_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_study_that_goes_on_begins_with_the_time_that_it_will_take(done, tmp_path):
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    for row, seed in (("full", 1), ("no_season", 0)):
+        shutil.rmtree(tmp_path / "runs" / "cells" / row / f"seed_{seed}")
+    run_study(tmp_path)
+    assert "4 are complete, about 4m 12s left" in (tmp_path / "shown.txt").read_text()  # two runs of 126 s
 
 
 def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing_else(tmp_path):

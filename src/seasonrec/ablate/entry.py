@@ -16,14 +16,17 @@ from rich.console import Console
 
 from seasonrec.ablate.cells import BASELINES, expand
 from seasonrec.ablate.launch import Failure
+from seasonrec.ablate.progress import spell
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
+from seasonrec.report.costs import read_cost
 from seasonrec.report.errors import ReportError
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
+from seasonrec.report.summary import Report, show
 from seasonrec.report.write import write_report
 from seasonrec.runs.record import write_json
 
@@ -60,12 +63,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)
-    cells = len(content.rows) * len(content.seeds)
-    _say(
-        options.console,
-        f"{content.name}: {content.question}\n  {len(content.rows)} rows x {len(content.seeds)} seeds = {cells} runs: "
-        f"{', '.join(content.rows)}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt",
-    )
+    _say(options.console, _opening(content, run_dir, overrides, options.jobs))
     try:
         with _terminable():
             failures = run_cells(content, run_dir, overrides, options, begin)
@@ -75,13 +73,30 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         raise SystemExit(128 + number) from None  # what a shell gives
     _say_failures(failures, options.console)
     try:
-        _say(options.console, make_report(run_dir))
+        show(make_report(run_dir), options.console)
     except (StudyError, ReportError) as error:
         if not failures:
             raise
         _say(options.console, f"No report: {error}")
     if failures:
         raise SystemExit(1)
+
+
+def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -> str:
+    """Returns the question of a study, its rows and runs, how long they take, and where the logs are.
+
+    The recorded seconds of the complete runs predict those of the others.
+    """
+    cells = [cell for cell in expand(study, run_dir, overrides) if cell.kind == "train"]
+    complete = [cell.folder for cell in cells if is_complete(cell)]
+    expected, cost = "the time left is told after the first run", read_cost(complete)
+    if cost is not None:
+        left_s = (len(cells) - len(complete)) * sum(cost.seconds.values()) / jobs
+        expected = f"{len(complete)} are complete, about {spell(left_s)} left"
+    return (
+        f"{study.name}: {study.question}\n  {len(study.rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs: "
+        f"{', '.join(study.rows)}\n  {expected}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt"
+    )
 
 
 class _Terminated(KeyboardInterrupt):
@@ -113,11 +128,11 @@ def _refuse_another(run_dir: Path, study: Study) -> None:
 
 
 def report(run_dir: Path, reference: str | None = None) -> None:
-    """Makes a study's report again and prints its table; see :func:`make_report`."""
-    _say(Console(), make_report(run_dir, reference))
+    """Makes a study's report again and prints its summary; see :func:`make_report`."""
+    show(make_report(run_dir, reference), Console())
 
 
-def make_report(run_dir: Path, reference: str | None = None) -> str:
+def make_report(run_dir: Path, reference: str | None = None) -> Report:
     """Writes the tables and figures of a study from its results files; trains nothing.
 
     Args:
@@ -126,7 +141,7 @@ def make_report(run_dir: Path, reference: str | None = None) -> str:
             into ``run_dir``.
 
     Returns:
-        The table in Markdown, with the list of files.
+        The table, the comparisons and the files.
 
     Raises:
         StudyError: If the folder is not that of a study, none of its cells is complete, or it has no such row.

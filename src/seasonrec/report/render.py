@@ -25,12 +25,12 @@ def to_markdown(grid: Grid) -> str:
     costs = _cost_columns(grid)
     head = [
         "row",
-        *(f"{_words(slice_name)} {_metric(metric)} {_arrow(metric)}" for slice_name, metric in grid.columns),
+        *(column_title(column) for column in grid.columns),
         *(column.title for column in costs),
     ]
     counts = ["*targets*", *(f"*{count:,}*" for count in grid.counts), *([""] * len(costs))]
     body = [
-        [row.name, *(_markdown_cell(cell) for cell in row.cells), *(_cost(row, column) for column in costs)]
+        [row.name, *(cell_words(cell, "**") for cell in row.cells), *(_cost(row, column) for column in costs)]
         for row in grid.rows
     ]
     notes = "\n".join(f"- {_code(note)}" for note in grid.notes)
@@ -115,12 +115,19 @@ def _latex_half(cell: GridCell) -> str:
     return "" if math.isnan(cell.half) else rf"{{\tiny$\pm${cell.half:.{cell.digits}f}}}"
 
 
-def _markdown_cell(cell: GridCell) -> str:
+def column_title(column: tuple[str, str], between: str = " ") -> str:
+    """Returns a column's slice and metric, with an arrow to its better end."""
+    slice_name, metric = column
+    return f"{_words(slice_name)}{between}{_metric(metric)} {_arrow(metric)}"
+
+
+def cell_words(cell: GridCell, bold: str = "") -> str:
+    """Returns a value, half of its interval and its mark; the best of a column stands between ``bold``."""
     if math.isnan(cell.value):
         return "-"
-    value = f"{cell.value:.{cell.digits}f}"
+    around = bold if cell.is_best else ""
     half = "" if math.isnan(cell.half) else f" ±{cell.half:.{cell.digits}f}"
-    return (f"**{value}**" if cell.is_best else value) + half + (f" {cell.mark}" if cell.mark else "")
+    return f"{around}{cell.value:.{cell.digits}f}{around}{half}" + (f" {cell.mark}" if cell.mark else "")
 
 
 def _cost_columns(grid: Grid) -> list[CostColumn]:

@@ -16,11 +16,12 @@ from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.report.rows import Row, check_rows
 from seasonrec.report.selection import Selection
+from seasonrec.report.summary import Report
 from seasonrec.report.tables import grid, long_table
 from seasonrec.report.tasks import task_table, tasks_markdown
 
 
-def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str:
+def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
     There is ``tasks.{md,csv}`` where rows have further tasks, a figure where they measured how their tasks' gradients
@@ -32,7 +33,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str
         selection: What is shown.
 
     Returns:
-        The Markdown table, and the names of the files.
+        The table, the comparisons and the files.
 
     Raises:
         ReportError: If the rows cannot stand in one table, or do not hold what is asked for.
@@ -55,8 +56,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> str
         *_tasks(folder, rows),
         *_figures(folder, rows, selection, compared),
     ]
-    files = "\n".join(f"  {path}" for path in written)
-    return f"{to_markdown(laid)}\nFiles:\n{files}"
+    return Report(selection, laid, compared, tuple(written))
 
 
 def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
