@@ -27,7 +27,7 @@ from seasonrec.training.balancing.gradients import TaskGradients
 from seasonrec.training.balancing.gradnorm import GradNorm
 from seasonrec.training.balancing.mgda import MGDA
 from seasonrec.training.balancing.pcgrad import PCGrad
-from seasonrec.training.balancing.support import OwnGradients
+from seasonrec.training.balancing.support import GradientBalancingCheck
 from seasonrec.training.balancing.uncertainty import UncertaintyBalancing
 from seasonrec.training.balancing.upgrad import UPGrad, harmless
 from seasonrec.training.fit import TrainerOptions
@@ -288,16 +288,16 @@ def trainer_like(**changed: Any) -> Any:
 )
 def test_runs_without_the_gradient_of_each_task_are_refused(changed: Any, message: str, tmp_path: Path) -> None:
     module = module_of(PCGrad, tmp_path)
-    OwnGradients().on_fit_start(trainer_like(), module)
+    GradientBalancingCheck().on_fit_start(trainer_like(), module)
     with pytest.raises(ValueError, match=message):
-        OwnGradients().on_fit_start(trainer_like(**changed), module)
+        GradientBalancingCheck().on_fit_start(trainer_like(**changed), module)
 
 
 def test_adversarial_training_is_refused(tmp_path: Path) -> None:
     module = module_of(PCGrad, tmp_path)
     module.adversarial = FGM()
     with pytest.raises(ValueError, match=r"set adversarial=none, or balancing=uncertainty, dwa"):
-        OwnGradients().on_fit_start(trainer_like(), module)
+        GradientBalancingCheck().on_fit_start(trainer_like(), module)
 
 
 def test_a_compiled_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,7 @@ def test_those_that_look_at_gradients_say_so_and_ask_for_the_check(option: str) 
     balancing = balancing_of(option)(tasks=("next_item", "spend"))
     looks = option in (*BY_GRADIENTS, "gradnorm")
     assert isinstance(balancing, GradientBalancing) == looks
-    assert any(isinstance(callback, OwnGradients) for callback in balancing.callbacks()) == looks
+    assert any(isinstance(callback, GradientBalancingCheck) for callback in balancing.callbacks()) == looks
 
 
 def test_weights_are_logged(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from seasonrec.atomic import write_text
 from seasonrec.errors import UserError
 from seasonrec.training.balancing.gradients import TaskGradients
-from seasonrec.training.balancing.support import check_each_gradient
+from seasonrec.training.balancing.support import check_per_task_gradients
 
 COLUMNS = ("epoch", "step", "task_a", "task_b", "cosine")
 SWITCH = "objective.interference_every_steps=0"
@@ -66,7 +66,7 @@ class TaskInterference(L.Callback):
                 f"{asker} compares the gradients of tasks and needs at least two, got {', '.join(names)} alone; add "
                 f"one with task=[...], or set {SWITCH}."
             )
-        check_each_gradient(trainer, pl_module, asker, SWITCH)
+        check_per_task_gradients(trainer, pl_module, asker, SWITCH)
         if isinstance(trainer.strategy, ModelParallelStrategy):
             raise UserError(
                 f"{asker} needs the whole of every gradient in one process, got trainer.strategy=fsdp; choose "

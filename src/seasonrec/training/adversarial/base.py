@@ -1,4 +1,4 @@
-"""Interfaces of adversarial training: `Adversarial`, used by the module, and `Method`, used by the callback."""
+"""Interfaces of adversarial training: `Adversarial` for the training module, and `Method` for the callback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Loss = Callable[[], Tensor]
 
 
 class Adversarial(Protocol):
-    """Training on perturbed inputs: a frozen dataclass of options that the training module takes."""
+    """Training on perturbed inputs: a frozen dataclass of options for the training module."""
 
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         """Returns the callbacks that run it, for the module's trainer.
@@ -31,35 +31,35 @@ class Adversarial(Protocol):
 
 
 class Passes(Protocol):
-    """Further passes over a batch, after the backward pass of its clean pass.
+    """Further passes over a batch, after its clean pass (without perturbation) and the backward pass.
 
-    Every pass draws the random numbers that the clean pass drew. Dropout then drops the same places, and the
-    perturbation makes the only difference. ``loss`` is None for the training objective.
+    Every pass draws the same random numbers as the clean pass. Dropout then drops the same places, so that the passes
+    differ in the perturbation only. ``loss`` is None for the training objective.
     """
 
     def look(self, loss: Loss) -> tuple[Tensor, list[TargetCall]]:
-        """Returns a loss without perturbation and gradient, and the calls of the target that it made."""
+        """Returns a loss without perturbation and gradient, and the calls of the target in this pass."""
         ...
 
     def gradients(self, deltas: Deltas, loss: Loss | None = None) -> Deltas:
-        """Returns the gradient of a loss by its perturbations. No weight gets a gradient."""
+        """Returns the gradient of a loss by its perturbations; the weights get no gradient."""
         ...
 
     def train(self, deltas: Deltas, share: float, loss: Loss | None = None, wants_gradients: bool = False) -> Deltas:
         """Adds ``share`` of the gradient of a perturbed loss to that of the weights.
 
         Returns:
-            The gradients by the perturbations if wanted, else None for each.
+            The gradients by the perturbations, or None for each if they are not wanted.
         """
         ...
 
 
 class Method(Protocol):
-    """A way to find perturbations and to train on them.
+    """A method that finds perturbations and trains on them.
 
     Attributes:
-        target: What is perturbed.
-        reads_gradient: Whether it needs the gradient of the clean loss by the target, which the clean pass then keeps.
+        target: Vectors that are perturbed.
+        reads_gradient: Whether it needs the gradient of the clean loss by the target; the clean pass then keeps it.
         draws: Whether it draws random numbers of its own.
     """
 
@@ -78,7 +78,7 @@ class Method(Protocol):
         Args:
             passes: Runs the passes.
             calls: Calls of the target in the clean pass.
-            predict: Logits ``(N, C)`` of the batch, ``-inf`` where an item is no candidate.
+            predict: Returns logits ``(N, C)`` of the batch, ``-inf`` where an item is no candidate.
             generators: Sources of its random numbers.
         """
         ...
@@ -106,14 +106,3 @@ class Generators:
         if device not in self._made:
             self._made[device] = torch.Generator(device).manual_seed(self.seed)
         return self._made[device]
-
-
-def check_above_zero(**values: float) -> None:
-    """Checks that options are above zero.
-
-    Raises:
-        ValueError: If one is not; the message names it.
-    """
-    for name, value in values.items():
-        if not value > 0:
-            raise UserError(f"adversarial.{name} must be above 0, got {value}; adversarial=none trains without.")

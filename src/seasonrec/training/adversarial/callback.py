@@ -1,9 +1,9 @@
-"""The callback that runs a method of adversarial training."""
+"""Base class of the methods of adversarial training, and the callback that runs them."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 import torch
@@ -24,8 +24,8 @@ class AdversarialCallback(L.Callback):
     """Adds a method's gradients to those of every batch, before clipping.
 
     The passes run in ``on_after_backward``, which Lightning calls once per batch, also where a step accumulates
-    batches. The method draws from a seed of its own, which is drawn once per batch. The run continues with the random
-    numbers after that seed, whatever the method drew, so that checkpoints cover all random numbers.
+    batches. A method draws from a seed of its own, which is drawn once per batch. The run then continues with the
+    random numbers after that seed, so that checkpoints cover all random numbers.
 
     Args:
         method: Finds perturbations and trains on them.
@@ -76,9 +76,10 @@ class AdversarialCallback(L.Callback):
                 "it; choose another target."
             )
         generators = Generators(int(torch.randint(2**62, ())) if self.method.draws else None)
-        with RandomNumbers.kept():
-            passes = BatchPasses(trainer, pl_module, self.method, batch, batch_idx, before)
-            self.method.train(passes, calls, passes.predict, generators)
+        after = RandomNumbers.now()
+        passes = BatchPasses(trainer, pl_module, self.method, batch, batch_idx, before)
+        self.method.train(passes, calls, passes.predict, generators)
+        after.restore()
         self._forget()
 
     def on_train_batch_end(
@@ -97,3 +98,19 @@ class AdversarialCallback(L.Callback):
         self._hooks.close()
         self._batch = None
         self._watch = Watch(self.method.reads_gradient)
+
+
+class AdversarialMethod(Method, Protocol):
+    """Base class of the methods: a frozen dataclass whose numbers are all above 0.
+
+    Raises:
+        ValueError: If a number is not above 0; the message names it.
+    """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, str | bool) and not value > 0:
+                raise UserError(f"adversarial.{name} must be above 0, got {value}; adversarial=none trains without.")
+
+    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
+        return [AdversarialCallback(self, model)]

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightning as L
 from torch import Tensor
 
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.base import Generators, Loss, Passes
+from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import unit
 from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
 @dataclass(frozen=True)
-class FGM:
+class FGM(AdversarialMethod):
     """Trains on ``L(x) + weight * L(x + size * g / |g|)``, with ``g`` the gradient of the clean loss ``L(x)``.
 
     The training step has already computed the gradient of the clean pass, so a batch costs one more pass.
 
     Args:
-        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        target: Vectors that are perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
         size: Norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
             :mod:`~seasonrec.training.adversarial.perturbation`.
         weight: Weight of the perturbed loss; the clean loss has weight 1.
@@ -43,12 +41,6 @@ class FGM:
 
     reads_gradient = True
     draws = False
-
-    def __post_init__(self) -> None:
-        check_above_zero(size=self.size, weight=self.weight)
-
-    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
-        return [AdversarialCallback(self, model)]
 
     def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         deltas: list[Tensor | None] = [

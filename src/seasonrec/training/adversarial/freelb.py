@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightning as L
-
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.base import Generators, Loss, Passes
+from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import ascend, random_start
 from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
 @dataclass(frozen=True)
-class FreeLB:
-    """Trains on ``L(x) + weight / K * sum_k L(x + d_k)``, with ``d_1`` random and ``d_(k+1)`` one step on from ``d_k``.
+class FreeLB(AdversarialMethod):
+    """Trains on ``L(x) + weight / K * sum_k L(x + d_k)``; ``d_1`` is random, ``d_(k+1)`` is one step from ``d_k``.
 
     The pass that trains on a perturbation also gives the gradient for the next one, so a batch costs ``num_steps``
     more passes. As in the paper, dropout drops the same places in all of them.
 
     Args:
-        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
-        size: Largest norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
-            :mod:`~seasonrec.training.adversarial.perturbation`.
+        target: Vectors that are perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        size: Largest norm of the perturbation, as a share of the vectors' mean norm.
         num_steps: Number of perturbations ``K``.
         step_size: Norm of a step, in the unit of ``size``.
         weight: Weight of the perturbed losses' mean; the clean loss has weight 1.
@@ -47,12 +43,6 @@ class FreeLB:
     reads_gradient = False
     draws = True
 
-    def __post_init__(self) -> None:
-        check_above_zero(size=self.size, num_steps=self.num_steps, step_size=self.step_size, weight=self.weight)
-
-    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
-        return [AdversarialCallback(self, model)]
-
     def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         radii = [self.size * one.radius for one in calls]
         deltas = [
@@ -60,8 +50,8 @@ class FreeLB:
             for one, radius in zip(calls, radii, strict=True)
         ]
         for step in range(self.num_steps):
-            goes_on = step + 1 < self.num_steps
-            gradients = passes.train(deltas, self.weight / self.num_steps, wants_gradients=goes_on)
+            is_last = step + 1 == self.num_steps
+            gradients = passes.train(deltas, self.weight / self.num_steps, wants_gradients=not is_last)
             deltas = [
                 ascend(delta, gradient, self.step_size * one.radius, radius)
                 for delta, gradient, one, radius in zip(deltas, gradients, calls, radii, strict=True)

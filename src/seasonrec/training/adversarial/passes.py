@@ -1,9 +1,10 @@
-"""Further passes over a batch for a method of adversarial training, run as Lightning would run them."""
+"""Further passes over a batch for a method of adversarial training, run as Lightning runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -14,10 +15,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.training.adversarial.base import Loss, Method
 from seasonrec.training.adversarial.random_numbers import RandomNumbers
 from seasonrec.training.adversarial.shifts import Deltas, PerturbationError, Shift, TargetCall, Watch
-from seasonrec.training.adversarial.targets import changed
+from seasonrec.training.adversarial.targets import Change, changed
 from seasonrec.training.module import RecommenderModule
 
 
+@dataclass(frozen=True)
 class BatchPasses:
     """:class:`~seasonrec.training.adversarial.base.Passes` over one batch.
 
@@ -33,42 +35,32 @@ class BatchPasses:
         random: State of the random numbers before its clean pass.
     """
 
-    def __init__(
-        self,
-        trainer: L.Trainer,
-        module: RecommenderModule,
-        method: Method,
-        batch: SequenceBatch,
-        batch_idx: int,
-        random: RandomNumbers,
-    ) -> None:
-        self.trainer = trainer
-        self.module = module
-        self.model = module.model_of(batch)
-        self.method = method
-        self.batch = batch
-        self.batch_idx = batch_idx
-        self.random = random
+    trainer: L.Trainer
+    module: RecommenderModule
+    method: Method
+    batch: SequenceBatch
+    batch_idx: int
+    random: RandomNumbers
 
     def predict(self) -> Tensor:
         """Returns ``(N, C)`` logits of the batch, ``-inf`` where an item is no candidate."""
-        return self.model.mask_unavailable(self.model(self.batch).float(), self.batch)
+        model = self.module.model_of(self.batch)
+        return model.mask_unavailable(model(self.batch).float(), self.batch)
 
     def look(self, loss: Loss) -> tuple[Tensor, list[TargetCall]]:
         watch = Watch(keeps_gradient=False)
-        self.random.restore()
-        with torch.no_grad(), changed(self.model, self.method.target, watch), self._precision():
+        with torch.no_grad(), self._changed(watch), self._precision():
             return loss(), watch.calls
 
     def gradients(self, deltas: Deltas, loss: Loss | None = None) -> Deltas:
         leaves = _leaves(deltas)
-        with self._shifted(leaves), self._as(loss), self._precision():
+        with self._shifted(leaves), self._returning(loss), self._precision():
             found = self.module.training_step(self.batch, self.batch_idx)
         return _gradients(self._scaled(found), leaves)
 
     def train(self, deltas: Deltas, share: float, loss: Loss | None = None, wants_gradients: bool = False) -> Deltas:
         leaves = _leaves(deltas) if wants_gradients else deltas
-        with self._shifted(leaves), self._as(loss):
+        with self._shifted(leaves), self._returning(loss):
             found = self.trainer.strategy.training_step(self.batch, self.batch_idx)
         scaled = self._scaled(found * (share / self.trainer.accumulate_grad_batches))
         self._check(scaled)
@@ -78,18 +70,19 @@ class BatchPasses:
     @contextmanager
     def _shifted(self, deltas: Deltas) -> Iterator[None]:
         shift = Shift(deltas, self.method.target, self.method.reads_gradient)
-        self.random.restore()
-        with changed(self.model, self.method.target, shift):
+        with self._changed(shift):
             yield
         shift.check_all_added()
 
-    @contextmanager
-    def _as(self, loss: Loss | None) -> Iterator[None]:
-        """Makes the training step return the bare objective, or another loss, and log nothing."""
-        with self.module.adversarial_pass(None if loss is None else lambda: self._reaching_all(loss())):
-            yield
+    def _changed(self, change: Change) -> AbstractContextManager[None]:
+        self.random.restore()
+        return changed(self.module.model_of(self.batch), self.method.target, change)
 
-    def _reaching_all(self, loss: Tensor) -> Tensor:
+    def _returning(self, loss: Loss | None) -> AbstractContextManager[None]:
+        """Makes the training step return the bare objective, or another loss, and log nothing."""
+        return self.module.adversarial_pass(None if loss is None else lambda: self._with_all_gradients(loss()))
+
+    def _with_all_gradients(self, loss: Tensor) -> Tensor:
         """Returns the loss with a gradient for every weight; in several processes, DDP waits for all of them."""
         if self.trainer.world_size == 1:
             return loss

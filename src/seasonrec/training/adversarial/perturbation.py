@@ -1,12 +1,11 @@
 """Perturbations as pure functions of tensors: radii, gradient steps, projections, random starts, divergence.
 
-The entries of a tensor's first dimension are its blocks. Each block is perturbed within its own L2 ball. In a table of
-item or text vectors ``(R, D)`` a block is a row; in the backbone's inputs ``(B, T + 1, D)`` it is a sequence, as in
-Miyato et al. (2017).
+Each entry of a tensor's first dimension is a block, which is perturbed within its own L2 ball. In a table of item or
+text vectors ``(R, D)`` a block is a row; in the backbone's inputs ``(B, T + 1, D)`` it is a sequence, as in Miyato et
+al. (2017).
 
-Radii are relative. Size 1 is the norm of a block whose vectors all have the mean norm of the tensor's vectors. A size
-thus states how far a vector moves on average, as a share of its norm, for any sequence length. A model cannot escape a
-relative perturbation by growing its embeddings; Miyato et al. normalise theirs for this reason.
+Radii are relative. Size 1 is the norm of a block whose vectors all have the tensor's mean vector norm. A model cannot
+escape a relative perturbation by growing its embeddings; Miyato et al. normalise theirs for this reason.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ def radii(vectors: Tensor, is_padding: Tensor | None = None) -> Tensor:
 def unit(direction: Tensor) -> Tensor:
     """Scales every block to norm 1, float32; a block that is zero or not finite becomes zero.
 
-    The squares of a gradient of 1e-25 are zero in float32, so a power of two first scales a block near 1. This rounds
-    nothing: the result has the bits of ``direction / norm`` wherever that can be computed.
+    The squares of a gradient of 1e-25 are zero in float32, so that a block is first scaled by a power of two, which
+    rounds nothing.
     """
     direction = direction.float()
     largest = direction.flatten(1).abs().amax(dim=1).view(-1, *[1] * (direction.ndim - 1))
@@ -66,9 +65,9 @@ def project(delta: Tensor, radius: Tensor) -> Tensor:
 
 
 def ascend(delta: Tensor, gradient: Tensor | None, step: Tensor, radius: Tensor) -> Tensor:
-    """Takes one step of projected gradient ascent: ``step`` along each block's unit gradient, then back into the ball.
+    """Takes one step of projected gradient ascent: ``step`` along each block's unit gradient, then the projection.
 
-    A block whose gradient is None, zero or not finite stays where it is.
+    A block whose gradient is None, zero or not finite does not move.
     """
     return delta if gradient is None else project(delta + step * unit(gradient), radius)
 
@@ -79,14 +78,14 @@ def random_start(shape: torch.Size, radius: Tensor, is_padding: Tensor | None, g
     Args:
         shape: Shape of the perturbation.
         radius: Radius of its blocks.
-        is_padding: Where it must stay zero.
+        is_padding: Padding mask; the perturbation is zero there.
         generator: Source of the random numbers, on the device of the result.
 
     References:
         Zhu et al., FreeLB, ICLR 2020, algorithm 1, line 3.
     """
     noise = torch.empty(shape, device=generator.device).uniform_(-1.0, 1.0, generator=generator)
-    noise = _unpadded(noise, is_padding)
+    noise = _without_padding(noise, is_padding)
     count = (noise != 0).flatten(1).sum(1).clamp(min=1).view(-1, *[1] * (len(shape) - 1))
     return noise * (radius / count.sqrt())
 
@@ -94,7 +93,7 @@ def random_start(shape: torch.Size, radius: Tensor, is_padding: Tensor | None, g
 def random_unit(shape: torch.Size, is_padding: Tensor | None, generator: torch.Generator) -> Tensor:
     """Draws a uniform random direction for every block; arguments as in :func:`random_start`."""
     noise = torch.empty(shape, device=generator.device).normal_(generator=generator)
-    return unit(_unpadded(noise, is_padding))
+    return unit(_without_padding(noise, is_padding))
 
 
 def divergence(clean: Tensor, perturbed: Tensor) -> Tensor:
@@ -109,5 +108,5 @@ def divergence(clean: Tensor, perturbed: Tensor) -> Tensor:
     return (expected.exp() * gap).sum(1).mean()
 
 
-def _unpadded(noise: Tensor, is_padding: Tensor | None) -> Tensor:
+def _without_padding(noise: Tensor, is_padding: Tensor | None) -> Tensor:
     return noise if is_padding is None else noise.masked_fill(is_padding.unsqueeze(-1), 0.0)

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightning as L
 import torch
 from torch import Tensor
 
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.base import Generators, Loss, Passes
+from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import ascend, random_start
 from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
 @dataclass(frozen=True)
-class PGD:
+class PGD(AdversarialMethod):
     """Trains on ``L(x) + weight * L(x + d)``, with ``d`` found by ``num_steps`` steps within the ball of ``size``.
 
     Without a random start, the first gradient is that of the clean pass, and a batch costs ``num_steps`` more passes.
     A random start costs one further pass.
 
     Args:
-        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
-        size: Largest norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
-            :mod:`~seasonrec.training.adversarial.perturbation`.
+        target: Vectors that are perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        size: Largest norm of the perturbation, as a share of the vectors' mean norm.
         num_steps: Number of gradient steps.
         step_size: Norm of a step, in the unit of ``size``.
         random_start: Whether the first step starts at a random point of the ball instead of the clean input.
@@ -55,12 +52,6 @@ class PGD:
     @property
     def draws(self) -> bool:
         return self.random_start
-
-    def __post_init__(self) -> None:
-        check_above_zero(size=self.size, num_steps=self.num_steps, step_size=self.step_size, weight=self.weight)
-
-    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
-        return [AdversarialCallback(self, model)]
 
     def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         deltas = [self._start(one, generators) for one in calls]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -33,13 +31,3 @@ class RandomNumbers:
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda)
-
-    @staticmethod
-    @contextmanager
-    def kept() -> Iterator[None]:
-        """Restores, at its end, the state from its start."""
-        state = RandomNumbers.now()
-        try:
-            yield
-        finally:
-            state.restore()

@@ -1,9 +1,9 @@
-"""Changes between a target and its readers: `Watch` records the vectors, `Shift` adds a perturbation."""
+"""Changes of a target's vectors on the way to its readers: `Watch` records them, `Shift` adds a perturbation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from seasonrec.errors import UserError
 from seasonrec.training.adversarial.perturbation import radii
 
 Deltas = Sequence[Tensor | None]
-"""One perturbation per call of the target in a pass, or None for no perturbation; mostly there is one call."""
+"""One perturbation per call of the target in a pass, or None for no perturbation; a pass mostly calls it once."""
 
 
 class PerturbationError(UserError):
@@ -28,8 +28,8 @@ class TargetCall:
         device: Device of the vectors.
         radius: Radius of size 1, see :func:`~seasonrec.training.adversarial.perturbation.radii`.
         is_padding: ``(B, T + 1)`` bool or None.
-        gradient: Gradient of the pass's loss, after the backward pass; None where it is not kept or the loss does not
-            depend on the vectors. It may share memory with a weight's gradient and must not be written to.
+        gradient: Gradient of the pass's loss; None before the backward pass, where it is not kept, or where the loss
+            does not depend on the vectors. It may share memory with a weight's gradient and must not be written to.
     """
 
     shape: torch.Size
@@ -39,16 +39,17 @@ class TargetCall:
     gradient: Tensor | None = None
 
 
+@dataclass
 class Watch:
     """Records every call of the target and its gradient; changes no value.
 
     Args:
         keeps_gradient: Whether gradients are kept; then only calls with gradients enabled are recorded.
+        calls: The recorded calls.
     """
 
-    def __init__(self, keeps_gradient: bool) -> None:
-        self.keeps_gradient = keeps_gradient
-        self.calls: list[TargetCall] = []
+    keeps_gradient: bool
+    calls: list[TargetCall] = field(default_factory=list)
 
     def __call__(self, vectors: Tensor, is_padding: Tensor | None) -> Tensor:
         if self.keeps_gradient and not torch.is_grad_enabled():
@@ -58,21 +59,22 @@ class Watch:
         return _kept(vectors, call) if self.keeps_gradient else vectors
 
 
+@dataclass
 class Shift:
     """Adds a perturbation at every call of the target.
 
     Args:
-        deltas: In the order of the clean pass, float32.
+        deltas: Perturbations in the order of the clean pass, float32.
         target: Name of the target, for errors.
-        needs_gradient: Whether only calls with gradients enabled are shifted, as a :class:`Watch` with gradients
-            records them.
+        needs_gradient: Whether only calls with gradients enabled are shifted, those that a :class:`Watch` with
+            gradients records.
+        calls: Number of calls so far.
     """
 
-    def __init__(self, deltas: Deltas, target: str, needs_gradient: bool) -> None:
-        self.deltas = deltas
-        self.target = target
-        self.needs_gradient = needs_gradient
-        self.calls = 0
+    deltas: Deltas
+    target: str
+    needs_gradient: bool
+    calls: int = 0
 
     def __call__(self, vectors: Tensor, is_padding: Tensor | None) -> Tensor:
         if self.needs_gradient and not torch.is_grad_enabled():
@@ -110,7 +112,7 @@ def _kept(vectors: Tensor, call: TargetCall) -> Tensor:
         seen = vectors.view_as(vectors)  # a hook of the parameter would also see gradients from other paths
         seen.register_hook(lambda gradient: setattr(call, "gradient", gradient))  # type: ignore[no-untyped-call]
         return seen
-    seen = vectors.detach().requires_grad_()  # frozen texts
+    seen = vectors.detach().requires_grad_()  # vectors of frozen texts
     seen.register_post_accumulate_grad_hook(lambda leaf: _take(leaf, call))  # type: ignore[no-untyped-call]
     return seen
 

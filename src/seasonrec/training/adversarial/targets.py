@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.errors import UserError
 from seasonrec.models.backbone.none import NoBackbone
@@ -18,13 +18,13 @@ from seasonrec.models.recommender import SeasonalRecommender
 Target = Literal["items", "inputs", "text"]
 """Vectors that are perturbed.
 
-- ``items``: item vectors ``(V, D)`` (or those of a batch's sample), which are both read and scored.
+- ``items``: item vectors ``(V, D)`` or those of a batch's sample, both as inputs and as scored items.
 - ``inputs``: inputs of the backbone, ``(B, T + 1, D)``; the scored items stay unchanged.
 - ``text``: text vectors ``(V, H)``, before their projection to ``D``.
 """
 
 Change = Callable[[Tensor, Tensor | None], Tensor]
-"""Vectors and their padding mask, ``(B, T + 1)`` or None, to the vectors that replace them."""
+"""Function of vectors and their padding mask, ``(B, T + 1)`` or None, that returns the replaced vectors."""
 
 
 def check_target(model: SeasonalRecommender, target: Target, option: str = "adversarial.target") -> None:
@@ -33,10 +33,10 @@ def check_target(model: SeasonalRecommender, target: Target, option: str = "adve
     Args:
         model: The recommender.
         target: Target of the perturbation.
-        option: Name of the option that asks for it.
+        option: Name of the option that sets it, for the message.
 
     Raises:
-        ValueError: If it has not; the message names the targets that it has.
+        ValueError: If it does not; the message names the targets that it has.
     """
     reads_events = not isinstance(model.backbone, NoBackbone)
     has = {"items": True, "inputs": reads_events, "text": _text_component(model) is not None}
@@ -52,7 +52,7 @@ def check_target(model: SeasonalRecommender, target: Target, option: str = "adve
 
 @contextmanager
 def changed(model: SeasonalRecommender, target: Target, change: Change) -> Iterator[None]:
-    """Puts ``change`` between a target and its readers, within the context.
+    """Applies ``change`` to a target's vectors before others read them, within the context.
 
     Args:
         model: The recommender; it has the target, see :func:`check_target`.
@@ -62,20 +62,20 @@ def changed(model: SeasonalRecommender, target: Target, change: Change) -> Itera
     with ExitStack() as hooks:
         if target == "items":
             handle = model.item_encoder.register_forward_hook(lambda component, given, vectors: change(vectors, None))
-            hooks.callback(handle.remove)
         elif target == "text":
-            handle = _projection(model).register_forward_pre_hook(lambda component, given: (change(given[0], None),))
-            hooks.callback(handle.remove)
+            texts = _text_component(model)
+            assert texts is not None  # check_target refused other models
+            handle = texts.project.register_forward_pre_hook(lambda component, given: (change(given[0], None),))
         else:
             handle = model.backbone.register_forward_pre_hook(lambda component, given: (change(*given), given[1]))
-            hooks.callback(handle.remove)
             hooks.enter_context(_changed_at(model.backbone, change))
+        hooks.callback(handle.remove)
         yield
 
 
 @contextmanager
 def _changed_at(backbone: Any, change: Change) -> Iterator[None]:
-    """Changes ``ReadsAtPosition.at`` too, which calls no hooks."""
+    """Changes the inputs of ``ReadsAtPosition.at``, which calls no hooks."""
     if not hasattr(backbone, "at"):
         yield
         return
@@ -85,23 +85,11 @@ def _changed_at(backbone: Any, change: Change) -> Iterator[None]:
         unread = torch.arange(inputs.shape[1], device=inputs.device) > position[:, None]
         return plain(change(inputs, unread), position)
 
-    backbone.at = at  # on this object only; hides the method of its class
+    backbone.at = at  # hides the method of its class on this object only
     try:
         yield
     finally:
         del backbone.at
-
-
-def _projection(model: SeasonalRecommender) -> nn.Module:
-    """Returns the projection of the text vectors.
-
-    Raises:
-        ValueError: If the model reads no texts.
-    """
-    component = _text_component(model)
-    if component is None:
-        raise UserError(f"target=text needs an item encoder with texts, got {type(model.item_encoder).__name__}.")
-    return component.project
 
 
 def _text_component(model: SeasonalRecommender) -> TextItems | TunedTextItems | None:

@@ -5,32 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import lightning as L
 from torch import Tensor
 
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.training.adversarial.base import Generators, Loss, Passes, check_above_zero
-from seasonrec.training.adversarial.callback import AdversarialCallback
+from seasonrec.training.adversarial.base import Generators, Loss, Passes
+from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import divergence, random_unit, unit
 from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 FindGradients = Callable[[list[Tensor | None]], Deltas]
-"""Perturbations to the gradients of the divergence by the perturbations."""
+"""Function of perturbations that returns the gradients of the divergence by them."""
 
 
 @dataclass(frozen=True)
-class VAT:
+class VAT(AdversarialMethod):
     """Trains on ``L(x) + weight * KL(p(x) || p(x + d))``, with ``d`` the direction that changes the predictions most.
 
-    Power iteration on the divergence finds the direction, from a random start; it reads no target items. ``p`` is the
+    Power iteration on the divergence finds the direction, from a random start, without the target items. ``p`` is the
     softmax over a request's candidates: the catalogue, or the batch's sample. All predictions ``(N, C)`` are held in
-    memory; a sampled loss keeps them small for a large catalogue.
+    memory; a sampled loss makes them few for a large catalogue.
 
     Args:
-        target: What is perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
-        size: Norm of the perturbation, as a share of the mean norm of the vectors that are perturbed; see
-            :mod:`~seasonrec.training.adversarial.perturbation`.
+        target: Vectors that are perturbed, see :data:`~seasonrec.training.adversarial.targets.Target`.
+        size: Norm of the perturbation, as a share of the vectors' mean norm.
         num_iterations: Iterations of the power method, one pass each.
         probe_size: Norm at which an iteration takes its gradient, in the unit of ``size``. The paper's 1e-6 is too
             small for the precision of float32 or bfloat16 products.
@@ -53,14 +50,6 @@ class VAT:
 
     reads_gradient = False
     draws = True
-
-    def __post_init__(self) -> None:
-        check_above_zero(
-            size=self.size, num_iterations=self.num_iterations, probe_size=self.probe_size, weight=self.weight
-        )
-
-    def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
-        return [AdversarialCallback(self, model)]
 
     def train(self, passes: Passes, calls: Sequence[TargetCall], predict: Loss, generators: Generators) -> None:
         clean, seen = passes.look(predict)
@@ -89,7 +78,7 @@ def power_iteration(
         starts: Unit directions.
         probes: Norms ``p``.
         num_iterations: Steps.
-        find_gradients: Gives the function's gradients.
+        find_gradients: Returns the function's gradients.
 
     Returns:
         Unit directions; a block whose gradient is zero or not finite keeps its direction.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seasonrec.training.balancing.base import Coefficients, SeveralTasks
-from seasonrec.training.balancing.support import OwnGradients
+from seasonrec.training.balancing.support import GradientBalancingCheck
 
 Weighting = Callable[[Tensor], Tensor]
 """Function of TorchJD from the ``(K, K)`` inner products of ``K`` gradients to the ``(K,)`` weights of their sum."""
@@ -19,14 +19,13 @@ class Aggregation(SeveralTasks):
     """Weighted sum of the tasks' gradients, with weights that a method of TorchJD computes from their inner products.
 
     Model weights that only one task trains get that task's gradient unchanged, as in Sener and Koltun. The inner
-    products are divided by their trace: every method here is invariant to the gradients' common scale, except for its
-    guards against small numbers, which would stop training with small gradients. A task without a gradient in a batch
-    is left out of it, because MGDA would not move at all.
+    products are divided by their trace, because a method's guards against small numbers would stop training with
+    small gradients. A task without a gradient in a batch is left out, because MGDA would otherwise take no step.
 
     Args:
         weighting: The method.
         gives_a_mean: Whether its weights are those of a mean. They are then multiplied by the number of tasks, so that
-            the step of agreeing tasks has the same size as with ``fixed``, relative to ``lambda_t`` and penalties.
+            the step of agreeing tasks is as large as with ``fixed``.
         tasks: Names of the recommendation tasks.
     """
 
@@ -36,10 +35,10 @@ class Aggregation(SeveralTasks):
         self.gives_a_mean = gives_a_mean
 
     def callbacks(self) -> list[L.Callback]:
-        return [OwnGradients()]
+        return [GradientBalancingCheck()]
 
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
-        products = gramian.detach().cpu()  # a few numbers, read one by one
+        products = gramian.detach().cpu()
         if not bool(torch.isfinite(products).all()):
             raise FloatingPointError(
                 f"the gradients of the tasks {', '.join(self.tasks)} must be finite, got the inner products "

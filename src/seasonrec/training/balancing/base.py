@@ -23,19 +23,20 @@ class Balancing(Protocol):
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns ``w_k L_k`` of each of ``K`` losses, scalars by name; may be called more than once per batch."""
-        ...
+        weights = self.current()
+        return {name: weights[name].to(loss) * loss if weights else loss for name, loss in losses.items()}
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
-        """Receives the losses of each training batch once, without gradient, before the backward pass."""
-        ...
+        """Receives each training batch's losses once, without gradient, before the backward pass."""
+        return
 
     def current(self) -> dict[str, Tensor]:
-        """Returns the weights ``w_k`` of the next batch by name, for the log; empty if they never change."""
-        ...
+        """Returns the weights ``w_k`` of the next batch by name, for the log; empty if they are constant."""
+        return {}
 
     def callbacks(self) -> list[L.Callback]:
-        """Returns the callbacks that it needs, for example for the end of an epoch."""
-        ...
+        """Returns the callbacks that the balancing needs, for example for the end of an epoch."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Coefficients:
 
 @runtime_checkable
 class GradientBalancing(Protocol):
-    """A balancing that reads the gradient of each task, beside the losses."""
+    """A balancing that also reads the gradient of each task."""
 
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
         """Returns the coefficients of the tasks' gradients.
@@ -70,8 +71,8 @@ def had_samples(loss: Tensor) -> Tensor:
     return (loss.detach() != 0).to(loss)
 
 
-class SeveralTasks(nn.Module):
-    """Base class of balancings of two tasks or more; by itself it changes no weight.
+class SeveralTasks(nn.Module, Balancing):
+    """Base class of balancings of two tasks or more.
 
     Args:
         tasks: Names of the recommendation tasks.
@@ -88,18 +89,6 @@ class SeveralTasks(nn.Module):
                 f"{', '.join(tasks)} alone; add one with task=[...], or set balancing=fixed."
             )
         self.tasks = tasks
-
-    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(losses)
-
-    def observe(self, losses: Mapping[str, Tensor]) -> None:
-        return
-
-    def current(self) -> dict[str, Tensor]:
-        return {}
-
-    def callbacks(self) -> list[L.Callback]:
-        return []
 
     def refuse_negative(self, losses: Mapping[str, Tensor]) -> None:
         """Checks that no loss is below 0; ratios and logarithms of losses need this.

@@ -16,9 +16,8 @@ from seasonrec.training.balancing.base import SeveralTasks, had_samples
 class DynamicWeightAverage(SeveralTasks):
     """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
 
-    A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs, so that a run of
-    fewer than three is the same as with ``fixed``. The means are over all processes and the batches that had samples of
-    the task; checkpoints hold them.
+    A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs. The means are over
+    all processes and the batches that had samples of the task.
 
     Args:
         temperature: A higher temperature gives more even weights.
@@ -40,17 +39,13 @@ class DynamicWeightAverage(SeveralTasks):
             raise UserError(f"balancing.temperature must be above 0, got {temperature}; try 2.")
         self.temperature = temperature
         self.register_buffer("sums", torch.zeros(len(tasks), dtype=torch.float64))
-        self.register_buffer("batches", torch.zeros(len(tasks), dtype=torch.float64))  # that had samples
-        self.register_buffer("means", torch.zeros(2, len(tasks), dtype=torch.float64))  # of two epochs; 0: none
-
-    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        weights = self.current()
-        return {name: weights[name].to(loss) * loss for name, loss in losses.items()}
+        self.register_buffer("batches", torch.zeros(len(tasks), dtype=torch.float64))  # with samples
+        self.register_buffer("means", torch.zeros(2, len(tasks), dtype=torch.float64))  # two epochs; 0: not known
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         found = torch.stack([losses[name].detach() for name in self.tasks]).double()
         totals = torch.stack([found, had_samples(found)])
-        if Shard.current().world_size > 1:  # at once: a checkpoint within an epoch holds the sums of one process
+        if Shard.current().world_size > 1:  # in every step, because a checkpoint holds the sums of one process
             distributed.all_reduce(totals)
         self.sums += totals[0]
         self.batches += totals[1]
@@ -75,8 +70,6 @@ class DynamicWeightAverage(SeveralTasks):
 
 
 class _EpochEnd(L.Callback):
-    """Ends the epoch of the balancing; Lightning calls it before the callbacks that save checkpoints."""
-
     def __init__(self, balancing: DynamicWeightAverage) -> None:
         self.balancing = balancing
 

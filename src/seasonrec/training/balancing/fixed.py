@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import lightning as L
 from torch import Tensor, nn
 
 from seasonrec.errors import UserError
+from seasonrec.training.balancing.base import Balancing
 
 
-class FixedBalancing(nn.Module):
+class FixedBalancing(nn.Module, Balancing):
     """Fixed weight of every task's loss.
 
     Args:
@@ -40,12 +40,3 @@ class FixedBalancing(nn.Module):
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.weights[name] * loss for name, loss in losses.items()}
-
-    def observe(self, losses: Mapping[str, Tensor]) -> None:
-        return
-
-    def current(self) -> dict[str, Tensor]:
-        return {}
-
-    def callbacks(self) -> list[L.Callback]:
-        return []

@@ -18,7 +18,7 @@ class TaskGradients:
 
     Args:
         parameters: The trained weights.
-        rows: The gradients of each loss by the weights; None where a loss does not depend on a weight.
+        rows: Gradients of each loss; None where a loss does not depend on a weight.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -30,7 +30,7 @@ class TaskGradients:
 
         Args:
             losses: ``K`` scalars.
-            parameters: Weights; those without a gradient are left out.
+            parameters: Weights; frozen ones are left out.
             keep_graph: Whether the graph is needed again.
         """
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -70,9 +70,8 @@ def add_gradients(
 ) -> None:
     """Adds ``share`` of the objective's gradient to ``.grad``; the balancing combines the recommendation tasks.
 
-    The objective keeps its form: ``lambda_mt`` times the tasks, ``lambda_t`` times the series, plus penalties. The
-    balancing replaces the sum over the tasks and sees only these; the user sets the weights of the others. Model
-    weights that several tasks train use the shared coefficients; the others use the coefficient of their only task.
+    The balancing only replaces the sum over the recommendation tasks; the series and the penalties are added as in
+    :class:`~seasonrec.training.objective.Objective`.
 
     Args:
         losses: Losses of the current batch with their graph, which is freed.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seasonrec.errors import UserError
 from seasonrec.training.balancing.base import Coefficients, SeveralTasks
-from seasonrec.training.balancing.support import OwnGradients
+from seasonrec.training.balancing.support import GradientBalancingCheck
 
 LEAST_WEIGHT = 1e-3
 """Smallest weight; a step that is too long would otherwise make a weight negative."""
@@ -22,8 +22,8 @@ class GradNorm(SeveralTasks):
     ``n_k`` is the norm of the gradient of ``L_k`` by the shared weights, those that more than one task trains. The
     target of ``w_k n_k`` is its mean over the tasks times ``r_k ** alpha``; ``r_k`` is the task's loss over its first
     loss, divided by the mean of that ratio over the tasks. With every step of the model, the weights take one step
-    against ``sum_k |w_k n_k - target_k|`` and are scaled to sum to ``K`` again. They are not in the model's optimiser,
-    so that its clipping, decay and schedule do not affect them.
+    against ``sum_k |w_k n_k - target_k|`` and are scaled to sum to ``K`` again. The model's optimiser does not hold
+    them, so that its clipping, decay and schedule do not affect them.
 
     Args:
         alpha: Strength of the preference for slow tasks; 0 gives all gradients the same norm.
@@ -54,12 +54,8 @@ class GradNorm(SeveralTasks):
         self.learning_rate = learning_rate
         self.register_buffer("weights", torch.ones(len(tasks), dtype=torch.float64))
         self.register_buffer("first", torch.zeros(len(tasks), dtype=torch.float64))  # 0: not yet known
-        self.register_buffer("push", torch.zeros(len(tasks), dtype=torch.float64))  # of the batches of a step
+        self.register_buffer("push", torch.zeros(len(tasks), dtype=torch.float64))  # sum over a step's batches
         self.register_buffer("pushes", torch.zeros((), dtype=torch.int64))
-
-    def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        weights = self.current()
-        return {name: weights[name].to(loss) * loss for name, loss in losses.items()}
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         self.refuse_negative(losses)
@@ -68,7 +64,7 @@ class GradNorm(SeveralTasks):
         return dict(zip(self.tasks, self.weights, strict=True))
 
     def callbacks(self) -> list[L.Callback]:
-        return [OwnGradients(), _Step(self)]
+        return [GradientBalancingCheck(), _Step(self)]
 
     def coefficients(self, losses: Tensor, gramian: Tensor) -> Coefficients:
         losses, lengths = losses.double(), gramian.diagonal().sqrt()
@@ -88,7 +84,7 @@ class GradNorm(SeveralTasks):
         self.pushes.zero_()
 
     def _push(self, losses: Tensor, lengths: Tensor, is_active: Tensor) -> Tensor:
-        """Returns the gradient by the weights of the tasks that have a gradient in the batch; targets are constants."""
+        """Returns the gradient by the weights ``w_k`` of the active tasks; the targets are constants."""
         weighed = self.weights[is_active] * lengths
         progress = losses / self.first[is_active]
         target = weighed.mean() * (progress / progress.mean()) ** self.alpha
@@ -96,8 +92,6 @@ class GradNorm(SeveralTasks):
 
 
 class _Step(L.Callback):
-    """Moves the weights once per step of the model."""
-
     def __init__(self, balancing: GradNorm) -> None:
         self.balancing = balancing
 

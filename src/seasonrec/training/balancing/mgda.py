@@ -6,9 +6,9 @@ from seasonrec.training.balancing.aggregation import Aggregation
 
 
 class MGDA(Aggregation):
-    """The weighted mean of the tasks' gradients with the smallest norm, times their number; no task gets worse.
+    """The weighted mean of the tasks' gradients with the smallest norm, times their number.
 
-    A task with small gradients gets a large weight and determines the direction.
+    No task gets worse. A task with small gradients gets a large weight and determines the direction.
 
     Args:
         tasks: Names of the recommendation tasks.

@@ -15,10 +15,9 @@ class UncertaintyBalancing(SeveralTasks):
     """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` per task, learned from 0 (weight 1).
 
     This is the paper's form for classification (equation 10). Its form for regression, ``exp(-s) L / 2 + s / 2``
-    (equation 7), is the same function up to a constant, with ``s`` shifted by ``log 2``: both converge to a weighted
-    loss of 1/2. So one form serves every loss, and all tasks start with the weight that ``fixed`` gives them. Losses
-    must not be negative: ``s_k`` would fall without bound. A batch without samples of a task does not change its
-    ``s_k``.
+    (equation 7), is the same function up to a constant, with ``s`` shifted by ``log 2``. So one form serves every loss,
+    and all tasks start with the weight that ``fixed`` gives them. Losses must not be negative: ``s_k`` would fall
+    without bound. A batch without samples of a task does not change its ``s_k``.
 
     Args:
         learning_rate_factor: Learning rate of the log variances, as a multiple of the model's. They move by about one

@@ -29,7 +29,7 @@ class UPGrad(Aggregation):
         from torchjd.linalg import DualConeProjector
 
         class Projector(DualConeProjector):
-            """Projector that replaces one with quadprog, whose licence (GPL) does not suit this library."""
+            """Projector without quadprog, whose licence (GPL) does not suit this library."""
 
             def __call__(self, U: Tensor, G: Any) -> Tensor:  # names of TorchJD
                 rows = [harmless(row, G.numpy()) for row in U.numpy()]
@@ -39,10 +39,10 @@ class UPGrad(Aggregation):
 
 
 def harmless(weights: NDArray[np.float64], gramian: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the weights of the vector nearest to a sum of gradients that has no negative product with any of them.
+    """Returns the weights of the vector nearest to a sum of gradients that harms none of their tasks.
 
-    ``argmin v' G v`` over ``v >= weights`` (proposition 1 of the paper): with ``G = A' A`` and ``v = weights + z`` it
-    is ``argmin |A z + A weights|`` over ``z >= 0``.
+    The weights are ``argmin v' G v`` over ``v >= weights`` (proposition 1 of the paper). With ``G = A' A`` and
+    ``v = weights + z``, this is ``argmin |A z + A weights|`` over ``z >= 0``.
 
     Args:
         weights: ``(K,)`` weights of the sum.
