@@ -144,13 +144,13 @@ def test_a_clock_stays_that_of_its_own_data(make: Any, shop: Shop, other_shop: S
     main, other = pair.main.temporal, pair.other.temporal
     assert {id(p) for p in other.parameters()} == {id(p) for p in main.parameters()}
     assert other.blocks is main.blocks
-    assert other.moments is not main.moments
+    assert other.clock is not main.clock
     evening = torch.tensor([1_490_000_000])
     alone = TransformerTime(facts=other_shop.facts())
-    assert torch.equal(other.moments(evening), alone.moments(evening))
-    assert not torch.equal(other.moments(evening), main.moments(evening)), "Monday in one zone, Tuesday in the other"
+    assert torch.equal(other.clock(evening), alone.clock(evening))
+    assert not torch.equal(other.clock(evening), main.clock(evening)), "Monday in one zone, Tuesday in the other"
     assert "temporal.calendar" in pair.shared
-    assert not [name for name in pair.shared if "moments" in name]
+    assert not [name for name in pair.shared if "clock" in name]
 
 
 def module_of(pair: Pair, shops: tuple[Shop, Shop], run_dir: Path) -> RecommenderModule:

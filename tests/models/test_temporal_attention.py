@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.models.temporal.clock_features import Moments
+from seasonrec.models.temporal.clock_features import ClockFeatures
 from seasonrec.models.temporal.intervals import BOUNDS_S
 from seasonrec.models.temporal.time_attention import TimeAttentionBlock
 from seasonrec.models.temporal.transformer_time import TransformerTime
@@ -108,14 +108,14 @@ def test_moments_against_the_calendar_of_python(facts: Facts) -> None:
     times_s = TODAY_S + torch.randint(-550 * DAY_S, 400 * DAY_S, (300,), generator=draw)
     friday = int(datetime(2026, 9, 25, 22, 30, tzinfo=ZoneInfo(ZONE)).timestamp())  # Saturday in Greenwich
     times_s = torch.cat([times_s, torch.tensor([friday, friday + 5400 - 1, friday + 5400])])
-    found = Moments(facts.spec, 2)(times_s)
+    found = ClockFeatures(facts.spec, 2)(times_s)
     expected = torch.stack([features(time_s, facts) for time_s in times_s.tolist()])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
     assert found[-3:, :7].argmax(dim=1).tolist() == [4, 4, 5]
 
 
 def test_time_of_year_is_silent_until_the_log_has_been_there(facts: Facts) -> None:
-    moments, first_s = Moments(facts.spec, 3), facts.spec.first_time_s
+    moments, first_s = ClockFeatures(facts.spec, 3), facts.spec.first_time_s
     assert moments.num_features == 13
     assert not moments(first_s + torch.arange(0, 358) * DAY_S)[:, 7:].any()
     assert moments(first_s + torch.arange(366, 700) * DAY_S)[:, 7:].square().sum(1).allclose(torch.tensor(3.0))

@@ -1,11 +1,10 @@
-"""Frequency: the user's counts and decayed counts with learned weights."""
+"""Frequency habit: the user's counts and decayed counts with learned weights."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
@@ -25,7 +24,7 @@ class FrequencyHabit(nn.Module):
 
     References:
         Hu et al., Modeling Personalized Item Frequency Information for Next-basket Recommendation (TIFU-KNN), SIGIR
-        2020. Departures: weights are learned, neighbours are not used.
+        2020. Departures: weights are learned; neighbours are not used.
     """
 
     changes_scores = True
@@ -33,7 +32,7 @@ class FrequencyHabit(nn.Module):
     def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
         super().__init__()
         self.context = OwnHistoryContext(tuple(half_lives_days))
-        self.reads: tuple[Context, ...] = (self.context,)
+        self.reads = (self.context,)
         self.weights = Linear(len(half_lives_days) + 2, 1)
         nn.init.constant_(self.weights.weight, 0.5)
 

@@ -1,19 +1,18 @@
-"""The row without a habit, which measures the value of repeat purchases."""
+"""Option without a habit, which shows the value of repeat purchases."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.scoring import ScoredItems
 
 
 class NoHabit(nn.Module):
-    """The identity: the logits stay as they are."""
+    """The identity: the logits stay unchanged."""
 
-    reads: tuple[Context, ...] = ()
+    reads = ()
     changes_scores = False
 
     def __init__(self, *, facts: Facts) -> None:

@@ -1,11 +1,10 @@
-"""Replenishment: a small network that predicts repeat purchases from their times."""
+"""Replenishment habit: a small network that predicts repeat purchases from counts and times."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
@@ -15,10 +14,10 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class ReplenishmentHabit(nn.Module):
-    """A network that scores each item the user bought before, by frequency, recency and time since it was due.
+    """A network that scores each item that the user bought before, by frequency, recency and purchase interval.
 
-    The network also reads the logit from sequence and season, so that it may follow or overrule them: an embedding
-    fitted to all users carries little about an item that this user buys every week.
+    The network also reads the logit from sequence and season, so that it can confirm or overrule it: embeddings fitted
+    to all users say little about an item that this user buys every week.
 
     Args:
         half_lives_days: Half-lives ``H`` of the decayed counts.
@@ -26,7 +25,7 @@ class ReplenishmentHabit(nn.Module):
         item_dim: Width of the habit's own item vectors.
 
     Shape:
-        - scores: ``(N, C)``; output: ``(N, C)``.
+        - scores: ``(N, C)``; output: the same.
 
     References:
         Ariannezhad et al., ReCANet: A Repeat Consumption-Aware Neural Network for Next Basket Recommendation in Grocery
@@ -46,7 +45,7 @@ class ReplenishmentHabit(nn.Module):
     ) -> None:
         super().__init__()
         self.context = OwnHistoryContext(tuple(half_lives_days))
-        self.reads: tuple[Context, ...] = (self.context,)
+        self.reads = (self.context,)
         self.item_vectors = nn.Embedding(facts.spec.num_items, item_dim)
         nn.init.normal_(self.item_vectors.weight, std=0.1)
         self.register_buffer("item_interval_days", facts.item_interval_days, persistent=False)
@@ -77,7 +76,7 @@ class ReplenishmentHabit(nn.Module):
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:
     """Returns ``(P, H + 12)`` features of order one."""
     baskets = own.user_baskets[own.request].clamp(min=1)
-    once = (own.own_interval_days == 0).float()
+    once = (own.own_interval_days == 0).float()  # bought once: the user has no interval yet
     interval = torch.where(once > 0, item_interval_days, own.own_interval_days)
     due = torch.log((own.since_days + 0.5) / (interval + 0.5))
     due_by_item = torch.log((own.since_days + 0.5) / (item_interval_days + 0.5))

@@ -7,17 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEVELS = 2**16
-"""Number of values of one element's random number."""
+"""Number of values of an element's random number."""
 DRAWS = 4
-"""Random numbers per draw of 64 bits."""
+"""Elements per 64-bit draw."""
 
 
 class Dropout(nn.Dropout):
     """``nn.Dropout`` at a fraction of its cost on a CPU.
 
-    On a CPU torch draws a double and branches per element, which costs more than the rest of a narrow layer. Here 16
-    bits decide, four elements per draw. The rate differs from ``p`` by at most 1/131,072. Kept elements are scaled by
-    the exact rate, so the expected output is the input. ``benchmarks/dropout.py`` compares the two.
+    On a CPU torch draws a double and branches per element, which costs more than the rest of a narrow layer. Here each
+    element uses 16 random bits, so that one draw serves four elements. The dropout rate differs from ``p`` by at most
+    1/131,072. Kept elements are scaled by the actual rate, so the expected output is the input.
+    ``benchmarks/dropout.py`` compares the two.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:

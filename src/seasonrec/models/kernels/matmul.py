@@ -1,14 +1,14 @@
 """Float32 matrix products on a CPU, by the faster of torch's two libraries.
 
 torch multiplies float32 matrices with MKL, which uses AVX-512 on Intel processors only. oneDNN, torch's library for
-convolutions, uses it on all processors and takes half the time there (``benchmarks/matmul.py``). On such a processor,
-large products go to oneDNN; in all other cases these functions call torch's own.
+convolutions, uses AVX-512 on all processors, and on those of other vendors it takes half the time
+(``benchmarks/matmul.py``). There, large products go to oneDNN; in all other cases these functions call torch's own.
 ``torch.backends.mkldnn.flags(enabled=False)`` selects MKL everywhere.
 
 oneDNN compiles a kernel for each new combination of sizes, which takes longer than the product, and caches it with 0.7
-MB each. It is therefore used only where sizes recur: outside training; where a caller says so; and in layers that are
-trained, whose number of rows changes per step. Their rows are padded to a multiple of :data:`ROUND_ROWS`, if the layer
-is wide enough to pay for the copy.
+MB each. It is therefore used only if sizes recur: outside training, if a caller says so, and in trained layers. The
+number of rows of a trained layer changes per step; if the layer is wide enough to pay for the copy, the rows are padded
+to a multiple of :data:`ROUND_ROWS`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAST_OPERATIONS = 2**22
-"""Minimum number of floating-point operations for which oneDNN's start-up cost pays."""
+"""Minimum number of floating-point operations of a product that is worth oneDNN's start-up cost."""
 ROUND_ROWS = 256
 """Rows in training are padded to a multiple of this number, so that few sizes recur often."""
 LEAST_WIDTH = 128
-"""Minimum input and output width of a layer for which faster products in training outweigh the padding."""
+"""Minimum input and output width of a trained layer that is worth the padding."""
 
 
 class Linear(nn.Linear):
@@ -37,8 +37,15 @@ class Linear(nn.Linear):
         return linear(inputs, self.weight, self.bias)
 
 
+def zeroed(layer: Linear) -> Linear:
+    """Sets the weight and the bias of a layer to 0, so that its output starts at 0."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Computes ``inputs @ weight.T + bias`` like ``F.linear``; it can be differentiated repeatedly.
+    """Computes ``inputs @ weight.T + bias`` like ``F.linear``; can be differentiated repeatedly.
 
     Args:
         inputs: ``(..., D)``.
@@ -68,14 +75,14 @@ def linear_of_round_rows(inputs: Tensor, weight: Tensor, bias: Tensor | None = N
 
 
 def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool) -> Tensor:
-    """Writes ``added + left @ right`` into ``out`` like ``torch.addmm``; it is not differentiable.
+    """Writes ``added + left @ right`` into ``out`` like ``torch.addmm``; is not differentiable.
 
     Args:
         added: Broadcasts to ``(N, M)``; may be ``out`` itself.
         left: ``(N, K)``.
         right: ``(K, M)``.
         out: ``(N, M)``; may be float32 if the factors have lower precision.
-        recurs: Whether products of these sizes recur often.
+        recurs: True if products of these sizes recur often.
     """
     if recurs and _pays(left, right.T):
         return torch.add(added, by_onednn(left, right.T), out=out)
@@ -86,13 +93,13 @@ def addmm(added: Tensor, left: Tensor, right: Tensor, out: Tensor, recurs: bool)
 
 @cache
 def onednn_is_faster() -> bool:
-    """Checks for a processor whose AVX-512 is not used by MKL, and for a torch that was built with oneDNN."""
+    """Returns True if MKL does not use the processor's AVX-512 and torch was built with oneDNN."""
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
     return wide and "GenuineIntel" not in _vendor() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def by_onednn(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Computes :func:`linear` with oneDNN for any size; it is not differentiable and needs a torch with oneDNN."""
+    """Computes :func:`linear` with oneDNN for any size; is not differentiable and needs a torch with oneDNN."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
     return result
 
@@ -109,8 +116,8 @@ class _Linear(torch.autograd.Function):
         product = torch.mm if torch.is_grad_enabled() else _product  # torch.mm can be differentiated again
         of_inputs = product(upstream, weight) if ctx.needs_input_grad[0] else None
         of_weight = None
-        if ctx.needs_input_grad[1]:  # in the faster of two orders
-            wide = len(weight) > weight.shape[1]
+        if ctx.needs_input_grad[1]:
+            wide = len(weight) > weight.shape[1]  # decides which of two equal products is faster
             of_weight = product(inputs.T, upstream).T if wide else product(upstream.T, inputs)
         of_bias = upstream.sum(0) if ctx.needs_input_grad[2] else None
         return of_inputs, of_weight, of_bias
@@ -130,7 +137,7 @@ def _pays(inputs: Tensor, weight: Tensor) -> bool:
 
 
 def _vendor() -> str:
-    """Returns the processor's vendor as reported by its ``cpuid`` instruction."""
+    """Returns the processor's vendor, for example ``GenuineIntel``."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

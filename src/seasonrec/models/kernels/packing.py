@@ -1,4 +1,4 @@
-"""Packing of sequences end to end, which saves a sequence model the work at padding."""
+"""Packing of sequences end to end, so that a sequence model computes nothing at padding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Bucket:
         num_tokens: Tokens of the bucket; they follow those of the previous bucket.
         num_sequences: ``b``.
         longest: ``l``, the length of the longest sequence.
-        place: ``(num_tokens,)`` int64, the row of each token in a padded ``(b * l)``; None if all lengths are equal.
+        place: ``(num_tokens,)`` int64, the row of each token in the padded ``(b * l)``; None if all lengths are equal.
     """
 
     num_tokens: int
@@ -51,7 +51,7 @@ class Packing:
 
         Args:
             is_padding: ``(B, T + 1)`` bool, with at least one token per sequence.
-            num_buckets: Maximum number of buckets. More buckets have less padding and a higher fixed cost.
+            num_buckets: Maximum number of buckets. More buckets mean less padding and a higher fixed cost.
         """
         width = is_padding.shape[1]
         lengths, order = (~is_padding).sum(1).sort(descending=True, stable=True)
@@ -82,8 +82,8 @@ def causal_attention(query_key_value: Tensor, num_heads: int) -> Tensor:
 def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) -> Tensor:
     """Computes causal attention within each packed sequence, ``(S, 3 * D)`` to ``(S, D)``.
 
-    Only for the attention, each bucket is padded to its longest sequence. ``benchmarks/packing.py`` compares this with
-    one block-diagonal mask, jagged nested tensors and one padded batch.
+    For this, and for nothing else, each bucket is padded to its longest sequence. ``benchmarks/packing.py`` compares
+    this with one block-diagonal mask, jagged nested tensors and one padded batch.
     """
     mixed = []
     split = torch.split(query_key_value, [bucket.num_tokens for bucket in packing.buckets])
@@ -97,13 +97,13 @@ def packed_attention(packing: Packing, query_key_value: Tensor, num_heads: int) 
 
 
 def collect(rows: Tensor, place: Tensor) -> Tensor:
-    """Returns ``rows[place]`` for distinct places, so that the gradient is a plain copy."""
+    """Returns ``rows[place]``; all places must differ, so that the gradient is a plain copy."""
     taken: Tensor = _Collect.apply(rows, place)  # type: ignore[no-untyped-call]  # torch's own
     return taken
 
 
 def spread(rows: Tensor, place: Tensor, num_rows: int) -> Tensor:
-    """Returns a tensor of ``num_rows`` rows with ``rows`` at the distinct ``place`` and zeros elsewhere."""
+    """Returns ``num_rows`` rows that hold ``rows`` at ``place`` and zeros elsewhere; all places must differ."""
     filled: Tensor = _Spread.apply(rows, place, num_rows)  # type: ignore[no-untyped-call]  # torch's own
     return filled
 

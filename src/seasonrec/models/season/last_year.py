@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.last_year import LastYear, LastYearContext
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues, SeasonEffect
@@ -14,7 +13,7 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class LastYearSeason(nn.Module):
-    """Seasonal effect of last year's sales: the lift of items and of their categories, with learned weights.
+    """Seasonal effect of last year's sales: the lift of items and categories at that time, with learned weights.
 
     Args:
         half_window_days: Days on either side of the day a year ago.
@@ -32,7 +31,7 @@ class LastYearSeason(nn.Module):
         super().__init__()
         facts.spec.require_last_year("season=[last_year]")
         self.context = LastYearContext(half_window_days)
-        self.reads: tuple[Context, ...] = (self.context,)
+        self.reads = (self.context,)
         self.weight = nn.Parameter(torch.full((2,), 0.25))
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:

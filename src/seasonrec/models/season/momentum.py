@@ -5,19 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.momentum import Momentum, MomentumContext
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues, SeasonEffect
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 
 
 class MomentumSeason(nn.Module):
-    """Effect of recent trends: rolling popularity of items and of their categories, weighted by a gate per user.
+    """Effect of recent trends: rolling popularity of items and categories, weighted by a gate that reads the query.
 
-    Last week's sales show a season even when the log has never seen that season before. The features are log ratios;
-    they are 0 for items with usual sales, so only the scores of items with unusual sales change.
+    Last week's sales show a season even if the log has never covered that season before. The features are log ratios
+    that are 0 for usual sales, so only the scores of items with unusual sales change.
 
     Args:
         windows_days: Lengths of the ``W`` look-backs in days.
@@ -31,12 +30,10 @@ class MomentumSeason(nn.Module):
     def __init__(self, windows_days: tuple[int, ...] = (7, 28), *, facts: Facts) -> None:
         super().__init__()
         self.context = MomentumContext(tuple(windows_days))
-        self.reads: tuple[Context, ...] = (self.context,)
+        self.reads = (self.context,)
         num_features = 2 * len(windows_days)
         self.weight = nn.Parameter(torch.full((num_features,), 0.25))
-        self.gate = Linear(facts.embedding_dim, num_features)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.gate = zeroed(Linear(facts.embedding_dim, num_features))
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
         return query

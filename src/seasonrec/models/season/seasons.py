@@ -1,4 +1,4 @@
-"""Several seasons in a row."""
+"""Sequence of the chosen seasons."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class Seasons(nn.ModuleDict):
-    """Seasons by name. Each conditions the query in turn, and their scores are added in order.
+    """Seasons by name: each conditions the query in turn, and their scores are added in order.
 
-    An empty mapping leaves query and scores unchanged.
+    Without seasons, query and scores stay unchanged.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
@@ -24,11 +24,12 @@ class Seasons(nn.ModuleDict):
         return super().values()
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
-        """Reads weights of version 0.1.0 too, where a single season had no name of its own."""
+        """Loads the weights; those of version 0.1.0 lack the name of a single season, which is added."""
         names = [name for name in state_dict if name.startswith(prefix)]
-        if len(self) == 1 and names and not any(name.startswith(f"{prefix}{next(iter(self))}.") for name in names):
+        own = f"{prefix}{next(iter(self), '')}."
+        if len(self) == 1 and not any(name.startswith(own) for name in names):
             for name in names:
-                state_dict[f"{prefix}{next(iter(self))}.{name.removeprefix(prefix)}"] = state_dict.pop(name)
+                state_dict[own + name.removeprefix(prefix)] = state_dict.pop(name)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     @property

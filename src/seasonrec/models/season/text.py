@@ -1,4 +1,4 @@
-"""The date of the request in words, read by the language model of the items."""
+"""Season of words: the date of the request as a sentence, read by the language model of the items."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import holiday_days, local_days
 from seasonrec.models.components import ContextValues, SeasonEffect
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.scoring import ScoredItems
 
@@ -26,15 +25,15 @@ SOUTHERN = (
 )
 """Countries (ISO 3166) whose people live mostly south of the equator."""
 DAYS_AHEAD = 400
-"""Days after the log whose sentences are read at the start; a later date is read when a request asks for it."""
+"""Days after the log whose sentences are embedded at the start; later dates are embedded when requests need them."""
 
 
 class TextSeason(nn.Module):
     """Seasonal effect of words: scores items by the similarity of their texts to the date in words.
 
     The language model knows holidays without training: it puts "Thanksgiving" near "turkey" and "christmas" near
-    "ornaments". Training learns from the holidays in its weeks how much this similarity counts. The learned weights
-    carry over to holidays that the training weeks lack.
+    "ornaments". Training learns how much this similarity counts, and what it learns on the holidays of the training
+    weeks applies to all others.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
@@ -53,7 +52,7 @@ class TextSeason(nn.Module):
     def __init__(self, reader: str = "minilm", days_before: int = 14, *, facts: Facts) -> None:
         super().__init__()
         self.context = CalendarContext()
-        self.reads: tuple[Context, ...] = (self.context,)
+        self.reads = (self.context,)
         ends = local_days(np.asarray([facts.spec.first_time_s, facts.spec.last_time_s]), facts.spec.timezone)
         self.first_day, self.last_day = int(ends[0]), int(ends[1]) + DAYS_AHEAD
         self.reader = reader
@@ -70,9 +69,7 @@ class TextSeason(nn.Module):
         self.register_buffer("text_vectors", text_vectors - text_vectors[known].mean(0), persistent=False)
         self.register_buffer("scale", (self.day_vectors @ self.text_vectors[known].T).std(), persistent=False)
         self.slopes = nn.Parameter(torch.tensor([0.1, 0.0, 0.0]))
-        self.gate = Linear(facts.embedding_dim, 1)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.gate = zeroed(Linear(facts.embedding_dim, 1))
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
         return query

@@ -1,4 +1,4 @@
-"""The baskets of a training window: events of the same second, which temporal modules read as a set."""
+"""Baskets of a training window: events of the same second, which temporal modules read as a set."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from seasonrec.batches.batch import SequenceBatch
 class Baskets:
     """The basket number and time of each position of a training window.
 
-    The order of events within a basket is arbitrary, so these values never distinguish two events of a basket; the
-    vectors still contain what the backbone read of the order. All values are causal.
+    The order of events within a basket is arbitrary, so two events of a basket have equal values here; their vectors
+    may still differ by the order, because the backbone reads it. All values are causal.
 
     Args:
-        number: ``(B, T + 1)`` int64, non-decreasing. The start vector is basket 0; padding comes last, is never read
-            and has meaningless numbers.
+        number: ``(B, T + 1)`` int64, non-decreasing. The start vector is basket 0. Padding comes last and has
+            meaningless numbers, which are never read.
         times_s: ``(B, T + 1)`` int64 seconds; the start vector has the time of the first event.
     """
 
@@ -48,8 +48,8 @@ class Baskets:
         """Returns the end positions of the last baskets before each request, the nearest first.
 
         Returns:
-            Positions ``(N, count)`` int64, and ``(N, count)`` bool, False (with position 0) where there is no such
-            basket. A request in the middle of a basket, which no loader makes, ends the basket at its position.
+            Positions ``(N, count)`` int64, and ``(N, count)`` bool, False (with position 0) if the basket does not
+            exist. A request in the middle of a basket, which no loader makes, ends the basket at its position.
         """
         number = self.number.index_select(0, batch.request_window)  # (N, T + 1)
         own = number.gather(1, batch.request_position[:, None])
@@ -59,8 +59,8 @@ class Baskets:
 
 
 def take(vectors: Tensor, window: Tensor, position: Tensor) -> Tensor:
-    """Returns vectors ``(..., D)`` of ``(B, T + 1, D)`` at window and position, int64 tensors that broadcast.
+    """Gathers ``(..., D)`` from vectors ``(B, T + 1, D)`` at window and position, int64 tensors that broadcast.
 
-    ``F.embedding`` has a deterministic gradient; plain indexing has none.
+    ``F.embedding`` has a deterministic gradient, plain indexing does not.
     """
     return F.embedding(window * vectors.shape[1] + position, vectors.flatten(0, 1))

@@ -1,4 +1,4 @@
-"""Calendar features of any second: the weekday and the time of year, in the time zone of the data."""
+"""Calendar features of a timestamp: weekday and time of year in the time zone of the data."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from seasonrec.errors import UserError
 from seasonrec.models.harmonics import harmonics
 
 COVERAGE_DAYS = 7.0
-"""The time of year fades in over these last days before the log covers a full year, as in ``season=[calendar]``."""
+"""The time of year fades in during these last days before the log covers a full year, as in ``season=[calendar]``."""
 
 
-class Moments(nn.Module):
+class ClockFeatures(nn.Module):
     """Features of timestamps: seven indicators for the weekday, sines and cosines for the time of year.
 
-    The time of year is zero until the log covers a full year before the timestamp; ``season=[calendar]`` explains why.
-    Local days use the clock changes of the time zone, so that Friday evening in New York is not Saturday.
+    The time of year is zero until the log covers a full year before the timestamp, see
+    :class:`~seasonrec.models.season.calendar.CalendarSeason`. Days are local, so that Friday evening in New York is not
+    Saturday.
 
     Args:
         spec: The log's time zone and first time.

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.models.components import SequenceReading, at_requests
-from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.temporal.recurrence import BasketRecurrence
+from seasonrec.models.temporal.recurrence import RecurrentTemporal
 
 
-class GRUTemporal(nn.Module):
-    """A GRU over baskets and the gaps between them; its last state is added to the query.
-
-    The output projection starts at zero, so that the module starts as the identity.
+class GRUTemporal(RecurrentTemporal):
+    """A GRU over baskets and the gaps between them; its projected last state is added to the query.
 
     Args:
         num_layers: Stacked GRU cells.
@@ -23,22 +18,12 @@ class GRUTemporal(nn.Module):
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
 
     Raises:
-        ValueError: If there is no layer.
+        ValueError: If ``num_layers`` is below 1.
 
     References:
         Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016. Departures: the GRU
         refines a backbone instead of reading item embeddings, and each step reads a basket.
     """
 
-    changes_hidden = True
-
     def __init__(self, num_layers: int = 1, *, facts: Facts) -> None:
-        super().__init__()
-        width = facts.embedding_dim
-        self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers)
-        self.out = Linear(width, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
-        return SequenceReading(at_requests(hidden, batch) + self.out(self.recurrence(hidden, batch).after))
+        super().__init__(nn.GRUCell, facts.embedding_dim, num_layers)

@@ -1,4 +1,4 @@
-"""Time between events: whole seconds, scaled to log days or assigned to buckets."""
+"""Time between events in whole seconds, scaled to log days or assigned to buckets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 LONGEST_S = 2**27
-"""Intervals of at least this length (four years) share a bucket."""
+"""Intervals of at least this length (four years) share one bucket."""
 BOUNDS_S = tuple(sorted({round(2 ** (half / 2)) for half in range(2 * LONGEST_S.bit_length() - 1)}))
 """Lower bounds of the buckets in seconds: every half octave, starting at one second."""
 NUM_BUCKETS = len(BOUNDS_S) + 2
-"""Bucket 0 is for vectors without a time (the start vector), bucket 1 for intervals of 0 s (the same basket)."""
+"""Number of buckets; 0 is for vectors without a time (the start vector), 1 for intervals of 0 s (the same basket)."""
 
 
 def log_days(intervals_s: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def buckets(intervals_s: Tensor, has_time: Tensor) -> Tensor:
 
     Args:
         intervals_s: int64 seconds; negative intervals count as 0.
-        has_time: bool of a shape that broadcasts, False where one end of the interval has no time.
+        has_time: bool of a shape that broadcasts; False if one end of the interval has no time.
 
     Returns:
         int64 in ``0..NUM_BUCKETS - 1``, of the shape of ``intervals_s``.

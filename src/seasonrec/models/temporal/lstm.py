@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.models.components import SequenceReading, at_requests
-from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.temporal.recurrence import BasketRecurrence
+from seasonrec.models.temporal.recurrence import RecurrentTemporal
 
 
-class LSTMTemporal(nn.Module):
-    """An LSTM over baskets and the gaps between them; its last state is added to the query.
-
-    The output projection starts at zero, so that the module starts as the identity.
+class LSTMTemporal(RecurrentTemporal):
+    """An LSTM over baskets and the gaps between them; its projected last state is added to the query.
 
     Args:
         num_layers: Stacked LSTM cells.
@@ -23,7 +18,7 @@ class LSTMTemporal(nn.Module):
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
 
     Raises:
-        ValueError: If there is no layer.
+        ValueError: If ``num_layers`` is below 1.
 
     References:
         Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 1997. Zhu et al., What to Do Next:
@@ -31,15 +26,5 @@ class LSTMTemporal(nn.Module):
         is one more input.
     """
 
-    changes_hidden = True
-
     def __init__(self, num_layers: int = 1, *, facts: Facts) -> None:
-        super().__init__()
-        width = facts.embedding_dim
-        self.recurrence = BasketRecurrence(nn.LSTMCell, width, num_layers)
-        self.out = Linear(width, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
-        return SequenceReading(at_requests(hidden, batch) + self.out(self.recurrence(hidden, batch).after))
+        super().__init__(nn.LSTMCell, facts.embedding_dim, num_layers)

@@ -13,7 +13,7 @@ from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.baskets import Baskets, take
 
 HALF_LIFE_DAYS = 28.0
@@ -21,16 +21,16 @@ HALF_LIFE_DAYS = 28.0
 
 
 class MovingAverageTemporal(nn.Module):
-    """A gated move of the query towards the mean of the user's last baskets.
+    """A gated move of the query towards the weighted mean of the user's last baskets.
 
-    A basket's vector is the mean of the backbone's outputs at its events. A gate over query and mean sets, for every
-    dimension, how far the query moves; it starts at zero, so that the module starts as the identity. The start vector
-    counts as the basket before the first.
+    A basket's vector is the mean of the backbone's outputs at its events. A gate reads the query and the mean, and
+    decides for every dimension how far the query moves. The gate starts at zero, so that the module starts as the
+    identity. The start vector counts as the basket before the first.
 
     Args:
         window: Largest number of baskets in the average.
-        weights: ``learned``: one weight per place, equal at the start. ``exponential``: decay with the time from the
-            basket to the request, with a learned half-life.
+        weights: ``learned``: one weight for the last basket, one for the basket before it, and so on; equal at the
+            start. ``exponential``: decay with the time from the basket to the request, with a learned half-life.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``.
@@ -57,9 +57,7 @@ class MovingAverageTemporal(nn.Module):
         self.window = window
         self.place_logits = nn.Parameter(torch.zeros(window)) if weights == "learned" else None
         self.log_half_life = nn.Parameter(torch.tensor(math.log(HALF_LIFE_DAYS))) if weights == "exponential" else None
-        self.gate = Linear(2 * facts.embedding_dim, facts.embedding_dim)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.gate = zeroed(Linear(2 * facts.embedding_dim, facts.embedding_dim))
 
     def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
         baskets = Baskets.of(batch)

@@ -1,4 +1,4 @@
-"""The row without a temporal module."""
+"""Option without a temporal module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrent cells over a user's baskets, shared by ``gru``, ``lstm`` and ``vae``."""
+"""Recurrent cells over a user's baskets, used by ``gru``, ``lstm`` and ``vae``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.errors import UserError
+from seasonrec.models.components import SequenceReading, at_requests
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.baskets import Baskets, take
 from seasonrec.models.temporal.intervals import log_days
 
@@ -20,8 +22,8 @@ class BasketStates:
     """The states before and after the last basket of each request.
 
     Args:
-        before: ``(N, D)``, the output of the last layer; zero before the first basket.
-        after: ``(N, D)``, the same after the last basket.
+        before: ``(N, D)``, the output of the last layer before the last basket; zero if no basket comes before it.
+        after: ``(N, D)``, the output of the last layer after the last basket.
         gap: ``(N, 1)``, log days between the last basket and the one before it.
     """
 
@@ -33,9 +35,9 @@ class BasketStates:
 class BasketRecurrence(nn.Module):
     """Stacked recurrent cells that read the baskets before each request.
 
-    Each step reads one basket: the mean of its events' vectors and the time since the previous basket. So the order of
-    events within a basket has no effect, and there are far fewer steps than events. Requests of a training window share
-    all steps but the last.
+    Each step reads one basket: the mean of its events' vectors and the time since the previous basket. The order of
+    events within a basket therefore has no effect, and the steps are far fewer than the events. Requests of a training
+    window share all steps but the last.
 
     Args:
         cell: Type of the cells.
@@ -46,7 +48,7 @@ class BasketRecurrence(nn.Module):
         - vectors: ``(B, T + 1, D)``; output: :class:`BasketStates` of ``N`` requests.
 
     Raises:
-        ValueError: If there is no layer.
+        ValueError: If ``num_layers`` is below 1.
 
     References:
         Yu et al., A Dynamic Recurrent Model for Next Basket Recommendation, SIGIR 2016, section 2. Departures: the
@@ -92,9 +94,26 @@ class BasketRecurrence(nn.Module):
 
 
 def _advance(cell: nn.Module, inputs: Tensor, state: Tensor) -> Tensor:
-    """Takes one step of one cell; an LSTM's state is its output and its memory, concatenated."""
+    """Advances one cell by one step; an LSTM's state is its output and its memory, concatenated."""
     if isinstance(cell, nn.LSTMCell):
         output, memory = state.chunk(2, dim=1)
         return torch.cat(cell(inputs, (output, memory)), dim=1)
     following: Tensor = cell(inputs, state)
     return following
+
+
+class RecurrentTemporal(nn.Module):
+    """A :class:`BasketRecurrence` whose last state is projected and added to the query.
+
+    The output projection starts at zero, so that the module starts as the identity.
+    """
+
+    changes_hidden = True
+
+    def __init__(self, cell: type[Cell], width: int, num_layers: int) -> None:
+        super().__init__()
+        self.recurrence = BasketRecurrence(cell, width, num_layers)
+        self.out = zeroed(Linear(width, width))
+
+    def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
+        return SequenceReading(at_requests(hidden, batch) + self.out(self.recurrence(hidden, batch).after))

@@ -1,4 +1,4 @@
-"""The requests of a batch grouped by training window, so that a window's events need not be copied."""
+"""Requests of a batch grouped by training window, so that a window's events are not copied for each request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seasonrec.models.kernels.packing import collect, spread
 
 @dataclass(frozen=True)
 class Slots:
-    """A grid of requests: a row per training window, with a slot for each of at most ``R`` requests.
+    """A grid of requests: one row per training window, with ``R`` slots for its requests.
 
     Args:
         place: ``(N,)`` int64, the slot of each request in the flattened ``(B * R)``.

@@ -11,26 +11,26 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
 
 
 class VAETemporal(nn.Module):
     """A Gaussian latent state, inferred by a GRU over the baskets before the request and added to the query.
 
-    In training the state is sampled and its divergence from the prior is a penalty, so that information has a cost in
-    nats. Otherwise the state is its mean, without a penalty. The output projection starts at zero, so that the module
-    starts as the identity.
+    In training the state is sampled, and its divergence from the prior is a penalty: information has a cost in nats.
+    Otherwise the state is its mean, without a penalty. The output projection starts at zero, so that the module starts
+    as the identity.
 
     Args:
         latent_dim: Width ``Z`` of the state.
         beta: Weight of the divergence, a mean over requests. The loss is a mean over target events, so 1 / (events per
             basket) would give the negative evidence lower bound. The default is a fifth of that for baskets of ten, as
             in Liang et al.
-        free_nats: Divergence without a penalty. The query also has the backbone's output, so the state can collapse to
-            the prior (posterior collapse); free nats counteract it.
+        free_nats: Divergence without a penalty. It counteracts the collapse of the state to the prior (posterior
+            collapse), which can happen because the query also has the backbone's output.
         prior: ``standard``: the standard normal. ``learned``: a Gaussian computed from the GRU's state before the last
-            basket and the gap before it, so that the expected content of a basket has no cost.
+            basket and the gap before that basket, so that the predictable content of a basket has no cost.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``; penalties: ``kl`` in training.
@@ -73,9 +73,7 @@ class VAETemporal(nn.Module):
         self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers=1)
         self.posterior = Gaussian(width, width, latent_dim)
         self.prior = Gaussian(width + 1, width, latent_dim) if prior == "learned" else None
-        self.out = Linear(latent_dim, width)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = zeroed(Linear(latent_dim, width))
 
     def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
         states = self.recurrence(hidden, batch)
@@ -84,11 +82,10 @@ class VAETemporal(nn.Module):
         query = at_requests(hidden, batch) + self.out(state)
         if not self.training:
             return SequenceReading(query)
-        expected = self._expected(states, mean)
-        divergence = gaussian_kl((mean, log_variance), expected).mean()
+        divergence = gaussian_kl((mean, log_variance), self._prior(states, mean)).mean()
         return SequenceReading(query, {"kl": self.beta * (divergence - self.free_nats).clamp(min=0.0)})
 
-    def _expected(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def _prior(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and log variance ``(N, Z)`` of the prior."""
         if self.prior is None:
             return torch.zeros_like(mean), torch.zeros_like(mean)
