@@ -121,7 +121,7 @@ def test_demand_begins_at_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
     head = DemandHead(of, facts=shop.facts(WIDTH)).eval()
     contexts = {context.name: context for context in head.reads}
     builder = shop.builder(contexts)
-    builder.labels = bind_all({"demand": head.told}, shop.log, shop.split.cuts)
+    builder.labels = bind_all({"demand": head.label}, shop.log, shop.split.cuts)
     batch = builder(shop.some_requests(30))
     sales, told = batch.context["weekly_sales"], batch.labels["demand"]
     items = case.model.read(batch).items

@@ -89,7 +89,7 @@ def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None
         torch.manual_seed(0)
         head = DemandHead(loss=loss, facts=shop.facts(WIDTH))
         builder = shop.builder({context.name: context for context in head.reads})
-        builder.labels = bind_all({"demand": head.told}, shop.log, shop.split.cuts)
+        builder.labels = bind_all({"demand": head.label}, shop.log, shop.split.cuts)
         batch = builder(Requests.of_baskets(shop.log, shop.split.train_baskets(shop.log)[200::5]))
         batch = replace(batch, labels={"demand": on_its_weekday(batch)})
         vectors = scale * torch.randn(shop.log.num_items, WIDTH)

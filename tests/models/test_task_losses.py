@@ -103,7 +103,7 @@ def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -
     case.head.train(training)
     batch = case.builder()(Requests.of_baskets(shop.log, np.arange(0, shop.log.num_baskets, 3)))
     items = case.model.read(batch).items
-    drawn, is_valid = case.head._negatives(batch, items, batch.target_items)
+    drawn, is_valid = case.head._negatives(batch, items)
     assert is_valid.float().mean() > 0.7
     rows, own, unavailable, seen = batch.target_request.tolist(), baskets(batch), 0, set()
     for request, columns, valid in zip(rows, drawn.tolist(), is_valid.view_as(drawn).tolist(), strict=True):
@@ -114,7 +114,7 @@ def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -
         seen |= set(columns)
     assert unavailable > 10
     assert len(seen) == shop.log.num_items, "every item is drawn"
-    again = case.head._negatives(batch, items, batch.target_items)[0]
+    again = case.head._negatives(batch, items)[0]
     assert torch.equal(again, drawn) == (not training)
 
 
@@ -126,7 +126,7 @@ def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
         batch = replace(make_case(shop, "purchase").builder()(shop.some_requests(12)))
         last = replace(batch, request_time_s=torch.full_like(batch.request_time_s, shop.split.end_s))
         items = ScoredItems(torch.zeros(len(counts), WIDTH), None, len(counts))
-        drawn, _ = head._negatives(last, items, batch.target_items)
+        drawn, _ = head._negatives(last, items)
         share = torch.bincount(drawn.flatten(), minlength=len(counts)) / drawn.numel()
         expected = counts**power / (counts**power).sum()
         assert (share - expected).abs().max() < 0.015
@@ -145,7 +145,7 @@ def test_negatives_of_a_sample_follow_it_too(shop: Shop, power: float) -> None:
     for _ in range(1500):
         sample = sampler.draw(batch.target_items.numpy(), random)
         items = ScoredItems(torch.zeros(len(sample.item_ids), WIDTH), sample.item_ids, len(counts))
-        columns, _ = head._negatives(replace(last, sample=sample), items, sample.target_column)
+        columns, _ = head._negatives(replace(last, sample=sample), items)
         assert torch.isin(columns, sample.negative_columns).all()
         drawn += torch.bincount(sample.item_ids[columns.flatten()], minlength=len(counts))
     expected = counts**power / (counts**power).sum()
@@ -165,7 +165,7 @@ def test_a_sample_of_items_that_are_not_sold_yet_gives_no_negatives(shop: Shop) 
     times_s = torch.full_like(batch.request_time_s, early_s)
     early = replace(batch, target_items=bought, target_request=request, request_time_s=times_s, sample=sample)
     items = ScoredItems(torch.zeros(len(ids), WIDTH), ids, len(facts.item_first_seen_s))
-    _, is_valid = head._negatives(early, items, sample.target_column)
+    _, is_valid = head._negatives(early, items)
     assert not is_valid.any()
 
 

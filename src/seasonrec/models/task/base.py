@@ -1,4 +1,4 @@
-"""The interface of further tasks: what a head reads and what it returns.
+"""Base class of further tasks, with the inputs and outputs of a head.
 
 Letters: ``N`` requests, ``C`` items that are scored, ``D`` width, ``P`` samples of the task.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
@@ -18,15 +18,15 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.scoring import ScoredItems
 
 MAIN_TASK = "next_item"
-"""Name of the task that every model has: the head's scores over the catalogue."""
+"""Name of the task that every model has."""
 
 Kind = Literal["binary", "amount", "ranking"]
-"""The kind of a task's samples; it decides the metrics.
+"""The kind of a task's samples, which decides the metrics.
 
 - ``binary``: prediction ``(P,)`` logits, truth ``(P,)`` 0 or 1.
 - ``amount``: prediction ``(P,)`` or quantiles ``(P, 3)`` (0.1, 0.5, 0.9), truth ``(P,)`` at or above 0.
-- ``ranking``: prediction ``(P, C)`` scores, ``-inf`` where an item is no candidate; truth ``(P, C)`` bool, True for
-  relevant items, at least one in each row; or float, the degree of relevance, at or above 0 and not all 0.
+- ``ranking``: prediction ``(P, C)`` scores, ``-inf`` for items that are no candidates; truth ``(P, C)`` bool, True for
+  relevant items, or float degrees of relevance at or above 0. Each row has a relevant item.
 """
 
 
@@ -35,12 +35,12 @@ class TaskFeatures:
     """The inputs of a head.
 
     Args:
-        query: ``(N, D)`` queries: the sequence at the request time, after sharing for this task.
+        query: ``(N, D)`` queries of the requests, after the season and the sharing for this task.
         items: The ``C`` items that are scored, with their vectors.
-        read: Encodes another batch, for example an augmented view of this one, as ``(N, D)``.
+        read: Encodes another batch, for example an augmented view of this one, as queries ``(N, D)``.
         scores: Returns the next item's logits ``(N, C)`` in float32, with season and habit, ``-inf`` for items that are
-            no candidates. A head that ranks items may start from them. Without a sample they are ``N * V`` numbers at
-            once, whatever the loss is.
+            no candidates. A head that ranks items may start from them. Without a sample, they take the memory of
+            ``N * V`` numbers whatever the loss is.
     """
 
     query: Tensor
@@ -54,12 +54,12 @@ class TaskOutput:
     """The result of a head for one batch.
 
     Args:
-        loss: Scalar, a mean over the task's own samples; 0 (with a gradient) where the batch holds none.
+        loss: Scalar, a mean over the task's own samples; 0 (with a gradient) if the batch has none.
         prediction: The head's predictions, without gradient; see :data:`Kind`.
         truth: The observed values.
-        censored: ``(P,)`` bool, True where ``truth`` is only a lower bound; None if all are exact.
-        start: The prediction of the head's baseline (its own weights at their start), or None. The baseline uses the
-            next item's scores or counts; its metrics are reported beside those of ``prediction``.
+        censored: ``(P,)`` bool, True if ``truth`` is only a lower bound; None if all values are exact.
+        start: The prediction of the head's baseline, or None. The baseline is the head with untrained weights of its
+            own, or a count; its metrics are reported beside those of ``prediction``.
     """
 
     loss: Tensor
@@ -69,23 +69,25 @@ class TaskOutput:
     start: Tensor | None = None
 
 
-class TaskHead(Protocol):
-    """A further task: its head, its labels and its loss. The yaml file names it.
+class TaskHead(nn.Module):
+    """Base class of a further task: its head, its labels and its loss.
 
-    An ``nn.Module``; the constructor takes its options, then ``*, facts: Facts``.
+    The constructor takes the options, then ``*, facts: Facts``.
 
     Attributes:
-        reads: Contexts that it reads beside the query.
-        labels: Labels of each request that it needs.
         kind: See :data:`Kind`.
         is_series: True for a time-series loss, weighted by ``lambda_t``; False for a recommendation task.
+        compares_users: True if the other users of a batch are the candidates, so that metrics depend on the batch.
+        reads: Contexts that it reads beside the query.
+        labels: Labels of each request that it needs.
     """
 
-    reads: tuple[Context, ...]
-    labels: tuple[Labels, ...]
     kind: Kind
-    is_series: bool
+    is_series = False
+    compares_users = False
+    reads: tuple[Context, ...] = ()
+    labels: tuple[Labels, ...] = ()
 
-    def __call__(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
+    def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         """Returns loss and predictions; reads labels from ``batch.labels``, contexts only from ``context``."""
-        ...
+        raise NotImplementedError

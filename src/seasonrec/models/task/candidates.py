@@ -1,4 +1,4 @@
-"""A task's scores over the scored items of a batch, and the softmax loss of a set of them."""
+"""Corrections of the next item's scores, and softmax losses of sets of items."""
 
 from __future__ import annotations
 
@@ -7,28 +7,22 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems, biased_product
 
 
 class Correction(nn.Module):
-    """A task's own term in the next item's scores: a bilinear product of query and items, plus a bias.
-
-    Both start at 0.
-
-    Args:
-        facts: Facts of the data.
+    """A task's own term in the next item's scores: a bilinear product of query and items plus a bias, at first 0.
 
     Shape:
         - scores: ``(P, C)`` float32; query: ``(P, D)``; words: ``(P, D)``, added to the projected query; items:
-          ``(C, D)``; output: ``(P, C)`` float32, ``-inf`` where ``scores`` are.
+          ``(C, D)``; output: the corrected scores ``(P, C)`` float32, ``-inf`` where ``scores`` are.
     """
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(facts.spec.num_items))
-        self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
-        nn.init.zeros_(self.project.weight)
+        self.project = zeroed(Linear(facts.embedding_dim, facts.embedding_dim, bias=False))
 
     def forward(self, scores: Tensor, query: Tensor, items: ScoredItems, words: Tensor | None = None) -> Tensor:
         view = self.project(query) if words is None else self.project(query) + words
@@ -36,7 +30,7 @@ class Correction(nn.Module):
 
 
 def targets_of(batch: SequenceBatch, width: int) -> Tensor:
-    """Returns ``(N, C)`` bool, True where the request's basket holds the scored item."""
+    """Returns ``(N, C)`` bool, True if the scored item is in the request's basket."""
     column = batch.target_items if batch.sample is None else batch.sample.target_column
     truth = torch.zeros(batch.num_requests, width, dtype=torch.bool, device=column.device)
     truth[batch.target_request, column] = True
@@ -44,18 +38,14 @@ def targets_of(batch: SequenceBatch, width: int) -> Tensor:
 
 
 def set_cross_entropy(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
-    """Returns the mean negative log probability of each set's members among the candidates.
+    """Returns ``(P,)``, the mean negative log probability of each set's members among the candidates.
 
-    With a sampled catalogue, the other candidates are the sampled negatives, weighted by 1 / inclusion probability. The
-    sum over them estimates the sum over all candidates.
+    With a sampled catalogue it is an estimate, see :func:`log_partition`.
 
     Args:
         scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
-        truth: ``(P, C)`` bool, at least one in each row.
+        truth: ``(P, C)`` bool, True for the members; at least one in each row.
         batch: The batch that is scored.
-
-    Returns:
-        ``(P,)`` losses; every set has the same weight, whatever its size.
     """
     share = truth / truth.sum(1, keepdim=True)
     return log_partition(scores, truth, batch) - (share * scores.masked_fill(~truth, 0.0)).sum(1)

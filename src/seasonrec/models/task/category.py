@@ -1,4 +1,4 @@
-"""Category: the categories of the next basket's items."""
+"""Category task: the categories of the next basket's items."""
 
 from __future__ import annotations
 
@@ -6,34 +6,31 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 
 
-class CategoryHead(nn.Module):
+class CategoryHead(TaskHead):
     """A softmax over categories, trained on each category's share of the basket; every basket has the same weight.
 
-    A category is a candidate from the first event of its first item on. Items without a category are ignored, and a
-    basket that holds no other items is left out. The bias starts at the categories' shares before the validation cut.
-    The user's own counts of a category are added, with weights like those of
+    A category is a candidate from the first event of its first item on. Items without a category are ignored, and so
+    are baskets of such items alone. The bias starts at the log shares of the categories before the validation cut. The
+    user's own counts of a category are added, with weights as in
     :class:`~seasonrec.models.habit.frequency.FrequencyHabit`.
 
     Args:
-        half_lives_days: Half-lives ``H`` of the user's decayed counts; by default the habit's, if it has any.
+        half_lives_days: Half-lives ``H`` of the user's decayed counts; the default is that of the habits.
 
     Raises:
-        ValueError: If the items have no categories.
+        ValueError: If the items have fewer than two categories.
     """
 
-    kind: Kind = "ranking"
-    is_series = False
+    kind = "ranking"
     item_categories: Tensor
     first_seen_s: Tensor
     shares: Tensor
@@ -50,8 +47,7 @@ class CategoryHead(nn.Module):
                 "(data.category_column of a table), or leave category out of task."
             )
         self.context = OwnHistoryContext(tuple(half_lives_days))
-        self.reads: tuple[Context, ...] = (self.context,)
-        self.labels: tuple[Labels, ...] = ()
+        self.reads = (self.context,)
         categories = facts.item_categories
         counts = torch.ones(number).index_add(0, categories, facts.item_train_counts)
         first_seen_s = torch.full((number,), torch.iinfo(torch.int64).max)

@@ -1,4 +1,4 @@
-"""Contrastive: two augmented views of one training window should be close, views of two users apart."""
+"""Contrastive task: close vectors for two augmented views of a training window, distant ones for different users."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.augmentation.crop import Crop
@@ -22,17 +20,17 @@ from seasonrec.models.augmentation.none import NoAugmentation
 from seasonrec.models.augmentation.reorder import Reorder
 from seasonrec.models.augmentation.several import Several
 from seasonrec.models.components import ContextValues
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 
 
-class ContrastiveHead(nn.Module):
-    """InfoNCE between two views of each training window, encoded at its last request; adds no weights.
+class ContrastiveHead(TaskHead):
+    """InfoNCE between two views of each training window, encoded at its last request; it has no weights of its own.
 
     Each view is cropped, masked or reordered, with equal probability. In training the draws come from torch's
     generator, so that a resumed run repeats them; in evaluation they are always the same.
 
-    As a ranking, each first view is a query and the second views of the batch are its candidates, so the metrics
-    depend on the batch size.
+    For the ranking metrics, each first view is a query and the second views of the batch are its candidates, so the
+    metrics depend on the batch size.
 
     Args:
         crop: Largest share of the shortest history to drop, see :class:`~seasonrec.models.augmentation.crop.Crop`.
@@ -46,12 +44,11 @@ class ContrastiveHead(nn.Module):
 
     References:
         Xie et al., Contrastive Learning for Sequential Recommendation (CL4SRec), ICDE 2022: one operator is drawn
-        for each view, and the other ``2 (B - 1)`` views of the batch are negatives. Departures: cosine and temperature
-        replace the inner product (Chen et al., SimCLR, ICML 2020), and windows of the same user are no negatives.
+        for each view, and the ``2 (B - 1)`` views of other windows are negatives. Departures: cosine and temperature
+        replace the inner product (Chen et al., SimCLR, ICML 2020); other windows of the same user are no negatives.
     """
 
-    kind: Kind = "ranking"
-    is_series = False
+    kind = "ranking"
     compares_users = True
 
     def __init__(
@@ -69,8 +66,6 @@ class ContrastiveHead(nn.Module):
             check_share("task=contrastive", name, rate)
         if not temperature > 0:
             raise UserError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
-        self.reads: tuple[Context, ...] = ()
-        self.labels: tuple[Labels, ...] = ()
         self.temperature = temperature
         self.view = Several(
             partial(Crop, crop),
@@ -99,10 +94,10 @@ class ContrastiveHead(nn.Module):
 
 
 def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor:
-    """Returns the cosines of ``2 n`` views divided by the temperature; all first views come before all second views.
+    """Returns the cosines of ``2 n`` views divided by the temperature.
 
     Args:
-        vectors: ``(2 n, D)``.
+        vectors: ``(2 n, D)``, all first views before all second views.
         user_ids: ``(n,)`` int64, the user of each window.
         temperature: Above 0.
 
@@ -120,7 +115,7 @@ def view_scores(vectors: Tensor, user_ids: Tensor, temperature: float) -> Tensor
 
 
 def last_requests(batch: SequenceBatch) -> SequenceBatch:
-    """Keeps the last request of each training window; leaves out windows whose requests read no event."""
+    """Keeps the last request of each training window, and drops windows whose last request has no history."""
     order = torch.argsort(batch.request_window * (batch.item_ids.shape[1] + 1) + batch.request_position, stable=True)
     window = batch.request_window[order]
     is_last = torch.ones_like(window, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Features of a day without a user: time of year, weekday, and distance to holidays."""
+"""Features of a day: time of year, weekday and nearby holidays."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seasonrec.models.season.calendar import MAJOR, HolidayRamps
 class DayFeatures(nn.Module):
     """The features of :class:`~seasonrec.models.season.calendar.CalendarSeason` that need no user.
 
-    The harmonics and a holiday's own ramp are zero until the log covers that time of year, as in that class.
+    As there, the harmonics and a holiday's own ramp are zero until the log covers that time of year.
 
     Args:
         spec: Facts of the data.
         num_harmonics: Sine-cosine pairs of the year.
-        coverage_days: The harmonics fade in over these last days before the log covers a full year.
+        coverage_days: The harmonics fade in during these last days before the log covers a full year.
 
     Shape:
-        - calendar: ``N`` requests; rows: ``(Q,)`` indices of the wanted requests; output: ``(Q, width)``.
+        - calendar: of ``N`` requests; rows: ``(Q,)`` indices of the wanted requests; output: ``(Q, width)``.
     """
 
     major: Tensor

@@ -1,4 +1,4 @@
-"""Demand: the sales of each item or category in the week after the request."""
+"""Demand task: the sales of each item or category in the week after the request."""
 
 from __future__ import annotations
 
@@ -6,51 +6,50 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext
 from seasonrec.batches.context.weekly_sales import WeeklySales, WeeklySalesContext
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.demand import Demand, DemandLabels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.dropout import Dropout
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.day_features import DayFeatures
 
 LEVEL_WEEKS = 4
-"""Number of weeks whose mean is the forecast at the start of training."""
+"""Number of last weeks whose mean is the forecast at the start of training."""
 
 
-class DemandHead(nn.Module):
-    """A correction of the mean of the last weeks, computed from the series, the calendar and the item vectors.
+class DemandHead(TaskHead):
+    """A forecast of weekly sales: the mean of the last weeks, corrected by a network.
 
-    Demand does not depend on the user, so the requests of one day are one sample per series and the query is not read.
-    The item vectors are shared with the other tasks: a vector that encodes what sells in December helps the ranking,
-    too. A category's vector is the mean of its items' vectors, weighted by their events before the validation cut. If
-    a batch has sampled items, only they count. A series without an event so far is left out.
+    The network reads the series, the calendar and the item vectors. Demand does not depend on the user, so the requests
+    of one day are one sample per series, and the query is not read. The item vectors are shared with the other tasks: a
+    vector that encodes high sales in December helps the ranking, too. A category's vector is the mean of its items'
+    vectors, weighted by their events before the validation cut; with a sampled catalogue, the mean of the sampled
+    items. A series without an event before the request is left out.
 
     Args:
-        of: The forecast series. With ``item`` memory grows with the catalogue: ``days_at_once`` times items times
+        of: The forecast series. With ``item``, memory grows with the catalogue: ``days_at_once`` times items times
             ``hidden_dim``.
-        loss: ``mse``: squared error of ``log(1 + events)``. ``poisson``: half the Poisson deviance; it has the gradient
-            of the negative log likelihood and its minimum is 0.
+        loss: ``mse``: squared error of ``log(1 + events)``. ``poisson``: half the Poisson deviance, which has the
+            gradient of the negative log likelihood and the minimum 0.
         num_weeks: Weeks of each series that are read.
-        hidden_dim: Width of the correction.
+        hidden_dim: Width of the network.
         dropout: Dropout of the item term; a year has few weeks, so item vectors can memorise them.
-        days_at_once: Largest number of days per training batch that are forecast; further days are left out at random.
+        days_at_once: Largest number of days that a training batch forecasts; further days are dropped at random.
 
     Raises:
-        ValueError: If categories are requested and the items have none, or an option is out of its range.
+        ValueError: If categories are requested and the items have fewer than two, or an option is out of its range.
     """
 
-    kind: Kind = "amount"
+    kind = "amount"
     is_series = True
     item_categories: Tensor
     item_weights: Tensor
@@ -70,28 +69,26 @@ class DemandHead(nn.Module):
         _check(of, loss, num_weeks, days_at_once, facts)
         self.of, self.loss, self.days_at_once = of, loss, days_at_once
         self.calendar, self.sales = CalendarContext(), WeeklySalesContext(of, num_weeks)
-        self.reads: tuple[Context, ...] = (self.calendar, self.sales)
-        self.told = DemandLabels(of)
-        self.labels: tuple[Labels, ...] = (self.told,)
+        self.reads = (self.calendar, self.sales)
+        self.label = DemandLabels(of)
+        self.labels = (self.label,)
         self.day = DayFeatures(facts.spec)
         self.from_series = Linear(num_weeks + 1, hidden_dim)
         self.from_day = Linear(self.day.width, hidden_dim, bias=False)
         self.from_item = Linear(facts.embedding_dim, hidden_dim, bias=False)
         self.dropout = Dropout(dropout)
-        self.out = Linear(hidden_dim, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = zeroed(Linear(hidden_dim, 1))
         self.register_buffer("item_categories", facts.item_categories, persistent=False)
         self.register_buffer("item_weights", facts.item_train_counts + 1.0, persistent=False)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
-        told: Demand = batch.labels[self.told.name]
-        rows = self._rows(told)
-        request = told.first[rows]
+        label: Demand = batch.labels[self.label.name]
+        rows = self._rows(label)
+        request = label.first[rows]
         sales: WeeklySales = context[self.sales.name]
         at = sales.row[request]
         counts, sold = sales.counts[at], sales.sold[at]  # (Q, C, W), (Q, C)
-        truth = told.counts[rows] if self.of == "category" else features.items.of(told.counts[rows].T).T
+        truth = label.counts[rows] if self.of == "category" else features.items.of(label.counts[rows].T).T
         day = self.day(context[self.calendar.name], request)
         change = self._change(counts, day, self._vectors(features.items)).float()
         level = _log_rate(counts, sales.weeks[at], self.loss)
@@ -101,9 +98,9 @@ class DemandHead(nn.Module):
         rate, start = ((logs.detach().exp() - less).clamp(min=0.0) for logs in (log_rate, level))
         return TaskOutput(mean_of(losses), rate, truth, start=start)
 
-    def _rows(self, told: Demand) -> Tensor:
+    def _rows(self, label: Demand) -> Tensor:
         """Returns the rows of the days that are forecast."""
-        rows = told.told.nonzero().squeeze(1)
+        rows = label.told.nonzero().squeeze(1)
         if self.training and len(rows) > self.days_at_once:
             rows = rows[torch.randperm(len(rows), device=rows.device)[: self.days_at_once]]
         return rows
@@ -120,7 +117,7 @@ class DemandHead(nn.Module):
         return sums / weight.new_zeros(number).index_add(0, category, weight).clamp(min=1.0)[:, None]
 
     def _change(self, counts: Tensor, day: Tensor, vectors: Tensor) -> Tensor:
-        """Returns ``(Q, C)``, the correction of the log of the last weeks' mean."""
+        """Returns ``(Q, C)``, the correction of the log sales."""
         logs = torch.log1p(counts)
         level = logs.mean(2, keepdim=True)
         hidden = self.from_series(torch.cat([logs - level, level], dim=2)) + self.from_day(day)[:, None]
@@ -128,17 +125,17 @@ class DemandHead(nn.Module):
 
 
 def squared_log_error(log_rate: Tensor, truth: Tensor) -> Tensor:
-    """Returns squared differences of ``log(1 + events)``; ``log_rate`` is already that logarithm."""
+    """Returns the squared errors of ``log_rate``, a prediction of ``log(1 + truth)``."""
     return (log_rate - torch.log1p(truth)).square()
 
 
 def poisson_deviance(log_rate: Tensor, truth: Tensor) -> Tensor:
-    """Returns ``rate - truth log rate`` minus its value at ``rate = truth``; at or above 0."""
+    """Returns ``rate - truth log rate`` minus its minimum, which is at ``rate = truth``."""
     return log_rate.exp() - truth * log_rate - truth + torch.xlogy(truth, truth)
 
 
 def _log_rate(counts: Tensor, weeks: Tensor, loss: str) -> Tensor:
-    """Returns ``(Q, C)``: the log of the last weeks' mean; with ``mse``, the log of 1 plus the mean."""
+    """Returns ``(Q, C)``, the log of the last weeks' mean; with ``mse``, the log of 1 + the mean."""
     number = weeks.clamp(1, LEVEL_WEEKS)[:, None]
     mean = counts[:, :, :LEVEL_WEEKS].sum(2) / number
     return torch.log1p(mean) if loss == "mse" else torch.log(mean + 0.1)  # 0.1 avoids log(0)

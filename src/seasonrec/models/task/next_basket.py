@@ -1,4 +1,4 @@
-"""Next basket: the set of items in the next basket."""
+"""Next-basket task: the set of items in the next basket."""
 
 from __future__ import annotations
 
@@ -6,41 +6,37 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entropy, targets_of
 
 
-class NextBasketHead(nn.Module):
-    """A score of every candidate for the whole basket.
+class NextBasketHead(TaskHead):
+    """Scores of all candidates for the whole basket.
 
-    Every basket has the same weight; in the next-item task every event has. The head starts from the next item's scores
-    with season and habit: baskets repeat earlier purchases, and a head that reads only the sequence loses to counting.
+    Every basket has the same weight, while in the next-item task every event has. The head starts from the next item's
+    scores with season and habit: baskets repeat earlier purchases, and a head that reads only the sequence loses to
+    counting.
 
     Args:
-        loss: ``softmax``: the mean negative log probability of the basket's items. ``multi_label``: binary
-            cross-entropy of each candidate, a mean over the candidates of the request.
+        loss: ``softmax``: the mean negative log probability of the basket's items. ``multi_label``: the mean binary
+            cross-entropy of the request's candidates.
 
     Raises:
-        ValueError: If the loss is not known.
+        ValueError: If the loss is unknown.
     """
 
-    kind: Kind = "ranking"
-    is_series = False
+    kind = "ranking"
 
     def __init__(self, loss: Literal["softmax", "multi_label"] = "softmax", *, facts: Facts) -> None:
         super().__init__()
         if loss not in ("softmax", "multi_label"):
             raise UserError(f"task.next_basket.loss must be softmax or multi_label, got {loss!r}; try softmax.")
-        self.reads: tuple[Context, ...] = ()
-        self.labels: tuple[Labels, ...] = ()
         self.loss = loss
         self.correction = Correction(facts)
 
@@ -54,7 +50,7 @@ class NextBasketHead(nn.Module):
 
 
 def multi_label(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
-    """Returns the binary cross-entropy, a mean over the candidates of each request.
+    """Returns ``(P,)``, the mean binary cross-entropy of each request's candidates.
 
     With a sampled catalogue, sampled negatives have weight 1 / inclusion probability.
 
@@ -62,9 +58,6 @@ def multi_label(scores: Tensor, truth: Tensor, batch: SequenceBatch) -> Tensor:
         scores: ``(P, C)`` logits, ``-inf`` where an item is no candidate.
         truth: ``(P, C)`` bool.
         batch: The batch that is scored.
-
-    Returns:
-        ``(P,)`` losses.
     """
     is_candidate = scores > float("-inf")
     each = F.binary_cross_entropy_with_logits(scores.masked_fill(~is_candidate, 0.0), truth.float(), reduction="none")

@@ -1,4 +1,4 @@
-"""The baseline of a forecast of a user's amounts: the distribution of the user's earlier ones."""
+"""Baseline forecast of a user's amounts: the distribution of the user's earlier amounts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 
 
 class OwnBaseline:
-    """A normal distribution of the logarithm of a user's amounts, and its features for a network.
+    """A normal distribution of the logarithm of a user's amounts, with features for a network.
 
     Args:
-        context: Provides the user's amounts.
+        context: Context of the user's amounts.
         prior: Weight of the overall distribution, as a number of amounts.
         name: Yaml path of ``prior``, for the error.
 
@@ -37,11 +37,11 @@ class OwnBaseline:
 
         Args:
             context: The contexts of the head.
-            usual: ``(2,)`` mean and standard deviation of all users' logarithms.
+            usual: ``(2,)`` mean and standard deviation of the logarithms of all users' amounts.
 
         Returns:
-            ``(N,)`` mean, ``(N,)`` standard deviation, and ``(N, 4)`` features of order one: both relative to
-            ``usual``, the number of amounts, and the time since the last basket.
+            ``(N,)`` mean, ``(N,)`` standard deviation, and ``(N, 4)`` features of order one: mean and standard
+            deviation relative to ``usual``, the number of amounts, and the time since the last basket.
         """
         own: OwnAmounts = context[self.context.name]
         mean, spread = own.start(usual, self.prior)
@@ -56,7 +56,5 @@ class OwnBaseline:
 
 def own_correction(width: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
     """Builds a network over a query ``(N, D)`` and the features of :class:`OwnBaseline`; its output starts at 0."""
-    last = Linear(hidden_dim, out_dim)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    last = zeroed(Linear(hidden_dim, out_dim))
     return nn.Sequential(Linear(width + OwnBaseline.width, hidden_dim), nn.GELU(), last)

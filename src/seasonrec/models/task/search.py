@@ -1,4 +1,4 @@
-"""Search: the bought item, given a query in words and the user."""
+"""Search task: the bought item, given a query in words and the user."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.queries import require_words, word_queries
 from seasonrec.models.scoring import ScoredItems
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entropy, targets_of
-from seasonrec.models.task.draws import hashed_uniform
+from seasonrec.models.task.draws import target_uniform
 
 MATCH = 5.0
 """Bonus of an item whose words match the query, at the start of training."""
@@ -25,32 +23,31 @@ AHEAD = 1e4
 """The same bonus in the baseline, which ranks matching items first."""
 
 
-class SearchHead(nn.Module):
-    """A ranking of the items for a query in words: the query's vector is added to the user's.
+class SearchHead(TaskHead):
+    """A ranking of the items for a query in words and a user, whose vectors are added.
 
     The ranking is personal: it starts from the next item's scores with season and habit, so a user who searches for
     milk finds the usual brand first. Items whose words begin with those of the query have a learned bonus.
 
     Public data has no log of queries, so they are made from the bought items, see
-    :func:`~seasonrec.models.queries.word_queries`. Each basket has one query, that of one of its items: drawn again at
-    every training step, hashed from the basket in evaluation. The basket's items with that query are relevant. A frozen
-    language model embeds the queries once and the result is cached.
+    :func:`~seasonrec.models.queries.word_queries`. Each basket has the query of one of its items, which is drawn again
+    at every training step and hashed from the basket in evaluation. The basket's items with that query are relevant. A
+    frozen language model embeds the queries once, and the result is cached.
 
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
         max_words: Largest number of words of a query.
-        min_items: A query with more words than the category's needs at least this many items.
+        min_items: Minimum number of items that match a query longer than the category.
 
     Raises:
-        ValueError: If the items have neither categories nor texts, or give fewer than two queries.
+        ValueError: If the items have neither categories nor texts, or fewer than two queries.
 
     References:
         Ai et al., Learning a Hierarchical Embedding Model for Personalized Product Search, SIGIR 2017: query and user
         are added and meet the item in one space. Departure: the user is the sequence model's query at the request time.
     """
 
-    kind: Kind = "ranking"
-    is_series = False
+    kind = "ranking"
     text_vectors: Tensor
     query_of_item: Tensor
     matched: Tensor
@@ -58,8 +55,6 @@ class SearchHead(nn.Module):
     def __init__(self, reader: str = "minilm", max_words: int = 6, min_items: int = 3, *, facts: Facts) -> None:
         super().__init__()
         require_words(facts.spec, "task=search")
-        self.reads: tuple[Context, ...] = ()
-        self.labels: tuple[Labels, ...] = ()
         is_known = facts.item_is_known.tolist()
         texts = facts.item_texts if facts.spec.has_text else [""] * len(is_known)
         queries = word_queries(facts.item_category_names, texts, is_known, max_words, min_items)
@@ -87,30 +82,27 @@ class SearchHead(nn.Module):
         words = self.words(self.text_vectors[asked[rows]])
         own, match = features.scores()[rows], self._matches(features.items, asked[rows])
         scores = self.correction(own + self.match * match, features.query[rows], features.items, words)
-        start = own + AHEAD * match  # a word look-up; matches are ordered by the user's own scores
+        start = own + AHEAD * match  # matches first, ordered by the next item's scores
         answers = features.items.of(self.query_of_item) == asked[rows, None]  # (P, C)
         truth = targets_of(batch, scores.shape[1])[rows] & answers
         losses = set_cross_entropy(scores, truth, batch)
         return TaskOutput(mean_of(losses), scores.detach(), truth, start=start.detach())
 
     def _matches(self, items: ScoredItems, asked: Tensor) -> Tensor:
-        """Returns ``(P, C)`` bool, True where the item's words begin with those of the query."""
+        """Returns ``(P, C)`` bool, True if the item's words begin with those of the query."""
         found = torch.zeros(len(asked), len(items.vectors), dtype=torch.bool, device=asked.device)
         for column in items.of(self.matched).unbind(1):
             found |= column == asked[:, None]
         return found
 
     def _asked(self, batch: SequenceBatch) -> Tensor:
-        """Returns ``(N,)`` int64, the query of each request; -1 where no item of its basket has one."""
+        """Returns ``(N,)`` int64, the query of each request; -1 if no item of its basket has a query.
+
+        The item with the basket's smallest random number chooses the query.
+        """
         query = self.query_of_item[batch.target_items]
-        drawn = self._uniform(batch).masked_fill(query < 0, 2.0)
+        drawn = target_uniform(batch, 1, self.training).squeeze(1).masked_fill(query < 0, 2.0)
         least = drawn.new_full((batch.num_requests,), 2.0).scatter_reduce(0, batch.target_request, drawn, "amin")
         chosen = (drawn < 2.0) & (drawn == least[batch.target_request])
         asked = torch.full((batch.num_requests,), -1, device=query.device)
         return asked.scatter_reduce(0, batch.target_request[chosen], query[chosen], "amax")
-
-    def _uniform(self, batch: SequenceBatch) -> Tensor:
-        """Returns ``(M,)`` float64 in ``[0, 1)``; a basket's smallest number chooses its query."""
-        if self.training:
-            return torch.rand(len(batch.target_items), dtype=torch.float64, device=batch.target_items.device)
-        return hashed_uniform(batch.basket_ids[batch.target_request] * 0x9E37 + batch.target_items, 1).squeeze(1)

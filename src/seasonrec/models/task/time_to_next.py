@@ -1,4 +1,4 @@
-"""Time to next: the days until the user comes back."""
+"""Time-to-next task: the days until the user comes back."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_amounts import SHORTEST_DAYS, OwnGapsContext
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.time_to_next import TimeToNext, TimeToNextLabels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
 from seasonrec.models.task.spend import QUANTILES
 
 EULER = 0.57721566
-"""Euler's constant: distance of the mean of a Gumbel minimum below its location, in units of its scale."""
+"""Euler's constant: how far the mean of a Gumbel minimum lies below its location, in units of its scale."""
 
 
-class TimeToNextHead(nn.Module):
+class TimeToNextHead(TaskHead):
     """The distribution of the time until the user's next basket, trained by maximum likelihood.
 
-    A user who does not return before the part of the log ends is censored and adds the probability of a longer time.
-    Without these users the head would learn times that are too short. The start is the distribution of the days between
-    the user's earlier visits, shrunk towards that of all users before the validation cut.
+    A user who does not return before the part of the log ends is censored: the likelihood is then the probability of a
+    longer time. Without these users the head would learn times that are too short. The head starts from the
+    distribution of the days between the user's earlier visits, shrunk towards that of all users before the validation
+    cut.
 
     Args:
         distribution: ``log_normal`` or ``weibull``.
-        merge_same_day: Counts baskets of one local day as one visit.
+        merge_same_day: If True, baskets of one local day count as one visit.
         hidden_dim: Width of the hidden layer.
         prior_visits: Weight of the overall distribution, as a number of visits.
 
@@ -46,8 +45,7 @@ class TimeToNextHead(nn.Module):
         Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2002, section 3.2.
     """
 
-    kind: Kind = "amount"
-    is_series = False
+    kind = "amount"
 
     def __init__(
         self,
@@ -64,30 +62,30 @@ class TimeToNextHead(nn.Module):
                 f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
             )
         self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")
-        self.reads: tuple[Context, ...] = (self.own.context,)
-        self.told = TimeToNextLabels(merge_same_day)
-        self.labels: tuple[Labels, ...] = (self.told,)
+        self.reads = (self.own.context,)
+        self.label = TimeToNextLabels(merge_same_day)
+        self.labels = (self.label,)
         self.distribution = distribution
         self.net = own_correction(facts.embedding_dim, hidden_dim, 2)
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
-        told: TimeToNext = batch.labels[self.told.name]
-        mean, spread, own = self.own(context, told.usual)
+        label: TimeToNext = batch.labels[self.label.name]
+        mean, spread, own = self.own(context, label.usual)
         loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
-        if self.distribution == "weibull":  # from mean and spread of the log to location and scale
+        if self.distribution == "weibull":  # location and scale from mean and spread of the log
             spread = spread * (math.sqrt(6.0) / math.pi)
             mean = mean + EULER * spread
         raw = self.net(torch.cat([features.query, own], dim=1)).float()
         location = mean + spread * raw[:, 0]
         scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # at most a factor of 20
-        days = told.days.clamp(min=SHORTEST_DAYS)
+        days = label.days.clamp(min=SHORTEST_DAYS)
         prediction = at(location.detach(), scale.detach())
-        losses = loss(days, told.censored, location, scale)
-        return TaskOutput(mean_of(losses), prediction, told.days, told.censored, start=at(mean, spread))
+        losses = loss(days, label.censored, location, scale)
+        return TaskOutput(mean_of(losses), prediction, label.days, label.censored, start=at(mean, spread))
 
 
 def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-    """Returns ``(N,)`` negative log likelihoods: the density of an observed time, the survival of a censored one."""
+    """Returns ``(N,)``, minus the log density of an observed time or the log survival probability of a censored one."""
     logs = days.log()
     place = (logs - location) / scale
     density = 0.5 * place.square() + scale.log() + logs + 0.5 * math.log(2.0 * math.pi)
@@ -101,7 +99,7 @@ def _log_normal_at(location: Tensor, scale: Tensor) -> Tensor:
 
 
 def _weibull(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-    """Returns the same for a Weibull time, whose log is ``location`` plus ``scale`` times a Gumbel minimum."""
+    """Returns the same for a Weibull time: its log is ``location`` plus ``scale`` times a Gumbel minimum."""
     logs = days.log()
     place = (logs - location) / scale
     hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # linear above 30: no overflow

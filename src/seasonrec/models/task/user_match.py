@@ -1,4 +1,4 @@
-"""User match: the users who will buy the same items as this user."""
+"""User-match task: the users who will buy the same items as this user."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
-from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.next_window import NextWindow, NextWindowLabels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.task.base import Kind, TaskFeatures, TaskOutput
+from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 
 ITEMS_AT_ONCE = 1 << 14
-"""Number of items per matrix product, which bounds memory."""
+"""Maximum number of items per matrix product, which bounds memory."""
 
 
-class UserMatchHead(nn.Module):
+class UserMatchHead(TaskHead):
     """A ranking of other users for a user, by the cosine of their vectors.
 
     The candidates of a request are the requests of other users in its batch. The target is a distribution over them,
@@ -33,14 +31,14 @@ class UserMatchHead(nn.Module):
     Args:
         days: Days after the request that count; the end of the request's part of the log cuts them off.
         temperature: Temperature of the softmax over cosines.
-        half_lives_days: Half-lives of the own history; by default the habit's, so that both read the same context.
+        half_lives_days: Half-lives of the own history; the default is that of the habits, so that both read the same
+            context.
 
     Raises:
         ValueError: If a number is out of its range.
     """
 
-    kind: Kind = "ranking"
-    is_series = False
+    kind = "ranking"
     compares_users = True
 
     def __init__(
@@ -56,15 +54,15 @@ class UserMatchHead(nn.Module):
             if not value > 0:
                 raise UserError(f"task.user_match.{name} must be above 0, got {value}.")
         self.context = OwnHistoryContext(tuple(half_lives_days))
-        self.reads: tuple[Context, ...] = (self.context,)
-        self.told = NextWindowLabels(days)
-        self.labels: tuple[Labels, ...] = (self.told,)
+        self.reads = (self.context,)
+        self.label = NextWindowLabels(days)
+        self.labels = (self.label,)
         self.temperature = temperature
         self.project = Linear(facts.embedding_dim, facts.embedding_dim, bias=False)
         self.weight = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
-        told: NextWindow = batch.labels[self.told.name]
+        label: NextWindow = batch.labels[self.label.name]
         vectors = F.normalize(self.project(features.query).float(), dim=1)
         with torch.autocast(vectors.device.type, enabled=False):  # the temperature amplifies rounding errors
             cosine = vectors @ vectors.T
@@ -73,7 +71,7 @@ class UserMatchHead(nn.Module):
         scores = (cosine + self.weight * before) / self.temperature
         same = batch.user_ids[:, None] == batch.user_ids
         scores, start = (values.masked_fill(same, float("-inf")) for values in (scores, before))
-        shared = overlaps(told.request, told.items, batch.num_requests).masked_fill(same, 0.0)
+        shared = overlaps(label.request, label.items, batch.num_requests).masked_fill(same, 0.0)
         asked = shared.any(1)
         scores, start, shared = scores[asked], start[asked], shared[asked]
         share = shared / shared.sum(1, keepdim=True)
@@ -82,11 +80,11 @@ class UserMatchHead(nn.Module):
 
 
 def overlaps(request: Tensor, items: Tensor, num_requests: int) -> Tensor:
-    """Returns ``(N, N)``, the Jaccard index of the items of each two requests; 0 if both have none.
+    """Returns ``(N, N)``, the Jaccard index of the items of each two requests; 0 if neither has items.
 
     Args:
         request: ``(P,)`` int64.
-        items: ``(P,)`` int64, an item of that request.
+        items: ``(P,)`` int64, an item of each ``request``.
         num_requests: ``N``.
     """
     known, column = torch.unique(items, return_inverse=True)  # only bought items
