@@ -1,4 +1,4 @@
-"""The next-item head: scores of the next item over the whole catalogue."""
+"""Next-item head: scores of the next item over the catalogue."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from seasonrec.models.scoring import LinearScores, ScoredItems
 
 
 class NextItemHead(nn.Module):
-    """Inner products of query and items plus a popularity bias, over the whole catalogue or a sample of it.
+    """Inner products of query and items plus a bias, which starts at the log of the item's smoothed training share.
 
-    The bias starts at the log of the item's smoothed training share, so that training starts from popularity.
+    Training therefore starts from popularity.
 
     Args:
         dropout: Dropout of the query.

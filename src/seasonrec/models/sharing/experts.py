@@ -1,4 +1,4 @@
-"""Expert networks; each task mixes them with its own weights."""
+"""Expert networks whose outputs each task mixes with its own weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seasonrec.models.kernels.matmul import Linear
 class Experts(nn.Module):
     """Parallel networks with one hidden layer; all outputs start at 0.
 
-    Their first layers start at different values, so that training makes the experts differ.
+    The first layers start at different values, so that training makes the experts differ.
 
     Args:
         num_experts: Number of experts ``E``.
@@ -32,17 +32,13 @@ class Experts(nn.Module):
         return torch.einsum("neh,ehd->ned", hidden, self.outer)
 
 
-def mixed(gate: Tensor, said: Tensor) -> Tensor:
-    """Returns the mean ``(N, D)`` of the experts ``(N, E, D)``, weighted by the softmax of scores ``(N, E)``."""
-    return torch.einsum("ne,ned->nd", torch.softmax(gate.float(), -1).to(said.dtype), said)
+def mixed(gate: Tensor, outputs: Tensor) -> Tensor:
+    """Returns the mean ``(N, D)`` of expert outputs ``(N, E, D)``, weighted by the softmax of scores ``(N, E)``."""
+    return torch.einsum("ne,ned->nd", torch.softmax(gate.float(), -1).to(outputs.dtype), outputs)
 
 
 def check_counts(**counts: int) -> None:
-    """Checks that the counts are at least 1.
-
-    Raises:
-        ValueError: If a count is below 1; it names the setting.
-    """
+    """Raises a ValueError that names the setting if a count is below 1."""
     for name, count in counts.items():
         if count < 1:
             raise UserError(f"sharing.{name} must be at least 1, got {count}; sharing=hard has no experts.")

@@ -10,21 +10,18 @@ from seasonrec.models.sharing.experts import Experts, check_counts, mixed
 
 
 class MMoE(nn.Module):
-    """A mixture of shared experts, added to the query; the task's gate reads the query and sets the weights.
+    """A mixture of shared experts, added to the query; each task has a gate that reads the query and sets the weights.
 
-    The experts' outputs start at 0, so that a run starts like hard sharing. They are computed again for each task;
-    nothing is cached between calls.
+    The experts' outputs start at 0, so that a run starts like hard sharing. They are computed again for each task.
 
     Args:
         num_experts: Experts ``E`` that the tasks share.
-        facts: Facts of the data.
-        tasks: Names of all tasks.
 
     Shape:
         - query: ``(N, D)``; output: the same.
 
     Raises:
-        ValueError: If there is no expert.
+        ValueError: If ``num_experts`` is below 1.
 
     References:
         Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, KDD 2018,

@@ -18,16 +18,13 @@ SHARED = "(shared)"
 class PLE(nn.Module):
     """Levels of experts: a task mixes its own and the shared experts, the shared stream mixes all of them.
 
-    Each level adds to its input and its experts' outputs start at 0, so that a run starts like hard sharing. A call
-    computes the streams that its task needs, which are those of all tasks below the last level; nothing is cached
-    between calls.
+    Each level adds its mixture to its input, and the experts' outputs start at 0, so that a run starts like hard
+    sharing. Each call computes only the streams that its task needs.
 
     Args:
         num_levels: Number of levels; one level is customised gate control (CGC).
         num_shared: Shared experts per level.
         num_own: Experts per level and task.
-        facts: Facts of the data.
-        tasks: Names of all tasks.
 
     Shape:
         - query: ``(N, D)``; output: the same.
@@ -81,5 +78,5 @@ class Level(nn.Module):
     def forward(self, streams: Mapping[str, Tensor], name: str) -> Tensor:
         """Returns the level's output ``(N, D)`` in a task's stream or in the shared stream."""
         read = tuple(streams) if name == SHARED else (name, SHARED)
-        said = torch.cat([self.experts[other](streams[other]) for other in read], dim=1)  # (N, E, D)
-        return streams[name] + mixed(self.gates[name](streams[name]), said)
+        outputs = torch.cat([self.experts[other](streams[other]) for other in read], dim=1)  # (N, E, D)
+        return streams[name] + mixed(self.gates[name](streams[name]), outputs)
