@@ -150,7 +150,9 @@ def test_rate_zero_changes_nothing(part: Any) -> None:
 
 def test_other_mistakes(shop: Shop) -> None:
     facts, options = shop.facts(), dict.fromkeys(("crop", "mask", "reorder", "substitute", "insert"), NoAugmentation)
-    with pytest.raises(ValueError, match="augmentation=reorder: window_s must be at least 0, got -1; 0 is the basket"):
+    with pytest.raises(
+        ValueError, match="augmentation=reorder: window_s must be at least 0, got -1; 0 shuffles baskets"
+    ):
         Reorder(1.0, -1, facts=facts, log=None)
     with pytest.raises(ValueError, match="num_neighbours must be at least 1, got 0; try 10"):
         Substitute(num_neighbours=0, facts=facts, log=shop.log)

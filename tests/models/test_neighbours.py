@@ -74,7 +74,7 @@ def test_more_neighbours_than_there_are(shop: Shop, monkeypatch: pytest.MonkeyPa
 def test_neighbours_that_the_data_cannot_give(shop: Shop) -> None:
     facts, log = shop.facts(), shop.log
     wordless = replace(facts, spec=replace(facts.spec, has_text=False))
-    with pytest.raises(ValueError, match=r"substitute: by=text needs a text for the items.*choose by=baskets"):
+    with pytest.raises(ValueError, match=r"substitute: by=text needs item texts.*choose by=baskets"):
         Substitute(by="text", facts=wordless, log=log)
     with pytest.raises(ValueError, match=r"insert: by=baskets counts the log's baskets.*choose by=text"):
         Insert(facts=facts, log=None)

@@ -17,11 +17,10 @@ from seasonrec.errors import UserError
 class Augmentation(Protocol):
     """Random change of training windows; validation and test are never augmented.
 
-    The constructor takes the options, then ``*, facts: Facts, log: EventLog | None``. A call changes no state: the same
-    batch and generator state give the same result. It processes all windows at once. It may change only ``item_ids``,
-    ``timestamps_s``, ``is_padding`` and ``request_position``. A request reads only events before its own time: no event
-    moves across a request's position or to a time without an event of the user. Targets, request times and contexts
-    are unchanged, and a request with a non-empty history keeps at least one event.
+    The constructor takes the options, then ``*, facts: Facts, log: EventLog | None``. The same batch and generator
+    state give the same result. A call may change only ``item_ids``, ``timestamps_s``, ``is_padding`` and
+    ``request_position``. A request reads only events before its own time: no event moves across a request's position
+    or to a time without an event of the user. A request with a non-empty history keeps at least one event.
     """
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
@@ -34,11 +33,7 @@ Factory = Callable[..., Augmentation]
 
 
 def check_share(owner: str, name: str, value: float, remedy: str = "0 leaves every event as it is") -> float:
-    """Returns a share or probability unchanged.
-
-    Raises:
-        ValueError: If it is outside [0, 1].
-    """
+    """Returns a share or probability unchanged; raises a ValueError if it is outside [0, 1]."""
     if not 0.0 <= value <= 1.0:
         raise UserError(f"{owner}: {name} must lie in [0, 1], got {value}; {remedy}.")
     return value
@@ -50,11 +45,11 @@ def uniform(random: np.random.Generator, like: Tensor) -> Tensor:
 
 
 def num_events(batch: SequenceBatch) -> Tensor:
-    """Returns the number of events of each window, ``(B,)``."""
+    """Returns the number of events ``(B,)`` of each window."""
     return (~batch.is_padding).sum(1)
 
 
-def shortest_reading(batch: SequenceBatch) -> Tensor:
+def shortest_history(batch: SequenceBatch) -> Tensor:
     """Returns the length ``(B,)`` of the shortest non-empty history of each window's requests; 0 without any."""
     none = batch.is_padding.shape[1] + 1
     position = torch.where(batch.request_position > 0, batch.request_position, none)

@@ -11,16 +11,16 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, num_events, shortest_reading, uniform, without_oldest
+from seasonrec.models.augmentation.base import check_share, num_events, shortest_history, uniform, without_oldest
 from seasonrec.models.augmentation.neighbours import By, neighbours
 
 
 class Insert:
-    """Inserts a neighbour after some events, at the time of the event that it follows.
+    """Insertion of a neighbour after some events, at the time of the event that it follows.
 
-    Windows grow, and requests' positions shift accordingly. A window that exceeds ``max_seq_len`` loses its oldest
-    events. The number of insertions is limited to the latest ones, so that every request with events keeps at least
-    one. Only items that were already sold at that time are inserted.
+    The positions of requests shift accordingly. A window that grows beyond ``max_seq_len`` loses its oldest events. If
+    a request would lose all of its events, only the latest insertions are made. Only items that were already sold at
+    that time are inserted.
 
     Args:
         rate: Probability that an event is followed by a new one.
@@ -34,7 +34,7 @@ class Insert:
     References:
         Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
         arXiv:2108.06479, 2021, insert. They insert the most correlated item, by users' whole sequences or learned
-        vectors, without times. Here one of the nearest items is drawn, and it must be on sale at its time.
+        vectors, without times. Here one of the nearest items is drawn, and it must be on sale at that time.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class Insert:
         followed = (uniform(random, batch.item_ids) < self.rate) & ~batch.is_padding
         new = self.neighbours.draw(batch.item_ids, batch.timestamps_s, random)
         followed &= new < self.num_items
-        room = self.max_seq_len - num_events(batch) + (shortest_reading(batch) - 1).clamp(min=0)
+        room = self.max_seq_len - num_events(batch) + (shortest_history(batch) - 1).clamp(min=0)
         later = followed.flip(1).cumsum(1).flip(1)  # insertions from here on
         followed &= later <= room[:, None]
-        grown = _grown(batch, followed, new, self.num_items)
+        grown = _with_insertions(batch, followed, new, self.num_items)
         too_many = (num_events(grown) - self.max_seq_len).clamp(min=0)
         return without_oldest(grown, too_many, self.num_items)
 
 
-def _grown(batch: SequenceBatch, followed: Tensor, new: Tensor, num_items: int) -> SequenceBatch:
-    """Returns windows ``(B, T + most insertions)`` with ``new`` after each event that is ``followed``."""
+def _with_insertions(batch: SequenceBatch, followed: Tensor, new: Tensor, num_items: int) -> SequenceBatch:
+    """Returns windows ``(B, T + largest number of insertions)`` with ``new`` after each event of ``followed``."""
     made = followed.cumsum(1)  # (B, T), including the insertion after this event
     width = batch.item_ids.shape[1] + int(made[:, -1].max())
     place = torch.arange(batch.item_ids.shape[1], device=made.device) + made - followed.to(made.dtype)

@@ -13,7 +13,7 @@ from seasonrec.models.augmentation.base import check_share, uniform
 
 
 class Mask:
-    """Replaces some items by the padding item ``V``, which the recommender reads as a vector of zeros.
+    """Replacement of some items by the padding item ``V``, which the recommender reads as a vector of zeros.
 
     The event keeps its position and time: the visit stays visible, and the item is hidden.
 

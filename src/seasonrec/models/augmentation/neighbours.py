@@ -1,4 +1,4 @@
-"""Neighbours of items: bought in the same baskets, or with similar texts."""
+"""Neighbours of items: items of the same baskets, or with similar texts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ CHUNK_PAIRS = 1 << 24
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest items of every item, in order of distance.
+    """Nearest items of every item, the nearest first.
 
     Args:
-        ids: ``(V + 1, K)`` int64, filled with ``V``; the last row, for padding, has only ``V``.
+        ids: ``(V + 1, K)`` int64, filled up with ``V``; the last row, for padding, has only ``V``.
         first_seen_s: ``(V + 1,)`` int64, time of each item's first event; the maximum integer for ``V``.
     """
 
@@ -44,7 +44,7 @@ class Neighbours:
         Args:
             item_ids: ``(B, T)`` int64, in ``0..V``.
             times_s: ``(B, T)`` int64 seconds.
-            random: Random generator; every call draws one number per event.
+            random: Random generator; one number is drawn per event.
 
         Returns:
             ``(B, T)`` int64; ``V`` where no neighbour was available.
@@ -61,12 +61,12 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
     """Returns the ``count`` nearest items of every item.
 
     Args:
-        by: ``"baskets"``: bought together before the validation cut; ``"text"``: with similar texts.
-        count: Maximum number ``K`` of neighbours per item.
+        by: ``"baskets"``: items bought together before the validation cut; ``"text"``: items with similar texts.
+        count: Number ``K`` of neighbours per item.
         reader: Language model for ``"text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
         owner: Name of the caller, for messages.
         facts: Facts of the data.
-        log: The prepared log, for ``"baskets"``.
+        log: Prepared log, for ``"baskets"``.
 
     Raises:
         ValueError: If ``count`` is below 1, or the data lacks what ``by`` needs.
@@ -82,7 +82,7 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
 
 
 def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> NDArray[np.int64]:
-    """Returns neighbours ``(V, K)`` by the cosine over training baskets ``n_ij / sqrt(n_i n_j)``, ties by lower id."""
+    """Returns neighbours ``(V, K)`` by the cosine ``n_ij / sqrt(n_i n_j)`` of training baskets, ties by lower id."""
     if log is None:
         raise UserError(f"{owner}: by=baskets counts the log's baskets, and no log was given; choose by=text.")
     bought = _baskets(log, facts.spec.train_until_s)  # (baskets, V)
@@ -105,7 +105,7 @@ def _by_baskets(facts: Facts, log: EventLog | None, count: int, owner: str) -> N
 
 
 def _baskets(log: EventLog, until_s: int) -> sparse.csr_array:
-    """Returns the baskets before a time as a matrix ``(baskets, V)``, with ones for their items."""
+    """Returns a matrix ``(baskets, V)`` of the baskets before a time, with ones for their items."""
     baskets = np.flatnonzero(np.asarray(log.basket_times_s) < until_s)
     baskets = baskets[:: max(1, -(-len(baskets) // MAX_BASKETS))]
     offsets = np.asarray(log.basket_offsets)
@@ -137,7 +137,7 @@ def _by_text(facts: Facts, reader: str, count: int, owner: str) -> NDArray[np.in
     """Returns neighbours ``(V, K)`` by the cosine of the centred text vectors."""
     if not facts.spec.has_text:
         raise UserError(
-            f"{owner}: by=text needs a text for the items, and this data has none; give the data a text column, or "
+            f"{owner}: by=text needs item texts, and this data has none; give the data a text column, or "
             "choose by=baskets."
         )
     vectors = TextReader(reader, facts.cache_dir)(facts.item_texts)

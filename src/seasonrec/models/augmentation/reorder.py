@@ -1,4 +1,4 @@
-"""Reordering of events within baskets and short times."""
+"""Reordering of events within baskets and short periods."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from seasonrec.models.augmentation.base import check_share, uniform
 
 
 class Reorder:
-    """Shuffles the items of a basket, or of all events within a short time, among the times of these events.
+    """Shuffle of the items of a basket, or of all events within a short time, among the times of these events.
 
-    The times do not change. No item moves across a request's position, to another local day, or to a time before its
-    first sale: a group whose shuffle would do so keeps its order.
+    The times do not change. No item moves across a request's position or to another local day. A group keeps its order
+    if the shuffle would move an item to a time before its first sale.
 
     Args:
         rate: Probability that a group of events is shuffled.
@@ -37,7 +37,7 @@ class Reorder:
     def __init__(self, rate: float = 1.0, window_s: int = 0, *, facts: Facts, log: EventLog | None) -> None:
         self.rate = check_share("augmentation=reorder", "rate", rate)
         if window_s < 0:
-            raise UserError(f"augmentation=reorder: window_s must be at least 0, got {window_s}; 0 is the basket.")
+            raise UserError(f"augmentation=reorder: window_s must be at least 0, got {window_s}; 0 shuffles baskets.")
         self.window_s = window_s
         self.timezone = facts.spec.timezone
         never = torch.iinfo(torch.int64).min  # padding is available at all times
@@ -55,7 +55,7 @@ class Reorder:
         return replace(batch, item_ids=torch.where(too_early | batch.is_padding, batch.item_ids, item_ids))
 
     def _groups(self, batch: SequenceBatch, random: np.random.Generator) -> Tensor:
-        """Returns the number ``(B, T)`` of each event's group, counted from 0; padding is a separate group.
+        """Returns the group ``(B, T)`` of each event as a number from 0; padding is a separate group.
 
         Time is divided into equal intervals with a random offset per window; the events of one interval are a group.
         """

@@ -1,4 +1,4 @@
-"""Combination of several augmentations, one per window."""
+"""Combination of several augmentations."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SLOTS = ("crop", "mask", "reorder", "substitute", "insert")
 
 
 class Several:
-    """Draws one augmentation of several, or none, for each window.
+    """Random choice of one augmentation, or none, for each window.
 
-    Each has its own configuration group: ``augmentation@augmentation.insert=none`` removes ``insert``.
+    Each augmentation has its own configuration group: ``augmentation@augmentation.insert=none`` removes ``insert``.
 
     Args:
-        crop: First augmentation.
-        mask: Second augmentation.
-        reorder: Third augmentation.
-        substitute: Fourth augmentation.
-        insert: Fifth augmentation.
+        crop: Augmentation of the first weight.
+        mask: Augmentation of the second weight.
+        reorder: Augmentation of the third weight.
+        substitute: Augmentation of the fourth weight.
+        insert: Augmentation of the fifth weight.
         chance: Probability that a window is augmented.
-        weights: Relative frequencies of the augmentations, in the order above.
+        weights: Relative frequencies of the augmentations.
 
     Raises:
         ValueError: If ``chance`` is outside [0, 1], a weight is negative, or all are zero.
@@ -73,7 +73,7 @@ class Several:
 
 
 def by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int) -> SequenceBatch:
-    """Combines windows from several versions of one batch.
+    """Returns a batch whose windows come from several versions of one batch.
 
     Args:
         results: ``K`` versions of the same windows and requests.

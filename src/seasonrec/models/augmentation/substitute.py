@@ -15,9 +15,9 @@ from seasonrec.models.augmentation.neighbours import By, neighbours
 
 
 class Substitute:
-    """Replaces some items by a neighbour, an item that is bought with them or has a similar text.
+    """Replacement of some items by a neighbour that is available at the event's time.
 
-    The neighbour must be available at the event's time. An event without such a neighbour is unchanged.
+    An event without such a neighbour is unchanged.
 
     Args:
         rate: Probability that an event's item is replaced.
@@ -31,7 +31,7 @@ class Substitute:
     References:
         Liu et al., Contrastive Self-supervised Sequential Recommendation with Robust Augmentation (CoSeRec),
         arXiv:2108.06479, 2021, substitute. They take the most correlated item, by users' whole sequences or learned
-        vectors. Here one of the nearest is drawn, by baskets or by text, and it must be on sale at its time.
+        vectors. Here one of the nearest items is drawn, and it must be on sale at that time.
     """
 
     def __init__(

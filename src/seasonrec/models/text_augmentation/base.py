@@ -21,19 +21,19 @@ TextVariants = tuple[tuple[str, ...], ...]
 
 
 class TextAugmentation(Protocol):
-    """Rewording of item texts. The item encoder reads a random wording in training, and the original otherwise.
+    """Rewording of item texts. The item encoder reads a random wording in training and the original otherwise.
 
     The constructor takes the options, then ``*, facts: Facts``. The result depends only on the options and the texts.
     """
 
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
-        """Returns the variants, cached on disk; ``progress`` receives the number of changed texts."""
+        """Returns the variants, cached on disk; ``progress`` is called with the number of changed texts."""
         ...
 
 
 @dataclass(frozen=True)
 class Rewriting:
-    """Computation of variants: it drops those with a different meaning, and caches the rest by content.
+    """Cached computation of variants, which drops those with a different meaning.
 
     Args:
         name: Option of the slot, for messages.
@@ -83,11 +83,11 @@ class Rewriting:
         made = _read(path, self.num_variants, len(texts))
         if made is None:
             made = [self._kept(texts, variant) for variant in rewrite(texts)]
-            _write(path, made)
-        return self._reported(texts, made, progress)
+            write_text(path, json.dumps(made, ensure_ascii=False))
+        return self._of_items(texts, made, progress)
 
     def _kept(self, texts: list[str], variant: Sequence[str]) -> list[str]:
-        """Returns the variant, with the original for texts that differ only in case or too much in meaning."""
+        """Returns the variant, with the original where the two differ only in case or too much in meaning."""
         read = TextReader(self.reader, self.facts.cache_dir)
         cosine = (read(texts) * read(variant)).sum(1).tolist()
         return [
@@ -95,9 +95,10 @@ class Rewriting:
             for row, (old, new) in enumerate(zip(texts, variant, strict=True))
         ]
 
-    def _reported(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
-        said = [dict(zip(texts, variant, strict=True)) for variant in made]
-        variants = tuple(tuple(variant[text] for text in self.facts.item_texts) for variant in said)
+    def _of_items(self, texts: list[str], made: list[list[str]], progress: Callable[[str], None]) -> TextVariants:
+        """Returns the variants of all items, and reports the share of changed texts."""
+        by_text = [dict(zip(texts, variant, strict=True)) for variant in made]
+        variants = tuple(tuple(variant[text] for text in self.facts.item_texts) for variant in by_text)
         share = replace(self.facts, text_variants=variants).text_changed_share
         count = f"{self.num_variants} variant{'s' * (self.num_variants > 1)}"
         progress(
@@ -116,11 +117,7 @@ def _read(path: Path, num_variants: int, num_texts: int) -> list[list[str]] | No
     """Returns the cached variants, or None if there are none or the file is damaged."""
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
-        whole = len(made) == num_variants and all(len(variant) == num_texts for variant in made)
+        is_complete = len(made) == num_variants and all(len(variant) == num_texts for variant in made)
     except (OSError, ValueError, TypeError):
         return None
-    return made if whole else None
-
-
-def _write(path: Path, made: list[list[str]]) -> None:
-    write_text(path, json.dumps(made, ensure_ascii=False))
+    return made if is_complete else None

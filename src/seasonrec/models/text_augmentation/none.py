@@ -9,7 +9,7 @@ from seasonrec.models.text_augmentation.base import TextVariants
 
 
 class NoTextAugmentation:
-    """Augmentation without variants."""
+    """Augmentation that leaves the texts as they are."""
 
     def __init__(self, *, facts: Facts) -> None:
         pass

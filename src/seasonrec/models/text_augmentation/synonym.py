@@ -27,10 +27,10 @@ _MAX_WORDS = 3
 
 
 class SynonymTexts:
-    """Replaces words and set phrases by WordNet's synonyms; case and number follow the replaced word.
+    """Replacement of words and set phrases by WordNet's synonyms; case and number follow the replaced word.
 
-    WordNet lists the most frequent sense of a word, which may not be the intended one. A language model therefore
-    filters twice: a synonym must be close to the word, and the new text close to the original.
+    The most frequent sense of a word may not be the intended one. A language model therefore filters twice: a synonym
+    must be close to the word, and the new text close to the original.
 
     Args:
         num_variants: Number of variants of each text.
@@ -76,20 +76,20 @@ class SynonymTexts:
         self._synonyms = cache(lambda phrase: self.wordnet.synonyms(phrase, max_senses))
 
     def __call__(self, progress: Callable[[str], None] = print) -> TextVariants:
-        files = [
-            (name, file_sha256(self.wordnet.folder / name)) for name in self.wordnet.all_files
-        ]  # the order matters
+        files = [(name, file_sha256(self.wordnet.folder / name)) for name in self.wordnet.all_files]
         options = {"version": VERSION, "rate": self.rate, "max_senses": self.max_senses, "seed": self.seed}
         return self.rewriting({**options, "files": files}, self._rewrite, progress)
 
     def _rewrite(self, texts: Sequence[str]) -> list[list[str]]:
         spans = [phrases(text, self._synonyms) for text in texts]
         near = self._near({text[a:b].lower() for text, found in zip(texts, spans, strict=True) for a, b in found})
-        draw = np.random.default_rng(self.seed)
-        return [
-            [self._say(text, [s for s in found if near[text[s[0] : s[1]].lower()]], near, draw) for text, found in rows]
-            for rows in [list(zip(texts, spans, strict=True))] * self.rewriting.num_variants
+        rows = [
+            (text, [(a, b) for a, b in found if near[text[a:b].lower()]])
+            for text, found in zip(texts, spans, strict=True)
         ]
+        draw = np.random.default_rng(self.seed)
+        variants = range(self.rewriting.num_variants)
+        return [[self._reworded(text, found, near, draw) for text, found in rows] for _ in variants]
 
     def _near(self, words: set[str]) -> dict[str, list[str]]:
         """Returns the synonyms of each phrase whose vectors are close to the phrase's."""
@@ -97,16 +97,16 @@ class SynonymTexts:
         near: dict[str, list[str]] = {phrase: [] for phrase in words}
         if pairs:
             read = TextReader(self.rewriting.reader, self.rewriting.facts.cache_dir)
-            said = list(dict.fromkeys(word for pair in pairs for word in pair))
-            row = {word: number for number, word in enumerate(said)}
-            vectors = read(said)
+            both = list(dict.fromkeys(word for pair in pairs for word in pair))
+            row = {word: number for number, word in enumerate(both)}
+            vectors = read(both)
             first, second = (vectors[[row[pair[side]] for pair in pairs]] for side in (0, 1))
             for (phrase, other), cosine in zip(pairs, (first * second).sum(1).tolist(), strict=True):
                 if cosine >= self.rewriting.min_cosine:
                     near[phrase].append(other)
         return near
 
-    def _say(
+    def _reworded(
         self, text: str, spans: list[tuple[int, int]], near: dict[str, list[str]], draw: np.random.Generator
     ) -> str:
         """Returns the text with synonyms in some of its spans."""
@@ -124,7 +124,7 @@ class SynonymTexts:
 
 
 def phrases(text: str, synonyms: Callable[[str], list[str]]) -> list[tuple[int, int]]:
-    """Returns the spans of words and set phrases with synonyms, searched from the left, with longer ones preferred.
+    """Returns the spans of words and set phrases with synonyms, searched from the left; a longer phrase goes first.
 
     Args:
         text: Any text.

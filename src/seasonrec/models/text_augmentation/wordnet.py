@@ -1,4 +1,4 @@
-"""Reader of WordNet 3.0's plain files."""
+"""Reader of WordNet 3.0's text files."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class WordNet:
         return [f"{kind}.{part}" for part in self.parts for kind in ("index", "data")]
 
     def synonyms(self, phrase: str, max_senses: int) -> list[str]:
-        """Returns other words of the phrase's first senses, the most frequent sense first; plural for a plural phrase.
+        """Returns other words of the phrase's most frequent senses, in the plural for a plural phrase.
 
         Names (which WordNet capitalises), words with digits, and extensions of the phrase (*grocery store* for
         *grocery*) are left out.
 
         Args:
             phrase: One or several lower-case words, separated by single spaces.
-            max_senses: Maximum number of senses per part of speech.
+            max_senses: Maximum number of senses per part of speech, the most frequent first.
         """
         found: dict[str, None] = {}
         for part in self.parts:
@@ -74,7 +74,7 @@ class WordNet:
         return list(found)
 
     def _base(self, phrase: str, part: PartOfSpeech) -> tuple[str, bool]:
-        """Returns WordNet's form of a phrase, and whether it is the singular of a plural phrase."""
+        """Returns WordNet's form of a phrase, and whether the phrase is the plural of this form."""
         index = self._index[part]
         if phrase in index or part != "noun":
             return phrase, False
