@@ -103,7 +103,7 @@ class Noted(Tuning):
     """A tuning method that records its calls."""
 
     def __init__(self, *, facts: Any) -> None:
-        super().__init__()
+        super().__init__(facts=facts)
         self.said: list[tuple[str, int]] = []
         self.norms: dict[str, list[float]] = {"before": [], "after": []}
 

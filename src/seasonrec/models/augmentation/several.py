@@ -16,8 +16,6 @@ from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import Factory, check_share, num_events, without_oldest
 
-SLOTS = ("crop", "mask", "reorder", "substitute", "insert")
-
 
 class Several:
     """Random choice of one augmentation, or none, for each window.
@@ -58,8 +56,8 @@ class Several:
         self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
         if len(weights) != len(factories) or min(weights) < 0 or sum(weights) <= 0:
             raise UserError(
-                f"augmentation=several: weights must be {len(factories)} numbers at or above 0, for {', '.join(SLOTS)} "
-                f"and not all 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
+                "augmentation=several: weights must be 5 numbers at or above 0 (for crop, mask, reorder, substitute "
+                f"and insert), not all 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
             )
         self.choices = [factory(facts=facts, log=log) for factory in factories]
         self.shares = self.chance * np.asarray(weights) / sum(weights)
@@ -69,17 +67,11 @@ class Several:
         shares = np.append(1.0 - self.chance, self.shares)
         choice = random.choice(len(shares), len(batch.item_ids), p=shares / shares.sum())
         results = [batch, *(augment(batch, random) for augment in self.choices)]
-        return by_window(results, torch.from_numpy(choice).to(batch.item_ids.device), self.num_items)
+        return _by_window(results, torch.from_numpy(choice).to(batch.item_ids.device), self.num_items)
 
 
-def by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int) -> SequenceBatch:
-    """Returns a batch whose windows come from several versions of one batch.
-
-    Args:
-        results: ``K`` versions of the same windows and requests.
-        choice: ``(B,)`` int64 in ``0..K - 1``, the version of each window.
-        num_items: ``V``.
-    """
+def _by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int) -> SequenceBatch:
+    """Returns a batch with each window from the version in ``results`` that ``choice`` ``(B,)`` names."""
     width = max(result.item_ids.shape[1] for result in results)
     row = torch.arange(len(choice), device=choice.device)
     request = torch.arange(results[0].num_requests, device=choice.device)

@@ -116,8 +116,6 @@ def text_readers(model: nn.Module) -> dict[str, str]:
 
 def _read(path: Path) -> Tensor | None:
     """Returns the cached vectors, or None if there are none or the file is damaged."""
-    if not path.exists():
-        return None
     try:
         return load_file(path)["vectors"]
     except (SafetensorError, KeyError, OSError):

@@ -61,7 +61,7 @@ class AdaLoRA(LibraryTuning):
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         if not 1 <= target_rank < initial_rank:
             raise UserError(
                 f"peft.target_rank must lie in 1..{initial_rank - 1}, below peft.initial_rank={initial_rank}, got "

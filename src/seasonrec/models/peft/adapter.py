@@ -50,7 +50,7 @@ class Adapter(Unmergeable):
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         if bottleneck_dim < 1:
             raise UserError(f"peft.bottleneck_dim must be at least 1, got {bottleneck_dim}; peft=frozen adds nothing.")
         self.bottleneck_dim = bottleneck_dim
@@ -67,23 +67,12 @@ class Adapter(Unmergeable):
         for name in names:
             block = language_model.get_submodule(name)
             width = int(block.nf if is_conv1d(language_model, [name]) else block.out_features)
-            adapted = Adapted(block, width, self.bottleneck_dim, self.dropout)
-            language_model.set_submodule(name, adapted)
+            language_model.set_submodule(name, _AdaptedLayer(block, width, self.bottleneck_dim, self.dropout))
         return language_model
 
 
-class Adapted(nn.Module):
-    """Linear layer with a bottleneck on its output.
-
-    Args:
-        block: The frozen layer.
-        width: Width of the layer's output.
-        bottleneck_dim: Width of the bottleneck.
-        dropout: Dropout on the bottleneck.
-
-    Shape:
-        - inputs: as for ``block``; output: ``(..., width)``.
-    """
+class _AdaptedLayer(nn.Module):
+    """Frozen linear layer with a trainable bottleneck on its output ``(..., width)``."""
 
     def __init__(self, block: nn.Module, width: int, bottleneck_dim: int, dropout: float) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.language.lookup import language_models
 
@@ -15,15 +16,13 @@ Target = Literal["all", "backbone", "item_encoder"]
 
 
 class Peft:
-    """Tuning method. This base leaves the model as it is; a method overrides what it needs.
-
-    The constructor of a method takes its options, then ``*, facts: Facts``.
-
-    Attributes:
-        needs_whole_gradients: Whether it reads gradients, which must then be neither scaled nor sharded.
-    """
+    """Tuning method, whose constructor takes the options, then ``facts``. This base leaves the model as it is."""
 
     needs_whole_gradients = False
+    """True if it reads gradients, which must then be neither scaled nor sharded."""
+
+    def __init__(self, *, facts: Facts) -> None:
+        pass
 
     def apply(self, model: nn.Module) -> None:
         """Wraps or freezes the language models of a newly built recommender and changes nothing else.
@@ -61,18 +60,15 @@ class Peft:
 
 
 class Tuning(Peft, ABC):
-    """Method that changes the language models of its target and freezes those of the other components.
-
-    Args:
-        target: Components whose language model is tuned.
-    """
+    """Method that changes the language models of its target and freezes those of the other components."""
 
     option: str
     """Name of the method in the slot ``peft``, for messages."""
     adds_weights = False
     """True if it trains its own weights and leaves the language model's weights unchanged."""
 
-    def __init__(self, target: Target = "all") -> None:
+    def __init__(self, target: Target = "all", *, facts: Facts) -> None:
+        super().__init__(facts=facts)
         self.target = target
         self.components: dict[str, Any] = {}
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from seasonrec.batches.facts import Facts
-from seasonrec.models.peft.base import Target, Tuning
+from seasonrec.models.peft.base import Tuning
 
 
 class Frozen(Tuning):
@@ -18,9 +17,6 @@ class Frozen(Tuning):
     """
 
     option = "frozen"
-
-    def __init__(self, target: Target = "all", *, facts: Facts) -> None:
-        super().__init__(target)
 
     def tune(self, language_model: Any) -> nn.Module:
         return language_model.requires_grad_(False)

@@ -40,7 +40,7 @@ class GradualUnfreezing(Tuning):
     def __init__(
         self, first_share: float = 0.0, last_share: float = 0.5, target: Target = "all", *, facts: Facts
     ) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         if not 0 <= first_share <= last_share <= 1:
             raise UserError(
                 "peft.first_share and peft.last_share must keep 0 <= first_share <= last_share <= 1, got "
@@ -59,19 +59,14 @@ class GradualUnfreezing(Tuning):
 
     def before_step(self, step: int) -> None:
         for component in self.components.values():
-            thawed = self.thawed_from(component.language_model, step)
+            lowest = self._lowest_trained_depth(component.language_model, step)
             depth = depths(component.language_model)
             for name, parameter in component.language_model.named_parameters():
-                if depth[name] < thawed:
+                if depth[name] < lowest:
                     parameter.grad = None
 
-    def thawed_from(self, language_model: nn.Module, step: int) -> int:
-        """Returns the lowest depth that is trained at a step: 0 for everything, ``n + 1`` for nothing.
-
-        Args:
-            language_model: Language model with ``n`` layers.
-            step: Number of earlier steps.
-        """
+    def _lowest_trained_depth(self, language_model: nn.Module, step: int) -> int:
+        """Returns the lowest depth that is trained at a step: 0 for everything, ``n + 1`` for nothing."""
         if self.total_steps is None:
             raise RuntimeError("peft=gradual: before_training must be called before the first step.")
         _, count = layer_stack(language_model)

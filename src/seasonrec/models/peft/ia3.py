@@ -42,7 +42,7 @@ class IA3(LibraryTuning):
     option = "ia3"
 
     def __init__(self, target_modules: tuple[str, ...] | None = None, target: Target = "all", *, facts: Facts) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         self.target_modules = target_modules
 
     def tune(self, language_model: Any) -> nn.Module:

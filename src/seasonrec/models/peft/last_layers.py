@@ -29,7 +29,7 @@ class LastLayers(Tuning):
     option = "last_layers"
 
     def __init__(self, num_layers: int = 1, target: Target = "all", *, facts: Facts) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         self.num_layers = num_layers
 
     def tune(self, language_model: Any) -> nn.Module:

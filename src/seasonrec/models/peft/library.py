@@ -21,12 +21,7 @@ class LibraryTuning(Tuning):
 
 
 def wrapped(language_model: nn.Module, config: Any) -> nn.Module:
-    """Returns the frozen language model with peft's adapters in or around it.
-
-    Args:
-        language_model: A plain language model.
-        config: Configuration object of the library peft.
-    """
+    """Returns the plain language model, frozen, with the adapters of a configuration of the library peft."""
     from peft import get_peft_model
 
     with warnings.catch_warnings(action="ignore"):  # about deprecated names of transformers that the library uses

@@ -46,7 +46,7 @@ class LoRA(LibraryTuning):
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(target)
+        super().__init__(target, facts=facts)
         if rank < 1:
             raise UserError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
         if not alpha > 0:

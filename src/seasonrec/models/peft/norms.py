@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
-from seasonrec.models.peft.base import Target, Tuning
+from seasonrec.models.peft.base import Tuning
 from seasonrec.models.peft.layers import norm_names
 
 
@@ -26,9 +25,6 @@ class NormTuning(Tuning):
     """
 
     option = "norms"
-
-    def __init__(self, target: Target = "all", *, facts: Facts) -> None:
-        super().__init__(target)
 
     def tune(self, language_model: Any) -> nn.Module:
         names = norm_names(language_model)

@@ -124,12 +124,7 @@ class SynonymTexts:
 
 
 def phrases(text: str, synonyms: Callable[[str], list[str]]) -> list[tuple[int, int]]:
-    """Returns the spans of words and set phrases with synonyms, searched from the left; a longer phrase goes first.
-
-    Args:
-        text: Any text.
-        synonyms: Returns the synonyms of a lower-case phrase.
-    """
+    """Returns the spans of words and set phrases with synonyms, from left to right; a longer phrase has precedence."""
     words = [match.span() for match in _WORD.finditer(text)]
     found, place = [], 0
     while place < len(words):
