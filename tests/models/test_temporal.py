@@ -31,6 +31,7 @@ from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.models.temporal.intervals import BOUNDS_S, NUM_BUCKETS, buckets, log_days
+from seasonrec.models.temporal.last_visit import LastVisitTemporal
 from seasonrec.models.temporal.lstm import LSTMTemporal
 from seasonrec.models.temporal.moving_average import MovingAverageTemporal
 from seasonrec.models.temporal.recurrence import BasketRecurrence
@@ -45,6 +46,7 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
     "transformer_time": partial(TransformerTime, num_layers=2),
     "vae": VAETemporal,
 }
+"""Modules that read the baskets; ``last_visit`` reads the time alone."""
 every_module = pytest.mark.parametrize("make", MODULES.values(), ids=MODULES)
 
 
@@ -130,6 +132,17 @@ def test_buckets_are_numbered_from_no_time_to_years() -> None:
     assert found[4] == 2 + sum(bound <= DAY_S for bound in BOUNDS_S) - 1
     assert found[5] == NUM_BUCKETS - 1
     assert not buckets(seconds, ~has_time).any()
+
+
+def test_last_visit_adds_the_logarithm_of_the_days_along_one_direction(facts: Facts) -> None:
+    batch = batch_of([[0, DAY_S], [0, 0]], [(0, 2, 4 * DAY_S), (0, 1, 4 * DAY_S), (0, 0, 9 * DAY_S), (1, 1, DAY_S)])
+    hidden = some_hidden(batch)
+    module = LastVisitTemporal(facts=facts)
+    assert torch.equal(module(hidden, batch).query, at_requests(hidden, batch))
+    direction = shaken(module).direction.weight.squeeze(1)
+    days = torch.tensor([3.0, 4.0, 365.0, 1.0])  # the third request has no event before it
+    expected = torch.log1p(days)[:, None] / 6 * direction
+    torch.testing.assert_close(added(module, hidden, batch), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("weights", ["learned", "exponential"])

@@ -9,6 +9,8 @@ import torch
 from small_shop import Shop
 
 from seasonrec.cli.main import main
+from seasonrec.errors import UserError
+from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.season.seasons import Seasons
 from seasonrec.runs.older import upgraded
@@ -45,3 +47,11 @@ def test_the_weights_of_a_season_by_itself_are_read(shop: Shop) -> None:
     listed.load_state_dict(alone.state_dict())
     for name, value in alone.state_dict().items():
         assert torch.equal(listed.state_dict()[f"momentum.{name}"], value), name
+
+
+def test_the_weights_of_a_calendar_that_read_the_last_event_are_refused(shop: Shop) -> None:
+    listed = Seasons({"calendar": CalendarSeason(facts=shop.facts())})
+    weights = listed.state_dict()
+    weights["calendar.condition.weight"] = torch.nn.functional.pad(weights["calendar.condition.weight"], (0, 1))
+    with pytest.raises(UserError, match=r"are of version 0\.1\.0, .* with temporal=last_visit"):
+        listed.load_state_dict(weights)

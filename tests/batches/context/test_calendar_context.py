@@ -89,13 +89,3 @@ def test_a_holiday_is_known_where_the_log_holds_the_one_before(shop: Shop) -> No
     names = holiday_names(spec)
     assert calendar.holiday_known[:, names.index("Thanksgiving Day")].tolist() == [0, 0]  # 24 November 2016
     assert calendar.holiday_known[:, names.index("Christmas Day")].tolist() == [1, 1]
-
-
-def test_gap_since_the_last_known_event(shop: Shop) -> None:
-    log = shop.log
-    second = log.user_baskets[:1] + 1
-    gap_s = int(log.basket_times_s[1] - log.basket_times_s[0])
-    context = CalendarContext().bind(log, shop.spec)
-    assert float(context(Requests.of_baskets(log, second)).gap_days[0]) == pytest.approx(gap_s / SECONDS_PER_DAY)
-    assert context(Requests.of_baskets(log, second, gap_s)).gap_days.tolist() == [365.0]  # the first is not known yet
-    assert context(Requests.of_baskets(log, second - 1)).gap_days.tolist() == [365.0]

@@ -30,7 +30,6 @@ class RequestCalendar:
             previous year; 0 if it holds it.
         holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, from -60 to 60.
         holiday_known: ``(N, H)`` float, 1 if the log holds the occurrence before the nearest one.
-        gap_days: ``(N,)`` float, days since the user's last event; 365 without any.
     """
 
     day: Tensor
@@ -39,7 +38,6 @@ class RequestCalendar:
     unseen_days: Tensor
     holiday_days: Tensor
     holiday_known: Tensor
-    gap_days: Tensor
 
     def rows(self, start: int, stop: int) -> RequestCalendar:
         """Returns the values of the requests ``start:stop`` alone."""
@@ -86,7 +84,6 @@ class CalendarIndex:
             unseen_days=_float(np.maximum(0.0, self.first_day + DAYS_PER_YEAR - days)),
             holiday_days=_float(np.clip(holiday, -FAR_DAYS, FAR_DAYS)),
             holiday_known=_float(occurrence_before >= self.first_day),
-            gap_days=_float(self._gaps(requests)),
         )
 
     def _holidays(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -98,12 +95,6 @@ class CalendarIndex:
     def _compute(self, days: NDArray[np.int64]) -> NDArray[np.int64]:
         distances = [signed_distances(days, table) for table in self.occurrences.values()]
         return np.stack(distances, axis=1) if distances else np.zeros((len(days), 0), dtype=np.int64)
-
-    def _gaps(self, requests: Requests) -> NDArray[np.float64]:
-        before = self.log.baskets_before(requests.users, requests.known_until_s)
-        known = before > self.log.user_baskets[requests.users]
-        last_s = self.log.basket_times_s[np.maximum(before - 1, 0)]
-        return np.where(known, (requests.times_s - last_s) / 86_400, 365.0)
 
 
 def _float(values: NDArray[np.generic]) -> Tensor:

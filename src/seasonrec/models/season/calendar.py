@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar, holiday_names
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.harmonics import harmonics
 from seasonrec.models.kernels.matmul import Linear
@@ -38,8 +40,7 @@ class CalendarSeason(nn.Module):
     arbitrarily into the autumn, and they explain training weeks that other features should explain. Each feature is
     therefore zero unless the log at the request covers that time of year. The yearly harmonics need a full year of log.
     A holiday's own ramp needs an earlier occurrence of the holiday. The rule is the same in training and at test.
-    Within a first year, the model uses the weekday, the days since the user's last event, and one ramp that the major
-    holidays share.
+    Within a first year, the model uses the weekday and one ramp that the major holidays share.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
@@ -73,12 +74,21 @@ class CalendarSeason(nn.Module):
         places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
         self.register_buffer("major", places, persistent=False)
         self.ramps = HolidayRamps(len(names))
-        num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 1
+        num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names)
         self.condition = Linear(num_features, facts.embedding_dim, bias=False)
         self.phase = Linear(num_features, affinity_dim, bias=False)
         self.affinity = Linear(facts.embedding_dim, affinity_dim, bias=False)
         nn.init.zeros_(self.condition.weight)
         nn.init.zeros_(self.phase.weight)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        stored = state_dict.get(f"{prefix}condition.weight")
+        if stored is not None and stored.shape[1] == self.condition.weight.shape[1] + 1:
+            raise UserError(
+                "these weights are of version 0.1.0, whose season.calendar also read the days since the user's last "
+                "event; it no longer does. Train the run again, with temporal=last_visit to keep that input."
+            )
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
         return query + self.condition(self._features(context[self.context.name]))
@@ -92,8 +102,7 @@ class CalendarSeason(nn.Module):
         """Returns the features ``(N, F)``; a column is 0 where it does not apply."""
         year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
         week = F.one_hot(calendar.weekday, 7).float()
-        gap = torch.log1p(calendar.gap_days)[:, None] / 6.0
-        return torch.cat([year, week, *self._holidays(calendar), gap], dim=1)
+        return torch.cat([year, week, *self._holidays(calendar)], dim=1)
 
     def _holidays(self, calendar: RequestCalendar) -> tuple[Tensor, Tensor]:
         """Returns the ramps shared by the major holidays ``(N, 2)`` and each holiday's own ``(N, 2 H)``."""
