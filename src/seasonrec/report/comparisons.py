@@ -1,4 +1,4 @@
-"""Every row against the reference, with interval, effect size and Holm's correction over all comparisons of a table."""
+"""Comparison of the reference with every other row: interval, effect size and Holm's correction over a whole table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIGNIFICANCE = 0.05
 """Level at which a difference is marked, after Holm."""
 
 REPLICATES_PER_COMPARISON = 60
-"""A p-value is at least 2 / (replicates + 1); with this many it can pass Holm however many comparisons there are."""
+"""Enough for the smallest possible p-value, 2 / (replicates + 1), to pass Holm with any number of comparisons."""
 
 SCHEMA = {
     "row": pl.String, "against": pl.String, "slice": pl.String, "metric": pl.String, "difference": pl.Float64,
@@ -37,21 +37,23 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
         columns: ``(slice, metric)`` pairs.
 
     Returns:
-        ``row, against, slice, metric, difference`` (row less against, in the metric's own unit), ``low, high`` (95%),
+        ``row, against, slice, metric, difference`` (row minus against, in the metric's own unit), ``low, high`` (95%),
         ``p, p_holm, effect_size`` (Cohen's d_z over users), ``n`` (targets, or baskets for basket metrics), ``seeds``
-        (that both have), ``seed_low, seed_high`` (the least and the greatest difference of one seed), and ``better``:
-        the row that is better where ``p_holm`` is below 0.05 and every seed says so, else null.
+        (that both have), ``seed_low, seed_high`` (the smallest and the largest difference of one seed), and ``better``:
+        the better row if ``p_holm`` is below 0.05 and all seeds have the same sign, else null.
 
     Raises:
         ReportError: If the reference is not among the rows.
     """
-    first, others = split_reference(rows, reference)
+    by_name = {row.name: row for row in rows}
+    if reference not in by_name:
+        raise ReportError(f"the reference {reference!r} has no results; rows with results: {', '.join(by_name)}.")
+    first, others = by_name[reference], [row for row in rows if row.name != reference]
     bootstrap = enough_replicates(len(others) * len(columns))
     found = []
     for slice_name, metric in columns:  # columns outermost: one slice's resamples are drawn once for all rows
         for other in others:
-            ours, theirs = same_seeds(first, other)
-            result = compare(ours, theirs, slice_name, metric, bootstrap)
+            result = compare(*same_seeds(first, other), slice_name, metric, bootstrap)
             found.append(_record(first, other, slice_name, metric, result))
     for record, p_holm in zip(found, holm([record["p"] for record in found]), strict=True):
         record["p_holm"] = float(p_holm)
@@ -59,16 +61,8 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
     return pl.DataFrame(found, schema=SCHEMA)
 
 
-def split_reference(rows: Sequence[Row], reference: str) -> tuple[Row, list[Row]]:
-    """Returns the reference, and all other rows."""
-    by_name = {row.name: row for row in rows}
-    if reference not in by_name:
-        raise ReportError(f"the reference {reference!r} has no results; rows with results: {', '.join(by_name)}.")
-    return by_name[reference], [row for row in rows if row.name != reference]
-
-
 def enough_replicates(comparisons: int) -> Bootstrap:
-    """Returns a bootstrap fine enough for Holm over that many comparisons."""
+    """Returns a bootstrap with enough replicates for Holm over that many comparisons."""
     return Bootstrap(replicates=max(Bootstrap.replicates, REPLICATES_PER_COMPARISON * comparisons))
 
 
@@ -99,7 +93,7 @@ def _better(record: dict[str, Any]) -> str | None:
 
 
 def comparisons_markdown(table: pl.DataFrame) -> str:
-    """Returns the comparisons as a Markdown table, one a line."""
+    """Returns a Markdown table with one comparison per line."""
     numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds", "by seed"]
     head = ["pair", "slice", "metric", *numbers, "better"]
     body = [

@@ -1,4 +1,4 @@
-"""Costs of a row: time, memory and weights, as its runs recorded them."""
+"""Costs of a row: time, memory and weights, from the records of its runs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Costs of a row, as far as its runs recorded them; means over seeds.
+    """Costs of a row, means over seeds; None where nothing was recorded.
 
     Args:
         seconds: Wall time by stage.
-        parameters: Trained weights.
+        parameters: Number of trained weights.
         peak_mib: Peak memory of the run, MiB.
-        all_parameters: Weights, trained or not.
+        all_parameters: Number of weights, trained or not.
         checkpoint_bytes: Size of the file of weights.
         step_ms: Median milliseconds of a training step: forward, backward and update, without the loading.
-        peak_gpu_mib: Peak of what was allocated on the GPU, MiB.
+        peak_gpu_mib: Peak of the memory allocated on the GPU, MiB.
     """
 
     seconds: dict[str, float]
@@ -32,14 +32,8 @@ class Cost:
     peak_gpu_mib: float | None = None
 
 
-@dataclass(frozen=True)
-class CostColumn:
-    """A column of a table.
-
-    Args:
-        title: Its head.
-        show: A cost in the column's unit; nothing where it was not recorded.
-    """
+class CostColumn(NamedTuple):
+    """A column of a table; ``show`` returns a cost in the column's unit, empty if it was not recorded."""
 
     title: str
     show: Callable[[Cost], str]
@@ -70,16 +64,16 @@ COLUMNS = {
     "gpu_memory": CostColumn("GPU MiB", lambda cost: _shown(cost.peak_gpu_mib, ",.0f")),
     "step": CostColumn("ms a step", lambda cost: _shown(cost.step_ms, ".0f")),
 }
-"""Columns by the name that a study gives them."""
+"""Columns by their name in a study."""
 
 
 def read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Returns what the runs of a row recorded of themselves; of baselines, nothing."""
+    """Returns the records of a row's runs; a baseline has none."""
     return [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
 
 
 def read_cost(folders: Sequence[Path]) -> Cost | None:
-    """Returns the cost of a row from its run folders, one a seed; None where nothing was recorded."""
+    """Returns the cost of a row from its run folders, one per seed; None if there is no record."""
     records = read_records(folders)
     if not records:
         return None

@@ -1,4 +1,4 @@
-"""The figure of effects: what each section of the method adds, on several slices, with its interval."""
+"""The figure of effects: the gain from each section of the method on several slices, with its interval."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from seasonrec.report.rows import Row
 from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_grid, save, spoken
 
 ROOM = 0.75
-"""Share of a panel's span that is kept free on its right for the numbers."""
+"""Free space for the numbers on the right of a panel, as a share of the panel's span."""
 
 PANELS = 0.8
-"""Share of the figure's width that its panels have, about; the names of the rows have the rest."""
+"""Approximate share of the figure's width for its panels; the names of the rows take the rest."""
 
 LETTER_IN, GAP_IN = 0.054, 0.05
-"""Inches of a letter of a tick's label, and between two labels at least."""
+"""Width of a letter of a tick's label, and smallest gap between two labels, in inches."""
 
 OUTLIER = 2.0
-"""A row that reaches this many times farther than the next is drawn at the edge."""
+"""Ratio of the farthest row to the next above which the farthest is drawn at the edge."""
 
 
 def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Returns how much better the reference is than each other model row.
+    """Returns the gain of the reference over each other model row.
 
     Args:
         rows: Rows of the report.
@@ -38,7 +38,7 @@ def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl
         metric: Metric to show.
 
     Returns:
-        ``against, slice, effect`` (positive where the reference is better)``, low, high, better, n``.
+        ``row, against, slice, effect`` (positive where the reference is better)``, low, high, better, n``.
     """
     models = [row.name for row in rows if not row.is_baseline]
     sign = -1 if metric in LOWER_IS_BETTER else 1
@@ -51,15 +51,12 @@ def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl
 
 
 def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
-    """Draws one panel a slice, one line a row; full marks differ after Holm, hollow ones do not.
+    """Draws a panel per slice with a line per row, and returns the files; filled marks differ after Holm.
 
     Args:
         stem: Path without ending.
         table: From :func:`effect_table`, not empty.
         metric: Name for the axis.
-
-    Returns:
-        The files written.
     """
     names = table["against"].unique(maintain_order=True).to_list()
     slices = table["slice"].unique(maintain_order=True).to_list()
@@ -84,38 +81,35 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
-        told = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
-        made.supxlabel(f"{unit} by {reference} against the row; {told}", fontsize=7)
+        legend = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
+        made.supxlabel(f"{unit} by {reference} against the row; {legend}", fontsize=7)
         return save(made, stem)
 
 
 def chosen_ticks(lowest: float, highest: float, inches: float) -> dict[float, str]:
-    """Returns round numbers between two with their labels, 0 among them, as many as have room beside each other; three
-    at most.
+    """Returns at most three round numbers, 0 among them, with labels that do not overlap.
 
     Args:
-        lowest: At most 0.
-        highest: At least 0, and above ``lowest``.
-        inches: Of the axis for each unit.
+        lowest: Smallest number; at most 0.
+        highest: Largest number; at least 0, and above ``lowest``.
+        inches: Length of the axis per unit.
     """
     for nbins in (3, 2, 1):
         values = MaxNLocator(nbins=nbins, min_n_ticks=2).tick_values(lowest, highest)
         ticks = {float(v): f"{v:g}".replace("-", "\N{MINUS SIGN}") for v in values if lowest <= v <= highest}
-        if all(_have_room(*pair, inches) for pair in pairwise(ticks.items())):
+        if all(
+            (second - first) * inches >= LETTER_IN * (len(ticks[first]) + len(ticks[second])) / 2 + GAP_IN
+            for first, second in pairwise(ticks)
+        ):
             return ticks
     return {0.0: "0"}
 
 
-def _have_room(first: tuple[float, str], second: tuple[float, str], inches: float) -> bool:
-    letters = (len(first[1]) + len(second[1])) / 2
-    return (second[0] - first[0]) * inches >= LETTER_IN * letters + GAP_IN
-
-
 def farthest(table: pl.DataFrame) -> float:
-    """Returns how far from zero the panels reach.
+    """Returns the largest distance from zero in the panels.
 
-    A section without which nothing works would press all others onto the zero line: where one row lies more than
-    ``OUTLIER`` times beyond the next, the panels end with the next, and it is drawn at the edge with its number.
+    One very large effect would press all others onto the zero line. If one row lies more than ``OUTLIER`` times as far
+    from zero as the next, the panels end with the next, and the farthest is drawn at the edge with its number.
     """
     reach = table.with_columns(far=pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs()))
     by_row = sorted(reach.group_by("against").agg(pl.col("far").max())["far"].drop_nans())
@@ -134,8 +128,8 @@ def _panel(panel: Axes, table: pl.DataFrame, names: list[str], far: float) -> No
 
 
 def _mark(panel: Axes, line: dict[str, Any], place: int, far: float) -> None:
-    told, effect = line["better"] is not None, line["effect"]
-    colour = FAINT if not told else COLOURS[0] if effect > 0 else COLOURS[1]
+    differs, effect = line["better"] is not None, line["effect"]
+    colour = FAINT if not differs else COLOURS[0] if effect > 0 else COLOURS[1]
     beside = panel.get_yaxis_transform()  # across the panel, at the row's height
     panel.text(
         0.99, place, signed(effect), transform=beside, color=colour, fontsize=6.2, ha="right", va="center_baseline"
@@ -144,10 +138,10 @@ def _mark(panel: Axes, line: dict[str, Any], place: int, far: float) -> None:
         panel.plot(np.sign(effect) * far, place, marker=">" if effect > 0 else "<", markersize=4.2, color=colour)
         return
     panel.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
-    face = colour if told else "white"
+    face = colour if differs else "white"
     panel.plot(effect, place, marker="o", markersize=4.0, color=colour, markeredgewidth=1.0, markerfacecolor=face)
 
 
 def signed(effect: float) -> str:
-    """Returns an effect in three digits with its sign; ``0`` where two rows are equal to the last bit."""
+    """Returns an effect with its sign and three decimals; ``0`` if two rows are exactly equal."""
     return f"{effect:+.3f}".replace("-", "\N{MINUS SIGN}") if effect else "0"

@@ -6,4 +6,4 @@ from seasonrec.errors import UserError
 
 
 class ReportError(UserError):
-    """Results that cannot stand in one table, or do not hold what was asked for."""
+    """Results that cannot share a table, or that lack a requested slice or metric."""

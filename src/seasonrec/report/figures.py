@@ -1,4 +1,4 @@
-"""The figure by week: what a metric does over the test period, and who gains when."""
+"""The figure by week: a metric over the test period, and the gains over a baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Window = tuple[str, date, date]
 """Name, first and last day."""
 
 SAME_WINDOW_DAYS = 7
-"""Days without a request that may lie within a holiday window; after more of them it is next year's."""
+"""Largest number of days without a request within a holiday window; after more days, the window is next year's."""
 
 MID_WEEK_DAYS = 3.5
 WINDOW_TINTS = ("#FFF1D6", "#E3F1E4", "#ECE7F4")
@@ -33,15 +33,13 @@ WEEK_SCHEMA = {
 
 
 def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
-    """Returns a metric by week, and the gain of each row over the base.
+    """Returns a metric by week, and the gain of each row over the base, with 95% intervals and ``n`` targets.
 
-    Returns:
-        One line a row and week with ``against`` null: value and its 95% interval. One line a row but the base and
-        week with ``against`` the base: the gain, positive where the row is better, with its interval. ``n`` targets.
+    Lines of the metric have null in ``against``; lines of a gain, positive where the row is better, have the base.
     """
     sign = -1 if metric in LOWER_IS_BETTER else 1
     found: list[tuple[object, ...]] = []
-    for week in _weeks(base):
+    for week in base.runs[0].frame["week"].unique().sort():
         base_week = _within(base, week)
         for row in rows:
             row_week = base_week if row is base else _within(row, week)
@@ -55,16 +53,13 @@ def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
 
 
 def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metric: str) -> list[Path]:
-    """Draws the metric by week above and the gains below, holiday windows shaded.
+    """Draws the metric by week above, the gains below and holiday windows shaded, and returns the files.
 
     Args:
         stem: Path without ending.
         table: From :func:`week_table`.
         windows: Holiday windows, see :func:`holiday_windows`.
         metric: Name for the axis.
-
-    Returns:
-        The files written.
     """
     levels, gains = table.filter(pl.col("against").is_null()), table.filter(pl.col("against").is_not_null())
     names = levels["row"].unique(maintain_order=True).to_list()
@@ -88,15 +83,12 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metr
         panels[-1].set_xticks([_place(week) for week in weeks], _week_labels(weeks))
         panels[-1].set_xlim(_place(weeks[0]), _place(weeks[-1]) + 7)
         panels[-1].set_xlabel("week from Monday")
-        entries = panels[0].get_legend_handles_labels()
-        made.legend(*entries, loc="outside upper center", ncols=min(3, len(names)), frameon=False)
+        made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
         return save(made, stem)
 
 
 def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
-    """Returns the rows of the figure: those asked for, else the reference, the first ablation and the baseline
-    reference.
-    """
+    """Returns the selected rows, or else the reference, the first ablation and the baseline reference."""
     by_name = {row.name: row for row in rows}
     ablations = [row.name for row in rows if not row.is_baseline and row.name != selection.reference]
     default = (selection.reference, *ablations[:1], selection.baseline_reference)
@@ -104,7 +96,7 @@ def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
 
 
 def holiday_windows(row: Row) -> list[Window]:
-    """Returns name, first and last day of each holiday window that the results touch, in order of time; once a year."""
+    """Returns each holiday window of each year with a request, in order of time."""
     days = row.runs[0].frame.drop_nulls("window").select("window", "day").unique().sort("window", "day")
     begins = (pl.col("day").diff() > timedelta(days=SAME_WINDOW_DAYS)).fill_null(True).over("window")
     spans = (
@@ -116,22 +108,17 @@ def holiday_windows(row: Row) -> list[Window]:
     return [(line["window"], line["first"], line["last"]) for line in spans.iter_rows(named=True)]
 
 
-def _weeks(row: Row) -> list[date]:
-    return row.runs[0].frame["week"].unique().sort().to_list()
-
-
 def _within(row: Row, week: date) -> Row:
     runs = tuple(replace(run, frame=run.frame.filter(pl.col("week") == week)) for run in row.runs)
     return replace(row, runs=runs)
 
 
 def _place(day: date) -> float:
-    """Returns where a day's first second lies on the time axis."""
     return float(date2num(day))  # type: ignore[no-untyped-call]  # matplotlib's
 
 
 def _week_labels(weeks: Sequence[date]) -> list[str]:
-    """Returns days of the month, with the month's name where it starts."""
+    """Returns the day of each week's Monday, with the month's name at the first week of a month."""
     starts = [True, *(week.month != before.month for before, week in pairwise(weeks))]
     return [f"{week.day}\n{week:%b}" if new else f"{week.day}\n" for week, new in zip(weeks, starts, strict=True)]
 

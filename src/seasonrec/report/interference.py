@@ -1,4 +1,4 @@
-"""The figure of interference: how the gradients of the tasks lie to each other while they train together."""
+"""The figure of interference: the cosines between the gradients of tasks that train together."""
 
 from __future__ import annotations
 
@@ -23,19 +23,12 @@ from seasonrec.report.style import (
 FILE = "interference.csv"
 SCHEMA = {"epoch": pl.Int64, "step": pl.Int64, "task_a": pl.String, "task_b": pl.String, "cosine": pl.Float64}
 MOST_POINTS = 24
-"""Points of a line; measurements beyond are averaged."""
+"""Largest number of points of a line; the measurements are averaged over as many parts of the training."""
 MOST_COLUMNS = 3
 
 
 def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
-    """Returns what the runs of a row measured, one line a run, step and pair; None where nothing was measured.
-
-    Args:
-        folders: Run folders, one a seed.
-
-    Returns:
-        ``run, epoch, step, task_a, task_b, cosine``.
-    """
+    """Returns the cosines that a row's runs measured, or None: ``run, epoch, step, task_a, task_b, cosine``."""
     found = [
         pl.read_csv(folder / FILE, schema=SCHEMA).select(pl.lit(number).alias("run"), pl.all())
         for number, folder in enumerate(folders)
@@ -46,33 +39,30 @@ def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
 
 
 def interference_table(by_row: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Returns the mean cosine of each two tasks in each part of the training, over the runs of a row.
+    """Returns the mean cosine of each pair of tasks in each part of the training, over the runs of a row.
 
     Args:
         by_row: From :func:`read_interference`, by row.
 
     Returns:
-        ``row, task_a, task_b, step`` (the first of the part), ``cosine, low, high`` (the least and the largest that was
-        measured), ``conflicts`` (the share of measurements below 0), ``n`` measurements.
+        ``row, task_a, task_b, step`` (the first of the part of the training), ``cosine, low, high`` (the smallest and
+        the largest cosine), ``conflicts`` (the share of cosines below 0), ``n`` measurements.
     """
     return pl.concat([_parts(lines).select(pl.lit(name).alias("row"), pl.all()) for name, lines in by_row.items()])
 
 
 def interference_figure(stem: Path, table: pl.DataFrame) -> list[Path]:
-    """Draws one panel a row and one line a pair of tasks; below zero the tasks undo each other's steps.
+    """Draws a panel per row with a line per pair of tasks, and returns the files; below zero the tasks conflict.
 
-    Of more pairs than can be told apart, it shows those with the lowest mean cosine.
+    With more pairs than colours, the pairs with the lowest mean cosine are shown.
 
     Args:
         stem: Path without ending.
         table: From :func:`interference_table`, not empty.
-
-    Returns:
-        The files written.
     """
     rows = table["row"].unique(maintain_order=True).to_list()
     pairs = _shown(table)
-    look = looks([_told(pair) for pair in pairs])
+    look = looks([_label(pair) for pair in pairs])
     columns = min(MOST_COLUMNS, len(rows))
     lines = -(-len(rows) // columns)
     width = COLUMN_WIDTH_IN if columns == 1 else TEXT_WIDTH_IN
@@ -87,7 +77,7 @@ def interference_figure(stem: Path, table: pl.DataFrame) -> list[Path]:
         made.supxlabel("step of the optimiser", fontsize=7)
         made.supylabel("cosine of the tasks' gradients", fontsize=7)
         entries = panels[0].get_legend_handles_labels()
-        made.legend(*entries, loc="outside upper center", ncols=2 if columns > 1 else 1, frameon=False)
+        made.legend(*entries, loc="outside upper center", ncols=min(columns, 2), frameon=False)
         return save(made, stem)
 
 
@@ -113,7 +103,7 @@ def _shown(table: pl.DataFrame) -> list[tuple[str, str]]:
     """Returns the pairs of the figure, in the table's order."""
     means = table.group_by("task_a", "task_b", maintain_order=True).agg(pl.col("cosine").mean())
     lowest = pl.col("cosine").rank("ordinal") <= len(COLOURS)
-    return [(line[0], line[1]) for line in means.filter(lowest).iter_rows()]
+    return means.filter(lowest).select("task_a", "task_b").rows()
 
 
 def _panel(
@@ -123,12 +113,12 @@ def _panel(
     panel.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
     for pair in pairs:
         line = table.filter(pl.col("task_a") == pair[0], pl.col("task_b") == pair[1])
-        name = _told(pair)
+        name = _label(pair)
         panel.fill_between(
             line["step"], line["low"], line["high"], color=str(look[name]["color"]), alpha=0.12, linewidth=0
         )
         panel.plot(line["step"], line["cosine"], label=name, linewidth=1.3, markersize=2.6, **look[name])  # type: ignore[arg-type]
 
 
-def _told(pair: tuple[str, str]) -> str:
+def _label(pair: tuple[str, str]) -> str:
     return " and ".join(spoken(name) for name in pair)

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 
 
 def pipe_table(head: Sequence[str], body: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Returns a table with its head and its rule, numbers to the right.
-
-    Args:
-        head: Title of each column.
-        body: Rows of as many entries.
-        words: Columns from the first on that hold words and stand to the left.
-    """
+    """Returns a table with its head; all columns but the first ``words`` are aligned to the right."""
     rule = ["---"] * words + ["---:"] * (len(head) - words)
     return "\n".join("| " + " | ".join(_literal(entry) for entry in line) + " |" for line in (head, rule, *body))
 

@@ -1,4 +1,4 @@
-"""Prints a grid as Markdown and as LaTeX."""
+"""A grid as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TEX_SPECIAL = {
 }  # fmt: skip
 
 MOST_UNSCALED = 6
-"""Columns that fit the width of a page."""
+"""Number of columns that fit the width of a page."""
 
 
 def to_markdown(grid: Grid) -> str:
-    """Returns the grid as a Markdown table, under its question and above its notes."""
+    """Returns the question, the grid as a Markdown table, and the notes."""
     costs = _cost_columns(grid)
     head = [
         "row",
@@ -38,9 +38,7 @@ def to_markdown(grid: Grid) -> str:
 
 
 def to_latex(grid: Grid) -> str:
-    r"""Returns the grid as a ``table*``; it needs ``\usepackage{booktabs,graphicx}``, and a wide one is scaled to
-    fit.
-    """
+    r"""Returns the grid as a ``table*`` that fits the page; it needs ``\usepackage{booktabs,graphicx}``."""
     costs = _cost_columns(grid)
     width = len(grid.columns) + len(costs)
     blocks = [list(rows) for _, rows in groupby(grid.rows, key=lambda row: row.is_baseline)]
@@ -70,7 +68,7 @@ def to_latex(grid: Grid) -> str:
 
 
 def escape(text: str) -> str:
-    """Returns text as LaTeX prints it literally."""
+    """Returns text with the special characters of LaTeX escaped."""
     return "".join(TEX_SPECIAL.get(letter, letter) for letter in text)
 
 
@@ -93,7 +91,7 @@ def _latex_head(grid: Grid, costs: list[CostColumn]) -> list[str]:
 
 
 def _latex_row(row: GridRow, costs: list[CostColumn]) -> str:
-    """Returns a line of values and, close below it, a small line with what they may be off by."""
+    """Returns a line of values and, close below it, a small line with the half widths of their intervals."""
     values = [
         escape(row.name),
         *(_latex_value(cell) for cell in row.cells),
@@ -131,7 +129,7 @@ def cell_words(cell: GridCell, bold: str = "") -> str:
 
 
 def _cost_columns(grid: Grid) -> list[CostColumn]:
-    """Returns columns of cost that at least one row can fill."""
+    """Returns the columns of cost for which at least one row has a value."""
     costs = [row.cost for row in grid.rows if row.cost]
     return [COLUMNS[name] for name in grid.costs if any(COLUMNS[name].show(cost) for cost in costs)]
 

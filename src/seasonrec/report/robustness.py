@@ -1,4 +1,4 @@
-"""The figure of robustness: what a metric does as inputs are perturbed and histories are changed."""
+"""The figure of robustness: a metric over the size of perturbations and the share of changed events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PANELS = {
     "dropped": (("drop",), "share of events"),
     "shuffled": (("shuffle",), "share of events"),
 }
-"""Title of each panel, the kinds of trials in it, and what its sizes are."""
+"""Kinds of trials and unit of the sizes of each panel, by title."""
 
 ROBUSTNESS_METRIC = "ndcg@10"
 
@@ -26,10 +26,10 @@ COLUMNS = ("name", "seed", "fingerprint", "kind", "target", "size", "ndcg@10", "
 
 
 def read_trials(paths: Sequence[Path]) -> pl.DataFrame:
-    """Returns the trials of several runs, one file each, as ``seasonrec robustness`` writes them.
+    """Returns the trials of several runs from the files of ``seasonrec robustness``.
 
     Raises:
-        ReportError: If there is no file, one is no such table, or their numbers do not compare.
+        ReportError: If there is no file, if a file lacks a column, or if the files are not comparable.
     """
     if not paths:
         raise ReportError("a robustness figure needs at least one robustness.csv, got none; run seasonrec robustness.")
@@ -37,14 +37,13 @@ def read_trials(paths: Sequence[Path]) -> pl.DataFrame:
     for column in ("fingerprint", "requests", "target"):
         values = [table[column].drop_nulls().unique().sort().to_list() for table in tables]
         if any(value != values[0] for value in values):
-            told = ", ".join(f"{path}: {value}" for path, value in zip(paths, values, strict=True))
-            raise ReportError(f"robustness tables of one figure must share their {column}, got {told}; run them alike.")
+            got = ", ".join(f"{path}: {value}" for path, value in zip(paths, values, strict=True))
+            raise ReportError(f"robustness tables of one figure must share their {column}, got {got}; run them alike.")
     return pl.concat(tables)
 
 
 def robustness_curves(trials: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Returns a metric over the seeds of each row: ``name, kind, size, value, low, high, seeds``, with the range in
-    between.
+    """Returns mean and range of a metric over the seeds of each row: ``name, kind, size, value, low, high, seeds``.
 
     Every kind also has the clean ranking, at size 0.
     """
@@ -65,17 +64,14 @@ def robustness_curves(trials: pl.DataFrame, metric: str) -> pl.DataFrame:
 
 
 def robustness_figure(stem: Path, curves: pl.DataFrame, metric: str) -> list[Path]:
-    """Draws a panel for perturbed inputs and one for each way to change a history.
+    """Draws a panel for perturbed inputs and one for each way to change a history, and returns the files.
 
-    A line is the mean over seeds, its band their range; random perturbations are dashed.
+    A line is the mean over seeds and its band their range; random perturbations are dotted.
 
     Args:
         stem: Path without ending.
         curves: From :func:`robustness_curves`, not empty.
         metric: Name for the axis.
-
-    Returns:
-        The files written.
     """
     names = curves["name"].unique(maintain_order=True).to_list()
     shown = {title: panel for title, panel in PANELS.items() if curves["kind"].is_in(panel[0]).any()}
@@ -89,8 +85,7 @@ def robustness_figure(stem: Path, curves: pl.DataFrame, metric: str) -> list[Pat
             axes.set_title(title)
             axes.set_xlabel(unit)
         panels[0].set_ylabel(f"{metric} (lower is better)" if metric in LOWER_IS_BETTER else metric)
-        handles, labels = panels[0].get_legend_handles_labels()
-        made.legend(handles, labels, loc="outside upper center", ncols=min(5, len(labels)), frameon=False)
+        made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)
         return save(made, stem)
 
 

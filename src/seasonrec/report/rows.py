@@ -22,13 +22,13 @@ class Row:
 
     Args:
         name: Row name, for example ``no_season``.
-        is_baseline: Whether it stands in the first block.
-        runs: Its results, one a seed, by rising seed.
-        cost: What it cost; None where nothing was recorded.
-        interference: How the gradients of its tasks lay to each other; None where nothing was measured.
+        is_baseline: Whether it is a baseline, in the first block of a table.
+        runs: Results, one per seed, ascending by seed.
+        cost: Costs of its runs; None if not recorded.
+        interference: Cosines of its tasks' gradients; None if not measured.
         tasks: Metrics of its further tasks; None if it has none.
-        trials: Files of its runs that were tried with perturbed inputs and changed histories.
-        gives_probabilities: Whether its bits say what it has learnt; False where the loss gives no probabilities.
+        trials: Files of its robustness trials, one per run that has them.
+        gives_probabilities: Whether its loss gives probabilities; if False, its bits have no meaning.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Row:
 
 
 def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
-    """Reads a row from its run folders, one a seed.
+    """Reads a row from its run folders, one per seed.
 
     Raises:
         ReportError: If a folder holds no results, or a results file is damaged.
@@ -56,11 +56,10 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
     except (FileNotFoundError, ValueError) as error:
         raise ReportError(str(error)) from error
     light = [replace(run, frame=run.frame.drop("top_items")) for run in found]  # the widest column, and not needed here
-    by_seed = tuple(sorted(light, key=lambda run: run.seed))
     return Row(
         name,
         is_baseline,
-        by_seed,
+        tuple(sorted(light, key=lambda run: run.seed)),
         read_cost(folders),
         read_interference(folders),
         read_tasks(folders),
@@ -69,11 +68,11 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
 
 
 def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str]) -> None:
-    """Refuses rows that mean different things, and slices or metrics that they do not have.
+    """Checks that rows are comparable and have the given slices and metrics.
 
     Raises:
-        ReportError: If there is no row, if two fingerprints meet (both are named), if rows hold other targets under one
-            fingerprint, or if slices or metrics are unknown (all of them are named).
+        ReportError: If there is no row, if fingerprints differ, if targets differ under one fingerprint, or if slices
+            or metrics are unknown. The message names all fingerprints, slices and metrics at fault.
     """
     if not rows:
         raise ReportError("there are no results to report; run the study first.")
@@ -94,7 +93,7 @@ def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str
 
 
 def same_seeds(first: Row, second: Row) -> tuple[tuple[RunResults, ...], tuple[RunResults, ...]]:
-    """Returns the runs by which two rows are compared: on the seeds that both have; a baseline has no seed to share.
+    """Returns the runs of two rows on their common seeds, or all runs if one row is a baseline.
 
     Raises:
         ReportError: If two models share no seed.

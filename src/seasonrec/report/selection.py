@@ -11,16 +11,16 @@ class Selection:
 
     Args:
         name: Name of the study; the label of its table.
-        question: What the study asks; the head of its table.
+        question: Question of the study; the head of its table.
         slices: Slices of the table, in order.
         metrics: Metrics of each slice, in order.
         reference: Row that all others are compared with.
-        baseline_reference: Baseline that the figure by week measures gains against.
-        effect_slices: Slices of the figure of effects; empty for those of the table.
+        baseline_reference: Baseline of the gains in the figure by week.
+        effect_slices: Slices of the figure of effects; empty for the slices of the table.
         figure_rows: Rows of the figure by week; empty for the two references and the first other model row.
         note: Budget of the study, printed on the table.
         command: Command that made the results, printed on the table.
-        missing: Cells that have no results, printed on the table.
+        missing: Cells without results, printed on the table.
         costs: Columns of cost, names of :data:`~seasonrec.report.costs.COLUMNS`.
     """
 
@@ -44,5 +44,5 @@ class Selection:
 
     @property
     def figure_metric(self) -> str:
-        """The metric that feels the season best: bits where the table has them."""
+        """Metric that depends most on the season: bits if the table has them, else its first metric."""
         return "bits" if "bits" in self.metrics else self.metrics[0]

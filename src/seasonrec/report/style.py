@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ TEXT_WIDTH_IN = 7.0
 COLUMN_WIDTH_IN = 3.4
 
 COLOURS = ("#0072B2", "#D55E00", "#4D4D4D", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's palette, told apart under every common colour blindness; the reference comes first."""
+"""Palette of Okabe and Ito, distinct under every common colour blindness; the reference has the first colour."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "-", (0, (4, 1.5)), "-", "-", "-", "-")
@@ -26,22 +27,12 @@ INK, FAINT = "#222222", "#8A8A8A"
 
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "axes.linewidth": 0.6,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 7.5),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
+    **dict.fromkeys(("axes.labelcolor", "text.color", "xtick.color", "ytick.color"), INK),
     "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "pdf.fonttype": 42,  # text stays text, as many venues ask
@@ -59,7 +50,7 @@ def figure(width_in: float, height_in: float) -> Iterator[Figure]:
 
 
 def save(made: Figure, stem: Path) -> list[Path]:
-    """Writes ``stem.png`` (300 dpi) and ``stem.pdf``, whole or not at all; the same figure gives the same bytes."""
+    """Writes ``stem.png`` (300 dpi) and ``stem.pdf`` atomically; the same figure gives the same bytes."""
     paths = []
     for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_suffix(ending)
@@ -76,11 +67,13 @@ def quiet_grid(axes: Axes, along: str) -> None:
 
 
 def spoken(name: str) -> str:
-    """Returns a row's or slice's name as a reader says it."""
-    return name.replace("no_", "without ", 1).replace("_", " ") if name.startswith("no_") else name.replace("_", " ")
+    """Returns a row's or slice's name in words, for example "without season" for ``no_season``."""
+    return (f"without {name[3:]}" if name.startswith("no_") else name).replace("_", " ")
 
 
 def looks(names: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Returns colour, marker and line of each name, by its place."""
-    cycle = [{"color": c, "marker": m, "linestyle": line} for c, m, line in zip(COLOURS, MARKERS, LINES, strict=True)]
-    return {name: dict(cycle[place % len(cycle)]) for place, name in enumerate(names)}
+    """Returns a distinct colour, marker and line style for each name."""
+    styles: list[dict[str, object]] = [
+        {"color": c, "marker": m, "linestyle": line} for c, m, line in zip(COLOURS, MARKERS, LINES, strict=True)
+    ]
+    return dict(zip(names, cycle(styles), strict=False))

@@ -1,4 +1,4 @@
-"""The table of a study: every number with its interval, in long form, and as a grid that renderers print."""
+"""The table of a study: every number with its interval, in long form and as a grid for printing."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class GridCell:
     """One number of the grid.
 
     Args:
-        value: The metric; NaN where the slice holds nothing.
+        value: The metric; NaN if the slice is empty.
         half: Half the width of its interval.
         digits: Decimals to print.
         is_best: Whether no row has a better value.
-        mark: ``†``, ``‡`` or nothing.
+        mark: ``†``, ``‡`` or empty.
     """
 
     value: float
@@ -57,15 +57,15 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table ready to be printed.
+    """A table for printing.
 
     Args:
         title: Name of the study.
-        question: What it asks.
-        columns: ``(slice, metric)`` pairs; columns of one slice stand together.
-        counts: Targets (or baskets) behind each column.
+        question: Question of the study.
+        columns: ``(slice, metric)`` pairs; columns of one slice are neighbours.
+        counts: Number of targets (or baskets) of each column.
         rows: Baselines first.
-        notes: Sentences for below the table.
+        notes: Sentences below the table.
         costs: Names of the columns of cost.
     """
 
@@ -79,11 +79,10 @@ class Grid:
 
 
 def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.DataFrame:
-    """Returns every number with its 95% interval, one a line.
+    """Returns one line per number with its 95% interval, rows in the order given.
 
     Returns:
-        ``row, slice, metric, value, low, high, n`` (targets, or baskets for basket metrics)``, seeds, fingerprint``,
-        rows in the order given.
+        ``row, slice, metric, value, low, high, n`` (targets, or baskets for basket metrics)``, seeds, fingerprint``.
     """
     bootstrap = Bootstrap()
     found = {}
@@ -97,45 +96,40 @@ def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.Da
 
 
 def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared: pl.DataFrame) -> Grid:
-    """Lays the long table out, with the best of each column and the marks of the comparisons.
+    """Returns the long table as a grid, with the best of each column and the marks of the comparisons.
 
     Args:
-        rows: Rows, in order.
-        selection: What is shown.
+        rows: Rows in order.
+        selection: Columns, reference and texts of the table.
         long: From :func:`long_table`.
         compared: From :func:`~seasonrec.report.comparisons.comparison_table`.
     """
     numbers = {(line["row"], line["slice"], line["metric"]): line for line in long.iter_rows(named=True)}
     marks = _marks(compared)
-    best = {
-        column: _best([numbers[row.name, *column]["value"] for row in rows], column[1]) for column in selection.columns
-    }
+    columns = tuple(selection.columns)
+    best = {column: _best([numbers[row.name, *column]["value"] for row in rows], column[1]) for column in columns}
 
     def cell(row: Row, column: tuple[str, str]) -> GridCell:
         line = numbers[row.name, *column]
         half, value = (line["high"] - line["low"]) / 2, line["value"]
         return GridCell(value, half, digits(column[1]), value == best[column], marks.get((row.name, *column), ""))
 
-    laid = tuple(
-        GridRow(
-            row.name, row.is_baseline, len(row.runs), tuple(cell(row, column) for column in selection.columns), row.cost
-        )
-        for row in rows
-    )
-    counts = tuple(numbers[rows[0].name, *column]["n"] for column in selection.columns)
     return Grid(
         selection.name,
         selection.question,
-        tuple(selection.columns),
-        counts,
-        laid,
+        columns,
+        tuple(numbers[rows[0].name, *column]["n"] for column in columns),
+        tuple(
+            GridRow(row.name, row.is_baseline, len(row.runs), tuple(cell(row, column) for column in columns), row.cost)
+            for row in rows
+        ),
         notes(rows, selection, compared),
         selection.costs,
     )
 
 
 def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
-    """Returns what a reader must know to trust the table and to make it again."""
+    """Returns the sentences below the table: budget, protocol, statistics, missing results, and the command."""
     seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
     by_seed = "every seed says so" if len(seeds) > 1 else "one seed, so that another might say otherwise"
     users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
@@ -162,15 +156,14 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
 
 
 def digits(metric: str) -> int:
-    """Returns decimals that a metric is printed with."""
+    """Returns the number of decimals that a metric is printed with."""
     return 3 if metric == "bits" else 4
 
 
 def _marks(compared: pl.DataFrame) -> dict[tuple[str, str, str], str]:
-    told = compared.filter(pl.col("better").is_not_null()).iter_rows(named=True)
     return {
         (line["against"], line["slice"], line["metric"]): BETTER if line["better"] == line["against"] else WORSE
-        for line in told
+        for line in compared.drop_nulls("better").iter_rows(named=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""The table of the further tasks: how well each row's heads predict, by each task's own metrics."""
+"""The table of the further tasks, with the metrics of each row's heads."""
 
 from __future__ import annotations
 
@@ -21,20 +21,13 @@ SHOWN = {
     "recall@10": "recall@10 ↑",
     "ndcg@10": "NDCG@10 ↑",
 }
-"""Metrics that the Markdown table shows of a task that has them, and their heads; the file of numbers has all."""
+"""Metrics of the Markdown table with their titles; the CSV file has all metrics."""
 
 SCHEMA = {"seed": pl.Int64, "task": pl.String, "metric": pl.String, "value": pl.Float64}
 
 
 def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
-    """Returns what the runs of a row measured of their further tasks; None where they had none.
-
-    Args:
-        folders: Run folders, one a seed.
-
-    Returns:
-        ``seed, task, metric, value``, one number a line.
-    """
+    """Returns the metrics of a row's further tasks, or None: ``seed, task, metric, value``, one number per line."""
     lines = []
     for folder in folders:
         if not (folder / "metrics.json").is_file():
@@ -46,14 +39,13 @@ def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
 
 
 def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Returns every metric of every task, over the seeds of each row.
+    """Returns every metric of every task over the seeds of each row.
 
     Args:
         by_row: From :func:`read_tasks`, by row.
 
     Returns:
-        ``row, task, metric, value`` (mean over the seeds)``, low, high`` (the least and the greatest of one
-        seed)``, seeds``.
+        ``row, task, metric, value`` (mean)``, low, high`` (smallest and largest of one seed)``, seeds``.
     """
     lines = pl.concat([table.select(pl.lit(name).alias("row"), pl.all()) for name, table in by_row.items()])
     return lines.group_by("row", "task", "metric", maintain_order=True).agg(
@@ -62,10 +54,7 @@ def task_table(by_row: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def tasks_markdown(table: pl.DataFrame) -> str:
-    """Returns the metrics of :data:`SHOWN` as a Markdown table, a row for each row and a column for each task's metric.
-
-    Beside each number stands that of the head's start, where it has one.
-    """
+    """Returns a Markdown table of the metrics of :data:`SHOWN`, with those of the heads' baselines in brackets."""
     found = {(line["row"], line["task"], line["metric"]): line for line in table.iter_rows(named=True)}
     tasks = table["task"].unique(maintain_order=True).to_list()
     rows = table["row"].unique(maintain_order=True).to_list()
@@ -73,19 +62,13 @@ def tasks_markdown(table: pl.DataFrame) -> str:
     columns = [(task, metric) for task in tasks for metric in SHOWN if (task, metric) in has]
     head = ["row", *(f"{task.replace('_', ' ')} {SHOWN[metric]}" for task, metric in columns)]
     body = [
-        [
-            row,
-            *(
-                _shown(found.get((row, task, metric)), found.get((row, task, START + metric)))
-                for task, metric in columns
-            ),
-        ]
+        [row, *(_shown(found.get((row, task, name)), found.get((row, task, START + name))) for task, name in columns)]
         for row in rows
     ]
     return (
         "# Further tasks\n\nMeans over the seeds on the requests of the table (series once a day, users beside users "
-        "once each), each ± half of the range that the seeds span: no interval over users, and no test. In brackets "
-        "what would be predicted if a head's own weights had learnt nothing: by counting or by the next item's scores. "
+        "once each), each ± half of the range over the seeds: no interval over users, and no test. In brackets: the "
+        "same metric for the head's baseline (counts, or the next item's scores; the head's own weights at zero). "
         "`tasks.csv` has every metric.\n\n"
         f"{pipe_table(head, body)}\n"
     )

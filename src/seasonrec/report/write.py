@@ -1,4 +1,4 @@
-"""Writes everything that a study's results say: tables, comparisons, costs and figures."""
+"""Files of a report: tables, comparisons, costs and figures."""
 
 from __future__ import annotations
 
@@ -24,19 +24,16 @@ from seasonrec.report.tasks import task_table, tasks_markdown
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
-    There is ``tasks.{md,csv}`` where rows have further tasks, a figure where they measured how their tasks' gradients
-    lay to each other, and one where their runs were tried with perturbed inputs and changed histories.
+    If rows have them, there are also ``tasks.{md,csv}`` of further tasks, a figure of the cosines of their gradients,
+    and a figure of the robustness trials.
 
     Args:
-        folder: Where they go.
+        folder: Folder of the files.
         rows: Baselines first, then the reference and the ablations.
-        selection: What is shown.
-
-    Returns:
-        The table, the comparisons and the files.
+        selection: Columns, comparisons and texts of the report.
 
     Raises:
-        ReportError: If the rows cannot stand in one table, or do not hold what is asked for.
+        ReportError: If the rows cannot share a table, or lack a requested slice or metric.
     """
     effect_slices = selection.effect_slices or selection.slices
     check_rows(rows, (*selection.slices, *effect_slices), selection.metrics)
@@ -93,28 +90,17 @@ def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: 
 
 
 def _costs(rows: Sequence[Row]) -> pl.DataFrame:
-    lines = [
-        {
-            "row": row.name,
-            "weights": row.cost.parameters,
-            "all_weights": row.cost.all_parameters,
-            "checkpoint_bytes": row.cost.checkpoint_bytes,
-            "step_ms": row.cost.step_ms,
-            "peak_mib": row.cost.peak_mib,
-            "peak_gpu_mib": row.cost.peak_gpu_mib,
-            "stage": stage,
-            "seconds": seconds,
-        }
-        for row in rows
-        if row.cost
-        for stage, seconds in row.cost.seconds.items()
-    ]
+    lines = []
+    for name, cost in ((row.name, row.cost) for row in rows if row.cost):
+        sizes = (cost.parameters, cost.all_parameters, cost.checkpoint_bytes)
+        spent = (cost.step_ms, cost.peak_mib, cost.peak_gpu_mib)
+        lines += [(name, *sizes, *spent, stage, seconds) for stage, seconds in cost.seconds.items()]
     schema = {
         "row": pl.String, "weights": pl.Int64, "all_weights": pl.Int64, "checkpoint_bytes": pl.Float64,
         "step_ms": pl.Float64, "peak_mib": pl.Float64, "peak_gpu_mib": pl.Float64, "stage": pl.String,
         "seconds": pl.Float64,
     }  # fmt: skip
-    return pl.DataFrame(lines, schema=schema)
+    return pl.DataFrame(lines, schema=schema, orient="row")
 
 
 def _write_csv(path: Path, table: pl.DataFrame) -> Path:
