@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from seasonrec.data.datasets.table import Table
-from seasonrec.data.events import prepare
+from seasonrec.data.events import prepare, throttled
 from seasonrec.data.files import reading
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation import arrays, spool
@@ -190,11 +190,9 @@ def test_quoted_line_breaks_in_a_large_file(tmp_path, monkeypatch):
 
 
 def test_long_work_tells_its_progress(tmp_path, monkeypatch):
-    from seasonrec.data.preparation.progress import Throttled
-
     by_disk(monkeypatch)
     lines: list[str] = []
-    monkeypatch.setattr("seasonrec.data.events.Throttled", lambda write: Throttled(write, 0.0))
+    monkeypatch.setattr("seasonrec.data.events.throttled", lambda write: throttled(write, 0.0))
     prepare(Table(write(events(), tmp_path / "e.csv")), tmp_path, lines.append)
     assert "  read 3,000 rows of e.csv" in lines
     assert any(line.startswith("  sorted ") for line in lines)

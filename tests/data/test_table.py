@@ -10,7 +10,7 @@ from seasonrec.data.datasets.table import Table
 from seasonrec.data.events import prepare
 from seasonrec.data.files.item_file import MAX_TEXT_CHARACTERS
 from seasonrec.data.files.time_formats import _from_any_iso, from_iso
-from seasonrec.data.files.times import read_times
+from seasonrec.data.files.times import TimeReader
 
 ROWS = {
     "user_id": ["u1", "u1", "u2", "u2"],
@@ -30,6 +30,11 @@ def write(folder: Path, name: str, columns: dict[str, list[object]]) -> str:
 
 def quiet(_: str) -> None:
     pass
+
+
+def read_times(column: pl.Series, time_format: str, timezone: str) -> tuple[pl.Series, str]:
+    times = TimeReader(time_format, timezone, "f.csv: column t")
+    return times.read(column), times.finish()
 
 
 def test_the_same_table_as_csv_tsv_and_parquet_gives_the_same_log(tmp_path):
@@ -83,7 +88,7 @@ TIME_CASES = [
 
 @pytest.mark.parametrize(("written", "time_format", "timezone", "first_s", "said"), TIME_CASES)
 def test_times_are_read_and_the_way_is_said(written, time_format, timezone, first_s, said):
-    seconds, note = read_times(pl.Series(written), time_format, timezone, "f.csv: column t")
+    seconds, note = read_times(pl.Series(written), time_format, timezone)
     assert seconds[0] == first_s
     assert seconds.dtype == pl.Int64
     assert said in note
@@ -92,7 +97,7 @@ def test_times_are_read_and_the_way_is_said(written, time_format, timezone, firs
 
 def test_times_around_a_clock_change():
     written = pl.Series(["2017-03-12 02:30", "2017-11-05 01:30"])  # skipped; occurs twice
-    seconds, _ = read_times(written, "auto", "America/New_York", "t")
+    seconds, _ = read_times(written, "auto", "America/New_York")
     assert seconds[0] == int(datetime(2017, 3, 12, 7, 30, tzinfo=UTC).timestamp())
     assert seconds[1] == int(datetime(2017, 11, 5, 5, 30, tzinfo=UTC).timestamp())
 

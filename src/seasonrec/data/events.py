@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from seasonrec.data.preparation.arrays import category_codes, write_arrays
 from seasonrec.data.preparation.checks import check_tables, check_types
 from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
 from seasonrec.data.preparation.digest import folder_digest
-from seasonrec.data.preparation.progress import Throttled
 from seasonrec.data.tables import Dataset, Rule
 
 PREPARATION_VERSION = 1
@@ -39,13 +39,13 @@ def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] =
     """
     identity = {"dataset": dataset.identity(), "preparation": PREPARATION_VERSION}
     folder = Path(cache_dir).expanduser().resolve() / "prepared" / content_key(identity)
-    log = _open_sound(folder, lambda line: None)
+    log = _open_valid(folder, lambda line: None)
     if log is None:
         with folder_lock(folder, waiting=lambda: progress(f"another process prepares {folder}; waiting for it")):
-            log = _open_sound(folder, progress)
+            log = _open_valid(folder, progress)
             if log is None:
                 progress(f"preparing {type(dataset).__name__} into {folder}")
-                sometimes = Throttled(progress)
+                sometimes = throttled(progress)
                 write_folder(folder, lambda to: _write_log(dataset, identity, to, sometimes))
                 log = open_log(folder, check=False)
     for line in _report_lines(log):
@@ -53,7 +53,21 @@ def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] =
     return log
 
 
-def _open_sound(folder: Path, progress: Callable[[str], None]) -> EventLog | None:
+def throttled(write: Callable[[str], None], least_s: float = 10.0) -> Callable[[str], None]:
+    """Returns a function that passes on one progress line per interval, so that short work prints nothing."""
+    last_s = time.monotonic()
+
+    def progress(line: str) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if now_s - last_s >= least_s:
+            last_s = now_s
+            write(f"  {line}")
+
+    return progress
+
+
+def _open_valid(folder: Path, progress: Callable[[str], None]) -> EventLog | None:
     if not folder.exists():
         return None
     try:

@@ -10,7 +10,7 @@ import polars as pl
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.files.reading import check_file, column_names, number_fault, read_columns, read_ids, read_text
 from seasonrec.data.files.row_faults import RowFault
-from seasonrec.data.files.times import read_times
+from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
 
@@ -75,7 +75,8 @@ class Flickr:
     def tables(self) -> SourceTables:
         path, report = self._file(), RuleReport()
         visits = self._visits(path, report)
-        seconds, read_as = read_times(visits["arrived"], "auto", self.timezone, f"{path}: column arrived")
+        times = TimeReader("auto", self.timezone, f"{path}: column arrived")
+        seconds, read_as = times.read(visits["arrived"]), times.finish()
         zones = "clocks of all cities, unchanged" if self.city is None else f"{self.city}'s clock"
         return SourceTables(
             events=visits.select(

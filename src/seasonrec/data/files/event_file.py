@@ -1,11 +1,11 @@
-"""Events of a user's own file: read chunk by chunk, checked, cleaned and numbered."""
+"""Reader of a file of events, chunk by chunk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,17 +18,8 @@ from seasonrec.data.preparation.coded import EventCoder
 from seasonrec.data.tables import DataError
 
 
-@dataclass(frozen=True)
-class EventColumns:
-    """Names of the columns of the file.
-
-    Args:
-        user: Column of the user.
-        item: Column of the item.
-        time: Column of the time.
-        value: Column of the value; None without one.
-        quantity: Column of the quantity; None without one.
-    """
+class EventColumns(NamedTuple):
+    """Names of the columns in the file; None for an absent column."""
 
     user: str
     item: str
@@ -36,18 +27,9 @@ class EventColumns:
     value: str | None = None
     quantity: str | None = None
 
-    def named(self) -> list[str]:
-        """Returns the names of all columns."""
-        return [name for name in (self.user, self.item, self.time, self.value, self.quantity) if name is not None]
-
 
 class EventFile:
     """Reader of an event file. Faults are collected and raised at the end, so that a message can count them.
-
-    Args:
-        path: The file.
-        columns: Its columns.
-        times: Reader of the times.
 
     Attributes:
         rows: Rows read so far.
@@ -64,12 +46,12 @@ class EventFile:
         self._no_number = {name: RowFault() for name in (columns.value, columns.quantity) if name is not None}
 
     def read(self, coder: EventCoder, progress: Callable[[str], None]) -> list[str]:
-        """Passes all events to ``coder``; returns notes for the user.
+        """Passes all events to ``coder`` and returns notes for the user.
 
         Raises:
-            DataError: On the first broken rule: of the times, then of users, items, values, quantities.
+            DataError: On the first broken rule, in the order times, users, items, values, quantities.
         """
-        for batch in batches(self._path, self._columns.named()):
+        for batch in batches(self._path, [name for name in self._columns if name is not None]):
             self._take(batch, coder)
             progress(f"read {self.rows:,} rows of {self._path.name}")
         users, items = coder.users.ids(), coder.items.ids()
@@ -102,13 +84,13 @@ class EventFile:
         try:
             check_ids(ids.dtype, ids.name, self._path)
         except DataError:
-            self._times.finish()  # a fault of the times is raised first
+            self._times.finish()  # raises a fault of the times first
             raise
         if ids.name == self._columns.item and is_typed(self._path):
             self.item_type = ids.dtype
 
     def _numbers(self, written: pl.Series) -> pl.Series:
-        """Returns a column as Float64, null where it is empty or no number."""
+        """Returns a column as Float64, null where the value is empty or not a number."""
         numbers = written.cast(pl.Float64, strict=False)
         if numbers.null_count() > written.null_count():
             self._no_number[written.name].add(numbers.is_null() & written.is_not_null(), written, self.rows)
@@ -126,7 +108,7 @@ class EventFile:
         return note
 
     def _refuse_blank(self, column: str) -> None:
-        """Reads the column again to find blank values; valid files need no second reading."""
+        """Reads the column again and raises a DataError if a value is blank."""
         fault, rows = BlankFault(), 0
         for batch in batches(self._path, [column]):
             fault.look(batch[column], rows)

@@ -1,4 +1,4 @@
-"""Items' file of a user's own log: its optional columns, and the match of its ids with those of the events."""
+"""Reading of an items' file, and comparison of its ids with those of the events."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read_items(
     Args:
         path: The file.
         key: Its column of the item.
-        wanted: Column of the file by our name. A given column must exist; for None our own name is looked up, and
-            a note reports its absence.
+        wanted: Column of the file by column of the result. A named column must exist. None stands for the same name; a
+            note reports its absence.
         event_type: Type of the item ids in the events' file, if that file has types.
         notes: Receives the notes.
 
     Raises:
-        DataError: If a named column is missing, or the key is null, or it is a number here and text in the events.
+        DataError: If a named column is missing, the key is null, or the key is a number here and text in the events.
     """
     named = [(f"data.{name}_column", column) for name, column in wanted.items() if column is not None]
     require_columns(path, [("data.item_column", key), *named])
@@ -48,11 +48,7 @@ def read_items(
 
 
 def require_overlap(known: pl.Series, listed: pl.Series, path: Path, name: str) -> None:
-    """Checks that some id of a file occurs in the events.
-
-    Raises:
-        DataError: If none does; the message shows an id of each file.
-    """
+    """Raises a DataError if no id of a file occurs in the events."""
     if not known.is_in(listed.implode()).any():
         raise DataError(
             f"{path}: none of the {len(listed):,} {name} ids occurs in the events; the events have {known[0]!r}, this "
@@ -76,7 +72,6 @@ def items_with_events(known: pl.Series, items: pl.DataFrame, notes: list[str]) -
 
 
 def _require_same_type(events: pl.DataType, items: pl.DataType, path: Path, column: str) -> None:
-    """Checks that ids are not numbers in one typed file and text in the other."""
     if events.is_integer() != items.is_integer():
         raise DataError(
             f"{path}: column {column} must be of one type in both files, got {items} here and {events} in the events; "

@@ -1,4 +1,4 @@
-"""Reading of CSV, TSV and Parquet files; each fault is a DataError with file, rule, value and remedy."""
+"""Reading of CSV, TSV and Parquet files; every fault is raised as a DataError."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ WHOLE_BYTES = 1 << 27
 
 
 def check_file(path: Path, key: str) -> None:
-    """Checks that a path can be a table, before its bytes are hashed or read.
-
-    Args:
-        path: The file.
-        key: Configuration key of the path, for the message.
+    """Checks that a path can be a table; ``key`` is the configuration key of the path, for the message.
 
     Raises:
         DataError: If it is missing, a folder, of a wrong suffix, or empty.
@@ -53,14 +49,10 @@ def column_names(path: Path) -> list[str]:
 
 
 def require_columns(path: Path, wanted: Iterable[tuple[str, str]]) -> None:
-    """Checks that the mapped columns exist; one message names all missing ones.
-
-    Args:
-        path: The file.
-        wanted: Pairs ``(configuration key, column)``.
+    """Checks that columns exist, given as pairs ``(configuration key, column)``.
 
     Raises:
-        DataError: If a column is absent.
+        DataError: If columns are missing; the message names them all.
     """
     present = column_names(path)
     missing = [(key, column) for key, column in wanted if column not in present]
@@ -89,9 +81,7 @@ def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
 
 
 def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
-    """Yields the given columns like :func:`read_columns`, in successive chunks of rows.
-
-    A small file is one chunk, which is faster; a larger one is never in memory as a whole.
+    """Yields the given columns like :func:`read_columns`, in chunks of rows; a small file is one chunk.
 
     Raises:
         DataError: If the file cannot be read or has no rows.
@@ -113,11 +103,7 @@ def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
 
 
 def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
-    """Checks that a key column holds text or whole numbers.
-
-    Raises:
-        DataError: If it holds another type.
-    """
+    """Raises a DataError if a key column does not hold text or whole numbers."""
     if not (dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)):
         raise DataError(
             f"{path}: column {column} must hold text or whole numbers, got {dtype}; cast it in the file, "
@@ -126,7 +112,7 @@ def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
 
 
 def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Returns a key column as strings; whole numbers and text are not changed.
+    """Returns a key column as strings.
 
     Raises:
         DataError: If a value is null or blank, or the column is of another type.
@@ -149,7 +135,7 @@ def number_fault(path: Path, column: str, fault: RowFault) -> DataError:
 
 
 def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Returns a column as strings, null if blank.
+    """Returns a column as strings, null where the text is blank.
 
     Raises:
         DataError: If the column holds lists, structures or bytes.
@@ -173,7 +159,7 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 
 def _num_rows(path: Path) -> int:
-    """Returns the number of rows of a Parquet file; 0 for a text file, whose size is known."""
+    """Returns the number of rows of a Parquet file, or 0 for a text file."""
     try:
         return int(_scan(path).select(pl.len()).collect().item()) if is_typed(path) else 0
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -211,7 +197,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _first_row_too_wide(path: Path) -> tuple[int, int, int] | None:
-    """Returns the last line of the first row with too many fields, its fields, and those of the header."""
+    """Returns the last line of the first row with too many fields, its number of fields, and that of the header."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter=_separator(path))
         wanted = len(next(rows, []))

@@ -1,4 +1,4 @@
-"""Faults in the rows of a file that is read in chunks, collected for one message."""
+"""Faults in the rows of a file, collected over all chunks of the file for one message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RowFault:
 
     Args:
         count: Number of such rows.
-        row: The first of them, counted from 1 without the header.
+        row: Number of the first such row, counted from 1 without the header.
         value: Value in that row.
     """
 
@@ -23,13 +23,7 @@ class RowFault:
     value: Any = None
 
     def add(self, bad: pl.Series, values: pl.Series, rows_before: int) -> None:
-        """Adds one chunk of the file.
-
-        Args:
-            bad: ``(E,)`` bool without null.
-            values: ``(E,)``, the column as it is in the file.
-            rows_before: Rows of the file before this chunk.
-        """
+        """Adds one chunk of the file: ``(E,)`` bad rows (bool), ``(E,)`` values, and the number of rows before it."""
         count = int(bad.sum())
         if count and not self.count:
             first = int(bad.arg_true()[0])
@@ -42,7 +36,7 @@ class BlankFault(RowFault):
     """Rows in which a key is null or blank text."""
 
     def look(self, values: pl.Series, rows_before: int) -> None:
-        """Adds one chunk of the file."""
+        """Adds the null and blank values of one chunk of the file."""
         blank = values.is_null()
         if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
             blank = blank | (values.cast(pl.String).str.strip_chars() == "").fill_null(False)

@@ -1,4 +1,4 @@
-"""Supported formats of times, each a function from a column to seconds since 1970-01-01 UTC."""
+"""Conversion of each supported time format to seconds since 1970-01-01 UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from seasonrec.data.tables import DataError
 
 _SECONDS_FROM, _MILLISECONDS_FROM, _TOO_LARGE = 1e8, 1e11, 1e14
-"""Sizes by which units are recognised: seconds from 1973-03-03 to the year 5138, milliseconds of the same days."""
+"""Limits by which units are recognised: seconds from 1973-03-03 to the year 5138, and milliseconds of this period."""
 
 _ISO = (
     r"^\s*(?<day>\d{4}-\d{2}-\d{2})"
@@ -22,7 +22,7 @@ _PLAIN = {
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$": "%Y-%m-%dT%H:%M:%S",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$": "%Y-%m-%dT%H:%M:%SZ",
 }
-"""Forms of ISO 8601 that are read four times as fast if a whole chunk of a file uses one of them."""
+"""Forms of ISO 8601 with a fast path, used if all times of a chunk have the same form."""
 
 _CLOCK_DIRECTIVES = ("%H", "%I", "%M", "%S", "%T", "%R", "%X", "%c", "%s", "%k", "%l")
 
@@ -33,11 +33,7 @@ def starts_with_number(column: pl.Series) -> bool:
 
 
 class NumberTimes:
-    """Reader of times that are numbers.
-
-    Args:
-        unit: ``s`` or ``ms``; None recognises the unit by the size of the numbers.
-    """
+    """Reader of times that are numbers of a unit ``s`` or ``ms``; None recognises the unit from the numbers."""
 
     def __init__(self, unit: str | None) -> None:
         self._recognise = unit is None
@@ -47,7 +43,7 @@ class NumberTimes:
     def seconds(self, column: pl.Series) -> pl.Series:
         """Returns ``(E,)`` Int64 seconds of the next chunk, null where it holds no number.
 
-        The first chunk decides the unit. If it has none, or a later chunk another, :meth:`way` raises.
+        The first chunk decides the unit. :meth:`way` raises an error if the unit is unclear or differs between chunks.
         """
         numbers = column.cast(pl.Int64, strict=False)  # exact and faster; most logs hold whole seconds
         if numbers.null_count() or column.dtype.is_float():
@@ -65,7 +61,7 @@ class NumberTimes:
         """Describes how the numbers were read.
 
         Raises:
-            DataError: If the unit had to be recognised, and the numbers do not have the same unit.
+            DataError: If the unit cannot be recognised from the numbers.
         """
         if self._recognise and _unit(self._low, self._high) is None:
             raise DataError(

@@ -31,35 +31,15 @@ def check_time_options(time_format: str, timezone: str) -> None:
         raise UserError(f"timezone must be an IANA name such as Europe/London, got {timezone!r}.") from error
 
 
-def read_times(column: pl.Series, time_format: str, timezone: str, place: str) -> tuple[pl.Series, str]:
-    """Reads times as whole seconds, and describes how; a :class:`TimeReader` of one chunk.
-
-    Args:
-        column: ``(E,)`` strings, numbers, dates or date-times.
-        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern.
-        timezone: IANA zone of times that carry no offset.
-        place: File and column, for messages.
-
-    Returns:
-        ``(seconds, note)``: ``(E,)`` Int64, seconds since 1970-01-01 UTC.
-
-    Raises:
-        DataError: If a time is null, cannot be read, or lies more than a day in the future.
-    """
-    reader = TimeReader(time_format, timezone, place)
-    seconds = reader.read(column)
-    return seconds, reader.finish()
-
-
 class TimeReader:
-    """Reader of the times of a file, chunk by chunk and in the same format.
+    """Reader of the times of a file, chunk by chunk; all chunks have the same format.
 
-    Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``. Of an
-    hour that occurs twice the first is used; a time skipped by the clock change is moved forward by an hour.
+    Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``. A local
+    time that occurs twice means the first occurrence; one that the clock change skips is moved forward by an hour.
 
     Args:
-        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. ``auto`` is decided by the first chunk; a
-            chunk that contradicts it raises an error at the end, as if all were read at once.
+        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. With ``auto``, the first chunk decides;
+            :meth:`finish` raises an error if a later chunk does not fit.
         timezone: IANA zone of times that carry no offset.
         place: File and column, for messages.
     """
@@ -78,7 +58,7 @@ class TimeReader:
         """Returns ``(E,)`` Int64 seconds since 1970-01-01 UTC of the next chunk, null for unreadable times.
 
         Raises:
-            DataError: If the column's type and the format do not fit.
+            DataError: If the type of the column and the format do not fit.
         """
         if self._read is None:
             self._read, self._way = self._first_reading(column)
@@ -113,13 +93,13 @@ class TimeReader:
         try:
             return self._reading(column)
         except DataError:
-            self._blank.look(column, 0)  # a null is the likelier cause and raised first
+            self._blank.look(column, 0)  # a null is the likelier cause and is reported first
             if self._blank.count:
                 raise DataError(self._blank.message(self._place)) from None
             raise
 
     def _reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
-        """Returns the function that reads the column, and its description."""
+        """Returns the function that reads the column, and a description of the format."""
         chosen, zone, place = self._format, self._timezone, self._place
         if column.dtype.is_temporal():
             return from_typed(column.dtype, chosen, zone, place)

@@ -1,4 +1,4 @@
-"""Arrays on disk: written in pieces before their length is known, and hashed without loading them."""
+"""Files of arrays that are written and read in pieces."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ArrayFile:
-    """Growing one-dimensional ``.npy`` file, byte for byte equal to ``np.save`` of the whole array.
-
-    Args:
-        path: The file.
-        dtype: Type of the values.
-    """
+    """Growing one-dimensional ``.npy`` file; its bytes equal those that ``np.save`` writes for the whole array."""
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
         self._file = path.open("wb")
@@ -33,13 +28,13 @@ class ArrayFile:
         self._length += len(values)
 
     def close(self) -> None:
-        """Writes the final length; numpy leaves room for it in the header."""
+        """Writes the final length into the header, which has room for it, and closes the file."""
         self._file.seek(0)
         self._write_header()
         self._file.close()
 
     def spec(self) -> dict[str, Any]:
-        """Returns type and shape for the manifest."""
+        """Returns the type and shape for the manifest."""
         return {"dtype": str(self._dtype), "shape": [self._length]}
 
     def _write_header(self) -> None:

@@ -1,4 +1,4 @@
-"""Conversion of numbered events to the flat arrays of a log on disk, one range of users at a time."""
+"""Conversion of events to the flat arrays of a log on disk, one range of users at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from seasonrec.data.preparation.parallel import in_order
 from seasonrec.data.preparation.spool import Block, Spool
 
 BUCKET_ROWS = 1 << 20
-"""Events that are sorted at once if the log is sorted on disk."""
+"""Events of a bucket; the buckets of a large log are sorted one by one."""
 
 WHOLE_ROWS = 1 << 22
-"""Limit of events up to which a log is sorted in memory; writing it to disk would cost more than sorting."""
+"""Limit of events up to which a log is sorted in memory, without buckets on disk."""
 
 _PER_EVENT = {
     "event_items": np.int32,
@@ -38,13 +38,8 @@ def write_arrays(
 ) -> tuple[dict[str, dict[str, Any]], int]:
     """Sorts, merges and shuffles the events and writes the arrays of :class:`~seasonrec.data.log.EventLog`.
 
-    ``item_categories`` is not written. The rows of ``events`` are removed. The result depends on the set of rows alone,
-    not on their order in the source, nor on the number of buckets in which they were sorted.
-
-    Args:
-        events: The events.
-        folder: Folder of ``name.npy`` for each array; also of temporary buckets.
-        progress: Receives progress lines.
+    ``item_categories`` is not written. The rows of ``events`` are removed. The result depends neither on the order of
+    the rows in the source nor on the number of buckets. Temporary buckets lie in the same ``folder``.
 
     Returns:
         ``(specs, merged)``: type and shape of each array by name; number of rows that repeated another.
@@ -62,27 +57,24 @@ def write_arrays(
         written += len(part.user)
         progress(f"sorted {written:,} events")
     files["basket_offsets"].append(np.array([written]))
-    for name, array in {
-        "user_offsets": events_of,
-        "user_baskets": baskets_of,
-        "item_first_seen_s": first_seen_s,
-    }.items():
+    offsets = {"user_offsets": np.cumsum(events_of), "user_baskets": np.cumsum(baskets_of)}
+    for name, array in {**offsets, "item_first_seen_s": first_seen_s}.items():
         files[name] = ArrayFile(folder / f"{name}.npy", np.int64)
-        files[name].append(array if name == "item_first_seen_s" else np.cumsum(array))
+        files[name].append(array)
     for file in files.values():
         file.close()
     return {name: file.spec() for name, file in files.items()}, events.num_events - written
 
 
 def category_codes(items: pl.DataFrame) -> NDArray[np.int32]:
-    """Returns the categories numbered in name order; items without one share the first number."""
+    """Returns the categories numbered in alphabetical order; items without one share the number 0."""
     if items["category"].null_count() == items.height:
         return np.zeros(items.height, np.int32)
     return (items["category"].fill_null("").rank("dense").cast(pl.Int32) - 1).to_numpy()
 
 
 def _shuffled_parts(buckets: Iterator[Block]) -> Iterator[SortedEvents]:
-    """Yields each bucket sorted, merged and shuffled, while the next ones are sorted."""
+    """Yields each bucket sorted, merged and shuffled; meanwhile, the next ones are sorted."""
     random = np.random.default_rng(TIE_SEED)
     sorted_parts = in_order(lambda bucket: merged(*bucket), buckets)
     with_lots = ((part, random.random(len(part.user))) for part in sorted_parts)  # drawn in order
@@ -103,7 +95,7 @@ def _append(files: dict[str, ArrayFile], part: SortedEvents, before: int) -> Non
 
 
 def _count(rows_of: NDArray[np.int64], user: NDArray[np.integer]) -> None:
-    """Counts the rows of each user, shifted by one place, so that the running sum gives the offsets."""
+    """Adds the rows of each user at the place after the user, so that the running sum gives the offsets."""
     low, high = int(user[0]), int(user[-1])
     rows_of[low + 1 : high + 2] += np.bincount(user - low, minlength=high - low + 1)
 
@@ -111,7 +103,7 @@ def _count(rows_of: NDArray[np.int64], user: NDArray[np.integer]) -> None:
 def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
     """Yields the events by rising ranges of users, in blocks that can be sorted in memory."""
     if events.num_events <= WHOLE_ROWS:
-        whole = Spool(events.dtypes, None)
+        whole = Spool(events.rows.dtypes, None)
         for block in events.blocks():
             whole.append(*block)
         events.rows.clear()
@@ -119,7 +111,7 @@ def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
         return
     before = np.cumsum(events.user_counts) - events.user_counts
     bucket_of = np.unique(before // BUCKET_ROWS, return_inverse=True)[1].astype(np.uint16)
-    buckets = [Spool(events.dtypes, folder / f"bucket{number}", 0) for number in range(int(bucket_of[-1]) + 1)]
+    buckets = [Spool(events.rows.dtypes, folder / f"bucket{number}", 0) for number in range(int(bucket_of[-1]) + 1)]
     for block in events.blocks():
         _scatter(block, bucket_of[block[0]], buckets)
     events.rows.clear()
@@ -128,7 +120,7 @@ def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
 
 
 def _halves(block: Block, user_counts: NDArray[np.int64]) -> Iterator[Block]:
-    """Yields two blocks of about equal size, of the first and the other users, to be sorted in parallel."""
+    """Yields two blocks of about equal size, the first and the other users, so that they are sorted in parallel."""
     middle = np.searchsorted(np.cumsum(user_counts), len(block[0]) // 2, side="right")
     low = block[0] < middle
     for half in (low, ~low):

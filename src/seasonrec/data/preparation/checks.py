@@ -1,4 +1,4 @@
-"""Checks of a dataset's tables, the same for every source."""
+"""Checks of the tables of every dataset."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ _EVENT_TYPES = {"user_id": pl.String, "item_id": pl.String, "timestamp_s": pl.In
 
 
 def check_tables(tables: SourceTables, events: CodedEvents, place: str) -> None:
-    """Checks that tables follow the contract of ``SourceTables`` and that something can be learned from them.
-
-    Args:
-        tables: Tables of a dataset.
-        events: Its events with their ids numbered.
-        place: The source, for the message.
+    """Checks the tables of a dataset and its numbered events; ``place`` is the source, for the message.
 
     Raises:
-        DataError: On the first broken rule.
+        DataError: If the events lack variety, an id occurs twice in a table, or an event's item is not in the items.
     """
     check_variety(events, place)
     _check_unique(tables.items, "item_id", place)
@@ -47,25 +42,20 @@ def check_types(events: pl.DataFrame, place: str) -> None:
 
 
 def check_variety(events: CodedEvents, place: str) -> None:
-    """Checks that something can be learned from the events.
+    """Checks that a model can learn from the events.
 
     Raises:
-        DataError: If no event is left, or all are of one user, one item or one time.
+        DataError: If no event is left, or if all events have the same user, item or time.
     """
     if not events.num_events:
         raise DataError(f"{place}: no event is left after cleaning; check the filters and the column mapping.")
-    found: dict[str, object] = {}
-    if len(events.users) == 1:
-        found["user"] = events.users[0]
-    elif len(events.items) == 1:
-        found["item"] = events.items[0]
-    elif events.first_s == events.last_s:
-        found["time"] = events.first_s
-    for name, value in found.items():
-        raise DataError(
-            f"{place}: a log needs at least two different {name}s, got only {value!r} in all "
-            f"{events.num_events:,} events; check that the {name} column is the right one."
-        )
+    times_s = pl.Series([events.first_s, events.last_s]).unique()
+    for name, values in {"user": events.users, "item": events.items, "time": times_s}.items():
+        if len(values) == 1:
+            raise DataError(
+                f"{place}: a log needs at least two different {name}s, got only {values[0]!r} in all "
+                f"{events.num_events:,} events; check that the {name} column is the right one."
+            )
 
 
 def _check_unique(table: pl.DataFrame, key: str, place: str) -> None:

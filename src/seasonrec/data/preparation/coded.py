@@ -1,4 +1,4 @@
-"""Events of a source as numbers, in blocks."""
+"""Events whose users and items are numbers, in blocks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -27,8 +27,8 @@ class CodedEvents:
         user_counts: ``(U,)`` int64, events of each user.
         first_s: Earliest time, seconds since 1970-01-01 UTC.
         last_s: Latest time.
-        user_numbers: ``(C,)`` int32, number of each code in ``rows``; -1 if the user has no event left.
-        item_numbers: ``(C,)`` int32, the same of items.
+        user_numbers: ``(C,)`` int32, number of the user of each code; -1 if the user has no event left.
+        item_numbers: ``(C,)`` int32, number of the item of each code; -1 if the item is left out.
         rows: Blocks of user codes (int32), item codes (int32), seconds (int64), values (float, NaN where unknown).
     """
 
@@ -45,11 +45,6 @@ class CodedEvents:
     def num_events(self) -> int:
         return int(self.user_counts.sum())
 
-    @property
-    def dtypes(self) -> list[np.dtype[Any]]:
-        """Types of the columns of :meth:`blocks`."""
-        return self.rows.dtypes
-
     def blocks(self) -> Iterator[Block]:
         """Yields blocks of user numbers (int32), item numbers (int32), seconds (int64) and values (float)."""
         whole = self.num_events == self.rows.rows
@@ -63,7 +58,7 @@ class CodedEvents:
                 yield tuple(column[kept] for column in block)
 
     def frame(self) -> pl.DataFrame:
-        """Returns ``user_id, item_id, timestamp_s, value``, one row per event, all in memory."""
+        """Returns all events as a table ``user_id, item_id, timestamp_s, value`` in memory."""
         parts = [
             pl.DataFrame(
                 {
@@ -80,7 +75,7 @@ class CodedEvents:
 
 
 class EventCoder:
-    """Collector that numbers the cleaned events of a source chunk by chunk.
+    """Collector that numbers the cleaned events of a source, chunk by chunk.
 
     Args:
         folder: Folder for events that do not fit into memory; None keeps all in memory.
@@ -110,7 +105,7 @@ class EventCoder:
             items: ``(E,)`` text or whole numbers without null.
             times_s: ``(E,)`` seconds since 1970-01-01 UTC.
             values: ``(E,)``, NaN where unknown; None if no value is known.
-            kept: ``(E,)`` True for rows that are events; None for all.
+            kept: ``(E,)`` True for the rows to keep; None for all.
         """
         if values is None:
             values = np.full(len(times_s), np.nan, np.float32)
@@ -132,7 +127,7 @@ class EventCoder:
         kept_items = item_counts >= max(min_item_events, 1)
         left_out = int(item_counts[~kept_items].sum())
         if left_out:
-            user_counts = self._look_again(kept_items, len(user_counts))
+            user_counts = self._count_kept(kept_items, len(user_counts))
         users, user_numbers = _numbered(self.users.ids(), user_counts > 0)
         items, item_numbers = _numbered(self.items.ids(), kept_items)
         kept = user_numbers >= 0
@@ -140,8 +135,8 @@ class EventCoder:
         counts[user_numbers[kept]] = user_counts[kept]
         return CodedEvents(users, items, counts, *self._span, user_numbers, item_numbers, self._rows), left_out
 
-    def _look_again(self, kept_items: NDArray[np.bool_], num_users: int) -> NDArray[np.int64]:
-        """Returns ``(C,)`` events of each user code among the kept items; updates the span of times."""
+    def _count_kept(self, kept_items: NDArray[np.bool_], num_users: int) -> NDArray[np.int64]:
+        """Counts the ``(C,)`` events of each user code among the kept items, and updates the span of times."""
         counts = np.zeros(num_users, np.int64)
         self._span = _NO_SPAN
         for user, item, time_s, _ in self._rows.blocks():
@@ -160,15 +155,7 @@ def _widened(span: tuple[int, int], times_s: NDArray[np.int64]) -> tuple[int, in
 
 @dataclass(frozen=True)
 class CodedTables:
-    """Tables like :class:`~seasonrec.data.tables.SourceTables`, with the events as numbers.
-
-    Args:
-        events: The events.
-        items: One row per item: ``item_id, text, category``.
-        users: One row per user; None without a table.
-        rules: Every cleaning rule with the rows it removed.
-        notes: Choices made while reading that a user should see.
-    """
+    """Tables like :class:`~seasonrec.data.tables.SourceTables`, but with coded events."""
 
     events: CodedEvents
     items: pl.DataFrame
@@ -192,23 +179,18 @@ class StreamedDataset(Dataset, Protocol):
 
 
 def coded_events(events: pl.DataFrame) -> CodedEvents:
-    """Converts events to numbers.
-
-    Args:
-        events: See :class:`~seasonrec.data.tables.SourceTables`.
-    """
+    """Returns the events of :class:`~seasonrec.data.tables.SourceTables` with numbered users and items."""
     has_value = "value" in events.columns and events["value"].dtype.is_numeric()
     exact = has_value and events["value"].dtype != pl.Float32
-    values = (
-        events["value"].cast(pl.Float64 if exact else pl.Float32).fill_null(np.nan).to_numpy() if has_value else None
-    )
+    value_type = pl.Float64 if exact else pl.Float32
+    values = events["value"].cast(value_type).fill_null(np.nan).to_numpy() if has_value else None
     coder = EventCoder(None, np.float64 if exact else np.float32)
     coder.add(events["user_id"], events["item_id"], events["timestamp_s"].to_numpy(), values)
     return coder.finish()[0]
 
 
 def _numbered(ids: pl.Series, kept: NDArray[np.bool_]) -> tuple[pl.Series, NDArray[np.int32]]:
-    """Returns the kept ids in rising order, and the number of each code, -1 if it is not kept."""
+    """Returns the kept ids in rising order, and the number of each code: -1 if it is not kept."""
     codes = np.flatnonzero(kept)
     some = ids if len(codes) == len(ids) else ids.gather(codes)
     order = some.arg_sort().to_numpy()
@@ -218,7 +200,7 @@ def _numbered(ids: pl.Series, kept: NDArray[np.bool_]) -> tuple[pl.Series, NDArr
 
 
 def _added(counts: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Adds two counts by code; the shorter one counts as zero beyond its end."""
+    """Adds two arrays of counts; the shorter one is extended by zeros."""
     total = np.zeros(max(len(counts), len(more)), np.int64)
     total[: len(counts)] += counts
     total[: len(more)] += more

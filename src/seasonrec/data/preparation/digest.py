@@ -1,4 +1,4 @@
-"""Content address of a prepared log, independent of the format of its source and cache files."""
+"""Hash of the content of a prepared log, independent of the format of its files."""
 
 from __future__ import annotations
 
@@ -31,11 +31,7 @@ def folder_digest(
 ) -> str:
     """Returns the :func:`content_digest` of the arrays in a folder, with one piece in memory at a time.
 
-    Args:
-        folder: Folder with ``name.npy`` for every name.
-        specs: ``{"dtype": ..., "shape": [...]}`` by name.
-        items: See :class:`~seasonrec.data.log.EventLog`.
-        users: See :class:`~seasonrec.data.log.EventLog`.
+    The arrays are the files ``name.npy``; ``specs`` has ``{"dtype": ..., "shape": [...]}`` for each name.
     """
     digest = hashlib.sha256()
     for name in sorted(specs):

@@ -1,4 +1,4 @@
-"""Codes for ids that come in chunks: each id gets a code when it first appears."""
+"""Numeric codes of ids, in the order of first appearance."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 _WIDEST = 1 << 26
-"""Limit of the range of whole numbers that are looked up in a table of 4 bytes per number (at most 256 MB)."""
+"""Limit of the range of whole numbers that have a table of 4 bytes per number (at most 256 MB)."""
 
 _LEAST = np.array([0, 0, *(10**digits for digits in range(1, 19))])
-"""Smallest number by number of digits."""
+"""Smallest number with each number of digits."""
 
 
 class IdCoder:
-    """Coder of distinct ids by numbers from 0 on, the same in all chunks.
+    """Coder that numbers distinct ids from 0, chunk by chunk.
 
-    Whole numbers, typed or as text, are looked up in a table. For millions of ids this is about ten times faster than a
-    dictionary of text. As soon as an id is not the usual form of a number (``07``, ``+7``, ``a7``), or the range of the
-    numbers is too wide, all ids are kept as text; existing codes do not change.
+    Ids that are whole numbers, as numbers or text, are looked up in a table, which is about ten times as fast as a
+    dictionary of text. All ids become text as soon as one is not the usual form of a number (``07``, ``+7``, ``a7``) or
+    the range of the numbers is too wide; existing codes do not change.
 
     Attributes:
         counts: ``(C,)`` int64, rows of each code so far.
@@ -30,7 +30,7 @@ class IdCoder:
         self._words: _Words | None = None
 
     def code(self, ids: pl.Series) -> NDArray[np.int32]:
-        """Returns ``(E,)`` codes of ids, which are text or whole numbers without null."""
+        """Returns ``(E,)`` codes of ids: text or whole numbers without null."""
         codes = self._codes(ids)
         counts = np.bincount(codes, minlength=len(self.counts))
         counts[: len(self.counts)] += self.counts
@@ -53,7 +53,7 @@ class IdCoder:
 
 
 def _whole_numbers(ids: pl.Series) -> NDArray[np.int64] | None:
-    """Returns the ids as numbers, or None if writing the numbers does not give the same ids."""
+    """Returns the ids as numbers, or None if the text of a number differs from its id."""
     if ids.dtype != pl.String and not ids.dtype.is_integer():
         return None
     head = ids.head(1).cast(pl.Int64, strict=False)  # the first row usually shows that ids are text
@@ -79,7 +79,7 @@ class _Numbers:
         self._count = 0
 
     def code(self, numbers: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        """Returns codes, or None if the range of all numbers so far is too wide for a table."""
+        """Returns codes, or None if the range of all numbers is too wide for a table."""
         if len(numbers) == 0:
             return np.zeros(0, np.int32)
         if not self._cover(int(numbers.min()), int(numbers.max())):
@@ -100,7 +100,7 @@ class _Numbers:
         return pl.Series(known, dtype=pl.Int64).cast(pl.String)
 
     def _cover(self, low: int, high: int) -> bool:
-        """Extends the table to ``low`` to ``high``, with room to grow; returns False if that is too wide."""
+        """Extends the table to include ``low`` and ``high``, with room to grow; returns False if it gets too wide."""
         if self._count:
             low, high = min(low, self._low), max(high, self._high)
         if high - low >= _WIDEST:
@@ -116,13 +116,12 @@ class _Numbers:
 
 
 class _Words:
-    """Codes of text, in the dictionary that polars keeps for a categorical type."""
+    """Codes of text, from the dictionary of a categorical type of polars."""
 
     def __init__(self, known: pl.Series) -> None:
         self._type = pl.Categorical(pl.Categories.random())
-        self._dictionary = known.cast(
-            self._type
-        )  # lives as long as a column of its type; numbers words in order of appearance
+        # numbers words in order of appearance; exists as long as a column of its type
+        self._dictionary = known.cast(self._type)
 
     def code(self, words: pl.Series) -> NDArray[np.int32]:
         return words.cast(self._type).to_physical().to_numpy().astype(np.int32)

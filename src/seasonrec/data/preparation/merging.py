@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TIE_SEED = 20_170_101
-"""Seed of the order within a basket; sources list a basket's items in rising id order, which a model could use."""
+"""Seed of the random order within a basket. A model could exploit a source that lists the items by id."""
 
 _KEY_BITS = 64
 
@@ -37,9 +37,9 @@ class SortedEvents:
 def merged(
     user: NDArray[np.integer], item: NDArray[np.integer], time_s: NDArray[np.int64], value: NDArray[np.floating]
 ) -> SortedEvents:
-    """Sorts by (user, time, item) and merges events that agree in all three, with their values added.
+    """Sorts events by (user, time, item), and merges events that agree in all three by adding their values.
 
-    Unknown values add nothing; an event without any value gets NaN. The result depends on the set of rows alone.
+    Unknown values are not added; a merged event without any known value has NaN. The order of the rows has no effect.
 
     Args:
         user: ``(E,)`` whole numbers from 0 on; at least one row.
@@ -59,31 +59,25 @@ def merged(
         value = _added(value, distinct)[distinct]
         user, time_s, item, basket = user[distinct], time_s[distinct], item[distinct], basket[distinct]
         starts = starts[distinct]
-    value = value.astype(np.float32, copy=False)  # already a copy, in the new order
+    value = value.astype(np.float32, copy=False)  # a copy exists already
     value[np.isnan(value)] = np.nan  # the same bits for all NaN
     return SortedEvents(user, time_s, item, value, basket, np.flatnonzero(starts))
 
 
 def shuffled(events: SortedEvents, lots: NDArray[np.float64]) -> SortedEvents:
-    """Returns the events with every basket in the order of its lots.
+    """Returns the events with every basket in the order of its ``(E,)`` random lots, each in ``[0, 1)``.
 
-    Args:
-        events: Events sorted by (user, time, item). Successive ranges of users with successive lots give the same
-            result as all users at once.
-        lots: ``(E,)`` random numbers from 0 to below 1, from one generator with :data:`TIE_SEED` for the whole log.
+    Successive ranges of users with successive lots of one generator give the same result as all users at once.
     """
     order = _order_by_lot(events.basket, events.first, lots)
     return replace(events, item=events.item[order], value=events.value[order])
 
 
 def stable_order(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Returns the ``(E,)`` order by the columns, most important first; equal rows keep their order.
+    """Returns the stable ``(E,)`` order by columns of whole numbers from 0 on, most important first.
 
     Columns and row number are packed into one key if they fit. Sorting plain numbers is several times faster than
     ``argsort`` of numbers, which is ten times faster than sorting by one column after the other.
-
-    Args:
-        columns: ``(E,)`` whole numbers, none below 0.
     """
     rows = len(columns[0])
     widths = [_width(column) for column in columns]
@@ -102,8 +96,8 @@ def stable_order(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
 def _order_by_lot(basket: NDArray[np.int64], first: NDArray[np.int64], lots: NDArray[np.float64]) -> NDArray[np.intp]:
     """Returns the ``(E,)`` order by (basket, lot), for rows sorted by basket.
 
-    A key holds the basket, the leading digits of the lot and the place in the basket. If two lots of a basket agree in
-    those digits, the exact sort is used.
+    Rows are sorted by one key: the basket, the leading binary digits of the lot, and the place in the basket. If two
+    lots of a basket agree in those digits, ``lexsort`` is used.
     """
     starts = first[basket]
     place = np.arange(len(basket)) - starts
@@ -122,7 +116,7 @@ def _order_by_lot(basket: NDArray[np.int64], first: NDArray[np.int64], lots: NDA
 
 
 def _push(key: NDArray[np.uint64], column: NDArray[np.integer], width: int) -> None:
-    """Appends ``width`` binary digits to every key, in place: new memory costs more than the addition."""
+    """Appends the column as ``width`` binary digits to every key, in place to save memory traffic."""
     key <<= np.uint64(width)
     key |= column.view(np.uint64) if column.dtype == np.int64 else column.astype(np.uint64)
 
@@ -134,7 +128,6 @@ def _sorted_tail(key: NDArray[np.uint64], width: int) -> NDArray[np.intp]:
 
 
 def _width(column: NDArray[np.integer]) -> int:
-    """Returns the number of binary digits of the largest number."""
     return int(column.max()).bit_length() if len(column) else 0
 
 
@@ -148,18 +141,13 @@ def changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def _added(value: NDArray[np.floating], distinct: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Returns ``(E,)`` values with the sum of each group of equal rows at its first row.
-
-    Args:
-        value: ``(E,)``.
-        distinct: ``(E,)`` True at the first row of each group.
-    """
+    """Returns ``(E,)`` values with the sum of each group at its first row, where ``distinct`` is True."""
     several = ~distinct
     several[:-1] |= ~distinct[1:]
     rows = np.flatnonzero(several)
     group = np.cumsum(distinct[rows])
     amount = value[rows].astype(np.float64)
-    amount = amount[np.lexsort((amount, group))]  # also by value, so that the sum does not depend on the row order
+    amount = amount[np.lexsort((amount, group))]  # sorted by value, so that the sum does not depend on the row order
     first = np.flatnonzero(distinct[rows])
     known = np.add.reduceat((~np.isnan(amount)).astype(np.int64), first)
     total = np.add.reduceat(np.nan_to_num(amount, nan=0.0), first)

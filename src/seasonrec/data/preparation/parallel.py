@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 
 
 def in_order(work: Callable[[Given], Result], given: Iterable[Given]) -> Iterator[Result]:
-    """Yields ``map`` of two threads in order; numpy and polars release the interpreter lock while they compute.
+    """Yields the results of ``work`` in the order of ``given``, computed by two threads, at most two in advance.
 
-    At most two results wait to be consumed.
+    Threads suffice because numpy and polars release the interpreter lock while they compute.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""Columns that are written in blocks and read in order: in memory if they are small, else on disk."""
+"""Queue of blocks of columns, in memory if they are small, else on disk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ class Spool:
     Args:
         dtypes: Types of the columns.
         path: File for blocks that do not stay in memory; None keeps everything in memory.
-        memory_rows: Number of rows above which the file is used; None is :data:`MEMORY_ROWS`.
+        memory_rows: Number of rows above which the file is used; None means :data:`MEMORY_ROWS`.
 
     Attributes:
-        dtypes: Types of the columns.
         rows: Rows of all blocks.
     """
 
