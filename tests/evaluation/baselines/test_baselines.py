@@ -14,6 +14,7 @@ from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.evaluation.results.store import summarise
+from seasonrec.evaluation.results.targets import RankedEvents
 
 
 def test_every_baseline_gives_probabilities_of_all_items(shop):
@@ -89,6 +90,7 @@ def test_known_figures_of_complete_journey(tmp_path):
     popular, fitter = PopularityComponents(log), BaselineFitter(log, split, Protocol())
     for days, hit_rate, ndcg in ((None, 0.1135, 0.0635), (28, 0.1142, 0.0639)):
         baseline = fitter.single("popular", lambda requests, days=days: popular.window(requests, days))
-        values = summarise(evaluate(baseline, log, split, Protocol(), show_progress=False), (10,))["all"]
+        frame = evaluate(baseline, log, split, Protocol(), show_progress=False)
+        values = summarise(RankedEvents.of(frame), (10,))["all"]
         assert values["hr@10"] == pytest.approx(hit_rate, abs=0.001)
         assert values["ndcg@10"] == pytest.approx(ndcg, abs=0.0005)

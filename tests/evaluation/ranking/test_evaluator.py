@@ -14,6 +14,7 @@ from seasonrec.evaluation.ranking import evaluator
 from seasonrec.evaluation.ranking.evaluator import evaluate, quick_metrics, requests_at_once
 from seasonrec.evaluation.ranking.ranks import top_items
 from seasonrec.evaluation.results.store import summarise
+from seasonrec.evaluation.results.targets import RankedEvents
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 
@@ -87,7 +88,7 @@ def test_a_constant_scorer_knows_nothing(autumn_log, autumn_split):
 def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split):
     scorer, protocol = table_of(autumn_log), Protocol(part="validation")
     frame = evaluate(scorer, autumn_log, autumn_split, protocol, show_progress=False)
-    full = summarise(frame, (10,))["all"]
+    full = summarise(RankedEvents.of(frame), (10,))["all"]
     quick = quick_metrics(scorer, autumn_log, autumn_split.validation_baskets(autumn_log), protocol, chunk=50)
     assert quick == pytest.approx({name: full[name] for name in ("hr@10", "ndcg@10", "mrr", "bits")})
 

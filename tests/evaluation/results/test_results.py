@@ -14,7 +14,7 @@ from seasonrec.evaluation.results.store import (
     user_sums,
     write_results,
 )
-from seasonrec.evaluation.results.targets import BASKET_AT_K
+from seasonrec.evaluation.results.targets import BASKET_AT_K, RankedEvents
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 
@@ -86,7 +86,7 @@ def test_files_that_are_no_results_are_refused(results, tmp_path):
 
 
 def test_summary_counts_and_means_are_those_of_the_rows(results):
-    table = summarise(results.frame, (1, 10))
+    table = summarise(results.events, (1, 10))
     rows = results.frame.filter(pl.col("window") == "christmas")
     greater, ties = rows["greater"].explode().to_numpy(), rows["ties"].explode().to_numpy()
     assert table["christmas"]["n"] == len(greater)
@@ -99,7 +99,7 @@ def test_summary_counts_and_means_are_those_of_the_rows(results):
 
 
 def test_a_slice_of_targets_restricts_the_basket_to_them(results):
-    table = summarise(results.frame, (10,))
+    table = summarise(results.events, (10,))
     novel = results.frame.with_columns(keep=pl.col("repeat").list.eval(~pl.element()))
     novel = novel.filter(pl.col("keep").list.any())
     recalls = []
@@ -111,7 +111,7 @@ def test_a_slice_of_targets_restricts_the_basket_to_them(results):
 
 
 def test_an_empty_slice_has_counts_alone(results):
-    none = results.frame.with_columns(cold_user=pl.lit(False))
+    none = RankedEvents.of(results.frame.with_columns(cold_user=pl.lit(False)))
     assert summarise(none, (10,))["cold_users"] == {"n": 0, "baskets": 0, "users": 0}
     assert len(user_sums(none, "cold_users", "bits").users) == 0
 
@@ -121,14 +121,16 @@ def test_user_sums_add_up_to_the_summary(results, metric):
     sums = user_sums(results.events, "thanksgiving", metric)
     assert (sums.counts > 0).all()
     assert (np.diff(sums.users) > 0).all()
-    assert sums.sums.sum() / sums.counts.sum() == pytest.approx(summarise(results.frame, (10,))["thanksgiving"][metric])
+    assert sums.sums.sum() / sums.counts.sum() == pytest.approx(
+        summarise(results.events, (10,))["thanksgiving"][metric]
+    )
 
 
 def test_unknown_names_are_refused_with_what_there_is(results):
     with pytest.raises(KeyError, match="no slice 'easter' in these results; there are all, ordinary"):
-        user_sums(results.frame, "easter", "bits")
+        user_sums(results.events, "easter", "bits")
     with pytest.raises(KeyError, match=r"no metric 'auc@10'; there are hr@k, ndcg@k"):
-        user_sums(results.frame, "all", "auc@10")
+        user_sums(results.events, "all", "auc@10")
 
 
 def test_coverage_counts_what_any_list_shows(results):

@@ -119,31 +119,31 @@ class UserSums(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def user_sums(source: pl.DataFrame | RankedEvents, slice_name: str, metric: str) -> UserSums:
+def user_sums(events: RankedEvents, slice_name: str, metric: str) -> UserSums:
     """Returns the sums of a metric by user within a slice.
 
     Args:
-        source: A results frame, or its flat view for many metrics (``RunResults.events``).
+        events: Targets of a results frame.
         slice_name: See :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
         metric: ``hr@k``, ``ndcg@k``, ``mrr``, ``bits``, ``basket_recall@k``, ``basket_ndcg@k`` or ``basket_hit@k``.
 
     Raises:
         KeyError: If there is no such slice or metric.
     """
-    owners, values = _events(source).values(slice_name, metric)
+    owners, values = events.values(slice_name, metric)
     counts = np.bincount(owners)
     users = np.flatnonzero(counts)
     return UserSums(users, np.bincount(owners, values)[users].astype(np.float64), counts[users])
 
 
-def summarise(source: pl.DataFrame | RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str, float]]:
+def summarise(events: RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str, float]]:
     """Returns the means of every metric in every slice.
 
     Returns:
         ``n`` (targets), ``baskets``, ``users`` and the metrics by slice: means over targets, or over baskets for
         ``basket_`` metrics. A slice without targets has only the three counts.
     """
-    events, top_ks = _events(source), tuple(top_ks)
+    top_ks = tuple(top_ks)
     names = [*event_metrics(top_ks), *basket_metrics(top_ks)]
     table: dict[str, dict[str, float]] = {}
     for slice_name in events.masks:
@@ -159,7 +159,3 @@ def coverage(frame: pl.DataFrame, top_ks: Iterable[int], num_items: int) -> dict
     """Returns ``coverage@k``: the share of the catalogue that is among the first ``k`` of any list."""
     shown = {k: frame["top_items"].list.head(k).explode().drop_nulls().n_unique() for k in top_ks}
     return {f"coverage@{k}": count / num_items for k, count in shown.items()}
-
-
-def _events(source: pl.DataFrame | RankedEvents) -> RankedEvents:
-    return source if isinstance(source, RankedEvents) else RankedEvents.of(source)

@@ -97,7 +97,8 @@ def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap:
     """
     require_one_fingerprint(row)
     by_seed = [user_sums(one.events, slice_name, metric) for one in row]
-    mean = _over_seeds(by_seed, row)
+    _require_same_targets(by_seed, row)
+    mean = _over_seeds(by_seed)
     (low, high), _ = resample(mean.sums, mean.counts, bootstrap)
     values = tuple(_ratio(one.sums, one.counts) for one in by_seed)
     return Interval(
@@ -146,8 +147,8 @@ def compare(
     require_one_fingerprint(rows)
     sums = [user_sums(one.events, slice_name, metric) for one in rows]
     _require_same_targets(sums, rows)
-    ours, theirs = _over_seeds(sums[: len(first)], first), _over_seeds(sums[len(first) :], second)
-    gains, counts = ours.sums - theirs.sums, ours.counts
+    ours, theirs = sums[: len(first)], sums[len(first) :]
+    gains, counts = _over_seeds(ours).sums - _over_seeds(theirs).sums, sums[0].counts
     (low, high), p_value = resample(gains, counts, bootstrap)
     return Comparison(
         _ratio(gains, counts),
@@ -158,7 +159,7 @@ def compare(
         users=len(counts),
         entries=int(counts.sum()),
         seeds=(len(first), len(second)),
-        seed_differences=_seed_differences(sums[: len(first)], sums[len(first) :]),
+        seed_differences=_seed_differences(ours, theirs),
     )
 
 
@@ -203,8 +204,7 @@ def _require_same_targets(sums: Sequence[UserSums], results: Sequence[RunResults
             )
 
 
-def _over_seeds(sums: Sequence[UserSums], results: Sequence[RunResults]) -> UserSums:
-    _require_same_targets(sums, results)
+def _over_seeds(sums: Sequence[UserSums]) -> UserSums:
     return sums[0]._replace(sums=np.mean([one.sums for one in sums], axis=0))
 
 
