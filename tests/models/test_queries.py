@@ -1,11 +1,8 @@
 """Queries in words, worked by hand."""
 
-from dataclasses import replace
-
-import pytest
 from small_shop import Shop
 
-from seasonrec.models.queries import require_words, word_queries
+from seasonrec.models.queries import word_queries
 
 CATEGORIES = ["Salads & Dips", "salads & dips", "salads & dips", "cakes", "cakes", "", "toys"]
 TEXTS = ["green salad 12", "green salad", "bean salad", "bean cake cake", "bean pie", "green thing", "toy duck"]
@@ -52,13 +49,6 @@ def test_words_are_limited_and_each_comes_once() -> None:
     queries = word_queries(["Cake cake pie"], ["tea cake"], [True], max_words=2, min_items=1)
     assert queries.texts == ("cake pie",)
     assert word_queries(["Cake"], ["tea 7 a cake"], [True], max_words=9, min_items=1).texts == ("cake tea",)
-
-
-def test_data_without_words_is_refused(shop: Shop) -> None:
-    require_words(replace(shop.spec, has_text=False), "task=search")
-    bare = replace(shop.spec, has_text=False, num_categories=1)
-    with pytest.raises(ValueError, match=r"task=search builds queries .* the items have neither; name their columns"):
-        require_words(bare, "task=search")
 
 
 def test_categories_are_numbered_as_in_the_log(shop: Shop) -> None:

@@ -65,13 +65,13 @@ def trained_loss(shop: Shop, option: str, scale: float) -> float:
     vectors = nn.Parameter(0.1 * torch.randn(shop.log.num_items, WIDTH))
     items, level = ScoredItems(vectors, None, len(vectors)), torch.zeros(batch.num_requests, len(vectors))
     features = TaskFeatures(scale * planted(case, batch), items, lambda _: torch.empty(0), lambda: level)
-    optimizer = torch.optim.Adam([*head.parameters(), vectors], 0.02)  # type: ignore[attr-defined]
+    optimizer = torch.optim.Adam([*head.parameters(), vectors], 0.02)
     for _ in range(60):
         loss = head(features, batch, batch.context).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    head.eval()  # type: ignore[attr-defined]
+    head.eval()
     output = head(features, batch, batch.context)
     return output.loss.item() - (spread(output.truth) if option == "user_match" else 0.0)
 
@@ -124,7 +124,7 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
         SearchHead,
         {},
         {"num_categories": 1, "has_text": False},
-        "task=search builds queries .* items have neither; ",
+        "task=search builds queries .* the items have neither; name their columns",
     ),
     (
         SearchHead,
@@ -165,6 +165,10 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
 def test_what_cannot_be_is_refused(shop: Shop, head: Any, options: Any, facts: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         head(**options, facts=spec_without(shop, **facts))
+
+
+def test_search_needs_no_texts_if_there_are_categories(shop: Shop) -> None:
+    assert len(SearchHead(facts=spec_without(shop, has_text=False)).text_vectors) > 1
 
 
 def test_demand_by_item_needs_no_categories(shop: Shop) -> None:

@@ -19,7 +19,7 @@ from seasonrec.batches.context.base import Context
 from seasonrec.models.scoring import LinearScores, ScoredItems
 
 ContextValues = Mapping[str, Any]
-"""Context by name, restricted to the contexts that a component lists in ``reads``."""
+"""Contexts by name; a component gets only those that it lists in ``reads``."""
 
 
 class ItemEncoder(Protocol):
@@ -40,7 +40,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class ReadsAtPosition(Protocol):
-    """Backbone that saves work if only one position of each sequence is needed, as in evaluation."""
+    """Backbone that computes less if only one position of each sequence is needed, as in evaluation."""
 
     def at(self, inputs: Tensor, position: Tensor) -> Tensor:
         """Maps ``(B, T + 1, D)`` and positions ``(B,)`` int64 to the outputs ``(B, D)`` at these positions."""
@@ -75,10 +75,10 @@ class TemporalModule(Protocol):
 
 
 def at_requests(hidden: Tensor, batch: SequenceBatch) -> Tensor:
-    """Returns the vector at each request's position, ``(B, T + 1, D)`` to ``(N, D)``.
+    """Gathers the vector at each request's position, ``(B, T + 1, D)`` to ``(N, D)``.
 
-    Rows are gathered with ``F.embedding``, because the gradient of plain indexing is summed in a different order in
-    each run if torch has several CPU threads.
+    ``F.embedding`` has a deterministic gradient. With several CPU threads, torch sums the gradient of plain indexing in
+    a different order in each run.
     """
     row = batch.request_window * hidden.shape[1] + batch.request_position
     return F.embedding(row, hidden.flatten(0, 1))
@@ -112,7 +112,7 @@ class Season(Protocol):
         ...
 
     def __call__(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
-        """Returns the effect on the query ``(N, D)`` and ``C`` items; context values by item have ``C`` columns."""
+        """Returns the effect on the query ``(N, D)`` and the ``C`` items; contexts with item columns have ``C``."""
         ...
 
 
@@ -140,7 +140,7 @@ class Head(Protocol):
 
 
 class Sharing(Protocol):
-    """Distribution of the query over the tasks."""
+    """Rule that gives each task its own query."""
 
     def __call__(self, query: Tensor, task: str) -> Tensor:
         """Returns the query ``(N, D)`` of the named task, given the shared query ``(N, D)``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from seasonrec.errors import UserError
 
 
 class ContextError(UserError):
-    """Context that is read and not computed, or declared and never read."""
+    """Context that is read but not computed, or declared but never read."""
 
 
 def pick(batch: SequenceBatch, component: Any) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def pick(batch: SequenceBatch, component: Any) -> dict[str, Any]:
 def check_contexts(model: Any, batch: SequenceBatch) -> None:
     """Checks on one batch that every component reads exactly the contexts that it declares.
 
-    The check draws no random numbers and does not change the model.
+    The check leaves the model and the state of the random generators unchanged.
 
     Args:
         model: Recommender; every submodule with ``reads`` is checked.
@@ -49,7 +51,7 @@ def check_contexts(model: Any, batch: SequenceBatch) -> None:
         f"{name} ({type(found).__name__})": found for name, found in model.named_modules() if hasattr(found, "reads")
     }
     seen: dict[str, set[str]] = {name: set() for name in readers}
-    hooks = [reader.register_forward_pre_hook(_Spy(name, seen[name])) for name, reader in readers.items()]
+    hooks = [reader.register_forward_pre_hook(partial(_record, name, seen[name])) for name, reader in readers.items()]
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()
@@ -75,24 +77,18 @@ def check_contexts(model: Any, batch: SequenceBatch) -> None:
         )
 
 
-class _Spy:
-    """Hook that replaces a component's context by a mapping that records its reads."""
-
-    def __init__(self, reader: str, seen: set[str]) -> None:
-        self.reader = reader
-        self.seen = seen
-
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(_Noted(self.reader, value, self.seen) if isinstance(value, Mapping) else value for value in inputs)
+def _record(reader: str, seen: set[str], module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Replaces the context among the inputs of a component by one that records its reads; a forward pre-hook."""
+    return tuple(_Recorded(reader, value, seen) if isinstance(value, Mapping) else value for value in inputs)
 
 
-class _Noted(Mapping[str, Any]):
+@dataclass(frozen=True, eq=False)
+class _Recorded(Mapping[str, Any]):
     """Context of a component that records which names are read."""
 
-    def __init__(self, reader: str, values: Mapping[str, Any], seen: set[str]) -> None:
-        self.reader = reader
-        self.values_by_name = values
-        self.seen = seen
+    reader: str
+    values_by_name: Mapping[str, Any]
+    seen: set[str]
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.values_by_name:

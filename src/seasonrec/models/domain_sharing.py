@@ -7,24 +7,23 @@ from torch import nn
 from seasonrec.models.language.lookup import language_models
 from seasonrec.models.recommender import SeasonalRecommender
 
-TEXT_PARTS = ("language_model", "project")
-"""Names of item encoder modules that depend on texts only and fit any catalogue with texts."""
+TEXT_MODULES = ("language_model", "project")
+"""Names of the modules of an item encoder that fit any catalogue, because they read only texts."""
 
 
 def share(main: SeasonalRecommender, other: SeasonalRecommender) -> tuple[str, ...]:
-    """Puts modules of one recommender into another, so that the batches of either train both.
+    """Puts modules of one recommender into another, so that batches of either domain train both.
 
-    The two share the same objects for the backbone, the temporal module, the start vector, and the modules of the item
-    encoder that read texts (a trained language model and the projection of its vectors). The other recommender keeps
-    the components that depend on its data: item id vectors, texts, season, habit and head. It also keeps modules
-    without weights that hold facts of its data, such as the time zone of ``temporal=transformer_time``. An item encoder
-    without texts (``item_encoder=id``) has nothing to share.
+    Shared are the backbone, the temporal module, the start vector, and the modules of the item encoder that read texts
+    (a trained language model and the projection of its vectors). The other recommender keeps what depends on its data:
+    item id vectors, texts, season, habit, head, and modules without weights, such as the time zone of
+    ``temporal=transformer_time``. An item encoder without texts (``item_encoder=id``) has nothing to share.
 
     A tuning method must be applied to ``main`` first; its wrappers of a language model are then shared as well.
 
     Args:
         main: Recommender whose modules are kept.
-        other: Recommender built from the same options for other data; changed in place.
+        other: Recommender of the same options for other data; changed in place.
 
     Returns:
         Names of the shared modules and weights, as in ``named_modules`` and ``named_parameters``.
@@ -63,7 +62,7 @@ def _share_text(main: nn.Module, other: nn.Module) -> list[str]:
     shared = []
     for name, module in list(main.named_modules()):
         parent, _, key = name.rpartition(".")
-        if key in TEXT_PARTS and not name.startswith(inside):
+        if key in TEXT_MODULES and not name.startswith(inside):
             setattr(other.get_submodule(parent), key, module)
             shared.append(f"item_encoder.{name}")
     return shared

@@ -11,9 +11,9 @@ def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, cover
 
     Args:
         year_phase: ``(...)`` angle of the day in the year.
-        unseen_days: ``(...)`` days by which the log falls short of a full year before the day.
+        unseen_days: ``(...)`` days that the log lacks to cover a full year before the day.
         num_harmonics: Sine-cosine pairs ``K``.
-        coverage_days: The features fade in over these last days before the log covers a full year.
+        coverage_days: The features fade in during these last days before the log covers a full year.
 
     Returns:
         ``(..., 2 K)``: sines, then cosines.

@@ -12,7 +12,7 @@ from seasonrec.models.scoring import ScoredItems
 
 @dataclass(frozen=True)
 class ScoredPairs(OwnHistory):
-    """(request, item) pairs of :class:`OwnHistory` whose item is scored.
+    """Pairs (request, item) of :class:`OwnHistory` whose item is scored.
 
     Args:
         column: ``(P,)`` int64, the item's column among the scores.

@@ -1,4 +1,4 @@
-"""Search queries made of words from the items' categories and texts."""
+"""Search queries built from the words of the items' categories and texts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seasonrec.data.spec import DataSpec
-from seasonrec.errors import UserError
-
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True)
 class WordQueries:
-    """Distinct queries, and the query that each item answers.
+    """Distinct queries, with the query that finds each item.
 
     Args:
         texts: ``Q`` queries in alphabetical order.
-        of_item: ``V`` numbers of queries; -1 for an item without a query.
-        matched: ``V``, the numbers of all queries that an item's words begin with.
+        of_item: ``V``, the number of each item's query; -1 for an item without one.
+        matched: ``V``, the numbers of all queries with which an item's words begin.
     """
 
     texts: tuple[str, ...]
@@ -33,13 +30,13 @@ def word_queries(
 ) -> WordQueries:
     """Builds the query of each item from the distinct words of its category and its text.
 
-    Words of the text are added as long as several items still match; the rest of a text is the item's own name and
-    would reveal the answer. Queries come from the known items only, so a later item answers an earlier query.
+    Words of the text are added as long as several items still match. The rest of a text is the item's own name and
+    would reveal the answer. Queries come from known items only; a later item may match one of them.
 
     Args:
         categories: ``V`` names of categories, empty for an item without one.
         texts: ``V`` texts.
-        is_known: ``V``, whether the item was seen before the validation cut.
+        is_known: ``V``, True for an item seen before the validation cut.
         max_words: Maximum number of words of a query.
         min_items: Minimum number of known items that match a query longer than the category.
 
@@ -63,23 +60,6 @@ def word_queries(
 
 def _beginnings(words: list[str]) -> list[str]:
     return [" ".join(words[:length]) for length in range(1, len(words) + 1)]
-
-
-def require_words(spec: DataSpec, reader: str) -> None:
-    """Checks that the items have categories or texts.
-
-    Args:
-        spec: Facts of the data.
-        reader: Name of the caller, for the message.
-
-    Raises:
-        ValueError: If the items have neither.
-    """
-    if spec.num_categories < 2 and not spec.has_text:
-        raise UserError(
-            f"{reader} builds queries from the words of categories and texts, and the items have neither; name their "
-            "columns (data.category_column and data.text_column of a table), or remove search from task."
-        )
 
 
 def _words(text: str) -> list[str]:

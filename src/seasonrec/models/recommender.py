@@ -1,4 +1,4 @@
-"""The recommender: stages behind Protocols, in a fixed order."""
+"""The recommender, which runs its components in a fixed order."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from seasonrec.models.season.seasons import Seasons
 from seasonrec.models.sharing.hard import HardSharing
 from seasonrec.models.task.base import MAIN_TASK, TaskFeatures, TaskOutput
 
-Part = Callable[..., Any]
-"""A part with its options bound; called with ``facts=``."""
+Builder = Callable[..., Any]
+"""Builds a component from ``facts=``; its options are bound."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The queries of a batch and the items that are scored.
+    """Queries of a batch and the items that are scored.
 
     Args:
         query: ``(N, D)``.
         items: ``C`` items.
         penalties: Scalars by name that training adds to its objective.
-        scores: Gives the logits ``(N, C)`` of the next item in float32, ``-inf`` for items that are no candidates; made
-            when they are first asked for, and once.
+        scores: Returns the logits ``(N, C)`` of the next item in float32, ``-inf`` for items that are no candidates;
+            computed at the first call and then cached.
     """
 
     query: Tensor
@@ -49,44 +49,43 @@ class Reading:
 
 
 class SeasonalRecommender(nn.Module):
-    """Scores every item for a query ``(what the user did before t, the request time t)``.
+    """Model that scores every item for a request: the user's history before a time and that time.
 
-    item encoder -> backbone -> temporal -> season -> sharing -> head -> season's scores -> habit. The habit comes
-    last because it must see what the rest says of an item before it decides how far to trust the user's own counts.
-    Other tasks read the query as the season and the sharing leave it, and those that rank items start from the next
-    item's scores, see :meth:`tasks_of`.
+    The order is item encoder, backbone, temporal module, season, sharing, head, the season's scores, habit. The habit
+    is last because it reads the scores of the others before it decides how far to trust the user's own counts. Further
+    tasks read the query after season and sharing. Those that rank items start from the next item's scores.
 
     Args:
-        item_encoder: Gives item vectors; the same read the sequence and are scored (tied).
-        backbone: Reads the sequence.
+        item_encoder: Encodes items; the same vectors are input of the sequence and scored (tied).
+        backbone: Encodes the sequence.
         temporal: Models change over time on top of the backbone.
         season: Conditions the query on the request time and adds seasonal scores.
-        habit: Adds what the user buys again.
-        head: Turns query and items into logits.
-        sharing: How the tasks share the query.
+        habit: Adds scores of repeat purchases.
+        head: Scores items for queries.
+        sharing: Gives each task its query.
         task: Heads of further tasks by name.
         facts: Facts of the data.
 
     Shape:
-        - output: ``(N, C)`` logits: of the whole catalogue, ``C = V``, or of the items of the batch's sample.
-          :meth:`mask_unavailable` leaves the candidates.
+        - output: logits ``(N, C)`` of the whole catalogue (``C = V``) or of the batch's sample, before
+          :meth:`mask_unavailable`.
     """
 
     first_seen_s: Tensor
     peft: Peft | None = None
-    """The tuning of the language models inside, if there is any."""
+    """The tuning method of the language models in the components, if any."""
 
     def __init__(
         self,
         *,
-        item_encoder: Part,
-        backbone: Part,
-        temporal: Part,
-        habit: Part,
-        head: Part,
-        sharing: Part = HardSharing,
-        season: Mapping[str, Part] | None = None,
-        task: Mapping[str, Part] | None = None,
+        item_encoder: Builder,
+        backbone: Builder,
+        temporal: Builder,
+        habit: Builder,
+        head: Builder,
+        sharing: Builder = HardSharing,
+        season: Mapping[str, Builder] | None = None,
+        task: Mapping[str, Builder] | None = None,
         facts: Facts,
     ) -> None:
         super().__init__()
@@ -108,14 +107,12 @@ class SeasonalRecommender(nn.Module):
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
 
     def contexts(self, with_tasks: bool = True) -> dict[str, Context]:
-        """Returns the contexts that the parts read, by name; without those that further tasks alone read, for
-        ranking.
-        """
-        parts: list[Any] = [self.season, self.habit, *(self.task.values() if with_tasks else ())]
-        return union([context for part in parts for context in part.reads])
+        """Returns the contexts that the components read, by name; ``with_tasks=False`` leaves out further tasks."""
+        readers: list[Any] = [self.season, self.habit, *(self.task.values() if with_tasks else ())]
+        return union([context for reader in readers for context in reader.reads])
 
     def labels(self) -> dict[str, Labels]:
-        """Returns what the heads of the further tasks must be told, by name."""
+        """Returns the labels that the further tasks need, by name."""
         heads: list[Any] = [*self.task.values()]
         return union_of_labels(label for head in heads for label in head.labels)
 
@@ -124,41 +121,41 @@ class SeasonalRecommender(nn.Module):
         return self.score(reading.query, reading.items, batch)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles every part by itself: losses call the stages one by one, and contexts differ from batch to batch."""
-        parts = (self.item_encoder, self.backbone, self.temporal, self.season, self.sharing, self.habit, self.head)
-        for part in (*parts, *self.task.values()):
-            part.compile(*args, **kwargs)
+        """Compiles each component by itself: losses call them one by one, and contexts differ from batch to batch."""
+        single = (self.item_encoder, self.backbone, self.temporal, self.season, self.sharing, self.habit, self.head)
+        for component in (*single, *self.task.values()):
+            component.compile(*args, **kwargs)
 
     @property
     def scores_are_linear(self) -> bool:
-        """True if the logits are the head's product alone, because neither season nor habit adds to them."""
+        """True if neither season nor habit adds scores, so that the logits are the head's product."""
         return not (self.season.adds_scores or self.habit.changes_scores)
 
     def read(self, batch: SequenceBatch) -> Reading:
-        """Returns what the sequences say, and the items that are to be scored."""
+        """Encodes the sequences as queries, and the items that are scored."""
         items, events = self._encode(batch)
-        said = self._read_sequence(events, batch)
+        sequence = self._read_sequence(events, batch)
 
         def scores() -> Tensor:
-            return self.mask_unavailable(self.score(said.query, items, batch).float(), batch)
+            return self.mask_unavailable(self.score(sequence.query, items, batch).float(), batch)
 
-        return Reading(said.query, items, said.penalties, cache(scores))
+        return Reading(sequence.query, items, sequence.penalties, cache(scores))
 
     def tasks_of(
         self, reading: Reading, batch: SequenceBatch, names: Collection[str] | None = None
     ) -> dict[str, TaskOutput]:
-        """Returns what the heads of the further tasks say of a batch with their labels, by name.
+        """Returns the outputs of the further tasks by name.
 
         Args:
-            reading: What :meth:`read` gave of the batch.
-            batch: The requests.
-            names: Tasks that are asked; None asks all.
+            reading: The result of :meth:`read` for the batch.
+            batch: Requests with the labels of the tasks.
+            names: Tasks that are computed; None means all.
         """
         if not self.task:
             return {}
         query = self.season.conditioned(reading.query, pick(batch, self.season))
         outputs = {}
-        own_weights = next(self.sharing.parameters(), None) is not None  # DDP wants a gradient of each, if only a zero
+        own_weights = next(self.sharing.parameters(), None) is not None  # DDP needs a gradient of each, even a zero
         for name, head in self.task.items():
             if names is not None and name not in names:
                 continue
@@ -174,7 +171,7 @@ class SeasonalRecommender(nn.Module):
         return self.head(self.sharing(effect.query, MAIN_TASK), items)
 
     def score(self, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
-        """Returns the logits ``(N, C)`` of the batch's requests, given what :meth:`read` says of them."""
+        """Returns the logits ``(N, C)`` of the batch's requests, given the query and the items of :meth:`read`."""
         effect = self.season(query, items, pick(batch, self.season))
         scores = self.head(self.sharing(effect.query, MAIN_TASK), items).dense()
         if effect.scores is not None:
@@ -189,9 +186,9 @@ class SeasonalRecommender(nn.Module):
 
     @contextmanager
     def frozen_items(self) -> Iterator[None]:
-        """Computes the vectors of the whole catalogue once, for an evaluation over many batches.
+        """Caches the vectors of the whole catalogue for an evaluation over many batches.
 
-        The weights must not change in the meantime; no gradient reaches the item encoder.
+        The weights must not change in the meantime, and the item encoder gets no gradient.
         """
         with torch.no_grad():
             self._frozen = self.item_encoder()
@@ -201,24 +198,23 @@ class SeasonalRecommender(nn.Module):
             self._frozen = None
 
     def _encode(self, batch: SequenceBatch) -> tuple[ScoredItems, Tensor]:
-        """Returns the items that are scored, and the vectors ``(B, T, D)`` of the events, zero where there is no event.
+        """Returns the items that are scored, and the vectors ``(B, T, D)`` of the events, zero at padding.
 
-        Rows are gathered by ``F.embedding``: the gradient of plain indexing is summed in an order that changes from run
-        to run where torch has several CPU threads.
+        ``F.embedding`` gathers the rows for the reason given in :func:`~seasonrec.models.components.at_requests`.
         """
         num_items = len(self.first_seen_s)
         if batch.sample is None:
             vectors = self.item_encoder() if self._frozen is None else self._frozen
             return ScoredItems(vectors, None, num_items), F.embedding(batch.item_ids, _padded(vectors))
         ids, place = torch.unique(torch.cat([batch.item_ids.flatten(), batch.sample.item_ids]), return_inverse=True)
-        known = ids[ids < num_items]  # all but the number that stands for no event, which is the last
+        known = ids[ids < num_items]  # all but the number of padding, which is the last
         vectors = self.item_encoder(known)
         events = F.embedding(place[: batch.item_ids.numel()].view_as(batch.item_ids), _padded(vectors))
         scored = F.embedding(place[batch.item_ids.numel() :], vectors)
         return ScoredItems(scored, batch.sample.item_ids, num_items), events
 
     def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> SequenceReading:
-        """Returns what the events ``(B, T, D)`` before each request say."""
+        """Encodes the events ``(B, T, D)`` before each request."""
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
         if self._one_position_each(batch):
@@ -234,7 +230,7 @@ class SeasonalRecommender(nn.Module):
         return reading
 
     def _one_position_each(self, batch: SequenceBatch) -> bool:
-        """Returns whether, outside training, one position of each window is all that is ever read."""
+        """Returns True if this is no training and only one position of each window is read."""
         if self.training or self.temporal.changes_hidden or not isinstance(self.backbone, ReadsAtPosition):
             return False
         windows = torch.arange(len(batch.item_ids), device=batch.request_window.device)
@@ -242,5 +238,5 @@ class SeasonalRecommender(nn.Module):
 
 
 def _padded(vectors: Tensor) -> Tensor:
-    """Returns ``(P + 1, D)``: one row of zeros more, for places without an event."""
+    """Appends a row of zeros, the vector of padding."""
     return torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])

@@ -12,7 +12,7 @@ from seasonrec.models.kernels.matmul import linear
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """Items that a batch is scored on: the whole catalogue, or the items of its sample.
+    """Items that are scored for a batch: the whole catalogue, or the items of its sample.
 
     Args:
         vectors: ``(C, D)``; ``C = V`` for the whole catalogue.
@@ -50,7 +50,7 @@ class ScoredItems:
 class LinearScores:
     """Factors of the scores ``query @ vectors.T + bias``.
 
-    A loss that uses the factors need never hold all ``(N, V)`` scores at once.
+    A loss that uses the factors never holds all ``(N, V)`` scores at once.
 
     Args:
         query: ``(N, D)``.
@@ -70,7 +70,7 @@ class LinearScores:
 def biased_product(bias: Tensor, query: Tensor, vectors: Tensor) -> Tensor:
     """Computes ``query @ vectors.T + bias`` in float32; under autocast only the product has lower precision.
 
-    A bias is about as large as a log popularity: bfloat16 would round it to steps of 0.06, identically in every row.
+    The bias has the size of a log popularity, and bfloat16 would round it to steps of 0.06, identically in every row.
 
     Args:
         bias: ``(C,)`` float32.

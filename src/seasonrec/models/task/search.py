@@ -11,7 +11,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.text_vectors import TextReader
-from seasonrec.models.queries import require_words, word_queries
+from seasonrec.models.queries import word_queries
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entropy, targets_of
@@ -54,7 +54,11 @@ class SearchHead(TaskHead):
 
     def __init__(self, reader: str = "minilm", max_words: int = 6, min_items: int = 3, *, facts: Facts) -> None:
         super().__init__()
-        require_words(facts.spec, "task=search")
+        if facts.spec.num_categories < 2 and not facts.spec.has_text:
+            raise UserError(
+                "task=search builds queries from the words of categories and texts, and the items have neither; name "
+                "their columns (data.category_column and data.text_column of a table), or remove search from task."
+            )
         is_known = facts.item_is_known.tolist()
         texts = facts.item_texts if facts.spec.has_text else [""] * len(is_known)
         queries = word_queries(facts.item_category_names, texts, is_known, max_words, min_items)
