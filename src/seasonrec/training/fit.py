@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from seasonrec.training.checkpointing.callbacks import (
     StepClock,
     StopAfter,
 )
-from seasonrec.training.checkpointing.checkpoints import RunCheckpoints
+from seasonrec.training.checkpointing.checkpoints import RunCheckpoints, load_best
 from seasonrec.training.distributed.processes import RunProcesses
 from seasonrec.training.distributed.strategies import strategy_of
 from seasonrec.training.module import RecommenderModule
@@ -61,8 +61,7 @@ class TrainerOptions:
         patience: Epochs without a better ``monitor`` after which training stops.
         monitor: Validation metric that selects the epoch: ``"bits"`` (lower is better) or ``"ndcg@10"``.
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``.
-        devices: Devices per machine, with one process each. Every process reads its shard of an epoch, so that a step
-            uses ``devices * num_nodes`` batches.
+        devices: Devices per machine, with one process each. A step uses ``devices * num_nodes`` batches.
         num_nodes: Machines; above 1, ``torchrun`` or ``srun`` starts the processes.
         strategy: Strategy of several processes: ``"ddp"`` keeps the whole model in each, ``"fsdp"`` a shard of its
             weights and of the optimiser's state; ``"auto"`` is ddp. It has no effect with one process.
@@ -170,7 +169,7 @@ def fit(
 ) -> FitResult:
     """Trains a module, from the last checkpoint of ``run_dir`` if there is one.
 
-    Each of several processes calls this with its shard of the batches. A resume needs as many processes as before.
+    Every process calls this with its shard of the batches. A resume needs as many processes as before.
 
     Args:
         module: Module to train; it holds the best epoch's weights afterwards. With ``strategy=fsdp``, only the file of
@@ -182,9 +181,6 @@ def fit(
         logger: Tracker of the curves.
         epochs: Epochs to train without validation, on the schedule of ``max_epochs``; the last one is then the best.
             None lets validation choose the epoch.
-
-    Returns:
-        The result.
 
     Raises:
         SystemExit: With 143 after SIGTERM, which a cluster sends before a kill; the last checkpoint stays.
@@ -207,14 +203,14 @@ def fit(
         resume: Any = str(kept.last) if kept.last.exists() else None
         try:
             trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
-        except SIGTERMException:  # with which Lightning would end as if the training were complete
+        except SIGTERMException:  # without this, Lightning ends as if the training were complete
             raise SystemExit(128 + signal.SIGTERM) from None
-    return replace(
-        _take_best(module, trainer, kept, options, says_more=validation is not None),
-        step_ms=clock.median_ms,
-        earlier_s=costs.earlier_s,
-        earlier_peaks=costs.earlier_peaks,
-    )
+    epoch, num_epochs = kept.best_epoch, int(trainer.current_epoch)
+    if options.strategy != "fsdp":
+        load_best(kept.folder, epoch, module.recommenders())
+    if validation is not None and epoch + 1 == options.max_epochs > 1:
+        print(f"note: the best epoch is the last one ({options.max_epochs}); a larger trainer.max_epochs may do better")
+    return FitResult(epoch, num_epochs, kept.best_value, clock.median_ms, costs.earlier_s, costs.earlier_peaks)
 
 
 def _trainer(
@@ -247,7 +243,6 @@ def _in_terminal() -> bool:
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    """Hides messages of Lightning on which a user cannot act."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
@@ -260,13 +255,3 @@ def _without_noise() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _take_best(
-    module: RecommenderModule, trainer: L.Trainer, kept: RunCheckpoints, options: TrainerOptions, says_more: bool
-) -> FitResult:
-    if options.strategy != "fsdp":
-        kept.load_best(module)
-    if says_more and kept.best_epoch + 1 == options.max_epochs > 1:
-        print(f"note: the best epoch is the last one ({options.max_epochs}); a larger trainer.max_epochs may do better")
-    return FitResult(best_epoch=kept.best_epoch, epochs=int(trainer.current_epoch), best_value=kept.best_value)

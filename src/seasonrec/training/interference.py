@@ -18,7 +18,7 @@ from seasonrec.training.balancing.gradients import TaskGradients
 from seasonrec.training.balancing.support import check_per_task_gradients
 
 COLUMNS = ("epoch", "step", "task_a", "task_b", "cosine")
-SWITCH = "objective.interference_every_steps=0"
+OFF = "objective.interference_every_steps=0"
 
 Line = tuple[int, int, str, str, float]
 """Epoch (from 1), optimiser steps before, two tasks, and the cosine of their gradients."""
@@ -28,20 +28,17 @@ class TaskInterference(L.Callback):
     """Regular measurement of the cosine between the gradients of every two tasks; a negative cosine is a conflict.
 
     The gradients are those of the unweighted losses, including the time-series task's, by the weights that more than
-    one task trains. They are computed from the graph of the step before its backward pass. A measurement costs one
-    backward pass per task, needs no forward pass and no random number, and changes no result of the training. A task
-    without a gradient in a batch is left out. With several processes, the first measures its own batch.
-
-    Checkpoints hold the measurements, so that a killed run continues with the same lines. Each epoch writes
-    ``interference.csv`` with the columns ``epoch, step, task_a, task_b, cosine`` atomically.
+    one task trains. A measurement costs one backward pass per task and changes no result of the training. A task
+    without a gradient in a batch is left out. With several processes, the first measures its own batch. Checkpoints
+    hold the measurements. Each epoch writes ``interference.csv`` with the columns
+    ``epoch, step, task_a, task_b, cosine``.
 
     Args:
-        every_steps: Optimiser steps between measurements, at least 1. The first batch of a step is measured.
+        every_steps: Optimiser steps between measurements, at least 1; the first batch of a step is measured.
         path: File to write.
 
     Raises:
-        ValueError: At the start of training, if there are fewer than two tasks, or the run does not support
-            per-task gradients.
+        ValueError: At the start of training, with fewer than two tasks or without per-task gradients.
 
     References:
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, section 2.2: conflicting gradients.
@@ -60,17 +57,17 @@ class TaskInterference(L.Callback):
         self.lines = [tuple(line) for line in state_dict["lines"]]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        asker, names = "objective.interference_every_steps", (*pl_module.tasks, *pl_module.series)
+        option, names = "objective.interference_every_steps", (*pl_module.tasks, *pl_module.series)
         if len(names) < 2:
             raise UserError(
-                f"{asker} compares the gradients of tasks and needs at least two, got {', '.join(names)} alone; add "
-                f"one with task=[...], or set {SWITCH}."
+                f"{option} compares the gradients of tasks and needs at least two, got {', '.join(names)} alone; add "
+                f"one with task=[...], or set {OFF}."
             )
-        check_per_task_gradients(trainer, pl_module, asker, SWITCH)
+        check_per_task_gradients(trainer, pl_module, option, OFF)
         if isinstance(trainer.strategy, ModelParallelStrategy):
             raise UserError(
-                f"{asker} needs the whole of every gradient in one process, got trainer.strategy=fsdp; choose "
-                f"trainer.strategy=ddp, or set {SWITCH}."
+                f"{option} needs the whole of every gradient in one process, got trainer.strategy=fsdp; choose "
+                f"trainer.strategy=ddp, or set {OFF}."
             )
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
@@ -85,7 +82,7 @@ class TaskInterference(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            write_lines(self.path, self.lines)
+            _write(self.path, self.lines)
 
 
 def cosines(tasks: tuple[str, ...], gramian: Tensor) -> dict[tuple[str, str], float]:
@@ -99,8 +96,7 @@ def cosines(tasks: tuple[str, ...], gramian: Tensor) -> dict[tuple[str, str], fl
     }
 
 
-def write_lines(path: Path, lines: list[Line]) -> None:
-    """Writes the measurements atomically."""
+def _write(path: Path, lines: list[Line]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -45,7 +45,7 @@ class RunIdentity:
 
     @property
     def label(self) -> str:
-        """Name, seed, and the options of the sweep; without such options, the folder where its name says more."""
+        """Name, seed, and the options of the sweep; without such options, the folder's name if it says more."""
         folder = self.run_dir.name
         is_known = folder == self.name or re.fullmatch(r"seed_\d+", folder) is not None
         others = [",".join(self.overrides)] if self.overrides else [] if is_known else [folder]
@@ -86,8 +86,8 @@ class WandbLog:
     Args:
         project: Project name.
         entity: Team or user; None for the default of the account.
-        mode: ``"offline"`` needs no key and keeps the run under ``wandb/`` in the run's folder, for a later
-            ``wandb sync``; ``"online"`` sends it at once.
+        mode: ``"offline"`` needs no key and keeps the run under ``wandb/`` in the run's folder for ``wandb sync``;
+            ``"online"`` sends it at once.
 
     Raises:
         ValueError: If ``mode`` is online and there is no key.
@@ -103,10 +103,10 @@ class WandbLog:
                 "logger.mode=online needs a Weights & Biases key, found none; run `wandb login`, set WANDB_API_KEY, "
                 "or choose logger.mode=offline."
             )
-        import wandb  # slow to import, and needed here alone
+        import wandb  # slow to import, and only needed here
 
         facts = {"fingerprint": run.fingerprint, "study": run.group, "cut_dates": dict(run.cut_dates)}
-        opened = wandb.init(  # Lightning's own call passes `anonymous`, which wandb warns of
+        opened = wandb.init(  # not left to Lightning, which passes a deprecated argument
             project=self.project,
             entity=self.entity,
             name=run.label,
@@ -126,7 +126,7 @@ class WandbLog:
 
 
 def _run_id(run_dir: Path) -> str:
-    """Returns the tracker's id of the run in a folder; it stays the same after a kill, so that a cell is one run."""
+    """Returns the tracker's id of the run in a folder; it stays the same after a kill."""
     path = run_dir / "wandb_id"
     if not path.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def log_results(
     """Sends the final metrics to a tracker.
 
     TensorBoard gets every metric of every slice. Weights & Biases gets them in one table, the baselines in another, the
-    figures, and a short summary. The CSV file keeps the curves alone, because ``metrics.json`` holds these numbers.
+    figures, and a short summary. The CSV file gets nothing, because ``metrics.json`` holds these numbers.
 
     Args:
         logger: The tracker, from ``open``.

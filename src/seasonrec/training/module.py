@@ -30,7 +30,7 @@ from seasonrec.training.optimizer import AdamWOptions
 from seasonrec.training.peft_schedule import PeftSchedule
 
 BatchMetrics = Callable[[Tensor, SequenceBatch], Mapping[str, Tensor]]
-"""Logits ``(N, V)`` and their batch to one value per target, each ``(M,)``."""
+"""Function of logits ``(N, V)`` and their batch that returns metrics by name, each ``(M,)``: a value per target."""
 
 MAIN = "model."
 """Prefix of the names of the main model's weights in the module."""
@@ -42,7 +42,7 @@ def domain_prefix(name: str) -> str:
 
 
 class NonFiniteLossError(UserError):
-    """Non-finite loss; the message names the file with the batch's ids."""
+    """Loss that is not finite; the message names the file with the batch's ids."""
 
 
 class RecommenderModule(L.LightningModule):
@@ -56,9 +56,9 @@ class RecommenderModule(L.LightningModule):
         run_dir: Folder for the ids of a batch with a non-finite loss.
         objective: Weights of the recommendation tasks and of the time-series task.
         balancing: Weights of the recommendation tasks; called with ``tasks=``.
-        adversarial: Training on perturbed inputs too; None for none.
-        domains: Models of further domains and their losses by name. They train on the batches of their domain, on the
-            next item only; they may share components with the model.
+        adversarial: Further training on perturbed inputs; None for none.
+        domains: Models of further domains and their losses by name. They train on the next items of their domain's
+            batches, and may share components with the model.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class RecommenderModule(L.LightningModule):
         self._pass_loss: Callable[[], Tensor] | None = None
         self._frozen_items = ExitStack()
         self.step_losses: dict[str, Tensor] = {}
-        """Losses of the last batch by name, without their graph, for the line of progress."""
+        """Losses of the last batch by name, without their graph, for the lines of progress."""
         self.batch_losses: Losses | None = None
         """Losses of the current batch with their graph, if per-task gradients are needed."""
 
@@ -113,11 +113,7 @@ class RecommenderModule(L.LightningModule):
         return [*adversarial, *self.balancing.callbacks(), *peft, *interference, _BrokenPass()]
 
     def losses(self, batch: SequenceBatch) -> Losses:
-        """Returns every task's loss, a mean over its own samples; a pure function.
-
-        Returns:
-            The losses; that of ``next_item`` is the chosen loss, a mean over targets.
-        """
+        """Returns every task's loss, a mean over its own samples; ``next_item`` has the chosen loss over targets."""
         reading = self.model.read(batch)
         found = {name: output.loss for name, output in self.model.tasks_of(reading, batch).items()}
         tasks = {MAIN_TASK: self.loss(self.model, batch, reading)}
@@ -126,7 +122,7 @@ class RecommenderModule(L.LightningModule):
 
     @contextmanager
     def adversarial_pass(self, loss: Callable[[], Tensor] | None = None) -> Iterator[None]:
-        """Makes the training step return the bare objective, and log and count nothing, within the context.
+        """Makes the training step return the objective alone, and log and count nothing, within the context.
 
         Args:
             loss: Replaces the objective. The step calls it, because a strategy only runs methods of the module.
@@ -140,24 +136,24 @@ class RecommenderModule(L.LightningModule):
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         if self._pass_loss is not None:
             return self._pass_loss()
-        if batch.domain is not None:
-            return self._domain_step(batch, batch.domain)
-        losses = self.losses(batch)
-        objective = total(losses.terms(self.balancing.weigh(losses.tasks), self.objective))
+        is_main = batch.domain is None
+        losses = self.losses(batch) if batch.domain is None else self._domain_losses(batch, batch.domain)
+        weighed = self.balancing.weigh(losses.tasks) if is_main else losses.tasks
+        objective = total(losses.terms(weighed, self.objective))
         if self.is_adversarial_pass:
             return objective
         if not torch.isfinite(objective):
             self._stop_at(batch, losses.by_name())
-        for name, weight in self.balancing.current().items():
-            self.log(f"balancing/{name}", weight, batch_size=1)
-        self.balancing.observe({name: loss.detach() for name, loss in losses.tasks.items()})
-        self._log_losses(losses.by_name(), batch)
-        if isinstance(self.balancing, GradientBalancing) or self.objective.interference_every_steps:
-            self.batch_losses = losses
+        if is_main:
+            self._observe(losses)
+        shown = losses.by_name() if is_main else losses.tasks
+        self.step_losses = {name: loss.detach() for name, loss in shown.items()}
+        for name, loss in self.step_losses.items():
+            self.log(f"train/{name}", loss, batch_size=len(batch.target_items), prog_bar=True)
         return objective
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Adds the gradient of the objective; a gradient balancing combines those of the tasks itself."""
+        """Adds the gradient of the objective; a gradient balancing combines the tasks' gradients itself."""
         losses, self.batch_losses = self.batch_losses, None
         if losses is None or not isinstance(self.balancing, GradientBalancing):
             super().backward(loss, *args, **kwargs)
@@ -200,27 +196,20 @@ class RecommenderModule(L.LightningModule):
         """Returns the model of the batch's domain."""
         return self.recommenders()[MAIN if batch.domain is None else domain_prefix(batch.domain)]
 
-    def _domain_step(self, batch: SequenceBatch, domain: str) -> Tensor:
-        """Returns the objective of a batch of a further domain: its next items, and the penalties of shared components.
-
-        The balancing is left out, because it weights the tasks of the main domain.
-        """
+    def _domain_losses(self, batch: SequenceBatch, domain: str) -> Losses:
+        """Returns the loss of a further domain's next items, and the penalties of shared components."""
         model = self.model_of(batch)
         reading = model.read(batch)
         loss = self.domain_losses[domain](model, batch, reading)
-        losses = Losses({f"{domain}/{MAIN_TASK}": loss}, {}, reading.penalties)
-        objective = total(losses.terms(losses.tasks, self.objective))
-        if self.is_adversarial_pass:
-            return objective
-        if not torch.isfinite(objective):
-            self._stop_at(batch, losses.by_name())
-        self._log_losses(losses.tasks, batch)
-        return objective
+        return Losses({f"{domain}/{MAIN_TASK}": loss}, {}, reading.penalties)
 
-    def _log_losses(self, losses: Mapping[str, Tensor], batch: SequenceBatch) -> None:
-        self.step_losses = {name: loss.detach() for name, loss in losses.items()}
-        for name, loss in self.step_losses.items():
-            self.log(f"train/{name}", loss, batch_size=len(batch.target_items), prog_bar=True)
+    def _observe(self, losses: Losses) -> None:
+        """Logs the balancing's weights and gives it the losses of the main domain, the only ones that it weighs."""
+        for name, weight in self.balancing.current().items():
+            self.log(f"balancing/{name}", weight, batch_size=1)
+        self.balancing.observe({name: loss.detach() for name, loss in losses.tasks.items()})
+        if isinstance(self.balancing, GradientBalancing) or self.objective.interference_every_steps:
+            self.batch_losses = losses
 
     def configure_optimizers(self) -> Any:
         mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
@@ -244,7 +233,7 @@ class RecommenderModule(L.LightningModule):
 
 
 class _BrokenPass(L.Callback):
-    """Cleanup after an error in a validation, which Lightning does not end."""
+    """Cleanup after an error in a validation, for which Lightning calls no ``on_validation_end``."""
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        cast(RecommenderModule, pl_module).forget_pass()
+    def on_exception(self, trainer: L.Trainer, pl_module: RecommenderModule, exception: BaseException) -> None:
+        pl_module.forget_pass()

@@ -19,7 +19,7 @@ class Objective:
         lambda_mt: Weight of the recommendation tasks ``L_k``; the balancing gives their own weights ``w_k``.
         lambda_t: Weight of the time-series task ``L_t``, the demand.
         interference_every_steps: Steps between measurements of the conflicts between the tasks' gradients, see
-            :class:`~seasonrec.training.interference.TaskInterference`; 0 measures nothing. It changes no result.
+            :class:`~seasonrec.training.interference.TaskInterference`; 0 measures nothing.
 
     Raises:
         ValueError: If a weight is negative, or both are 0, or steps are negative.
@@ -60,16 +60,11 @@ class Losses:
     penalties: Mapping[str, Tensor]
 
     def by_name(self) -> dict[str, Tensor]:
-        """Returns all losses by name."""
+        """Returns all losses and penalties."""
         return {**self.tasks, **self.series, **self.penalties}
 
     def terms(self, weighed: Mapping[str, Tensor], objective: Objective) -> dict[str, Tensor]:
-        """Returns the terms of the objective by name.
-
-        Args:
-            weighed: ``w_k L_k`` of each task.
-            objective: Weights of the two sums.
-        """
+        """Returns the terms of the objective by name, from the ``w_k L_k`` of each recommendation task."""
         return {
             **{name: objective.lambda_mt * loss for name, loss in weighed.items()},
             **{name: objective.lambda_t * loss for name, loss in self.series.items()},
@@ -78,5 +73,5 @@ class Losses:
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """Returns the sum of scalars."""
+    """Returns the sum of scalars by name."""
     return torch.stack(list(terms.values())).sum()

@@ -13,22 +13,20 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.lookup import loaded_names
 
 IA3_SCALES = ".ia3_l."
-"""Infix of the names of weights that are vectors, although peft stores them as matrices of one row or column."""
+"""Part of the names of vectors that peft stores as matrices of one row or column."""
 
 
 @dataclass(frozen=True)
 class AdamWOptions:
-    """AdamW with linear warm-up and cosine decay to zero.
-
-    There is no weight decay for biases, norms, and other parameters of fewer than two dimensions.
+    """AdamW with linear warm-up and cosine decay to zero; only matrices have weight decay.
 
     Args:
         learning_rate: Peak learning rate.
         weight_decay: Decoupled decay of matrices.
         warmup_share: Share of all steps in which the rate rises from zero.
         betas: Coefficients of the moment estimates.
-        pretrained_factor: Learning rate of the pretrained weights of a language model, as a share of the others',
-            because they start from good values. Weights that ``peft`` adds have the full rate.
+        pretrained_factor: Learning rate of a language model's pretrained weights, as a share of the others', because
+            they start from good values. Weights that ``peft`` adds have the full rate.
 
     Raises:
         ValueError: If a rate or share lies outside its range.
@@ -59,8 +57,8 @@ class AdamWOptions:
         Args:
             model: Model whose trainable parameters are optimised.
             total_steps: Optimiser steps of the whole run.
-            fused: Whether one kernel does the whole update, which is faster on a CPU. It must be off in mixed
-                precision: Lightning 2.6 does not clip gradients of an optimiser that can unscale them.
+            fused: Whether one kernel does the whole update, which is faster on a CPU. It must be False in mixed
+                precision, where Lightning 2.6 does not clip the gradients of such an optimiser.
         """
         loaded = loaded_names(model) if self.pretrained_factor != 1.0 else set()
         groups: list[dict[str, Any]] = [
@@ -72,8 +70,7 @@ class AdamWOptions:
             if parameter.requires_grad:
                 is_vector = parameter.ndim < 2 or IA3_SCALES in name
                 groups[2 * (name in loaded) + is_vector]["params"].append(parameter)
-        betas = (self.betas[0], self.betas[1])
-        optimizer = torch.optim.AdamW(groups, betas=betas, fused=fused)
+        optimizer = torch.optim.AdamW(groups, betas=(self.betas[0], self.betas[1]), fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share_at(step, total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

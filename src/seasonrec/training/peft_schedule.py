@@ -16,10 +16,9 @@ from seasonrec.training.distributed.strategies import SharedWeights
 class PeftSchedule(L.Callback):
     """Calls of a tuning method at every step of the optimiser; checkpoints hold its state.
 
-    Accumulated batches count as one step, and the steps before a resume count too. At ``on_before_optimizer_step``,
-    gradients are complete, unscaled, and not yet clipped; they stay until the next batch's backward pass. Lightning
-    calls the callbacks that write checkpoints last, so that checkpoints hold the effects of
-    :meth:`~seasonrec.models.peft.base.Peft.after_step`.
+    Accumulated batches count as one step, and steps before a resume count. At ``on_before_optimizer_step``, gradients
+    are complete, unscaled, and not yet clipped. Lightning calls the callbacks that write checkpoints last, so that
+    checkpoints hold the effects of :meth:`~seasonrec.models.peft.base.Peft.after_step`.
 
     Args:
         peft: Tuning method.
@@ -46,9 +45,7 @@ class PeftSchedule(L.Callback):
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         self.peft.before_step(trainer.global_step)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *unused: Any) -> None:
         if trainer.global_step != self._step:
             self._step = trainer.global_step
             self.peft.after_step(self._step)

@@ -11,15 +11,13 @@ from torch import Tensor
 from seasonrec.training.module import RecommenderModule
 
 LINES_PER_EPOCH = 20
-"""Smallest number of times that the training loss of an epoch goes to the tracker."""
+"""Smallest number of values per epoch in the tracker's curve of the training loss."""
 
 
 class LearningRate(L.Callback):
-    """Logs the learning rate of the first group of weights, where there is a tracker."""
+    """Logs the learning rate of the first group of weights if there is a tracker."""
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *unused: Any) -> None:
         if trainer.loggers:
             pl_module.log("learning_rate", learning_rate(trainer), batch_size=1)
 
@@ -27,13 +25,13 @@ class LearningRate(L.Callback):
 class LineProgress(L.Callback):
     """Progress in whole lines, for output that goes to a file.
 
-    A line holds the mean of each training loss over the epoch's batches so far, the seconds, the time left, and the
-    learning rate; the line of a whole epoch holds the validation metrics too. The first process reports its own
-    batches. After a resume in mid-epoch, the mean covers the batches since then.
+    A line holds the mean of each training loss over the epoch's batches since the last start of the run, the seconds,
+    the time left, and the learning rate; the line of a whole epoch also holds the validation metrics. The first
+    process reports its own batches.
 
     Args:
-        epochs: Epochs of the run at most.
-        every_s: Seconds between two lines within an epoch, at least.
+        epochs: Largest number of epochs of the run.
+        every_s: Smallest number of seconds between two lines within an epoch.
     """
 
     def __init__(self, epochs: int, every_s: float = 15.0) -> None:
@@ -45,7 +43,7 @@ class LineProgress(L.Callback):
         self._counts: dict[str, int] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._began_s = self._epoch_s = self._printed_s = time.monotonic()  # a resume in mid-epoch starts no epoch
+        self._began_s = self._epoch_s = self._printed_s = time.monotonic()  # a resume within an epoch starts none
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_s = self._printed_s = time.monotonic()
@@ -72,14 +70,13 @@ class LineProgress(L.Callback):
         values = [f"{name} {float(value):.4f}" for name, value in sorted((means | validation).items())]
         batches_left = (self.epochs - epoch) * int(trainer.num_training_batches) - done
         left_s = (now_s - self._began_s) / max(1, self._batches) * batches_left
-        times = (
-            f"{now_s - self._epoch_s:.0f} s, at most {left_s:.0f} s left, learning rate {learning_rate(trainer):.2g}"
-        )
-        print(f"epoch {epoch + 1} of {self.epochs}{place}: {', '.join(values)}; {times}", flush=True)
+        times = f"{now_s - self._epoch_s:.0f} s, at most {left_s:.0f} s left"
+        rate = f"learning rate {learning_rate(trainer):.2g}"
+        print(f"epoch {epoch + 1} of {self.epochs}{place}: {', '.join(values)}; {times}, {rate}", flush=True)
 
 
 def learning_rate(trainer: L.Trainer) -> float:
-    """Returns the learning rate of the first group of weights at this moment."""
+    """Returns the current learning rate of the first group of weights."""
     return float(trainer.optimizers[0].param_groups[0]["lr"])
 
 
@@ -87,7 +84,7 @@ def log_every(batches: object, accumulate: int) -> int:
     """Returns the optimiser steps between two values of a curve: 50, or fewer in a short epoch.
 
     Args:
-        batches: Batches of an epoch; where their number is not known, 50 steps.
+        batches: Batches of an epoch; 50 if their number is not known.
         accumulate: Batches per step.
     """
     try:

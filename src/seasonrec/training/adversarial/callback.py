@@ -82,9 +82,7 @@ class AdversarialCallback(L.Callback):
         after.restore()
         self._forget()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, *unused: Any) -> None:
         self._forget()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -24,7 +24,7 @@ from seasonrec.memory import Peaks, highest, peak_memory
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Atomic writing of checkpoints, so that a kill leaves the previous one.
 
-    Lightning's own writer makes the file in memory first, and then a copy in the machine's temporary folder.
+    Lightning's own writer makes the file in memory first, then a copy in the machine's temporary folder.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -44,7 +44,7 @@ class RandomState(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
-        return {"ranks": _of_all({"cpu": torch.get_rng_state(), "cuda": cuda})}
+        return {"ranks": _states_of_all({"cpu": torch.get_rng_state(), "cuda": cuda})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         shard, states = Shard.current(), state_dict["ranks"]
@@ -56,13 +56,11 @@ class RandomState(L.Callback):
         self._restored = states[shard.rank]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.global_rank:  # the first keeps the seed of the run, as a run of one process does
+        if trainer.global_rank:  # the first process keeps the seed of the run
             seeds = np.random.SeedSequence((torch.initial_seed(), trainer.global_rank))
             torch.manual_seed(int(seeds.generate_state(1)[0]))
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *unused: Any) -> None:
         if self._restored is None:
             return
         torch.set_rng_state(_as_bytes(self._restored["cpu"]))
@@ -102,7 +100,7 @@ class LoaderPosition(L.Callback):
 
 
 class Patience(EarlyStopping):
-    """Early stopping that survives a restart: a run killed after it had stopped trains no further."""
+    """Early stopping that survives a restart: a run that was killed after its last epoch trains no further."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
@@ -110,7 +108,7 @@ class Patience(EarlyStopping):
 
 
 class StopAfter(L.Callback):
-    """End of the training after a number of epochs; the schedule of the learning rate may be longer.
+    """End of the training after a number of epochs, although the schedule of the learning rate may be longer.
 
     Args:
         epochs: Number of epochs.
@@ -123,24 +121,24 @@ class StopAfter(L.Callback):
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        trainer.should_stop = trainer.current_epoch >= self.epochs  # a run that was killed after its last epoch
+        trainer.should_stop = trainer.current_epoch >= self.epochs  # if a kill came after the last epoch
 
 
 class CostsSoFar(L.Callback):
     """Costs of the training in every checkpoint, so that a killed run knows its costs before the kill.
 
     Attributes:
-        earlier_s: Seconds of training up to the checkpoint of the resume; 0 without one.
+        earlier_s: Seconds of training up to the checkpoint from which the run resumed; 0 without one.
         earlier_peaks: Peaks of memory up to that checkpoint, named as in :func:`~seasonrec.memory.peak_memory`.
     """
 
     def __init__(self) -> None:
         self.earlier_s = 0.0
         self.earlier_peaks: Peaks = {}
-        self._made_s = time.perf_counter()
+        self._created_s = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        seconds = self.earlier_s + time.perf_counter() - self._made_s
+        seconds = self.earlier_s + time.perf_counter() - self._created_s
         return {"seconds": seconds, "peaks": highest(self.earlier_peaks, peak_memory())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -148,9 +146,7 @@ class CostsSoFar(L.Callback):
 
 
 class StepClock(L.Callback):
-    """Timer of training steps, from a batch's arrival to the end of its update, without loading.
-
-    The time of a step with accumulated batches is the sum over these batches.
+    """Timer of training steps without loading; a step with accumulated batches takes the sum of their times.
 
     Args:
         every: Interval of the timed steps. On a GPU, a timed step is synchronised.
@@ -167,16 +163,12 @@ class StepClock(L.Callback):
         """Median time of a step since the last start of the run, in milliseconds; None before the first."""
         return 1e3 * median(self._seconds) if self._seconds else None
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *unused: Any) -> None:
         self._step = trainer.global_step
         if self._step % self.every == 0:
             self._began_s = _now_s(pl_module.device)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *unused: Any) -> None:
         if self._step % self.every == 0:
             self._spent_s += _now_s(pl_module.device) - self._began_s
             if trainer.global_step > self._step:
@@ -191,7 +183,7 @@ def _now_s(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def _of_all(state: dict[str, Any]) -> list[dict[str, Any]]:
+def _states_of_all(state: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the states of all processes by rank; every process must call it."""
     states = [state] * Shard.current().world_size
     if len(states) > 1:

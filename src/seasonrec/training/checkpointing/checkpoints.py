@@ -44,14 +44,13 @@ def load_best(folder: Path, epoch: int, models: Mapping[str, nn.Module]) -> None
 class RunCheckpoints(Checkpoint):
     """Writer of ``last.ckpt`` every few steps and after each epoch, and of the best epoch's weights.
 
-    An epoch's last step is not saved before its validation: Lightning 2.6 reads such a checkpoint as a whole epoch,
-    and a run that resumes from it would never validate that epoch. The state after the epoch includes its validation.
-    Neither file holds the frozen weights of a language model.
+    After the last step of an epoch, the checkpoint is only written after the validation: Lightning 2.6 reads an earlier
+    one as a complete epoch, which would never be validated. Neither file holds the frozen weights of a language model.
 
     Args:
         folder: Folder of the files.
         metric: Validation metric that selects the epoch, as logged; None selects the last epoch.
-        mode: Whether ``"min"`` or ``"max"`` of it is best.
+        mode: Whether its smallest or its largest value is best.
         every_steps: Optimiser steps between checkpoints within an epoch.
     """
 
@@ -71,14 +70,12 @@ class RunCheckpoints(Checkpoint):
 
     def setup(self, trainer: L.Trainer, pl_module: RecommenderModule, stage: str) -> None:
         if any(frozen_names(model) for model in pl_module.recommenders().values()):
-            pl_module.strict_loading = False  # on_load_checkpoint is strict instead
+            pl_module.strict_loading = False  # on_load_checkpoint checks the names instead
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
             for name in frozen_names(model):
-                checkpoint["state_dict"].pop(
-                    f"{prefix}{name}", None
-                )  # with sharded weights only the first process has it
+                checkpoint["state_dict"].pop(f"{prefix}{name}", None)  # only in the first process, if sharded
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: RecommenderModule, checkpoint: dict[str, Any]) -> None:
         for prefix, model in pl_module.recommenders().items():
@@ -93,11 +90,9 @@ class RunCheckpoints(Checkpoint):
         self.best_epoch, self.best_value = state_dict["best_epoch"], state_dict["best_value"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._saved_step = trainer.global_step  # a run that continues saves nothing within a step
+        self._saved_step = trainer.global_step  # after a resume, nothing is saved before a whole step
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *unused: Any) -> None:
         due = trainer.global_step % self.every_steps == 0 and trainer.global_step != self._saved_step
         if due and not trainer.is_last_batch:
             self._save(trainer)
@@ -109,17 +104,11 @@ class RunCheckpoints(Checkpoint):
             self._save_weights(trainer, pl_module)
         self._save(trainer)
         if trainer.is_global_zero:
-            self._remove_others()  # not before last.ckpt names the new best, so that a kill leaves a best
-
-    def load_best(self, module: RecommenderModule) -> None:
-        """Loads the best epoch's weights into a module."""
-        load_best(self.folder, self.best_epoch, module.recommenders())
+            self._remove_others()  # after last.ckpt names the new best, so that a kill leaves a best epoch
 
     def _save_weights(self, trainer: L.Trainer, module: RecommenderModule) -> None:
         is_sharded = isinstance(trainer.strategy, SharedWeights)
-        state = (
-            trainer.strategy.lightning_module_state_dict() if is_sharded else {}
-        )  # gathered from every process in the first
+        state = trainer.strategy.lightning_module_state_dict() if is_sharded else {}  # gathered in the first process
         if not trainer.is_global_zero:
             return
         for prefix, model in module.recommenders().items():
