@@ -64,9 +64,6 @@ def audit(
     """Looks for leaks before training.
 
     Args:
-        log: The prepared log.
-        spec: Facts of the data.
-        split: The cuts.
         facts: Facts that the components of the model get when they are built.
         contexts: Contexts that the components read, by name.
         horizon_s: Seconds before a request at which its history ends.

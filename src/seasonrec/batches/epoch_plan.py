@@ -60,7 +60,6 @@ class PoolPlan:
     Memory: 16 bytes per request and 24 per window while the plan is used, about 90 per request while it is made.
 
     Args:
-        log: The prepared log.
         baskets: ``(K,)`` baskets of the pool, rising.
         users: First user of the pool and the one after its last.
         num_batches: Number of batches.

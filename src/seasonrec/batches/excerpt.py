@@ -39,7 +39,6 @@ def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt
     Memory: about 60 bytes per event of the excerpt.
 
     Args:
-        log: The prepared log.
         users: Numbers of the users that must be in it.
         max_events: Events up to which a log is taken whole; about as many events as every n-th user has together.
     """

@@ -64,7 +64,6 @@ class BatchBuilder:
     """Builder of :class:`SequenceBatch` from requests, the same for training, evaluation and ``recommend``.
 
     Args:
-        log: The prepared log.
         contexts: Bound contexts by name.
         max_seq_len: Maximal number of events ``T`` of a window.
         labels: Bound labels by name; only for batches with targets.

@@ -37,7 +37,6 @@ class Requests:
         """Returns the requests whose targets are the given baskets.
 
         Args:
-            log: The prepared log.
             baskets: ``(N,)`` basket numbers.
             horizon_s: Seconds before the request at which the history ends.
         """

@@ -95,7 +95,6 @@ def cut_pools(log: EventLog, source: BasketSource, largest: int) -> list[Pool]:
     at least a quarter of ``largest``, so that no pool has too few for a batch.
 
     Args:
-        log: The prepared log.
         source: Its training baskets.
         largest: Requests above which there is more than one pool.
 

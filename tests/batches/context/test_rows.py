@@ -18,9 +18,10 @@ class Source:
         self.computed: list[int] = []
 
     def ask(self, keys: list[int], columns: NDArray[np.int64] | None = None) -> list[list[float]]:
-        def compute(places: list[int]) -> NDArray[np.float64]:
+        def compute(places: list[int], columns: NDArray[np.int64] | None) -> NDArray[np.float64]:
             self.computed += [keys[place] for place in places]
-            return np.outer([keys[place] for place in places], [1.0, 10.0, 100.0])
+            rows = np.outer([keys[place] for place in places], [1.0, 10.0, 100.0])
+            return rows if columns is None else rows[:, columns]
 
         found: list[list[float]] = self.cache(keys, compute, columns).tolist()
         return found

@@ -1,11 +1,13 @@
-"""Interfaces of context: what the model reads of a request besides the sequence."""
+"""Interfaces of context: values of a request that the model reads besides the sequence."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -21,27 +23,39 @@ class ContextValue(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class DayTables:
+    """Base of the values that depend on the day of a request only: all requests of one day share a row of tables.
+
+    Args:
+        row: ``(N,)`` int64, row of each request in the tables.
+    """
+
+    row: Tensor
+
+    def rows(self, start: int, stop: int) -> Self:
+        return replace(self, row=self.row[start:stop])
+
+
 class BoundContext(Protocol):
-    """Context over one log; called for every batch of requests."""
+    """Context of one log; called for every batch of requests."""
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> ContextValue:
         """Returns a frozen dataclass of tensors, computed only from events before ``requests.known_until_s``.
 
         Args:
             requests: The ``N`` requests.
-            items: ``(C,)`` rising item numbers, if a batch is scored on them and not on the whole catalogue. A context
+            items: ``(C,)`` rising item numbers, if a batch is scored on them instead of the whole catalogue. A context
                 with a value for every item (``momentum``, ``last_year``) then returns these columns alone, bit for bit
-                equal to those of the whole table. The others accept and ignore it: ``calendar`` has no items, and
-                ``own_history`` refers to the items of its pairs by their number in the catalogue.
+                equal to those of the whole table. Other contexts ignore it.
         """
         ...
 
 
 class Context(Protocol):
-    """Request of a component for a context: a frozen dataclass of options.
+    """Options of a context that a component asks for: a frozen dataclass.
 
-    A component lists its contexts in ``reads``. The loader computes each distinct context once, and a component gets
-    only its own.
+    A component lists its contexts in ``reads`` and receives only these. Each distinct context is computed once.
     """
 
     @property
@@ -50,7 +64,7 @@ class Context(Protocol):
         ...
 
     def bind(self, log: EventLog, spec: DataSpec) -> BoundContext:
-        """Builds the index over a log; statistics come from before ``spec.train_until_s``."""
+        """Returns the context of a log; its statistics use events before ``spec.train_until_s`` only."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Calendar of the request's day: its place in year and week, and the distance of each holiday."""
+"""Calendar of the day of a request: its place in the year and the week, and its distance from each holiday."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DAYS_PER_YEAR, DataSpec
 
 FAR_DAYS = 60
-"""Limit of the distance of a holiday, in days."""
+"""Limit of the distance from a holiday, in days."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class RequestCalendar:
     holiday_known: Tensor
 
     def rows(self, start: int, stop: int) -> RequestCalendar:
-        """Returns the values of the requests ``start:stop`` alone."""
         return RequestCalendar(**{field.name: getattr(self, field.name)[start:stop] for field in fields(self)})
 
 

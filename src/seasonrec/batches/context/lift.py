@@ -1,4 +1,4 @@
-"""Sales of items and their categories in a range of days, relative to all time."""
+"""Sales of items and their categories in ranges of days, relative to all time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Days = NDArray[np.int64]
 """``(Q,)`` days of the log, counted from its first."""
 
 SHARE_BYTES = 1 << 28
-"""Memory for the categories' shares by day, in bytes."""
+"""Limit of the memory for the categories' shares by day, in bytes."""
 
 SUMMED_CELLS = 1 << 22
-"""Shares of items that are summed at a time."""
+"""Number of shares that are summed at a time."""
 
 
 class Lift:
     """Log of the shrunk ratio of the sales in a range of days to the sales expected from all earlier days.
 
-    Whole rows and chosen columns give the same bits: sums over the catalogue (a day's total, a category's share) are
-    taken in the same order for any columns.
+    The result for some items has the same bits as for the whole catalogue: sums over the catalogue (a day's total, a
+    category's share) always have the same order.
 
     Args:
         counts: Daily counts of the log.
@@ -42,12 +42,14 @@ class Lift:
         """Returns log ratios of items and of their categories, both ``(Q, C, W)``.
 
         Args:
-            known: ``(Q,)`` days before which sales are known.
+            known: ``(Q,)`` days; sales before each are known.
             windows: ``W`` ranges of days: first day, and the day after the last.
             items: ``(C,)`` item numbers; None for all.
         """
         counts = self.counts
-        groups, place = _distinct(counts.item_categories, items)
+        groups, place = None, counts.item_categories
+        if items is not None:
+            groups, place = np.unique(place[items], return_inverse=True)
         total, *sold = _windows(counts.items, known, windows, items)
         share = smoothed_share(total, counts.total_before[known], counts.num_items)
         _, *sold_groups = _windows(counts.categories, known, windows, groups)
@@ -64,18 +66,18 @@ class Lift:
         return np.log((sold + self.prior_events) / (share * events[:, None] + self.prior_events))
 
     def _category_share(self, known: Days) -> NDArray[np.float64]:
-        """Returns ``(Q, G)`` shares of the categories; if they fit into memory, those of all days are computed at once.
+        """Returns ``(Q, G)`` shares of the categories, from a cache.
 
-        A day costs a sum over the catalogue, and sparse counts read the events again in every call.
+        The second call computes all days at once if they fit: sparse counts read all events in every computation.
         """
         days, row = np.unique(known, return_inverse=True)
         if self._shares.holds_all and len(self._shares) and not all(day in self._shares for day in days.tolist()):
             everything = np.arange(self.counts.num_days + 1)
-            self._shares(everything.tolist(), lambda places: self._share_sums(everything[places]))
-        return self._shares(days.tolist(), lambda places: self._share_sums(days[places]))[row]
+            self._shares(everything.tolist(), lambda places, _: self._share_sums(everything[places]))
+        return self._shares(days.tolist(), lambda places, _: self._share_sums(days[places]))[row]
 
     def _share_sums(self, days: Days) -> NDArray[np.float64]:
-        """Returns ``(Q, G)`` sums of the items' shares, item by item, so that grouping the work changes no bit."""
+        """Returns ``(Q, G)`` sums of the items' shares, added in item order, so that ``step`` changes no bit."""
         counts = self.counts
         sums = np.zeros((len(days), counts.num_categories))
         step = max(1, SUMMED_CELLS // len(days))
@@ -87,26 +89,13 @@ class Lift:
         return sums
 
 
-def _distinct(
-    categories: NDArray[np.int64], items: NDArray[np.int64] | None
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Returns the categories of some items (None for all) and the place of each item's category among them."""
-    return (None, categories) if items is None else np.unique(categories[items], return_inverse=True)
-
-
 def _windows(counts: Any, known: Days, windows: list[tuple[Days, Days]], codes: Any) -> list[NDArray[np.int32]]:
-    """Returns events before ``known``, then those of each range of days, all ``(Q, C)``."""
+    """Returns events before ``known``, then the events of each range of days, all ``(Q, C)``."""
     bounds = np.concatenate([known, *(bound for window in windows for bound in window)])
     before = np.split(counts.before(bounds, codes), 1 + 2 * len(windows))
     return [before[0], *(before[2 * w + 2] - before[2 * w + 1] for w in range(len(windows)))]
 
 
 def smoothed_share(sold: NDArray[np.int32], events: NDArray[np.int64], num_items: int) -> NDArray[np.float64]:
-    """Returns ``(Q, C)`` shares of all sales, with one pseudo-event per item.
-
-    Args:
-        sold: ``(Q, C)`` events of the items.
-        events: ``(Q,)`` events of all items.
-        num_items: Items of the catalogue.
-    """
+    """Returns the ``(Q, C)`` shares of ``(Q, C)`` sold items in ``(Q,)`` events, with one pseudo-event per item."""
     return (sold + 1.0) / (events[:, None] + num_items)

@@ -35,7 +35,6 @@ class OwnAmounts:
     since_days: Tensor
 
     def rows(self, start: int, stop: int) -> OwnAmounts:
-        """Returns the values of the requests ``start:stop`` alone."""
         return OwnAmounts(*(getattr(self, field.name)[start:stop] for field in fields(self)))
 
     def start(self, usual: Tensor, strength: float) -> tuple[Tensor, Tensor]:
@@ -81,7 +80,6 @@ class OwnAmountsIndex:
     """Index of amounts in prefix sums over the log's baskets. Memory: 24 bytes per basket.
 
     Args:
-        log: The prepared log.
         amounts: ``(K,)`` logarithm of each basket's amount, NaN without one.
     """
 

@@ -43,7 +43,6 @@ class OwnHistory:
     user_baskets: Tensor
 
     def rows(self, start: int, stop: int) -> OwnHistory:
-        """Returns the values of the requests ``start:stop`` alone."""
         ends = torch.tensor([start, stop], device=self.request.device)
         first, last = torch.searchsorted(self.request, ends).tolist()
         pairs = {field.name: getattr(self, field.name)[first:last] for field in fields(self)}

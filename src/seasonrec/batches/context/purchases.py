@@ -48,7 +48,6 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
     Time and memory depend on these purchases alone, about 100 bytes each.
 
     Args:
-        log: The prepared log.
         first_baskets: ``(U,)`` first basket of each user; one row per user.
         stop_baskets: ``(U,)`` basket of the user before which to stop.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.batches.context.base import DayTables
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -19,24 +20,19 @@ WEEK_DAYS = 7
 
 
 @dataclass(frozen=True)
-class WeeklySales:
+class WeeklySales(DayTables):
     """Events of the last fully known weeks; ``N`` requests, ``Q`` days, ``C`` items or categories.
 
     Args:
-        row: ``(N,)`` int64, the request's row in the tables; requests of one day share a row.
+        row: ``(N,)`` int64, row of each request in the ``Q`` rows.
         counts: ``(Q, C, W)`` float32, events of the seven days that end with the last known day, then of earlier weeks.
         weeks: ``(Q,)`` float32, whole weeks of the log before the day, at most ``W``; earlier counts are 0.
-        sold: ``(Q, C)`` bool, whether any event is known.
+        sold: ``(Q, C)`` bool, True if any event is known.
     """
 
-    row: Tensor
     counts: Tensor
     weeks: Tensor
     sold: Tensor
-
-    def rows(self, start: int, stop: int) -> WeeklySales:
-        """Returns the values of the requests ``start:stop`` alone."""
-        return replace(self, row=self.row[start:stop])
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class WeeklySalesContext:
     """Options of :class:`WeeklySales`.
 
     Args:
-        of: Unit of the counts: each item (the columns that a batch is scored on), or each category (always all).
+        of: Unit of the counts: each item on which the batch is scored, or each category of the catalogue.
         num_weeks: Number of weeks ``W``.
     """
 
@@ -57,7 +53,7 @@ class WeeklySalesContext:
 
 
 class WeeklySalesIndex:
-    """Index of weeks in prefix sums."""
+    """Index of :class:`WeeklySales` by day."""
 
     def __init__(self, log: EventLog, options: WeeklySalesContext) -> None:
         self.options = options

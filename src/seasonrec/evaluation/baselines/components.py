@@ -76,8 +76,8 @@ class DecayedCounts:
     def before(self, days: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns ``(Q, V)`` decayed counts; the days are distinct and ascending."""
         if self._rows.holds_all and not len(self._rows):
-            self._rows(range(self.counts.num_days + 1), self._walk)
-        return self._rows(days.tolist(), lambda places: self._walk(days[places].tolist()))
+            self._rows(range(self.counts.num_days + 1), lambda places, _: self._walk(places))
+        return self._rows(days.tolist(), lambda places, _: self._walk(days[places].tolist()))
 
     def _walk(self, wanted: list[int]) -> NDArray[np.float32]:
         """Returns ``(len(wanted), V)`` rows of ascending days."""
