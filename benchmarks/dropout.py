@@ -1,4 +1,4 @@
-"""Our dropout against torch's own, forward and backward, on the clock, in turns.
+"""Time of the forward and backward pass of our dropout, compared with torch's.
 
 ``python -m benchmarks.dropout [--batch 128] [--length 200] [--width 64] [--rounds 30] [--threads 1]``
 """
@@ -16,7 +16,7 @@ from seasonrec.models.kernels.dropout import Dropout
 
 
 def main() -> None:
-    """Prints how many times faster it is: the median and the quartiles of the rounds."""
+    """Prints how many times faster our dropout is: the median and the quartiles over the rounds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--length", type=int, default=200)

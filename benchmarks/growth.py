@@ -1,13 +1,13 @@
-"""How preparation and one training step grow with the log.
+"""Time and memory of the preparation and of one training step, by the size of the log.
 
     python -m benchmarks.growth                        # 1M, 10M and 100M events; about 5 GB of disk
     python -m benchmarks.growth --sizes 1e6 1e7 --folder /data/growth
 
-Writes a synthetic log of each size (or takes the one that is there) and does in a fresh process what
-``seasonrec prepare`` does. ``seconds`` are those of the work, ``process_seconds`` add the start of Python and the
-imports (torch among them). ``peak_mib`` is the most memory that the process ever held, as the kernel tells it, imports
-included; pages of the finished files that happen to be mapped count too. Then, in another process, one training step of
-SASRec of width 64 with a sampled softmax over all items of that log.
+The benchmark writes a synthetic log of each size, unless it exists, and runs ``seasonrec prepare`` in a new process.
+``seconds`` is the time of the preparation; ``process_seconds`` includes the start of Python and the imports, such as
+torch. ``peak_mib`` is the peak memory of the process as the kernel reports it. It includes the imports and the mapped
+pages of the finished files. Another process runs one training step of SASRec, with width 64 and a sampled softmax over
+all items of the log.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _STEP = (
 
 
 def measure(size: int, folder: Path, threads: int) -> dict[str, Any]:
-    """One row of the results: preparation, and a training step, of a log of ``size`` events."""
+    """Returns one row of the results: the preparation of a log of ``size`` events and a training step on it."""
     log = GrowthLog.of_size(size)
     path = folder / f"log_{size}.parquet"
     if not path.exists():
-        _say(f"writing {path}")
+        _print(f"writing {path}")
         log.write(path)
     cache = folder / f"cache_{size}"
     shutil.rmtree(cache, ignore_errors=True)
-    _say(f"preparing {size:,} events")
+    _print(f"preparing {size:,} events")
     prepared = _child("--prepare", path, cache, threads)
-    _say(f"one training step on {size:,} events")
+    _print(f"one training step on {size:,} events")
     step = _child("--step", path, cache, threads)
     shutil.rmtree(cache, ignore_errors=True)
     return {
@@ -66,7 +66,7 @@ def measure(size: int, folder: Path, threads: int) -> dict[str, Any]:
 
 
 def prepare(path: Path, cache: Path) -> float:
-    """Does what the command ``seasonrec prepare`` does, and gives the seconds without those of the imports."""
+    """Runs the command ``seasonrec prepare`` and returns its seconds without the imports."""
     from seasonrec.commands.prepare import run
     from seasonrec.config.compose import compose
 
@@ -77,7 +77,7 @@ def prepare(path: Path, cache: Path) -> float:
 
 
 def train_step(path: Path, cache: Path) -> float:
-    """One optimiser step on a prepared log, and its seconds."""
+    """Runs one optimiser step on a prepared log and returns its seconds."""
     import torch
 
     from seasonrec.batches.loader import TrainingLoader
@@ -101,23 +101,24 @@ def train_step(path: Path, cache: Path) -> float:
 
 
 def slope(rows: list[dict[str, Any]]) -> float:
-    """Slope of the logarithm of the seconds against that of the events: 1 where time is linear."""
+    """Returns the slope of log(seconds) over log(events); it is 1 if the time is linear."""
     events, seconds = (np.log([float(row[key]) for row in rows]) for key in ("events", "seconds"))
     return float(np.polyfit(events, seconds, 1)[0])
 
 
 def _child(task: str, path: Path, cache: Path, threads: int) -> dict[str, float]:
-    """Does a task in a process of its own; gives its seconds and the peak memory of the process."""
+    """Runs a task in a new process and returns its seconds and the peak memory of the process."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS"), str(threads))
-    told = path.with_name("seconds.txt")
-    command = [sys.executable, "-m", "benchmarks.growth", task, str(path), "--cache", str(cache), "--told", str(told)]
+    seconds = path.with_name("seconds.txt")
+    command = [sys.executable, "-m", "benchmarks.growth", task, str(path), "--cache", str(cache)]
+    command += ["--seconds", str(seconds)]
     start = time.perf_counter()
     child = os.posix_spawn(command[0], command, {**os.environ, **limits})
     _, status, usage = os.wait4(child, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed; see above.")
     return {
-        "seconds": float(told.read_text(encoding="utf-8")),
+        "seconds": float(seconds.read_text(encoding="utf-8")),
         "process_seconds": round(time.perf_counter() - start, 2),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "peak_mib": round(usage.ru_maxrss / 1024),
@@ -137,36 +138,36 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 
 def main() -> None:
-    """Measures every size and writes the results."""
+    """Measures each size and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[1e6, 1e7, 1e8], help="events")
-    parser.add_argument("--folder", type=Path, default=Path("runs/growth"), help="where logs and caches lie")
+    parser.add_argument("--sizes", type=float, nargs="+", default=[1e6, 1e7, 1e8], help="numbers of events")
+    parser.add_argument("--folder", type=Path, default=Path("runs/growth"), help="folder of the logs and caches")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    for name in ("--prepare", "--step", "--cache", "--told"):  # what a process of ours is told
+    for name in ("--prepare", "--step", "--cache", "--seconds"):  # for the processes that this one starts
         parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     for task, log in ((prepare, arguments.prepare), (train_step, arguments.step)):
         if log is not None:
-            arguments.told.write_text(f"{task(log, arguments.cache):.3f}", encoding="utf-8")
+            arguments.seconds.write_text(f"{task(log, arguments.cache):.3f}", encoding="utf-8")
             return
     folder = arguments.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for size in arguments.sizes:
         rows.append(measure(int(size), folder, arguments.threads))
-        _say(json.dumps(rows[-1]))
+        _print(json.dumps(rows[-1]))
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         arguments.results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     for row in rows:
-        _say(f"{row['events']:>12,} events {row['seconds']:>9.1f} s {row['peak_mib']:>7,} MiB")
+        _print(f"{row['events']:>12,} events {row['seconds']:>9.1f} s {row['peak_mib']:>7,} MiB")
     if len(rows) > 1:
-        _say(f"slope of log time against log events: {slope(rows):.2f} (1 is linear)")
+        _print(f"slope of log time against log events: {slope(rows):.2f} (1 is linear)")
 
 
 if __name__ == "__main__":

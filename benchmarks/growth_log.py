@@ -1,10 +1,10 @@
-"""Writes a synthetic log of any size to Parquet, in row groups, so that the memory does not grow with the log.
+"""Synthetic log of any size in a Parquet file, written in row groups with constant memory.
 
     python -m benchmarks.growth_log 1e7 log.parquet
 
-Users and items follow a Zipf-like law; a third of the purchases are of seasonal items, whose popularity goes round with
-the year; most visits buy several items at one second. Rows stand in the order of time, as they do in an export. For
-small logs with a known truth see ``seasonrec.data.datasets.synthetic``.
+The popularity of users and items follows a law similar to Zipf's. A third of the purchases are of seasonal items, whose
+popularity rotates with the year. Most visits buy several items in one second. Rows are sorted by time, as in an export.
+For small logs with a known truth see ``seasonrec.data.datasets.synthetic``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _BASKET = 3.0
 
 @dataclass(frozen=True)
 class GrowthLog:
-    """What is written.
+    """Synthetic log.
 
     Args:
-        events: Rows.
-        users: Users; nearly all get an event.
-        items: Items; nearly all get an event.
+        events: Number of rows.
+        users: Number of users; nearly all have an event.
+        items: Number of items; nearly all have an event.
         seed: Seed of all draws.
     """
 
@@ -45,12 +45,12 @@ class GrowthLog:
 
     @classmethod
     def of_size(cls, events: int) -> GrowthLog:
-        """The log of so many events: 100,000 users and 10,000 items for 1M, 5M and 1M for 100M."""
+        """Returns a log with 100,000 users and 10,000 items for 1M events, and 5M and 1M for 100M events."""
         growth = max(events / 1e6, 0.01)
         return cls(events, int(1e5 * growth**0.8495), int(1e4 * growth))
 
     def write(self, path: Path) -> None:
-        """Writes the file whole or not at all."""
+        """Writes the complete file, or no file after an error."""
         unfinished = path.with_name(path.name + ".part")
         source = register_io_source(lambda *_: self._frames(), schema=SCHEMA)
         source.sink_parquet(unfinished, row_group_size=_ROWS_AT_ONCE, compression="lz4")
@@ -64,8 +64,8 @@ class GrowthLog:
             yield self._frame(random, rows, _FIRST_S + start * span, rows * span)
 
     def _frame(self, random: np.random.Generator, rows: int, first_s: float, span_s: float) -> pl.DataFrame:
-        """``rows`` events of the ``span_s`` seconds from ``first_s`` on."""
-        sizes = 1 + random.poisson(_BASKET - 1, rows)  # as many visits as could be needed
+        """Returns ``rows`` events of the ``span_s`` seconds from ``first_s``."""
+        sizes = 1 + random.poisson(_BASKET - 1, rows)  # the largest number of visits that may be needed
         visit = np.repeat(np.arange(rows), sizes)[:rows]
         visits = int(visit[-1]) + 1
         times_s = np.sort(first_s + span_s * random.random(visits)).astype(np.int64)[visit]
@@ -79,14 +79,14 @@ class GrowthLog:
 
 
 def _popular(random: np.random.Generator, draws: int, count: int, exponent: float) -> NDArray[np.int64]:
-    """``(draws,)`` ranks from 0 on with chances near ``(rank + 1) ** -exponent``, by the inverse of the integral."""
+    """Draws ranks ``(draws,)`` from 0 with probabilities near ``(rank + 1) ** -exponent``, by an inverse integral."""
     power = 1.0 - exponent
     place = ((count + 1.0) ** power - 1.0) * random.random(draws) + 1.0
     return np.minimum((place ** (1.0 / power)).astype(np.int64) - 1, count - 1)
 
 
 def _mixed(ranks: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The ranks in another order of 0..count - 1, so that an id does not tell how popular it is."""
+    """Permutes the ranks 0..count - 1, so that an id does not reveal the popularity."""
     step = int(count * 0.618) | 1
     while np.gcd(step, count) != 1:
         step += 2
@@ -96,8 +96,8 @@ def _mixed(ranks: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 def main() -> None:
     """Writes one log."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("events", type=float, help="rows, for example 1e7")
-    parser.add_argument("path", type=Path, help="the file, .parquet")
+    parser.add_argument("events", type=float, help="number of rows, for example 1e7")
+    parser.add_argument("path", type=Path, help="file to write, .parquet")
     arguments = parser.parse_args()
     log = GrowthLog.of_size(int(arguments.events))
     log.write(arguments.path)

@@ -1,12 +1,12 @@
-"""How near a training step and an evaluation pass come to what the machine can do.
+"""Time of a training step and of an evaluation pass, compared with the limit of the machine.
 
 Run:  python -m benchmarks.limit
 
-The limit is the arithmetic that the mathematics needs (``benchmarks/needed_work.py``) at the rate of a large matrix
-product that takes turns with the work, in the same process with as many threads. A training step is held against its
-matrix products alone; an evaluation pass against its products and one writing and reading of all scores, at the rate
-of a large copy. Writes ``benchmarks/results/limit.json``: a row a work, with ``share_of_limit`` (median over the
-rounds, and quartiles) and the operators that the time went to.
+The limit is the time of the necessary arithmetic (``benchmarks/needed_work.py``) at the rate of a large matrix product.
+The product alternates with the work in the same process, with the same threads. The limit of a training step counts
+only its matrix products. The limit of an evaluation pass also counts one write and one read of all scores, at the rate
+of a large copy. The results are in ``benchmarks/results/limit.json``, one row per work: ``share_of_limit`` (median and
+quartiles over the rounds) and the operators that take the most time.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ from seasonrec.training.module import RecommenderModule
 
 LAYERS = 2
 SEQUENCES = 128
-"""Windows of a batch where every event is a target."""
+"""Windows of a batch in which every event is a target."""
 TOP_OPERATORS = 8
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something to be held against its limit.
+    """Work that is compared with its limit.
 
     Args:
-        name: As the results call it.
-        run: Does it once.
-        flops: Operations that it needs.
-        traffic: Bytes that it needs to move beside its products.
-        counts_traffic: Whether the traffic is a part of the limit.
-        facts: Sizes, for the record.
+        name: Name in the results.
+        run: Function that does the work once.
+        flops: Necessary operations.
+        traffic: Necessary memory traffic besides the matrix products, in bytes.
+        counts_traffic: Whether the limit includes the traffic.
+        facts: Sizes, for the results.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Work:
 
 
 def main() -> None:
-    """Measures every work and writes the rows."""
+    """Measures each work and writes the rows."""
     options = _options()
     torch.set_num_threads(options.threads)
     rows = []
@@ -96,13 +96,13 @@ def _options() -> argparse.Namespace:
 
 
 def works(level: str, width: int, length: int, evaluated: int) -> Iterator[Work]:
-    """What is measured of a level of Complete Journey's items.
+    """Yields two training steps and an evaluation pass on Complete Journey.
 
     Args:
-        level: ``product_id`` or ``product_type``.
+        level: Level of the items, ``product_id`` or ``product_type``.
         width: ``D``.
-        length: Events of a window at most.
-        evaluated: Requests of the evaluation pass.
+        length: Maximum number of events of a window.
+        evaluated: Number of requests of the evaluation pass.
     """
     config, data, builder = plain_model(level, width, length)
     name = f"{level} ({data.log.num_items} items), width {width}"
@@ -112,13 +112,13 @@ def works(level: str, width: int, length: int, evaluated: int) -> Iterator[Work]
 
 
 def basket_loader(data: OpenData, builder: BatchBuilder) -> TrainingLoader:
-    """The default loader, a request a basket."""
+    """Returns the default loader, with one request per basket."""
     baskets = data.split.train_baskets(data.log)
     return TrainingLoader(builder, baskets, LoaderOptions(), data.protocol.horizon_s, seed=0)
 
 
 def plain_model(level: str, width: int, length: int) -> tuple[dict[str, Any], OpenData, BatchBuilder]:
-    """SASRec without the seasonal parts on a level of Complete Journey's items: configuration, data and batches."""
+    """Returns the configuration, data and batch builder of SASRec without seasonal components on Complete Journey."""
     parts = ["item_encoder=id", "temporal=none", "season=[]", "habit=none", f"backbone.num_layers={LAYERS}"]
     config = compose([f"data.level={level}", f"embedding_dim={width}", f"max_seq_len={length}", *parts])
     data = open_data(config, progress=lambda line: None)
@@ -126,20 +126,20 @@ def plain_model(level: str, width: int, length: int) -> tuple[dict[str, Any], Op
 
 
 def _basket_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
-    """A middling batch of the default loader."""
+    """Returns the batch of the default loader with the median number of events."""
     batches = sorted(basket_loader(data, builder), key=lambda batch: int((~batch.is_padding).sum()))
     return batches[len(batches) // 2]
 
 
 def _event_batch(data: OpenData, builder: BatchBuilder) -> SequenceBatch:
-    """The last window of some users before the validation cut, every event of it a target."""
+    """Returns the last windows before the validation cut of some users, with every event as a target."""
     users = np.arange(data.log.num_users)[:: data.log.num_users // SEQUENCES][:SEQUENCES]
     times_s = np.full(len(users), data.split.validation_from_s)
     return next_event_batch(builder(Requests(users, times_s, times_s, np.full(len(users), -1))))
 
 
 def training_step(config: RunConfig, data: OpenData) -> tuple[SeasonalRecommender, Callable[[SequenceBatch], None]]:
-    """A fresh model, and what trains it on a batch."""
+    """Returns a new model, and a function that trains it on a batch."""
     torch.manual_seed(0)
     model, facts = build_model(config, data)
     module = RecommenderModule(
@@ -217,7 +217,7 @@ def _median_ms(seconds: list[float]) -> float:
 
 
 def _profile(run: Callable[[], object]) -> dict[str, float]:
-    """Share of the time by operator, the largest ones."""
+    """Returns the share of the time of the slowest operators."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         run()
     found = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)

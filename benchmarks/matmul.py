@@ -1,10 +1,11 @@
-"""Float32 matrix products by MKL and by oneDNN, and training steps with the one and the other, in turns.
+"""Time of float32 matrix products and training steps with MKL and with oneDNN.
 
 Run:  python -m benchmarks.matmul
 
-Prints how many times faster oneDNN is, by the median and the quartiles of the rounds: a line a size, a line a layer
-that is trained, with another number of rows each time, a line a work of ``benchmarks.limit``, and a line for training
-batch after batch, each of another size. The rules in ``seasonrec.models.kernels.matmul`` come from here.
+The benchmark prints how many times faster oneDNN is: the median and the quartiles over the rounds. It prints one line
+for each matrix size, each trained layer (with a new number of rows in each round), each work of ``benchmarks.limit``,
+and each training on successive batches of different sizes. The rules in ``seasonrec.models.kernels.matmul`` are based
+on these results.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SIZES = (
     ("scores of many items", 256, 64, 13278),
     ("a square one", 1024, 1024, 1024),
 )
-"""What it is, rows, columns and columns of the result."""
+"""Description, rows, columns, and columns of the result."""
 
 
 def main() -> None:
@@ -38,20 +39,20 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     if not matmul.onednn_is_faster():
-        print("on this processor both would be MKL: it has no AVX-512, or MKL uses it")
+        print("nothing to compare: this processor has no AVX-512, or MKL uses it")
         return
     for name, rows, inner, columns in SIZES:
         left, right = torch.randn(rows, inner), torch.randn(columns, inner)
         jobs = {"mkl": partial(F.linear, left, right), "onednn": partial(matmul.by_onednn, left, right)}
-        _say(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
+        _print(f"{name}, {rows} x {inner} x {columns}", jobs, options.rounds)
     for width in options.widths:
         left, right = _trained_layer(width, F.linear), _trained_layer(width, matmul.linear_of_round_rows)
-        _say(f"a layer that is trained, width {width}", {"mkl": left, "onednn": right}, options.rounds)
+        _print(f"a trained layer, width {width}", {"mkl": left, "onednn": right}, options.rounds)
     for level in options.levels:
         for width in options.widths:
-            _say(f"train, {level}, width {width}, batch after batch", _epochs(level, width), options.rounds)
+            _print(f"train, {level}, width {width}, batch after batch", _epochs(level, width), options.rounds)
             for work in works(level, width, length=50, evaluated=1024):
-                _say(work.name, {"mkl": _without(work.run), "onednn": work.run}, options.steps)
+                _print(work.name, {"mkl": _without_onednn(work.run), "onednn": work.run}, options.steps)
 
 
 def _options() -> argparse.Namespace:
@@ -65,7 +66,7 @@ def _options() -> argparse.Namespace:
 
 
 def _trained_layer(width: int, linear: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], object]:
-    """Forward and backward, the rows those of some training batch."""
+    """Returns a forward and backward pass with the number of rows of a random training batch."""
     rows = torch.randint(1_500, 3_500, (1_000,), generator=torch.Generator().manual_seed(0)).tolist()
     weight = torch.randn(width, width, requires_grad=True)
     inputs = torch.randn(max(rows), width, requires_grad=True)
@@ -78,7 +79,7 @@ def _trained_layer(width: int, linear: Callable[[Tensor, Tensor], Tensor]) -> Ca
 
 
 def _epochs(level: str, width: int) -> dict[str, Callable[[], object]]:
-    """Two trainings on the same batches, which are made before the clock runs."""
+    """Returns the steps of two trainings on the same batches, which are built before the timing."""
     config, data, builder = plain_model(level, width, length=50)
     batches = list(basket_loader(data, builder))
 
@@ -86,10 +87,10 @@ def _epochs(level: str, width: int) -> dict[str, Callable[[], object]]:
         (_, step), turns = training_step(config, data), iter(batches)
         return lambda: step(next(turns))
 
-    return {"mkl": _without(training()), "onednn": training()}
+    return {"mkl": _without_onednn(training()), "onednn": training()}
 
 
-def _without(job: Callable[[], object]) -> Callable[[], object]:
+def _without_onednn(job: Callable[[], object]) -> Callable[[], object]:
     def run() -> object:
         with torch.backends.mkldnn.flags(enabled=False):
             return job()
@@ -97,7 +98,7 @@ def _without(job: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def _say(name: str, jobs: dict[str, Callable[[], object]], rounds: int) -> None:
+def _print(name: str, jobs: dict[str, Callable[[], object]], rounds: int) -> None:
     seconds = in_turns(jobs, rounds)
     found = ratio(seconds["mkl"], seconds["onednn"])
     print(f"{name:72} {found['ratio']:.2f} times ({found['ratio_low']:.2f} to {found['ratio_high']:.2f})", flush=True)

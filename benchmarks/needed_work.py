@@ -1,9 +1,9 @@
-"""The arithmetic and the memory traffic that the mathematics of SASRec with a full softmax needs, whoever computes it.
+"""Arithmetic and memory traffic that SASRec with a full softmax needs in any implementation.
 
-One multiplication with its addition counts as two operations. Only matrix products are counted: everything else is of
-lower order in the width. What a product reads and writes belongs to the product and is no traffic of its own. Nothing
-is counted for padding, for keys in a request's future, or for making anything a second time. In training every layer
-is counted at every token, as the architecture is written; in an evaluation the last one only where a request reads it.
+A multiplication with its addition counts as two operations. Only matrix products count: everything else is of lower
+order in the width. The reads and writes of a product are not counted as traffic. Padding, keys after a request, and
+repeated computation are not counted. In training, every layer counts at every token. In evaluation, the last layer
+counts only at the positions that requests read.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ FLOAT = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a piece of work is.
+    """Sizes of a batch and a model.
 
     Args:
-        tokens: ``S``, events and start vectors in all windows, padding left out.
-        pairs: Pairs (token, token at or before it) within a window, over all windows.
+        tokens: ``S``, number of events and start vectors in all windows, without padding.
+        pairs: Number of pairs of a token and a token at or before it, within the windows.
         requests: ``N``.
         items: ``V``.
         width: ``D``.
-        layers: Transformer blocks.
-        parameters: Weights that the optimiser moves.
+        layers: Number of Transformer blocks.
+        parameters: Number of trained weights.
     """
 
     tokens: int
@@ -42,54 +42,55 @@ class Sizes:
 
     @staticmethod
     def of(batch: SequenceBatch, items: int, width: int, layers: int, parameters: int) -> Sizes:
-        """The sizes of a batch."""
+        """Returns the sizes of a batch and a model."""
         lengths = (~batch.is_padding).sum(1) + 1  # the start vector is a token too
         pairs = int((lengths * (lengths + 1) // 2).sum())
         return Sizes(int(lengths.sum()), pairs, batch.num_requests, items, width, layers, parameters)
 
 
 def forward_flops(sizes: Sizes) -> int:
-    """One pass from item vectors to logits.
+    """Returns the operations of one pass from item vectors to logits.
 
-    A layer has six ``D x D`` products a token (query, key, value, output and two of the feed-forward), and in the
-    attention ``2 D`` operations a pair for the weights and as many for the mix. The logits are ``2 N V D``.
+    A layer has six ``D x D`` products per token (query, key, value, output and two of the feed-forward network). Its
+    attention has ``2 D`` operations per pair for the weights and ``2 D`` for the weighted sum. The logits need
+    ``2 N V D`` operations.
     """
     layer = 2 * 6 * sizes.tokens * sizes.width**2 + 2 * 2 * sizes.pairs * sizes.width
     return sizes.layers * layer + 2 * sizes.requests * sizes.items * sizes.width
 
 
 def evaluation_flops(sizes: Sizes) -> int:
-    """One pass where every request has a window of its own and reads one position of it.
+    """Returns the operations of one pass in which each request reads one position of its own window.
 
-    The last layer then needs keys and values at every token, ``2 * 2 S D^2``, the four other products at ``N``
-    positions alone, and pairs of those with each token of their window.
+    The last layer needs keys and values at every token, ``2 * 2 S D^2``. It needs the four other products at only ``N``
+    positions, and only the pairs of these positions with the tokens of their windows.
     """
-    spared = 2 * 4 * (sizes.tokens - sizes.requests) * sizes.width**2
-    spared += 2 * 2 * max(0, sizes.pairs - sizes.tokens) * sizes.width
-    return forward_flops(sizes) - spared
+    unneeded = 2 * 4 * (sizes.tokens - sizes.requests) * sizes.width**2
+    unneeded += 2 * 2 * max(0, sizes.pairs - sizes.tokens) * sizes.width
+    return forward_flops(sizes) - unneeded
 
 
 def training_flops(sizes: Sizes) -> int:
-    """Forward and backward: every product has two in the backward pass, one for either factor."""
+    """Returns the operations of a training step; the backward pass has two products for each forward product."""
     return 3 * forward_flops(sizes)
 
 
 def training_bytes(sizes: Sizes) -> int:
-    """Traffic of a training step beside its products.
+    """Returns the traffic of a training step besides its products.
 
-    AdamW reads weight, gradient and two moments, and writes weight and two moments; the gradient is written once. The
-    rows of the events are read and written on the way in, and their gradient likewise on the way back.
+    AdamW reads the weight, the gradient and two moments, and writes the weight and the moments. The backward pass
+    writes the gradient once. The item vectors of the events are read and written once, and so are their gradients.
     """
     return FLOAT * (8 * sizes.parameters + 4 * sizes.tokens * sizes.width)
 
 
 def evaluation_bytes(sizes: Sizes) -> int:
-    """Traffic of scoring and ranking beside the products: rows of events in and out, scores written and read once."""
+    """Returns the traffic of an evaluation besides its products: item vectors and scores are read and written once."""
     return FLOAT * (2 * sizes.tokens * sizes.width + 2 * sizes.requests * sizes.items)
 
 
 def next_event_batch(batch: SequenceBatch) -> SequenceBatch:
-    """The same windows with every event a target of the position before it, as papers train SASRec."""
+    """Returns the same windows with every event as a target of the position before it, as in the paper of SASRec."""
     window, position = (~batch.is_padding).nonzero(as_tuple=True)
     count = len(window)
     first = torch.zeros(len(batch.item_ids), dtype=torch.int64)

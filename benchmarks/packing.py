@@ -1,11 +1,11 @@
-"""Sequences laid end to end against padded ones: SASRec forward and backward, by how ragged a batch is.
+"""Time of SASRec's forward and backward pass on packed and on padded sequences.
 
 Run:  python -m benchmarks.packing
 
-Writes ``benchmarks/results/packing.json``: a row for every distribution of lengths and every form, in milliseconds and
-as a ratio to the padded form (median and quartiles over the rounds, forms taking turns), rows that look for the share
-of padding from which packing pays, and one row for every set of Complete Journey's training batches with its padding.
-``seasonrec.models.backbone.sasrec.PACK_FROM_PADDING`` and ``BUCKETS`` come from here.
+The results are in ``benchmarks/results/packing.json``. There is one row for each distribution of lengths and each form
+of attention, in milliseconds and as a ratio to the padded form (median and quartiles over the rounds). Further rows
+search the share of padding from which packing is faster, and report the padding of Complete Journey's training batches.
+``PACK_FROM_PADDING`` and ``BUCKETS`` of ``seasonrec.models.backbone.sasrec`` are based on these results.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from seasonrec.runs.opening import open_data
 BATCH, WIDTH, HEADS = 128, 64, 2
 BUCKET_COUNTS = (1, 2, 4, 8)
 BIN = 256
-"""Tokens of a bin of the block-diagonal form, at least; more waste more of the mask."""
-TRIED_ELSEWHERE = {
+"""Minimum number of tokens in a bin of the block-diagonal form; a larger number wastes more of the mask."""
+UNSUPPORTED = {
     "jagged": "scaled_dot_product_attention of jagged nested tensors has no causal kernel on a CPU",
     "flex": "flex_attention has no backward on a CPU",
 }
@@ -40,7 +40,7 @@ Form = Callable[[SASRec, Tensor, Tensor], Tensor]
 
 
 def main() -> None:
-    """Times every distribution in every form and writes the rows."""
+    """Measures each distribution in each form and writes the rows."""
     options = _options()
     torch.set_num_threads(options.threads)
     rows: list[dict[str, Any]] = []
@@ -54,7 +54,7 @@ def main() -> None:
             is_padding = _padding(_uniform(int(at_least), length), length)
             two = {name: form for name, form in _forms().items() if name in ("padded", "4 buckets")}
             rows += _compare(f"uniform {at_least}..{length}, T={length}", is_padding, two, options.rounds)
-    rows += [{"work": "not run", "form": form, "why": _why_not(form)} for form in TRIED_ELSEWHERE]
+    rows += [{"work": "not run", "form": form, "why": _reason_of_failure(form)} for form in UNSUPPORTED]
     print(f"written to {save(options.output, rows)}")
 
 
@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--lengths", type=int, nargs="+", default=[50, 200])
-    parser.add_argument("--level", default="product_id", help="what an item of Complete Journey is")
+    parser.add_argument("--level", default="product_id", help="level of Complete Journey's items")
     parser.add_argument("--skip-journey", action="store_true")
     parser.add_argument("--output", default="packing.json", help="file under benchmarks/results")
     return parser.parse_args()
@@ -83,11 +83,11 @@ def _in_buckets(count: int, model: SASRec, inputs: Tensor, is_padding: Tensor) -
 
 
 def _block_diagonal(model: SASRec, inputs: Tensor, is_padding: Tensor) -> Tensor:
-    """Sequences end to end in bins of at least so many tokens, one causal block a sequence in every bin's mask."""
+    """Packs sequences into bins of at least ``BIN`` tokens; a bin's mask has one causal block per sequence."""
     packing = Packing.of(is_padding, 1)
     sequence = (packing.positions == 0).cumsum(0) - 1  # (S,)
     starts = (packing.positions == 0).nonzero().squeeze(1)  # (B,) first token of each sequence
-    bin_of = (starts // max(BIN, int(packing.positions.max()) + 1))[sequence]  # whole sequences, by where they start
+    bin_of = (starts // max(BIN, int(packing.positions.max()) + 1))[sequence]  # by start: sequences stay whole
     bin_of = torch.unique(bin_of, return_inverse=True)[1]
     sizes = torch.bincount(bin_of)
     longest, count = int(sizes.max()), len(sizes)
@@ -105,7 +105,7 @@ def _block_diagonal(model: SASRec, inputs: Tensor, is_padding: Tensor) -> Tensor
 
 
 def _compare(work: str, is_padding: list[Tensor], forms: dict[str, Form], rounds: int) -> list[dict[str, Any]]:
-    """Times forward and backward over some batches in every form; ``is_padding`` each ``(B, T + 1)``."""
+    """Measures the forward and backward pass over batches with paddings ``(B, T + 1)`` in each form."""
     torch.manual_seed(0)
     facts: Any = SimpleNamespace(embedding_dim=WIDTH, max_seq_len=max(p.shape[1] for p in is_padding) - 1)
     model = SASRec(num_heads=HEADS, facts=facts).train()
@@ -140,13 +140,13 @@ def _uniform(least: int, most: int) -> Callable[[np.random.Generator], Any]:
 
 
 def _padding(lengths: Callable[[np.random.Generator], Any], width: int) -> list[Tensor]:
-    """One batch: the start vector and so many events, up to ``width``."""
+    """Returns the padding of one batch of start vectors and up to ``width`` events."""
     events = torch.as_tensor(lengths(np.random.default_rng(0))).long()
     return [torch.arange(width + 1) > events[:, None]]
 
 
 def _journey(level: str, length: int) -> dict[str, Any]:
-    """Every tenth training batch of Complete Journey as the default loader makes it, and how much padding is in all."""
+    """Returns every fortieth batch of Complete Journey's default loader, and a row with the padding of all batches."""
     data = open_data(compose([f"data.level={level}", f"max_seq_len={length}"]), progress=lambda line: None)
     builder = BatchBuilder(data.log, {}, length)
     loader = TrainingLoader(builder, data.split.train_baskets(data.log), LoaderOptions(), data.protocol.horizon_s, 0)
@@ -164,8 +164,8 @@ def _journey(level: str, length: int) -> dict[str, Any]:
     return {"row": row, name: batches[::40]}
 
 
-def _why_not(form: str) -> str:
-    """Tries a form that this machine's torch cannot do, so that the record shows when it can."""
+def _reason_of_failure(form: str) -> str:
+    """Tries a form that torch does not support here, and returns the reason of the failure."""
     tokens = torch.randn(1, HEADS, BIN, WIDTH // HEADS, requires_grad=True)
     try:
         if form == "flex":
@@ -177,8 +177,8 @@ def _why_not(form: str) -> str:
             jagged = torch.nested.nested_tensor_from_jagged(values, offsets=torch.tensor([0, 9, BIN])).transpose(1, 2)
             F.scaled_dot_product_attention(jagged, jagged, jagged, is_causal=True)
     except (RuntimeError, NotImplementedError) as error:
-        return f"{TRIED_ELSEWHERE[form]}: {str(error).splitlines()[0]}"
-    return "runs here: time it"
+        return f"{UNSUPPORTED[form]}: {str(error).splitlines()[0]}"
+    return "supported here: measure it"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Time of a training step of every row of a study, in turns: what a section costs.
+"""Time of a training step of each row of a study, which shows the cost of a section.
 
 ``python -m benchmarks.steps experiments/02_method_sections/peft.yaml [--rows full base] [--rounds 12] [--threads 1]``
 
-The cells of a study run beside whatever else the machine does, so that their own times say little of each other. Here
-all rows are built in one process and take turns, step by step, each in a Trainer of its own with its callbacks, on the
-first batches of its training. These are made before the clock starts; what follows a schedule (``gradual``,
-``adalora``) is at the beginning of it. Prints a table of ratios to the study's reference row, round by round, and
-writes ``benchmarks/results/steps_<study>.json``.
+The cells of a study run at different times, while other processes use the machine, so their own times cannot be
+compared. Here, all rows run in one process and alternate after each step. Each row has its own Trainer with callbacks
+and trains on the first batches of its training, which are built before the timing. A method with a schedule
+(``gradual``, ``adalora``) is measured at the beginning of the schedule. The benchmark prints a table of ratios to the
+study's reference row and writes ``benchmarks/results/steps_<study>.json``.
 """
 
 from __future__ import annotations
@@ -38,42 +38,42 @@ from seasonrec.runs.stages.train import batches_of, module_of
 from seasonrec.training.fit import TrainerOptions, fit
 
 WARM_UP = 2
-"""Steps of each row before the clock starts."""
+"""Steps of each row before the timing."""
 
 
-class Enough(Exception):
-    """Ends a training when its steps were timed."""
+class StopTraining(Exception):
+    """End of a training whose steps are all measured."""
 
 
 class Turns:
-    """Lets one of several threads go on at a time, in a fixed order."""
+    """Lock that lets one of several threads run at a time, in a fixed order."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._order = list(names)
         self._passed = threading.Condition()
 
     def wait(self, name: str) -> None:
-        """Returns when it is this one's turn."""
+        """Waits for the turn of a thread."""
         with self._passed:
             self._passed.wait_for(lambda: self._order[0] == name)
 
     def pass_on(self) -> None:
-        """Lets the next one go on."""
+        """Gives the turn to the next thread."""
         with self._passed:
             self._order.append(self._order.pop(0))
             self._passed.notify_all()
 
     def leave(self, name: str) -> None:
-        """Takes one out of the order."""
+        """Removes a thread from the order."""
         with self._passed:
             self._order.remove(name)
             self._passed.notify_all()
 
 
 class TimedBatches:
-    """Hands out a batch whenever it is its turn, and times what is done until the next is asked for.
+    """Loader that yields a batch at its turn and measures the time until the next batch is requested.
 
-    Its length is known, so that Lightning asks for a batch only when it is done with the one before.
+    It has a length, because Lightning then requests a batch only after the step of the previous one.
     """
 
     def __init__(self, batches: Sequence[SequenceBatch], name: str, turns: Turns, device: torch.device) -> None:
@@ -92,11 +92,11 @@ class TimedBatches:
                 torch.cuda.synchronize(self.device)
             self.seconds.append(time.perf_counter() - begun_s)
             self.turns.pass_on()
-        raise Enough
+        raise StopTraining
 
 
 def main() -> None:
-    """Times the rows and writes the ratios."""
+    """Measures the rows and writes the ratios."""
     options = _options()
     torch.set_num_threads(options.threads)
     tree = ConfTree.of()
@@ -117,14 +117,14 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--rows", nargs="+", help="rows beside the reference; all of the study unless given")
+    parser.add_argument("--rows", nargs="+", help="rows besides the reference; all of the study by default")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
 def _timed(study: Study, rows: Sequence[str], options: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds of each row's steps, by round."""
+    """Returns the seconds of each row's steps, by round."""
     cells = {cell.row: cell for cell in reversed(expand(study, Path("unused"), [])) if cell.kind == "train"}
     turns, failed = Turns(rows), dict[str, BaseException]()
     timed, threads = dict[str, TimedBatches](), list[threading.Thread]()
@@ -141,15 +141,15 @@ def _timed(study: Study, rows: Sequence[str], options: argparse.Namespace) -> di
             for thread in threads:
                 thread.join()
     for row, error in failed.items():
-        raise RuntimeError(f"{row} cannot be timed: {error}") from error
+        raise RuntimeError(f"{row} cannot be measured: {error}") from error
     return {row: batches.seconds[WARM_UP:] for row, batches in timed.items()}
 
 
 def _run(train: Callable[[], object], row: str, turns: Turns, threads: int, failed: dict[str, BaseException]) -> None:
-    torch.set_num_threads(threads)  # each thread of Python has a number of its own
+    torch.set_num_threads(threads)  # a setting of each Python thread
     try:
         train()
-    except Enough:
+    except StopTraining:
         pass
     except BaseException as error:
         failed[row] = error
@@ -160,7 +160,7 @@ def _run(train: Callable[[], object], row: str, turns: Turns, threads: int, fail
 def _prepared(
     config: RunConfig, row: str, turns: Turns, steps: int, run_dir: Path
 ) -> tuple[Callable[[], object], TimedBatches]:
-    """A row's training, ready to start, and the batches that it takes its turns by."""
+    """Returns a function that starts a row's training, and the batches that measure it."""
     if config.domain:
         raise ValueError(f"row {row} trains on several domains, whose batches differ; leave it out of --rows.")
     run = Run(config, run_dir, open_data(config, progress=lambda line: None))

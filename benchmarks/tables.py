@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md, from the files of results: ``python -m benchmarks.tables``."""
+"""Tables of docs/speed.md from the results: ``python -m benchmarks.tables``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def limit_table(rows: Rows) -> str:
-    """A line a piece of work: the share of its bound that was reached, with the quartiles of the rounds."""
+    """Returns one line per work: its share of the limit, with the quartiles over the rounds."""
     lines = ["| work | share of the limit | quartiles |", "|---|---:|---:|"]
     for row in rows:
         low, high = row["share_low"], row["share_high"]
@@ -24,7 +24,7 @@ def limit_table(rows: Rows) -> str:
 
 
 def growth_table(rows: Rows) -> str:
-    """A line a log: preparing it, and one training step over its items."""
+    """Returns one line per log: its preparation, and one training step over its items."""
     head = ("events", "users", "items", "prepare s", "of them CPU s", "peak MiB", "one step: peak MiB")
     lines = ["| " + " | ".join(head) + " |", "|" + "---:|" * len(head)]
     for row in rows:
@@ -35,7 +35,7 @@ def growth_table(rows: Rows) -> str:
 
 
 def all_tables(folder: Path = RESULTS) -> str:
-    """What stands between the marks of the README; of the peers the ratios, and the works with a quality."""
+    """Returns all tables; works of the peers without a quality appear only among the ratios."""
     peers, limit, growth = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in _NAMES)
     scored = [work_table(rows) for rows in by_work(peers).values() if any(row.get(NDCG) for row in rows)]
     return "\n\n".join([ratio_table(peers), *scored, limit_table(limit), growth_table(growth)])

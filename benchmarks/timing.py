@@ -1,4 +1,4 @@
-"""Timings of the same work in several forms, taken in turns, and what the machine could do at the same time."""
+"""Times of alternating jobs, and rates that the machine reaches at the same time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from seasonrec.models.kernels.matmul import linear
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROWS, INNER = 512, 8192
-"""Sizes of the matrices ``(ROWS, INNER)`` and ``(INNER, ROWS)`` whose product stands for what the machine can do: the
-result is small, so that no time goes to fresh memory."""
+"""Sizes of the matrices ``(ROWS, INNER)`` and ``(INNER, ROWS)`` whose product gives the rate of the machine. The result
+is small, so that no time is spent on new memory."""
 COPIED = 2**24
-"""Floats of a copy, 64 MiB: more than a cache holds."""
+"""Number of copied floats, 64 MiB, which exceed the caches."""
 
 
 def in_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every job in every round.
+    """Returns the seconds of each job in each round.
 
-    Jobs take turns, so that whatever else the machine does falls on all of them; each runs once before the clock
-    starts.
+    Jobs alternate, so that other processes slow them equally. Each job runs once before the timing.
     """
     for job in jobs.values():
         job()
@@ -42,11 +41,11 @@ def in_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine can do, by its best round.
+    """Rates of the machine in its best round.
 
     Args:
-        flops: Float32 operations a second in a large product of matrices.
-        bytes: Bytes a second, read and written, in a copy.
+        flops: Float32 operations per second in a large matrix product.
+        bytes: Bytes per second, read and written, in a large copy.
     """
 
     flops: float
@@ -54,9 +53,9 @@ class Rates:
 
 
 class RateProbe:
-    """The jobs that :class:`Rates` come from, to run in turns with the work they are held against.
+    """Jobs that measure :class:`Rates` and alternate with other work.
 
-    The product is that of the faster of torch's two libraries, see ``seasonrec.models.kernels.matmul``.
+    The faster of torch's two libraries computes the matrix product, see ``seasonrec.models.kernels.matmul``.
     """
 
     def __init__(self) -> None:
@@ -75,24 +74,24 @@ class RateProbe:
 
     @staticmethod
     def rates(seconds: Mapping[str, Sequence[float]]) -> Rates:
-        """From what :func:`in_turns` gave for :meth:`jobs`."""
+        """Returns the rates from the seconds of :meth:`jobs` in :func:`in_turns`."""
         return Rates(2 * ROWS * ROWS * INNER / min(seconds["matmul"]), 2 * 4 * COPIED / min(seconds["copy"]))
 
 
 def ratio(slower: Sequence[float], faster: Sequence[float]) -> dict[str, float]:
-    """How many times faster, round by round: the median and the quartiles."""
+    """Returns how many times faster a job is: the median and the quartiles over the rounds."""
     ratios = [a / b for a, b in zip(slower, faster, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {"ratio": round(middle, 3), "ratio_low": round(low, 3), "ratio_high": round(high, 3)}
 
 
 def machine() -> dict[str, Any]:
-    """What the timings were taken on."""
+    """Returns a description of the machine."""
     return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, **_processor()}
 
 
 def save(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes rows to ``benchmarks/results/<name>``, each with the machine that it was measured on."""
+    """Writes rows to ``benchmarks/results/<name>``, each with a description of the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / name
     written = path.with_suffix(".tmp")

@@ -96,7 +96,7 @@ def test_ranks_beyond_k_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rows", "column"), [([(1, 10, 1), (1, 10, 2)], "item_id"), ([(1, 9, 1), (1, 10, 1)], "rank")])
 def test_a_list_that_counts_twice_is_refused(tmp_path: Path, rows: list[tuple[int, ...]], column: str) -> None:
     truth = _truth(tmp_path / "truth.csv", [(1, 10)])
-    with pytest.raises(ValueError, match=f"each {column} must occur once a user"):
+    with pytest.raises(ValueError, match=f"each {column} must occur once per user"):
         score.ndcg(_lists(tmp_path / "lists.csv", rows), truth)
 
 
@@ -214,7 +214,7 @@ def test_a_process_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> 
     settings = {"threads": 1, "scratch": str(tmp_path)}
     with (
         session.Session("rectools", python, settings, tmp_path / "log", limit_s=10) as asked,
-        pytest.raises(session.CompetitorError, match="rectools died at start: no such module"),
+        pytest.raises(session.CompetitorError, match="rectools ended at start: no such module"),
     ):
         asked.ask()
 

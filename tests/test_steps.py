@@ -52,5 +52,5 @@ def test_a_row_that_fails_is_named_and_holds_up_nobody(tmp_path: Path) -> None:
     write_log(tmp_path)
     own = [one for one in of_table(tmp_path, tmp_path)[1:] if not one.startswith(("run_dir=", "baselines="))]
     study = Study("small", "first_season", "?", ("full",), (0,), overrides=(*own, "optimizer.learning_rate=1e30"))
-    with pytest.raises(RuntimeError, match="full cannot be timed: "):
+    with pytest.raises(RuntimeError, match="full cannot be measured: "):
         steps._timed(study, study.rows, Namespace(rounds=20, threads=1))

@@ -1,4 +1,4 @@
-"""The event files that every competitor reads: one event, one second, one target."""
+"""Event files for all competitors; each event has its own second and is one target."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Ints = NDArray[np.int64]
 NAMES = ("complete_journey", "ml_100k", "synthetic_<events>", "growth_<events>")
 TIE_SEED = 20_170_101
 CUT = "2017-12-04"
-"""First day of the four test weeks of Complete Journey, local time; the test cut of the seasonal study."""
+"""First day of the four test weeks of Complete Journey in local time, as in the seasonal study."""
 TEST_DAYS = 28
 
 
 @dataclass(frozen=True)
 class Log:
-    """Events in (user, time) order, ties shuffled, and which of them are the truth.
+    """Events sorted by user and time, with shuffled ties.
 
     Args:
-        users: ``(E,)`` user numbers, rising.
+        users: ``(E,)`` user numbers in ascending order.
         items: ``(E,)`` item numbers.
-        times_s: ``(E,)`` seconds, rising within a user, ties allowed.
-        is_truth: ``(E,)`` bool; behind all others of the user.
+        times_s: ``(E,)`` seconds, ascending within a user, with ties.
+        is_truth: ``(E,)`` bool, True for the events to predict; they follow all others of the user.
     """
 
     users: Ints
@@ -48,7 +48,7 @@ class Log:
 
 
 def complete_journey(cache: Path) -> Log:
-    """Complete Journey by product, items of at least 20 purchase lines; truth are the four weeks from the cut."""
+    """Returns Complete Journey by product, for items with at least 20 purchase lines; the truth is the test weeks."""
     log = prepare(CompleteJourney(level="product_id", min_item_events=20), cache)
     users = np.repeat(np.arange(log.num_users), np.diff(log.user_offsets))
     cut_s = int(datetime.fromisoformat(CUT).replace(tzinfo=ZoneInfo(log.timezone)).timestamp())
@@ -58,7 +58,7 @@ def complete_journey(cache: Path) -> Log:
 
 
 def ml_100k(inter: Path) -> Log:
-    """MovieLens-100K from RecBole's wheel; truth is every user's last event (leave one out)."""
+    """Returns MovieLens-100K from RecBole's wheel; the truth is each user's last event (leave one out)."""
     frame = pl.read_csv(inter, separator="\t")
     users, items, times_s = (
         frame[column].to_numpy().astype(np.int64) for column in ("user_id:token", "item_id:token", "timestamp:float")
@@ -67,9 +67,9 @@ def ml_100k(inter: Path) -> Log:
 
 
 def growth(num_events: int, folder: Path) -> Log:
-    """The log of the growth benchmark: about 10 events a user, several at one second; truth is the last event.
+    """Returns the log of the growth benchmark; the truth is each user's last event.
 
-    Histories are short, so that a matrix of ``length`` columns is mostly padding.
+    A user has about 10 events, several of them in one second, so that a matrix of ``length`` columns is mostly padding.
     """
     path = folder / f"growth_{num_events}.parquet"
     if not path.exists():
@@ -81,9 +81,9 @@ def growth(num_events: int, folder: Path) -> Log:
 
 
 def synthetic(num_events: int) -> Log:
-    """A log of ``num_events`` events: 100 a user, as many items as users, runs of successive items after Zipf starts.
+    """Returns a synthetic log with 100 events per user and as many items as users.
 
-    Truth is every user's last event.
+    Runs of successive items begin with an item drawn by Zipf's law. The truth is each user's last event.
     """
     random = np.random.default_rng(num_events)
     num_users = max(2, num_events // 100)
@@ -105,15 +105,15 @@ def synthetic(num_events: int) -> Log:
 def write_work(log: Log, length: int, folder: Path, max_users: int = 0) -> Path:
     """Writes ``full.csv``, ``train.csv``, ``truth.csv`` and, last, ``facts.json``.
 
-    ``full.csv`` holds everything before the truth; ``train.csv`` the last ``length + 1`` events of that of each user
-    with two or more. Events of one user get strictly rising seconds, so that all competitors see one order and none
-    merges two events.
+    ``full.csv`` contains all events before the truth. ``train.csv`` contains the last ``length + 1`` of them for each
+    user with two or more. The seconds of a user's events strictly increase, so that all competitors see the same order
+    and none merges two events.
 
     Args:
-        log: The events.
-        length: Events of a sequence at most.
-        folder: Made where absent; left alone where it holds a finished work.
-        max_users: The first so many users alone; 0 for all.
+        log: Events.
+        length: Maximum number of events of a sequence.
+        folder: Folder of the files; finished files are kept.
+        max_users: Number of first users to keep; 0 keeps all.
     """
     if (folder / "facts.json").exists():
         return folder
@@ -142,39 +142,39 @@ def write_work(log: Log, length: int, folder: Path, max_users: int = 0) -> Path:
 
 
 def strictly_rising(users: Ints, times_s: Ints) -> Ints:
-    """Times with ties of a user pushed on, each event at least a second after the one before, order unchanged."""
+    """Returns later times for ties, so that each event of a user is at least a second after the previous one."""
     step = np.arange(len(users))
     first = np.flatnonzero(np.append(True, users[1:] != users[:-1]))
     lead = times_s - step
-    offset = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(users)))) * 2**40  # users stay apart
+    offset = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(users)))) * 2**40  # separates users
     return np.maximum.accumulate(lead + offset) - offset + step
 
 
 def wheel_file(envs: Path, folder: Path) -> Path:
-    """``ml-100k.inter``, from RecBole's environment, or else from its wheel, fetched by pip."""
+    """Returns ``ml-100k.inter`` of RecBole's environment, or fetches it with pip from RecBole's wheel."""
     name = "recbole/dataset_example/ml-100k/ml-100k.inter"
     installed = sorted(envs.glob(f"recbole/lib/python*/site-packages/{name}"))
     if installed:
         return installed[0]
     if not (folder / name).exists():
-        with tempfile.TemporaryDirectory() as there:
-            fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "recbole==1.2.1", "-d", there]
+        with tempfile.TemporaryDirectory() as wheels:
+            fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "recbole==1.2.1", "-d", wheels]
             subprocess.run(fetch, check=True)
-            zipfile.ZipFile(next(Path(there).glob("*.whl"))).extract(name, folder)
+            zipfile.ZipFile(next(Path(wheels).glob("*.whl"))).extract(name, folder)
     return folder / name
 
 
 def source(name: str, cache: Path, envs: Path, folder: Path) -> Log:
-    """A log by name: ``complete_journey``, ``ml_100k``, ``synthetic_<events>`` or ``growth_<events>``.
+    """Returns a log by name.
 
     Args:
-        name: Which.
+        name: ``complete_journey``, ``ml_100k``, ``synthetic_<events>`` or ``growth_<events>``.
         cache: Folder of seasonrec's prepared data.
         envs: Folder of the peers' environments.
-        folder: Receives what must be fetched.
+        folder: Folder for fetched and generated files.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     kind, _, number = name.rpartition("_")
     if kind == "synthetic" and number.isdigit():
@@ -189,7 +189,7 @@ def source(name: str, cache: Path, envs: Path, folder: Path) -> Log:
 
 
 def _last_is_truth(users: Ints, items: Ints, times_s: Ints) -> Log:
-    """Events in any order, put into ours with ties shuffled; each user's last is the truth."""
+    """Sorts events by user and time with shuffled ties; the truth is each user's last event."""
     order = np.lexsort((np.random.default_rng(TIE_SEED).random(len(users)), times_s, users))
     users = users[order]
     return Log(users, items[order], times_s[order], _is_last(users))
@@ -200,7 +200,7 @@ def _is_last(users: Ints) -> NDArray[np.bool_]:
 
 
 def _is_trained(users: Ints, length: int) -> NDArray[np.bool_]:
-    """The last ``length + 1`` events of every user with two or more."""
+    """Returns True for the last ``length + 1`` events of each user with two or more."""
     counts = np.bincount(users)
     last = np.cumsum(counts)[users]
     return (last - np.arange(len(users)) <= length + 1) & (counts[users] >= 2)

@@ -1,4 +1,4 @@
-"""RecBole: ``SASRec`` with its cross-entropy loss, by its own data set and trainer."""
+"""RecBole: its ``SASRec`` with cross-entropy loss, data set and trainer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from recbole.utils import init_seed
 from benchmarks.peers.serve import Runner, Settings, StepClock, serve
 
 
-class EnoughError(Exception):
-    """The clock said stop; RecBole's trainer knows no other way out of an epoch."""
+class StopTraining(Exception):
+    """End of the training; RecBole's trainer cannot be stopped within an epoch in another way."""
 
 
 class Clocked:
-    """A loader that tells the clock when the next batch is asked for: the step before it is done."""
+    """Loader that reports the end of a step to the clock when the next batch is requested."""
 
     def __init__(self, loader: Any, clock: StepClock) -> None:
         self.loader, self.clock = loader, clock
@@ -43,11 +43,11 @@ class Clocked:
         for batch in self.loader:
             yield batch
             if self.clock.tick(len(batch)):
-                raise EnoughError
+                raise StopTraining
 
 
 class RecBoleRunner(Runner):
-    """Trains on one target a sequence: a user's ``n`` events make ``n - 1`` sequences of their own."""
+    """Training with one target per sequence: a user's ``n`` events give ``n - 1`` sequences."""
 
     packages = ("recbole", "numpy")
 
@@ -57,7 +57,7 @@ class RecBoleRunner(Runner):
         self.folder = Path(settings.scratch)
 
     def convert(self) -> None:
-        """Writes RecBole's own file. Times become order numbers: it keeps them in float32, which has 64 s steps."""
+        """Writes RecBole's format, with ranks as times, because RecBole's float32 resolves only 64 seconds."""
         events = pd.read_csv(self.settings.events).sort_values(["user_id", "timestamp"], kind="stable")
         events["timestamp"] = events.groupby("user_id").cumcount()
         events.columns = ["user_id:token", "item_id:token", "timestamp:float"]
@@ -77,7 +77,7 @@ class RecBoleRunner(Runner):
     def train(self, clock: StepClock) -> None:
         self.model = SASRec(self.config, self.sequences)
         trainer = Trainer(self.config, self.model)
-        with contextlib.suppress(EnoughError):
+        with contextlib.suppress(StopTraining):
             trainer.fit(Clocked(self.loader, clock), None, verbose=False, saved=False, show_progress=False)
 
     def infer(self) -> tuple[Sequence[Any], Sequence[Sequence[Any]]]:
@@ -94,9 +94,9 @@ class RecBoleRunner(Runner):
         return self.dataset.id2token("user_id", users).tolist(), self.dataset.id2token("item_id", items).tolist()
 
     def _last_sequences(self) -> tuple[np.ndarray, Interaction]:
-        """Every user's last events, the last target among them, as RecBole's model takes them."""
+        """Returns each user's last events, including the last target, in the format of RecBole's model."""
         length = self.settings.length
-        features = self.sequences.inter_feat  # one row a target; a user's row with the greatest time is the last
+        features = self.sequences.inter_feat  # one row per target; the last row of a user has the largest time
         users, times = features["user_id"].numpy(), features["timestamp"].numpy()
         order = np.lexsort((times, users))
         last = order[np.flatnonzero(np.append(users[order][1:] != users[order][:-1], True))]

@@ -1,4 +1,4 @@
-"""RecTools: ``SASRecModel`` with its softmax loss, by its own ``fit`` and ``recommend``."""
+"""RecTools: its ``SASRecModel`` with softmax loss, ``fit`` and ``recommend``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.peers.serve import Runner, Settings, StepClock, serve
 
 
 class Clocked(Callback):
-    """Tells the clock the end of every step; position 0 of the item numbers is padding."""
+    """Callback that reports the end of each step to the clock; item number 0 is padding."""
 
     def __init__(self, clock: StepClock) -> None:
         self.clock = clock
@@ -29,7 +29,7 @@ class Clocked(Callback):
 
 
 class RecToolsRunner(Runner):
-    """Trains on the last ``length + 1`` events of a user, all positions of a padded matrix scored."""
+    """Training on the last ``length + 1`` events of a user, with scores at all positions of a padded matrix."""
 
     packages = ("rectools", "pytorch-lightning")
 
@@ -44,7 +44,7 @@ class RecToolsRunner(Runner):
         frame[Columns.Datetime] = pd.to_datetime(frame.pop("timestamp"), unit="s")
         self.users = frame[Columns.User].unique()
         self.dataset = Dataset.construct(frame)
-        preparator = self._model().data_preparator  # fit does these two again, off this clock
+        preparator = self._model().data_preparator  # fit repeats these two, outside this measurement
         preparator.process_dataset_train(self.dataset)
         preparator.get_dataloader_train()
         return len(frame)

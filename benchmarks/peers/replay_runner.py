@@ -1,4 +1,4 @@
-"""RePlay: ``SasRec.from_params`` on its parquet loader, by a Lightning trainer."""
+"""RePlay: its ``SasRec.from_params`` and parquet loader with a Lightning trainer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from benchmarks.peers.serve import Runner, Settings, StepClock, serve
 
 
 class Clocked(L.Callback):
-    """Tells the clock the end of every step."""
+    """Callback that reports the end of each step to the clock."""
 
     def __init__(self, clock: StepClock) -> None:
         self.clock = clock
@@ -37,7 +37,7 @@ class Clocked(L.Callback):
 
 
 class RePlayRunner(Runner):
-    """Trains on the last ``length + 1`` events of a user, all positions of a padded matrix scored."""
+    """Training on the last ``length + 1`` events of a user, with scores at all positions of a padded matrix."""
 
     packages = ("replay-rec", "lightning")
 

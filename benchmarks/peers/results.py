@@ -1,4 +1,4 @@
-"""From the rounds of every competitor to rows, ratios and Markdown."""
+"""Rows, ratios and Markdown tables from the rounds of all competitors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEASURES = {
     "infer_users_per_s": "infer users/s",
     "peak_mib": "peak MiB",
 }
-"""What is measured, and the words of the tables for it."""
+"""Measures and their names in the tables."""
 LOWER_IS_BETTER = frozenset({"peak_mib"})
 NDCG = "ndcg@10"
 
@@ -29,9 +29,9 @@ Rounds = dict[str, list[float | None]]
 
 
 def rounds_of(prepared: Sequence[Record], trained: Sequence[Record]) -> Rounds:
-    """Every measure by round, from what the processes of one competitor answered; None for a round that failed.
+    """Returns each measure by round from the answers of one competitor's processes; None for a failed round.
 
-    The peak is that of the process that trains and infers; preparing the whole log has a peak of its own.
+    ``peak_mib`` belongs to the process that trains and ranks; the preparation of the complete log has its own peak.
     """
     return {
         "prepare_events_per_s": [_rate(record, "events", "prepare_s") for record in prepared],
@@ -44,18 +44,18 @@ def rounds_of(prepared: Sequence[Record], trained: Sequence[Record]) -> Rounds:
 
 
 def row_of(work: str, competitor: str, rounds: Rounds, facts: Record) -> Record:
-    """A row of the results file: medians over the rounds, and the rounds themselves."""
+    """Returns a row of the results: the medians over the rounds, and the rounds."""
     medians = {name: statistics.median(_known(values)) if _known(values) else None for name, values in rounds.items()}
     return {"work": work, "competitor": competitor, **medians, "rounds": rounds, **facts, "machine": machine()}
 
 
 def quality(rows: list[Record], lists: dict[str, list[Path]], truth: Truth) -> None:
-    """Adds NDCG@10 to the rows and, to each peer's, the interval of our difference to it.
+    """Adds NDCG@10 to the rows, and the interval of our difference to the rows of peers.
 
     Args:
         rows: Rows of one work.
-        lists: List files by competitor, one a seed.
-        truth: What is right.
+        lists: Files of ranked lists by competitor, one per seed.
+        truth: Items to predict.
     """
     scores = {name: np.stack([ndcg(path, truth) for path in paths]) for name, paths in lists.items() if paths}
     for row in rows:
@@ -70,9 +70,10 @@ def quality(rows: list[Record], lists: dict[str, list[Path]], truth: Truth) -> N
 
 
 def ratios(rows: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """Ours against the best peer by measure: the median of the rounds' ratios, the least and the greatest.
+    """Returns the ratio of ours to the best peer by measure: the median, minimum and maximum over the rounds.
 
-    For memory the ratio is ours to the lowest, so that below 1 is good; for speeds ours to the fastest, above 1.
+    The best peer has the lowest memory, so that a ratio below 1 is better, or the highest speed, so that a ratio above
+    1 is better.
     """
     ours = next((row for row in rows if row["competitor"] == OURS), None)
     found: dict[str, dict[str, Any]] = {}
@@ -92,17 +93,17 @@ def ratios(rows: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 
 def markdown(rows: Sequence[Record]) -> str:
-    """Ratios of all works, and a table by work."""
+    """Returns the table of ratios of all works, and one table per work."""
     return "\n\n".join([ratio_table(rows), *(work_table(own) for own in by_work(rows).values())])
 
 
 def by_work(rows: Sequence[Record]) -> dict[str, list[Record]]:
-    """The rows of each work, in the order in which the works come."""
+    """Returns the rows of each work, in the order of the works."""
     return {work: [row for row in rows if row["work"] == work] for work in dict.fromkeys(row["work"] for row in rows)}
 
 
 def ratio_table(rows: Sequence[Record]) -> str:
-    """A line a work: ours to the fastest peer, for memory to the lowest, as :func:`ratios` has them."""
+    """Returns one line per work with :func:`ratios`."""
     lines = [
         "| ours to the best peer | " + " | ".join(MEASURES.values()) + " |",
         "|---" + "|---:" * len(MEASURES) + "|",
@@ -115,7 +116,7 @@ def ratio_table(rows: Sequence[Record]) -> str:
 
 
 def work_table(rows: Sequence[Record]) -> str:
-    """A line a competitor: what was measured of it in one work, the median and the range of the rounds."""
+    """Returns one line per competitor with its measures in one work: the median and the range of the rounds."""
     head = ("", *MEASURES.values(), "NDCG@10", "ours minus this, 95%")
     lines = [f"**{rows[0]['work']}**", "", "| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for row in rows:
@@ -127,7 +128,7 @@ def work_table(rows: Sequence[Record]) -> str:
 
 
 def merge(path: Path, rows: Sequence[Record]) -> list[Record]:
-    """Writes rows into the results file in the place of those of the same work, and gives all."""
+    """Replaces the rows of the same work in the results file, and returns all rows."""
     before = json.loads(path.read_text("utf-8")) if path.exists() else []
     merged = [row for own in (by_work(before) | by_work(rows)).values() for row in own]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def merge(path: Path, rows: Sequence[Record]) -> list[Record]:
 
 
 def machine() -> Record:
-    """Cores and processor; no names of hosts."""
+    """Returns the number of cores and the processor, without the name of the host."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {"cores": os.cpu_count(), "processor": models[0] if models else None}

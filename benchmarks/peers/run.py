@@ -1,8 +1,8 @@
-"""seasonrec beside its peers on the same work: ``python -m benchmarks.peers.run --data complete_journey``.
+"""Comparison of seasonrec and its peers on the same work: ``python -m benchmarks.peers.run --data complete_journey``.
 
-Every round starts a fresh process for each competitor in turn (A B C D, then B C D A, ...), so that whatever else
-happens on the machine meets all of them. A process that prepares the whole log is another than the one that trains, so
-that neither's memory hides in the other's. Every answer is kept at once: a killed run goes on where it was.
+Each round starts a new process for each competitor in turn (A B C D, then B C D A, ...), so that other processes slow
+all competitors equally. The preparation of the complete log and the training run in different processes, because each
+has its own peak memory. Each answer is saved immediately, and a killed run continues from the saved answers.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Unit:
     """One process of one competitor in one round.
 
     Args:
-        kind: ``prepare`` (the whole log), ``quality`` (all epochs, lists are scored) or ``speed`` (a few steps).
-        competitor: Who.
+        kind: ``prepare`` (the complete log), ``quality`` (all epochs, with scored lists) or ``speed`` (a few steps).
+        competitor: Name of the competitor.
         round: Number from 0; also the seed.
     """
 
@@ -43,7 +43,7 @@ class Unit:
 
 
 def units(options: argparse.Namespace) -> list[Unit]:
-    """All processes of a work, in the order in which they run: round by round, competitors in turn."""
+    """Returns all processes of a work in the order of execution, round by round."""
     plan = []
     for number in range(options.rounds):
         turn = number % len(options.competitors)
@@ -55,7 +55,7 @@ def units(options: argparse.Namespace) -> list[Unit]:
 
 
 def settings_of(unit: Unit, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """What a unit's process is told, less the folders that differ from try to try."""
+    """Returns the settings of a unit's process, without the folders that differ between attempts."""
     events = folder / ("full.csv" if unit.kind == "prepare" else "train.csv")
     common = {"events": str(events), "length": options.length, "threads": options.threads, "seed": unit.round}
     common |= {"batch_size": options.batch_size, "budget_s": dict(options.budget).get(unit.competitor, 0.0)}
@@ -63,12 +63,12 @@ def settings_of(unit: Unit, options: argparse.Namespace, folder: Path) -> dict[s
     if unit.kind == "quality":
         return {**common, "epochs": options.epochs}
     if unit.kind == "speed":
-        return {**common, "epochs": 1_000, "max_steps": options.speed_steps}  # the steps end it
+        return {**common, "epochs": 1_000, "max_steps": options.speed_steps}  # max_steps ends the training
     return common
 
 
 def run_unit(unit: Unit, options: argparse.Namespace, folder: Path, state: Path) -> Record:
-    """A unit's answers, from its file where it was run before with the same settings; an error is an answer too."""
+    """Returns the answers or the error of a unit, from its file if it already ran with the same settings and code."""
     settings = settings_of(unit, options, folder)
     name = f"{unit.kind}-{unit.competitor}-{unit.round}"
     kept = state / f"{name}.json"
@@ -78,7 +78,7 @@ def run_unit(unit: Unit, options: argparse.Namespace, folder: Path, state: Path)
         same = record["settings"] == settings and record["code"] == code
         if same and not (options.retry and "error" in record):
             return record
-    record = {"settings": settings, "code": code, **_asked(unit, settings, options, state / name)}
+    record = {"settings": settings, "code": code, **_answers(unit, settings, options, state / name)}
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
     partial.replace(kept)
@@ -86,21 +86,21 @@ def run_unit(unit: Unit, options: argparse.Namespace, folder: Path, state: Path)
 
 
 def code_digest(competitor: str) -> str:
-    """Changes with the code that a competitor runs here: its runner, and for ours the library and its options."""
+    """Returns a digest of a competitor's runner; for ours, also of the library and its options."""
     files = [ROOT / "benchmarks/peers/serve.py", ROOT / f"benchmarks/peers/{competitor}_runner.py"]
     if competitor == OURS:
         files += sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml")])
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
-def _asked(unit: Unit, settings: dict[str, Any], options: argparse.Namespace, base: Path) -> Record:
+def _answers(unit: Unit, settings: dict[str, Any], options: argparse.Namespace, base: Path) -> Record:
     envs = Path(options.envs)
     python = Path(sys.executable) if unit.competitor == OURS else envs / unit.competitor / "bin" / "python"
     scratch = tempfile.mkdtemp(dir=base.parent)
-    told = {**settings, "scratch": scratch, "lists": f"{base}.csv"}
+    complete = {**settings, "scratch": scratch, "lists": f"{base}.csv"}
     record: Record = {}
     try:
-        with Session(unit.competitor, python, told, Path(f"{base}.log"), options.limit) as session:
+        with Session(unit.competitor, python, complete, Path(f"{base}.log"), options.limit) as session:
             record |= session.ask()
             for command in ("prepare",) if unit.kind == "prepare" else ("prepare", "train", "infer"):
                 record |= session.ask(command)
@@ -114,7 +114,7 @@ def _asked(unit: Unit, settings: dict[str, Any], options: argparse.Namespace, ba
 def rows_of(
     answers: dict[Unit, Record], options: argparse.Namespace, work: str, folder: Path, state: Path
 ) -> list[Record]:
-    """One row a competitor, from the rounds that succeeded; with the first error where one failed."""
+    """Returns one row per competitor, from its successful rounds and with its first error."""
     log = json.loads((folder / "facts.json").read_text("utf-8"))
     rows, lists = [], {}
     for competitor in options.competitors:
@@ -137,31 +137,31 @@ def rows_of(
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
-    """The command line; the defaults are the committed runs'."""
+    """Parses the command line; the defaults are those of the committed results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.run", description=__doc__)
     parser.add_argument("--data", default="complete_journey", help=", ".join(NAMES))
-    parser.add_argument("--length", type=int, default=50, help="events of a sequence at most")
-    parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each competitor")
-    parser.add_argument("--quality-rounds", type=int, default=1, help="of these, trained to the end and scored")
-    parser.add_argument("--prepare-rounds", type=int, default=3, help="of these, with the whole log prepared")
-    parser.add_argument("--epochs", type=int, default=10, help="of a quality round")
-    parser.add_argument("--speed-steps", type=int, default=20, help="of the other rounds; at least 2")
-    parser.add_argument("--batch-size", type=int, default=128, help="sequences a training step")
+    parser.add_argument("--length", type=int, default=50, help="maximum number of events of a sequence")
+    parser.add_argument("--rounds", type=int, default=3, help="number of new processes of each competitor")
+    parser.add_argument("--quality-rounds", type=int, default=1, help="number of rounds that train all epochs")
+    parser.add_argument("--prepare-rounds", type=int, default=3, help="number of rounds that prepare the complete log")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of a quality round")
+    parser.add_argument("--speed-steps", type=int, default=20, help="training steps of the other rounds; at least 2")
+    parser.add_argument("--batch-size", type=int, default=128, help="sequences per training step")
     add = parser.add_argument
     add("--budget", nargs="*", type=_budget, default=[("recbole", 240.0)], metavar="NAME=SECONDS", help=_BUDGET_HELP)
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a competitor is given up")
+    parser.add_argument("--limit", type=float, default=900.0, help="maximum number of seconds per answer")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--competitors", nargs="+", default=[OURS, *PEERS], choices=[OURS, *PEERS])
     parser.add_argument("--popularity-start", action="store_true", help="let our item biases start at popularity")
-    parser.add_argument("--users", type=int, default=0, help="the first so many users alone; for trying out")
-    parser.add_argument("--retry", action="store_true", help="run again what failed")
+    parser.add_argument("--users", type=int, default=0, help="number of first users to keep, for a trial; 0 keeps all")
+    parser.add_argument("--retry", action="store_true", help="run failed processes again")
     parser.add_argument("--envs", default=os.environ.get("PEER_ENVS", str(HERE / ".envs")))
-    parser.add_argument("--state", default=str(HERE / ".peers"), help="folder of event files and finished rounds")
+    parser.add_argument("--state", default=str(HERE / ".peers"), help="folder of the event files and finished rounds")
     parser.add_argument("--output", default=str(HERE / "results" / "peers.json"))
     return parser.parse_args(given)
 
 
-_BUDGET_HELP = "after which a competitor's training stops in mid-epoch; the others make all their epochs"
+_BUDGET_HELP = "time after which a competitor's training stops within an epoch; the others train all epochs"
 
 
 def _budget(given: str) -> tuple[str, float]:
@@ -170,7 +170,7 @@ def _budget(given: str) -> tuple[str, float]:
 
 
 def main() -> None:
-    """Runs what is missing of one work, writes its rows and prints all of them."""
+    """Runs the missing processes of one work, writes its rows and prints all rows."""
     from seasonrec.data.cache import default_cache_dir
 
     options = arguments()
@@ -185,13 +185,13 @@ def main() -> None:
     answers = {}
     for unit in units(options):
         answers[unit] = record = run_unit(unit, options, folder, state)
-        said = record.get("error") or {key: round(record[key], 1) for key in _SAID if key in record}
-        print(f"{work}: {unit.kind} {unit.round}, {unit.competitor}: {said}", flush=True)
+        summary = record.get("error") or {key: round(record[key], 1) for key in _PRINTED if key in record}
+        print(f"{work}: {unit.kind} {unit.round}, {unit.competitor}: {summary}", flush=True)
     merged = merge(Path(options.output), rows_of(answers, options, work, folder, state))
     print(markdown(merged))
 
 
-_SAID = ("events", "prepare_s", "steps", "train_s", "positions_per_s", "infer_s", "peak_mib")
+_PRINTED = ("events", "prepare_s", "steps", "train_s", "positions_per_s", "infer_s", "peak_mib")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""One scorer for everyone: NDCG@10 by user from a list file, and paired intervals over users."""
+"""Scores of all competitors: NDCG@10 by user from a file of ranked lists, and paired intervals over users."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Truth:
-    """What the users did next.
+    """Items to predict.
 
     Args:
         pairs: Distinct ``user_id, item_id``.
-        users: ``(U,)`` ids of the users with truth, rising; scores come in this order.
-        counts: ``(U,)`` how many items each has.
+        users: ``(U,)`` ids of the users with truth in ascending order, which is the order of the scores.
+        counts: ``(U,)`` number of items of each user.
     """
 
     pairs: pl.DataFrame
@@ -34,20 +34,20 @@ class Truth:
 
 
 def ndcg(lists: Path, truth: Truth, top_k: int = 10) -> Floats:
-    """``(U,)``: every user's NDCG@k; 0 for a user without a list.
+    """Returns the NDCG@k ``(U,)`` of each user; 0 for a user without a list.
 
     Args:
-        lists: CSV file ``user_id,item_id,rank``, ranks from 1.
-        truth: What is right.
-        top_k: Ranks that count.
+        lists: CSV file ``user_id,item_id,rank``, with ranks from 1.
+        truth: Items to predict.
+        top_k: Number of ranks that count.
 
     Raises:
-        ValueError: If a user has an item or a rank twice: a repeated hit would count twice.
+        ValueError: If a user has an item or a rank twice, because a repeated hit would count twice.
     """
     frame = pl.read_csv(lists, schema={"user_id": pl.Int64, "item_id": pl.Int64, "rank": pl.Int64})
     for column in ("item_id", "rank"):
         if frame.select(pl.struct("user_id", column).is_duplicated().any()).item():
-            raise ValueError(f"{lists}: each {column} must occur once a user, and one occurs twice.")
+            raise ValueError(f"{lists}: each {column} must occur once per user, and one occurs twice.")
     hits = frame.filter(pl.col("rank") <= top_k).join(truth.pairs, on=["user_id", "item_id"], how="semi")
     place = truth.users.search_sorted(hits["user_id"]).to_numpy()
     gains = np.bincount(place, 1.0 / np.log2(hits["rank"].to_numpy() + 1.0), len(truth.users))
@@ -57,7 +57,7 @@ def ndcg(lists: Path, truth: Truth, top_k: int = 10) -> Floats:
 
 
 def interval(differences: Floats, replicates: int = 2_000, seed: int = 0) -> tuple[float, float]:
-    """95% percentile interval of the mean of paired differences over resampled users."""
+    """Returns the 95% percentile interval of the mean of paired differences over resampled users."""
     random = np.random.default_rng(seed)
     means = [differences[random.integers(0, len(differences), len(differences))].mean() for _ in range(replicates)]
     low, high = np.quantile(means, [0.025, 0.975])

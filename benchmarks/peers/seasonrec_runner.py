@@ -1,4 +1,4 @@
-"""seasonrec: its SASRec without the seasonal parts, by its public pieces, with nothing that the peers are not given."""
+"""seasonrec: its SASRec without seasonal components, with the same settings as the peers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seasonrec.training.module import RecommenderModule
 
 
 class ConstantAdam:
-    """Adam as the peers have it: no warm-up, no decay."""
+    """Adam as in the peers, without warm-up and decay."""
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -37,7 +37,7 @@ class ConstantAdam:
 
 
 class Clocked(L.Callback):
-    """Tells the clock the end of every step. A user's first event, which nobody else trains on, is not counted."""
+    """Callback that reports each step to the clock; users' first events, on which no peer trains, are not counted."""
 
     def __init__(self, clock: StepClock) -> None:
         self.clock = clock
@@ -50,7 +50,7 @@ class Clocked(L.Callback):
 
 
 class SeasonrecRunner(Runner):
-    """Trains on every event of the file: one event is one basket, one request, one target."""
+    """Training on all events of the file: each event is one basket, one request and one target."""
 
     packages = ("seasonrec", "lightning")
 
@@ -67,7 +67,7 @@ class SeasonrecRunner(Runner):
         cache = Path(self.settings.scratch) / "cache"
         log = prepare(self.dataset, cache, progress=lambda line: None)
         end_s = int(log.basket_times_s.max()) + 1
-        split = Split(int(log.basket_times_s.min()), end_s, end_s, end_s)  # all of it is for training
+        split = Split(int(log.basket_times_s.min()), end_s, end_s, end_s)  # all events are for training
         self.data = OpenData(log, split, spec_of(log, split), self.protocol, "", cache)
         self.loader = self._loader()
         return log.num_events
@@ -76,7 +76,7 @@ class SeasonrecRunner(Runner):
         L.seed_everything(self.settings.seed, verbose=False)
         self.model, facts = build_model(self.config, self.data)
         if not self.settings.popularity_start:
-            nn.init.zeros_(self.model.head.bias)  # the peers have to learn the popularities too
+            nn.init.zeros_(self.model.head.bias)  # the peers must learn the popularities, too
         self.builder = batch_builder(self.model, self.data.log, self.data.spec, self.settings.length)
         module = RecommenderModule(
             self.model,
@@ -108,10 +108,10 @@ class SeasonrecRunner(Runner):
         return log.users["user_id"].to_list(), item_ids[np.concatenate([part.items for part in lists])].tolist()
 
     def _loader(self) -> TrainingLoader:
-        """One window a user: of the file's L + 1 events the last is read by nobody."""
+        """Returns a loader with one window per user, whose last event is only a target."""
         log = self.data.log
         builder = BatchBuilder(log, {}, self.settings.length + 1)
-        steps = -(-log.num_users // self.settings.batch_size)  # as many as the peers, who count sequences
+        steps = -(-log.num_users // self.settings.batch_size)  # equals that of the peers, which count sequences
         options = LoaderOptions(-(-log.num_baskets // steps), min_context_share=0.0, shift_windows=False)
         return TrainingLoader(builder, self.data.split.train_baskets(log), options, 0, self.settings.seed)
 

@@ -1,7 +1,7 @@
-"""A competitor as a process that is told, line by line, to prepare, train and infer, and answers in JSON.
+"""Process of a competitor, which reads the commands prepare, train and infer line by line and answers in JSON.
 
-Imports the standard library alone, because it runs in every competitor's own environment. Whatever the library prints
-goes to the error stream, so that the answers stay readable.
+The module imports only the standard library, because it runs in the environment of each competitor. The output of the
+competitor's library goes to the error stream, so that the answers can be parsed.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """What every competitor is told; the same for all of them.
+    """Settings of a competitor, which are equal for all.
 
     Args:
         events: CSV file ``user_id,item_id,timestamp``.
-        scratch: Empty folder for whatever the library writes.
+        scratch: Empty folder for files of the library.
         lists: CSV file to write: ``user_id,item_id,rank``.
-        length: Events of a sequence at most.
+        length: Maximum number of events of a sequence.
         width: Width of item and sequence vectors.
-        layers: Transformer blocks.
-        heads: Attention heads.
-        dropout: Share dropped.
-        batch_size: Sequences a training step.
-        learning_rate: Of Adam, the same throughout.
-        epochs: Passes over the data.
-        max_steps: Steps after which training stops in the middle of an epoch; 0 for whole epochs.
-        budget_s: Seconds after which training stops at the next step; 0 for none.
-        infer_batch_size: Users ranked at once, where the library does not have a default of its own.
-        top_k: Items a user.
-        seed: Seed of weights and order.
-        threads: CPU threads.
-        popularity_start: Whether a bias of each item, where a library has one, may start at the item's popularity.
+        layers: Number of Transformer blocks.
+        heads: Number of attention heads.
+        dropout: Dropout probability.
+        batch_size: Sequences per training step.
+        learning_rate: Constant learning rate of Adam.
+        epochs: Number of epochs.
+        max_steps: Number of steps after which training stops within an epoch; 0 for complete epochs.
+        budget_s: Seconds after which training stops at the next step; 0 for no limit.
+        infer_batch_size: Number of users ranked together, for libraries without their own default.
+        top_k: Number of items per user.
+        seed: Seed of the weights and the order of the data.
+        threads: Number of CPU threads.
+        popularity_start: Whether an item bias, if the library has one, may start at the item's popularity.
     """
 
     events: str
@@ -67,14 +67,14 @@ class Settings:
 
 @dataclass
 class StepClock:
-    """Notes the end of every training step and what it learned from, and says when it is enough.
+    """Record of the training steps, which also decides when to stop.
 
-    The speed is taken from the end of the first step to the end of the last: loading and the turn of an epoch are in
-    it, starting up and the first step's lazy set-up are not.
+    The speed is measured from the end of the first step to the end of the last. It includes the loading of data and the
+    change of epochs, but not the start of the training.
 
     Args:
-        max_steps: Steps after which it is enough; 0 for no limit.
-        budget_s: Seconds after which it is enough; 0 for no limit.
+        max_steps: Maximum number of steps; 0 for no limit.
+        budget_s: Maximum number of seconds; 0 for no limit.
     """
 
     max_steps: int = 0
@@ -91,7 +91,7 @@ class StepClock:
         self.begun_s = time.perf_counter()
 
     def tick(self, positions: int) -> bool:
-        """Notes a step over so many target positions; True where it was the last."""
+        """Records a step with its number of target positions, and returns True if it is the last."""
         now_s = time.perf_counter()
         self.ends_s.append(now_s)
         self.cpu_s.append(time.process_time())
@@ -100,10 +100,10 @@ class StepClock:
         return too_many or (bool(self.budget_s) and now_s - self.begun_s >= self.budget_s)
 
     def record(self) -> dict[str, float]:
-        """Steps, target positions, seconds in all, and target positions a second, by the clock and by the processor.
+        """Returns the steps, the target positions, the seconds, and the positions per second and per CPU second.
 
         Raises:
-            ValueError: If fewer than two steps were made.
+            ValueError: If there are fewer than two steps.
         """
         if len(self.ends_s) < 2:
             raise ValueError(f"a speed needs at least 2 training steps, got {len(self.ends_s)}; use more users.")
@@ -118,40 +118,36 @@ class StepClock:
 
 
 class Runner:
-    """One library doing the work of :class:`Settings`; subclasses are constructed with them."""
+    """Base of the competitors' runners."""
 
     packages: Sequence[str] = ()
-    """Distributions whose versions are noted."""
+    """Names of the packages whose versions are recorded."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def convert(self) -> None:
-        """Rewrites the CSV where the library cannot read one; off the clock."""
+        """Rewrites the CSV file if the library cannot read it; its time is not measured."""
 
     def prepare(self) -> int:
-        """From the CSV to where training could begin.
-
-        Returns:
-            Events read.
-        """
+        """Reads the CSV file, prepares the data for training, and returns the number of events."""
         raise NotImplementedError
 
     def train(self, clock: StepClock) -> None:
-        """Trains, telling ``clock`` the end of every step and stopping where it says so."""
+        """Trains, reports the end of each step to ``clock``, and stops if the clock says so."""
         raise NotImplementedError
 
     def infer(self) -> tuple[Sequence[Any], Sequence[Sequence[Any]]]:
         """Ranks all items for all users of the events.
 
         Returns:
-            ``(users, items)``: ``(U,)`` ids as in the CSV, and their ``(U, K)`` best items, best first.
+            ``(users, items)``: ids ``(U,)`` as in the CSV file, and their best items ``(U, K)``, the best first.
         """
         raise NotImplementedError
 
 
 def serve(make: Callable[[Settings], Runner]) -> None:
-    """Answers the driver until it hangs up: settings as the one argument, then one command a line."""
+    """Reads the settings from the only argument, and answers one command per line until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     settings = Settings(**json.loads(sys.argv[1]))
@@ -171,7 +167,7 @@ def serve(make: Callable[[Settings], Runner]) -> None:
 
 
 def peak_mib() -> float:
-    """Peak resident memory of this process so far, in MiB."""
+    """Returns the peak resident memory of this process so far, in MiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
@@ -180,8 +176,8 @@ def _do(runner: Runner, command: str) -> dict[str, float]:
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
     if command == "prepare":
         events = runner.prepare()
-        took = {"prepare_s": time.perf_counter() - begun_s, "prepare_cpu_s": time.process_time() - begun_cpu_s}
-        return {"events": events, **took}
+        times = {"prepare_s": time.perf_counter() - begun_s, "prepare_cpu_s": time.process_time() - begun_cpu_s}
+        return {"events": events, **times}
     if command == "train":
         clock = StepClock(settings.max_steps, settings.budget_s)
         clock.begin()
@@ -189,9 +185,9 @@ def _do(runner: Runner, command: str) -> dict[str, float]:
         return clock.record()
     if command == "infer":
         users, items = runner.infer()
-        took = {"infer_s": time.perf_counter() - begun_s, "infer_cpu_s": time.process_time() - begun_cpu_s}
+        times = {"infer_s": time.perf_counter() - begun_s, "infer_cpu_s": time.process_time() - begun_cpu_s}
         _write_lists(Path(settings.lists), users, items)
-        return {"users": len(users), **took}
+        return {"users": len(users), **times}
     raise ValueError(f"a command must be prepare, train or infer, got {command!r}.")
 
 

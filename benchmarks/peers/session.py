@@ -1,4 +1,4 @@
-"""One competitor's process, seen from the driver."""
+"""Session with the process of a competitor."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class CompetitorError(RuntimeError):
-    """A competitor failed, fell silent or took too long; the message ends with its last words."""
+    """Failure, early end or timeout of a competitor; the message ends with its last line of output."""
 
 
 class Session:
-    """Starts a competitor and asks it one thing after the other; ends it when left.
+    """Context manager that starts a competitor's process, sends commands to it, and ends it on exit.
 
     Args:
-        name: Competitor; its runner is ``benchmarks/peers/<name>_runner.py``.
+        name: Name of the competitor, whose runner is ``benchmarks/peers/<name>_runner.py``.
         python: Interpreter of its environment.
-        settings: What it is told; see :class:`benchmarks.peers.serve.Settings`.
-        errors: File that receives what it prints.
-        limit_s: Seconds that an answer may take.
+        settings: Arguments of :class:`benchmarks.peers.serve.Settings`.
+        errors: File for the output of the process.
+        limit_s: Maximum number of seconds per answer.
     """
 
     def __init__(self, name: str, python: Path, settings: dict[str, Any], errors: Path, limit_s: float) -> None:
@@ -34,11 +34,13 @@ class Session:
         threads = str(settings["threads"])
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), threads)
         if not python.exists():
-            raise CompetitorError(f"{name} is not installed: there is no {python}; run benchmarks/peers/install.sh.")
+            raise CompetitorError(
+                f"{name} is not installed, because {python} does not exist; run benchmarks/peers/install.sh."
+            )
         with errors.open("w", encoding="utf-8") as stream:
             self.process = subprocess.Popen(
                 [str(python), "-m", f"benchmarks.peers.{name}_runner", json.dumps(settings)],
-                cwd=settings["scratch"],  # RecBole leaves folders where it runs
+                cwd=settings["scratch"],  # RecBole writes folders into the working directory
                 env={**os.environ, **limits, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -55,10 +57,10 @@ class Session:
         self.process.wait()
 
     def ask(self, command: str | None = None) -> dict[str, Any]:
-        """The answer to a command; None waits for the first answer, which comes unasked.
+        """Returns the answer to a command; None waits for the first answer, which needs no command.
 
         Raises:
-            CompetitorError: If there is none in time, or it is an error.
+            CompetitorError: If no answer arrives in time, or the answer is an error.
         """
         if command is not None:
             assert self.process.stdin is not None
@@ -68,7 +70,7 @@ class Session:
         try:
             answer: dict[str, Any] = json.loads(line)
         except json.JSONDecodeError as error:
-            raise CompetitorError(f"{self.name} died at {command or 'start'}: {self._last_words()}") from error
+            raise CompetitorError(f"{self.name} ended at {command or 'start'}: {self._last_line()}") from error
         if "error" in answer:
             raise CompetitorError(f"{self.name} failed at {command or 'start'}: {answer['error']}")
         return answer
@@ -87,6 +89,6 @@ class Session:
             line += part
         return line
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         text = self.errors.read_text("utf-8", "replace").strip()
-        return text.splitlines()[-1] if text else f"exit status {self.process.wait()}, without a word"
+        return text.splitlines()[-1] if text else f"exit status {self.process.wait()}, without output"
