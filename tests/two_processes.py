@@ -1,13 +1,13 @@
-"""Evaluates a small model as one of several processes, as training does; run as a script, one per process."""
+"""Evaluation of a small model by one of several processes, as in training; each process runs this script."""
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from small_model import small_model
 from small_shop import Shop, open_shop
 from torch import distributed
 
@@ -16,12 +16,6 @@ from seasonrec.commands.evaluate import evaluate_run
 from seasonrec.config import compose
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import evaluator
-from seasonrec.models.backbone.sasrec import SASRec
-from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.head.next_item import NextItemHead
-from seasonrec.models.item_encoder.id import IdItems
-from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
@@ -30,17 +24,8 @@ CHUNK = 9
 
 
 def small_evaluation(shop: Shop, folder: Path) -> tuple[dict[str, Any], int]:
-    """The record of a model with random weights, and how many requests this process scored itself."""
-    torch.manual_seed(0)
-    model = SeasonalRecommender(
-        item_encoder=IdItems,
-        backbone=partial(SASRec, num_layers=1),
-        temporal=GRUTemporal,
-        season={"momentum": MomentumSeason},
-        habit=ReplenishmentHabit,
-        head=NextItemHead,
-        facts=shop.facts(),
-    )
+    """Returns the record of a model with random weights, and the number of requests that this process scored."""
+    model = small_model(shop, temporal=GRUTemporal)
     scored: list[int] = []
     model.register_forward_hook(lambda model, arguments, scores: scored.append(len(scores)))
     data = OpenData(shop.log, shop.split, shop.spec, Protocol(), "0" * 16, shop.cache_dir)

@@ -145,7 +145,7 @@ def test_shares_of_several_processes_are_the_whole_and_no_basket_twice(autumn_lo
     assert pl.concat(parts).sort("basket").equals(whole)
     assert max(part.height for part in parts) - min(part.height for part in parts) <= 13
     assert parts[0].schema == parts[-1].schema
-    assert (parts[-1].height == 0) == (world_size == 40), "some have nothing to do"
+    assert (parts[-1].height == 0) == (world_size == 40), "some processes have no chunk"
 
 
 def test_a_share_is_scored_with_the_neighbours_it_has_in_one_process(autumn_log, autumn_split):

@@ -1,4 +1,4 @@
-"""Gathering without other processes; ``tests/test_evaluate.py`` starts some."""
+"""Gathering in one process; ``tests/test_evaluate.py`` starts several."""
 
 import polars as pl
 import pytest

@@ -1,18 +1,13 @@
-from functools import partial
-
 import pytest
 import torch
+from small_model import small_model
 from small_shop import Shop
 
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate, requests_at_once
 from seasonrec.evaluation.ranking.scorers import ModelScorer
-from seasonrec.models.backbone.sasrec import SASRec
-from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.head.next_item import NextItemHead
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.momentum import MomentumSeason
 from seasonrec.models.temporal.gru import GRUTemporal
 
 
@@ -25,16 +20,7 @@ class DroppedItems(IdItems):
 
 @pytest.fixture
 def model(shop: Shop) -> SeasonalRecommender:
-    torch.manual_seed(0)
-    return SeasonalRecommender(
-        item_encoder=DroppedItems,
-        backbone=partial(SASRec, num_layers=1),
-        temporal=GRUTemporal,
-        season={"momentum": MomentumSeason},
-        habit=ReplenishmentHabit,
-        head=NextItemHead,
-        facts=shop.facts(),
-    )
+    return small_model(shop, item_encoder=DroppedItems, temporal=GRUTemporal)
 
 
 @pytest.fixture
@@ -64,7 +50,7 @@ def test_a_pass_changes_no_score_and_ends(shop, model, scorer):
         assert torch.equal(scorer.score(requests), alone)
     with torch.no_grad():
         model.item_encoder.vectors.weight.mul_(torch.randn_like(model.item_encoder.vectors.weight))
-    assert not torch.equal(scorer.score(requests), alone), "what was kept is gone when the weights change"
+    assert not torch.equal(scorer.score(requests), alone), "after the pass, the vectors follow the weights"
 
 
 def test_a_pass_is_made_without_dropout(shop, model, scorer):

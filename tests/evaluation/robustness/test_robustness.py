@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from small_model import small_model
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
@@ -22,28 +22,14 @@ from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.histories import histories
 from seasonrec.evaluation.robustness.trials import PerturbedScorer, RobustnessOptions, robustness_table, write_table
 from seasonrec.models.backbone.sasrec import SASRec
-from seasonrec.models.habit.replenishment import ReplenishmentHabit
-from seasonrec.models.head.next_item import NextItemHead
-from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import SeasonalRecommender
-from seasonrec.models.season.momentum import MomentumSeason
-from seasonrec.models.temporal.none import NoTemporal
 
 OPTIONS = RobustnessOptions(target="inputs", sizes=(0.1, 0.4), shares=(0.5,), max_requests=40, seed=0)
 
 
 @pytest.fixture
 def scorer(shop: Shop) -> ModelScorer:
-    torch.manual_seed(0)
-    model = SeasonalRecommender(
-        item_encoder=IdItems,
-        backbone=partial(SASRec, num_layers=1),
-        temporal=NoTemporal,
-        season={"momentum": MomentumSeason},
-        habit=ReplenishmentHabit,
-        head=NextItemHead,
-        facts=shop.facts(),
-    )
+    model = small_model(shop)
     with torch.no_grad():
         model.item_encoder.vectors.weight.mul_(30.0)  # scores of order one
     return ModelScorer("small", model, shop.builder(model.contexts()))
@@ -67,7 +53,7 @@ def test_items_are_perturbed_as_a_table_moved_by_hand(shop: Shop, scorer: ModelS
     assert gradient is not None
     with torch.no_grad():
         shift = 0.2 * weight.norm(dim=1).mean() * gradient / gradient.norm(dim=1, keepdim=True)
-        shift = shift.nan_to_num(0.0)  # of items not born yet
+        shift = shift.nan_to_num(0.0)  # of items that are not available yet
         weight += shift
     expected = ModelScorer("moved", model, scorer.builder).score(requests)
     found = perturbed(scorer, "items", "adversarial", 0.2).score(requests)
@@ -83,7 +69,7 @@ def test_inputs_are_perturbed_on_both_ways_through_the_backbone(
     plain = SASRec.at
     monkeypatch.setattr(SASRec, "at", lambda *given: met.append("at") or plain(*given))
     short = {one: perturbed(scorer, "inputs", one, 0.3).score(requests) for one in ("adversarial", "random")}
-    assert met == ["at"] * 5  # looked at twice, a gradient, scored twice
+    assert met == ["at"] * 5  # two norms, one gradient, two scores
     assert "at" not in vars(scorer.model.backbone)
     monkeypatch.setattr(SeasonalRecommender, "_one_position_each", lambda *given: False)
     for direction, scores in short.items():
@@ -154,14 +140,14 @@ def test_swapped_events_are_neighbours(shop: Shop, share: float) -> None:
     moved, events = 0, 0
     for before, after in zip(rows_of(batch), rows_of(changed), strict=True):
         place = 0
-        while place < len(before):  # every event where it was, or in place of its neighbour
+        while place < len(before):  # an event stays or is swapped with its neighbour
             if before[place] == after[place]:
                 place += 1
             else:
                 assert (before[place], before[place + 1]) == (after[place + 1], after[place])
                 place, moved = place + 2, moved + 2
         events += len(before)
-    assert moved / events == pytest.approx(share, abs=0.12)  # ends without a neighbour, and equal neighbours, stay
+    assert moved / events == pytest.approx(share, abs=0.12)  # an event without a neighbour stays
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])

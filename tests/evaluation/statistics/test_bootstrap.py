@@ -27,7 +27,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     generator = np.random.default_rng(2)
     covered, rejected, truth = 0, 0, 0.0
     for _ in range(300):
-        effect = generator.normal(0.0, 1.0, size=60)  # users differ, and their events are alike
+        effect = generator.normal(0.0, 1.0, size=60)  # nearly equal for all events of a user
         counts = generator.integers(1, 10, size=60)
         sums = counts * effect + generator.normal(0.0, 0.3, size=60)
         (low, high), p_value = resample(sums, counts, Bootstrap(replicates=400))

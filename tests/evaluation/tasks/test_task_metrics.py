@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from small_model import small_model
 from small_shop import Shop
 from torch import Tensor
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg, retrieval_recall
@@ -23,10 +23,7 @@ from seasonrec.evaluation.tasks import evaluate as tasks
 from seasonrec.evaluation.tasks import metrics as module
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
 from seasonrec.evaluation.tasks.metrics import no_samples, ranked_gains, ranked_sets, samples, task_metrics
-from seasonrec.models.backbone.sasrec import SASRec
 from seasonrec.models.habit.none import NoHabit
-from seasonrec.models.head.next_item import NextItemHead
-from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.base import Kind, TaskOutput
 from seasonrec.models.task.demand import DemandHead
@@ -34,7 +31,6 @@ from seasonrec.models.task.next_basket import NextBasketHead
 from seasonrec.models.task.purchase import PurchaseHead
 from seasonrec.models.task.time_to_next import TimeToNextHead
 from seasonrec.models.task.user_match import UserMatchHead
-from seasonrec.models.temporal.none import NoTemporal
 
 DRAW = torch.Generator().manual_seed(0)
 ZERO = torch.zeros(())
@@ -75,7 +71,7 @@ def test_calibration_is_the_distance_of_probability_and_frequency() -> None:
 
 
 def test_logits_between_zero_and_one_are_logits() -> None:
-    """torchmetrics would take them for probabilities."""
+    """Checks logits between 0 and 1, which torchmetrics would take for probabilities."""
     found = metrics_of("binary", torch.tensor([0.2, 0.4, -0.1]), torch.tensor([1.0, 1.0, 0.0]))
     assert found["accuracy"] == 1.0
 
@@ -162,7 +158,7 @@ def test_gains_are_ranked_as_torchmetrics_ranks_them() -> None:
 def test_level_scores_of_gains_are_taken_in_expectation() -> None:
     """Compares with the mean over many orders of the columns, which break ties differently."""
     scores = torch.randint(0, 4, (3, 25), generator=DRAW).float()
-    scores[2] = -1.0  # nobody stands out
+    scores[2] = -1.0  # all equal
     gains = torch.rand(3, 25, generator=DRAW) * (torch.rand(3, 25, generator=DRAW) < 0.5)
     found = np.array(ranked_gains(scores, gains))
     orders = [torch.randperm(25, generator=DRAW) for _ in range(4000)]
@@ -213,19 +209,9 @@ def test_nothing_has_no_metrics() -> None:
 
 @pytest.fixture(scope="module")
 def model(shop: Shop) -> SeasonalRecommender:
-    torch.manual_seed(0)
     heads = {"purchase": PurchaseHead, "demand": DemandHead, "user_match": UserMatchHead}
     heads |= {"next_basket": NextBasketHead, "time_to_next": TimeToNextHead}
-    return SeasonalRecommender(
-        item_encoder=IdItems,
-        backbone=partial(SASRec, num_layers=1),
-        temporal=NoTemporal,
-        season={},
-        habit=NoHabit,
-        head=NextItemHead,
-        task=heads,
-        facts=shop.facts(),
-    )
+    return small_model(shop, season={}, habit=NoHabit, task=heads)
 
 
 @pytest.fixture(scope="module")
@@ -250,9 +236,9 @@ def test_every_task_is_evaluated_over_all_it_is_asked(
     batch = builder(requests[days])
     told = batch.labels["demand"]
     sold = batch.context["weekly_sales"].sold[batch.context["weekly_sales"].row[told.first[told.told]]]
-    assert found["demand"]["samples"] == sold.sum(), "once a day"
+    assert found["demand"]["samples"] == sold.sum(), "once per day"
     assert found["next_basket"]["samples"] == found["time_to_next"]["samples"] == len(requests)
-    assert found["user_match"]["samples"] == len(np.unique(requests.users)), "once a user, who all meet somebody here"
+    assert found["user_match"]["samples"] == len(np.unique(requests.users)), "once per user"
     assert found["time_to_next"]["censored"] > 0
     assert all(math.isfinite(value) for values in found.values() for value in values.values())
 
@@ -325,6 +311,4 @@ def test_each_pass_asks_its_own_heads_alone(
 
 
 def test_a_model_without_further_tasks_has_no_metrics(shop: Shop, builder: BatchBuilder, requests: Requests) -> None:
-    parts = {"item_encoder": IdItems, "backbone": SASRec, "temporal": NoTemporal, "season": {}, "habit": NoHabit}
-    plain = SeasonalRecommender(**parts, head=NextItemHead, facts=shop.facts())
-    assert evaluate_tasks(plain, builder, requests, 32, "cpu") == {}
+    assert evaluate_tasks(small_model(shop, season={}, habit=NoHabit), builder, requests, 32, "cpu") == {}
