@@ -31,7 +31,8 @@ STUDY = Study("small", "autumn", "?", ("full", "no_season", "no_habit"), (0, 1),
 def compose(overrides: list[str]) -> Mock:
     given = dict(override.split("=", 1) for override in overrides)
     trainer = {"max_epochs": given.get("trainer.max_epochs", 1), "devices": int(given.get("trainer.devices", 1))}
-    config = {"name": given.get("name", "full").strip("'"), "trainer": trainer}
+    protocol = {"holidays": ["Thanksgiving", "Christmas"]}
+    config = {"name": given.get("name", "full").strip("'"), "trainer": trainer, "data": {}, "protocol": protocol}
     return Mock(as_dict=lambda: config)
 
 
@@ -101,6 +102,23 @@ def test_values_out_of_range_are_told_before_the_first_cell(tmp_path):
     assert [next(key for key in ("households", "test_from", "learning_rate") if key in line) for line in lines[1:]] == [
         "households", "test_from", "learning_rate",
     ]  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_slices_that_do_not_exist_are_told_before_the_first_cell(tmp_path):
+    study = tmp_path / "study.yaml"
+    text = "name: small\nexperiment: first_season\nquestion: '?'\nrows: [full]\nseeds: [0]\n"
+    study.write_text(f"{text}slices: [all, in_seson, easter]\neffect_slices: [christmass, month_12, after_christmas]\n")
+    with pytest.raises(StudyError) as refused:
+        entry.run(study, {"run_dir": str(tmp_path / "out")})
+    assert str(refused.value).splitlines() == [
+        "nothing was run:",
+        "  slices[1] = 'in_seson': no such slice; did you mean 'in_season'?",
+        "  effect_slices[0] = 'christmass': no such slice; did you mean 'christmas'?",
+    ]
+    study.write_text(f"{text}slices: [all, christmas]\n")
+    with pytest.raises(StudyError, match=r"slices\[1\] = 'christmas': no such slice; .*\n  data.country is null, so"):
+        entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": ["data=table", "data.events=E.csv"]})
     assert not (tmp_path / "out").exists()
 
 

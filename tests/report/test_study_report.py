@@ -36,7 +36,7 @@ FILES = {
 
 def compose(overrides: list[str]) -> Mock:
     name = dict(override.split("=", 1) for override in overrides).get("name", "full").strip("'")
-    return Mock(as_dict=lambda: {"name": name})
+    return Mock(as_dict=lambda: {"name": name, "data": {}, "protocol": {"holidays": ["Thanksgiving", "Christmas"]}})
 
 
 def run_study(folder: Path, text: str = STUDY, fail: str = "none") -> None:

@@ -18,7 +18,7 @@ from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
-from seasonrec.ablate.study import Study, StudyError
+from seasonrec.ablate.study import Study, StudyError, check_slices
 from seasonrec.config import ConfigError, Mistake, build, compose
 from seasonrec.config.annotations import is_part
 from seasonrec.config.schema import RunConfig
@@ -80,12 +80,14 @@ def run_cells(
 
     Raises:
         ConfigError: With the mistakes of all cells.
-        StudyError: If stale cells are found and are not to be run again, or an option is wrong.
+        StudyError: If the study asks for a slice that does not exist, if stale cells are found and are not to be run
+            again, or if an option is wrong.
     """
     cells = expand(study, run_dir, overrides)
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
     require_installed(options.launcher)
     configs = configurations(cells, options.compose)
+    check_slices(study, configs[cells[0]])
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -20,13 +19,14 @@ from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
+from seasonrec.evaluation.slices.holidays import slice_names
 from seasonrec.report.costs import COLUMNS
 
 SLICES = (
-    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail", "thanksgiving",
-    "christmas", "after_christmas", *(f"month_{month:02d}" for month in range(1, 13)),
+    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail",
+    *(f"month_{month:02d}" for month in range(1, 13)),
 )  # fmt: skip
-"""Slices that are known before the data; another name passes as a holiday unless it is nearly one of these."""
+"""Slices beside the holiday windows."""
 
 
 class StudyError(UserError):
@@ -124,6 +124,29 @@ def with_changes(study: Study, overrides: Sequence[str], compose: Callable[[list
         return replace(study, changes={row: tuple(overrides_of(own, full)) for row, own in study.changes.items()})
     except ValueError as error:
         raise StudyError(str(error)) from error
+
+
+def check_slices(study: Study, config: Mapping[str, Any]) -> None:
+    """Checks that the study's slices exist under the protocol of its runs.
+
+    Args:
+        study: The study.
+        config: Configuration of one of its runs, whose protocol all share.
+
+    Raises:
+        StudyError: With every slice that does not exist, and the nearest that does.
+    """
+    has_country = config["data"].get("country", True) is not None
+    known = [*SLICES, *(slice_names(config["protocol"]["holidays"]) if has_country else [])]
+    mistakes = [
+        Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
+        for key in ("slices", "effect_slices")
+        for place, name in enumerate(getattr(study, key))
+        if name not in known
+    ]
+    if mistakes:
+        why = "" if has_country else "\n  data.country is null, so that there are no holiday windows"
+        raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
 
 
 def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
@@ -225,10 +248,6 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
         if metric not in ("mrr", "bits") and not (kind in (*EVENT_AT_K, *BASKET_AT_K) and length.isdecimal()):
             known = [*(f"{name}@10" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"]
             yield Mistake(f"metrics[{place}]", "no such metric", nearest(metric, known), shown(metric))
-    for key in ("slices", "effect_slices"):
-        for place, name in enumerate(raw.get(key, [])):
-            if name not in SLICES and difflib.get_close_matches(name, SLICES, 1, 0.85):
-                yield Mistake(f"{key}[{place}]", "no such slice", nearest(name, SLICES), shown(name))
     for place, cost in enumerate(raw.get("costs", [])):
         if cost not in COLUMNS:
             yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))

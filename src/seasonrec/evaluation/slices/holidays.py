@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -37,6 +38,12 @@ def window_names(days: NDArray[np.int64], holidays: tuple[str, ...], country: st
     windows = _windows(distinct, holidays, country)
     names = np.array([windows.get(int(day)) for day in distinct], dtype=object)
     return names[place].tolist()
+
+
+def slice_names(holidays: Sequence[str]) -> list[str]:
+    """Returns the names of the slices that the windows of these holidays make."""
+    after = [f"after_{CHRISTMAS}"] if CHRISTMAS in map(_plain, holidays) else []
+    return [*map(snake_case, holidays), *after]
 
 
 def _windows(distinct: NDArray[np.int64], holidays: tuple[str, ...], country: str) -> dict[int, str]:
