@@ -1,4 +1,4 @@
-"""Counts what work was asked for, not how long it took: operators, arithmetic of products, bytes, lines of Python."""
+"""Counts of work instead of times: operators, arithmetic of matrix products, bytes, and lines of Python."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "addmm_": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2), "baddbmm_": (1, 2)}
-"""Operators that multiply matrices, and which of their arguments."""
-PRODUCTS |= {"_linear_pointwise": (0, 1)}  # oneDNN's, which takes the second one transposed
+"""Operators that multiply matrices, with the positions of the two matrices in their arguments."""
+PRODUCTS |= {"_linear_pointwise": (0, 1)}  # of oneDNN; the second matrix is transposed
 COPIES = frozenset(
     ["clone", "copy_", "_to_copy", "cat", "stack", "index", "index_select", "embedding", "gather", "index_copy_"]
 )
-"""Operators that move bytes and compute nothing."""
+"""Operators that only copy bytes."""
 
 
 @dataclass
 class Counts:
-    """What was done.
+    """Counts of a run.
 
     Args:
         calls: Operators by name; views are none.
-        product_flops: Multiplications and additions in matrix products, two a pair.
-        allocated: Bytes of every tensor that an operator made.
-        copied: Bytes that copying operators wrote.
-        sizes: Numbers of elements of the tensors made.
+        product_flops: Multiplications and additions in matrix products, two per pair of numbers.
+        allocated: Bytes of all new tensors.
+        copied: Bytes written by the operators that copy.
+        sizes: Number of new tensors by their number of elements.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class CountedWork(TorchDispatchMode):
 
 
 def counted(work: Callable[[], object]) -> Counts:
-    """What one run of ``work`` does; the first run, which may set things up, is not the one that is counted."""
+    """Returns the counts of the second run of ``work``, because the first may also prepare something."""
     work()
     with CountedWork() as mode:
         work()
@@ -78,7 +78,7 @@ def counted(work: Callable[[], object]) -> Counts:
 
 
 def python_lines(work: Callable[[], object]) -> int:
-    """Lines of Python that one run executes, a loop's lines as often as they come; the second run is counted."""
+    """Returns the lines of Python that the second run executes; the lines of a loop count each time."""
     work()
     lines = 0
 

@@ -1,4 +1,4 @@
-"""A user's own tiny files: a year of events with a season in them, and options that keep a run short."""
+"""Tiny files of a user: a year of events with a season, and options of a short run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = (
 
 
 def write_log(folder: Path, seed: int = 0) -> tuple[Path, Path]:
-    """Writes ``E.csv`` (12 users, 52 weeks) and ``I.csv`` (16 items with texts): what sells follows the quarter."""
+    """Writes ``E.csv`` (12 users, 52 weeks) and ``I.csv`` (16 items with texts); sales depend on the quarter."""
     draw = np.random.default_rng(seed)
     events = []
     for user in range(12):
@@ -47,13 +47,13 @@ def write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) 
 
 
 def of_table(folder: Path, run_dir: Path, *more: str, items: bool = True) -> list[str]:
-    """Arguments of ``seasonrec train`` for the files of :func:`write_log`."""
+    """Returns the arguments of ``seasonrec train`` for the files of :func:`write_log`."""
     files = [f"data.events={folder / 'E.csv'}", *([f"data.items={folder / 'I.csv'}"] if items else [])]
     own = ("data=table", *files, f"cache_dir={folder / 'cache'}", f"run_dir={run_dir}", *SMALL)
     return ["train", *replaced(own, more)]
 
 
 def replaced(own: Sequence[str], more: Sequence[str]) -> list[str]:
-    """Overrides, with others in place of those for the same keys."""
+    """Returns the overrides ``own``, replaced by ``more`` where the keys are equal."""
     given = {override.partition("=")[0] for override in more}
     return [*(override for override in own if override.partition("=")[0] not in given), *more]

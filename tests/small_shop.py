@@ -1,4 +1,4 @@
-"""A small generated shop, prepared, split and described: what every test of models and training starts from."""
+"""A small generated shop, prepared and split, for the tests of models and training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from seasonrec.data.spec import DataSpec
 
 MAX_SEQ_LEN = 12
 DATASET = {"num_users": 24, "num_items": 30, "num_days": 560, "visits_per_week": 0.45, "first_date": "2016-06-01"}
-"""More than a year before the validation cut, so that last year's season can be asked for."""
+"""More than a year lies before the validation cut, so that the season of the last year is known."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shop:
         return BatchBuilder(self.log, bound, max_seq_len)
 
     def some_requests(self, count: int, horizon_s: int = 0) -> Requests:
-        """Validation requests, evenly spread."""
+        """Returns evenly spaced requests of the validation part."""
         baskets = self.split.validation_baskets(self.log)
         return Requests.of_baskets(self.log, baskets[:: max(1, len(baskets) // count)][:count], horizon_s)
 

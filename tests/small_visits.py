@@ -1,4 +1,4 @@
-"""A miniature of the Flickr visits: two cities, a few users, times by the clock of each city."""
+"""A miniature of the Flickr visits: two cities, a few users, and local times."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Batches of windows written by hand, for tests of what reads a sequence."""
+"""Training windows by hand, for tests of models that read a sequence."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -10,13 +10,13 @@ from seasonrec.batches.batch import SequenceBatch
 
 DAY_S = 86_400
 TODAY_S = 1_790_000_000
-"""An epoch of September 2026, at which a float32 counts in steps of 128 s."""
+"""A time in September 2026; float32 has a resolution of 128 s there."""
 WIDTH = 8
 Module = TypeVar("Module", bound=nn.Module)
 
 
 def batch_of(windows: Sequence[Sequence[int]], requests: Sequence[tuple[int, int, int]]) -> SequenceBatch:
-    """Windows as the seconds of their events after ``TODAY_S``; requests as window, position and seconds after it."""
+    """Returns a batch; events are given in seconds after ``TODAY_S``, requests as window, position and seconds."""
     length = max(1, *(len(times_s) for times_s in windows))
     window, position, asked_s = torch.tensor(requests, dtype=torch.int64).T.contiguous()
     times_s = torch.zeros(len(windows), length, dtype=torch.int64)
@@ -40,7 +40,7 @@ def batch_of(windows: Sequence[Sequence[int]], requests: Sequence[tuple[int, int
 
 
 def some_batch() -> SequenceBatch:
-    """Baskets of one to three events, an empty window, padding, and requests of a window in no order."""
+    """Returns windows with baskets of one to three events, one of them empty, and requests in no order."""
     windows = [
         [0, 0, 3 * DAY_S, 10 * DAY_S, 10 * DAY_S, 10 * DAY_S, 10 * DAY_S + 1],
         [],
@@ -51,13 +51,13 @@ def some_batch() -> SequenceBatch:
 
 
 def some_hidden(batch: SequenceBatch, seed: int = 0) -> Tensor:
-    """``(B, T + 1, WIDTH)`` of random numbers, as a backbone's output."""
+    """Returns random numbers ``(B, T + 1, WIDTH)`` in the shape of a backbone's output."""
     shape = (len(batch.item_ids), batch.item_ids.shape[1] + 1, WIDTH)
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def shaken(module: Module, scale: float = 0.3) -> Module:
-    """The module in evaluation, with weights away from the zeros that it starts with."""
+    """Returns the module in evaluation mode with noise on its weights, some of which are 0 at first."""
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -66,7 +66,7 @@ def shaken(module: Module, scale: float = 0.3) -> Module:
 
 
 def baskets_before(batch: SequenceBatch, request: int) -> list[list[int]]:
-    """Positions that a request may read, basket by basket; the start vector is the first of them."""
+    """Returns the positions that a request may read, by basket; the start vector is a basket of its own."""
     window, position = int(batch.request_window[request]), int(batch.request_position[request])
     times_s = batch.timestamps_s[window].tolist()
     baskets = [[0]]
@@ -79,6 +79,6 @@ def baskets_before(batch: SequenceBatch, request: int) -> list[list[int]]:
 
 
 def basket_time_s(batch: SequenceBatch, request: int, basket: list[int]) -> int:
-    """When a basket was; that of the start vector when the first event was."""
+    """Returns the time of a basket; the start vector has the time of the first event."""
     times_s = batch.timestamps_s[int(batch.request_window[request])]
     return int(times_s[max(basket[0] - 1, 0)])

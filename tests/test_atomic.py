@@ -1,4 +1,4 @@
-"""Files are written completely or not at all, and only where a file can stand."""
+"""Tests of atomic writing: a file is complete or unchanged, and only a regular file is replaced."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The comparison with other libraries, without the libraries: events, clock, scores, rows, resuming."""
+"""Tests of the comparison with other libraries, without these libraries."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_clock_stops_at_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_our_own_runner_prepares_trains_and_ranks(tmp_path: Path) -> None:
-    """Through the public pieces that it is built of; a peer's runner needs the peer's own environment."""
+    """Checks only the runner of this library; the runner of a peer needs the environment of the peer."""
     from benchmarks.peers.seasonrec_runner import SeasonrecRunner
 
     folder = logs.write_work(logs.synthetic(3_000), 10, tmp_path / "work")

@@ -1,7 +1,7 @@
-"""A training step and a chunk of the evaluation, held to counts of work: a copy or a loop too many falls here.
+"""Counts of work of a training step and of a chunk of the evaluation: an additional copy or loop fails a test.
 
-What follows from the mathematics is demanded exactly. The other ceilings stand a little above what was counted when
-they were written; whoever needs more raises them, and says in the changelog why.
+Arithmetic must be exactly what the mathematics needs. The other ceilings are a little above the counts at the time of
+writing. A change that needs more raises the ceiling and gives the reason in the changelog.
 """
 
 import sys
@@ -51,19 +51,19 @@ LOSS_CALLS = 220
 OPTIMIZER_CALLS = 300
 EVALUATION_CALLS = 70
 ALLOCATED_FLOATS = 94
-"""Of a training step, by token and unit of width: what two layers keep for the backward pass, and its gradients."""
+"""Floats that a training step of two layers allocates, per token and unit of width."""
 COPIED_FLOATS = 20
 EVALUATION_FLOATS = 29
 SCORE_MATRICES = 2
-"""Tensors as large as the scores that a chunk of the evaluation makes: the scores, and one to spare."""
+"""Tensors of the size of the scores that a chunk of the evaluation may make: the scores, and one copy."""
 BUILDER_LINES = 950
 BATCHES_HELD = 1.75
-"""Memory of the batch builder at its peak, in units of the batch that it gives."""
+"""Peak memory of the batch builder, as a multiple of the size of its batch."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A model on a small log, and requests that all have a full window and the whole catalogue."""
+    """A model on a small log, and requests with a full window and the whole catalogue."""
 
     shop: Shop
     model: SeasonalRecommender
@@ -118,12 +118,12 @@ def bench_of(shop: Shop, **parts: Any) -> Bench:
 
 
 def without_attention(flops: Callable[[Sizes], int], sizes: Sizes) -> int:
-    """Attention is one fused operator, which does not say how it multiplies."""
+    """Returns the operations without attention, because its fused operator is not counted."""
     return flops(replace(sizes, pairs=0))
 
 
 def slope(few: int, many: int, small: Sizes, large: Sizes) -> float:
-    """Floats by token and unit of width, from bytes at two sizes: what does not grow with the batch falls out."""
+    """Returns floats per token and unit of width from the bytes at two sizes, without the constant share."""
     return (many - few) / (4 * WIDTH * (large.tokens - small.tokens))
 
 
@@ -178,7 +178,7 @@ def test_scores_are_made_once_in_training_and_seldom_in_the_evaluation(bench: Be
 
 
 def test_tasks_that_rank_items_share_the_scores_of_the_next_item(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Season and habit are the dear part of a step."""
+    """Checks that scores are computed once, because season and habit are the expensive part of a step."""
     task = {"next_basket": NextBasketHead, "purchase": PurchaseHead}
     bench = bench_of(shop, season={"momentum": MomentumSeason}, habit=ReplenishmentHabit, task=task)
     made, score = [], SeasonalRecommender.score
@@ -195,7 +195,7 @@ def made_as_large(counts: Counts, elements: int) -> int:
 def test_the_batch_builder_has_no_loop_over_requests(shop: Shop) -> None:
     bench = bench_of(shop, season={"momentum": MomentumSeason}, habit=ReplenishmentHabit)
     few, many = (python_lines(partial(bench.builder, bench.requests(count))) for count in (FEW, MANY))
-    assert many - few < (MANY - FEW) / 2  # a branch now and then, not a line a request
+    assert many - few < (MANY - FEW) / 2  # a few branches, but no line per request
     assert many <= BUILDER_LINES
 
 

@@ -1,4 +1,4 @@
-"""A run over two domains from the console script: what is trained, kept, evaluated and gone on with."""
+"""Tests of a run over two domains from the console script: training, files, evaluation and resuming."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def metrics_of(folder: Path) -> dict[str, Any]:
 
 
 def test_each_domain_is_evaluated_on_its_own(run: Path, files: Path) -> None:
-    """The fingerprints are those of each log alone, and the test baskets just those of its own test part."""
+    """Checks that fingerprint and test baskets are those of each log alone."""
     cache = f"cache_dir={files / 'cache'}"
     alone = open_data(compose(["data=flickr", f"data.path={files / 'V.parquet'}", cache]), lambda line: None)
     tables = [f"data.events={files / 'E.csv'}", f"data.items={files / 'I.csv'}"]
@@ -65,7 +65,7 @@ def test_each_domain_is_evaluated_on_its_own(run: Path, files: Path) -> None:
         counted = metrics_of(domain / "baselines" / name)
         assert counted["fingerprint"] == alone.fingerprint
         assert counted["slices"]["all"]["n"] == metrics_of(domain)["slices"]["all"]["n"]
-    assert not (run / "baselines" / "last_year").exists(), "the main log has one year, that of the visits more"
+    assert not (run / "baselines" / "last_year").exists(), "only the log of visits has more than a year"
 
 
 def test_both_models_are_kept_and_agree_on_what_they_share(run: Path) -> None:
@@ -88,7 +88,7 @@ def test_curves_show_both_domains(run: Path) -> None:
         assert curves[name].drop_nulls().len() == 2, name
     record = json.loads((run / "record.json").read_text())
     best = curves["val/bits"].drop_nulls().min()
-    assert record["monitored"] == pytest.approx(best), "the main domain picks the epoch"
+    assert record["monitored"] == pytest.approx(best), "the main domain decides the epoch"
 
 
 def test_one_epoch_is_the_best_for_both(run: Path) -> None:
@@ -115,7 +115,7 @@ def test_evaluate_reproduces_both(run: Path, tmp_path: Path) -> None:
 def test_a_killed_run_ends_as_one_left_alone(
     run: Path, files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Stopped in the second epoch, between two batches of which one is a further domain's."""
+    """Kills the run in the second epoch, after batches of both domains."""
     step, met = RecommenderModule.training_step, []
 
     def killed(module: RecommenderModule, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -177,7 +177,7 @@ def test_refused_input_names_the_domain(
 
 
 def test_two_processes_train_both_domains_and_find_what_one_finds(files: Path, tmp_path: Path) -> None:
-    """DDP shares out the batches of each domain, and the ranks' shares of an evaluation are what one process counts."""
+    """Checks that DDP divides the batches of each domain, and that the evaluation is that of one process."""
     run_dir = tmp_path / "run"
     both = ("trainer=ddp_cpu", "loader.batch_size=24", "trainer.max_epochs=1", "baselines=false")
     given = {override.partition("=")[0] for override in both}

@@ -1,4 +1,4 @@
-"""Several processes together find what one finds alone: equal counts, not nearly."""
+"""Tests that several processes have exactly the results of one process."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def evaluate_in(processes: int, shop: Shop, folder: Path) -> list[dict[str, Any]
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """As in the processes: torch divides a sum among its threads, and so the last bit may depend on their number."""
+    """Sets one thread, as in the processes, because the last bit of a sum depends on the number of threads."""
     before, scores = torch.get_num_threads(), evaluator.SCORES_AT_ONCE
     torch.set_num_threads(1)
     yield
@@ -45,7 +45,7 @@ def test_two_processes_give_the_results_of_one(shop: Shop, tmp_path: Path) -> No
     told = evaluate_in(2, shop, tmp_path)
     alone, together = (read_results(tmp_path / name / "results.parquet") for name in ("alone", "process_0"))
     assert together.frame.equals(alone.frame), "to the last bit, in the same order, no basket twice"
-    assert [one["record"] for one in told] == [json.loads(json.dumps(record))] * 2, "both know the whole"
+    assert [one["record"] for one in told] == [json.loads(json.dumps(record))] * 2, "both have the whole record"
     assert sum(one["scored"] for one in told) == scored == alone.frame.height
-    assert abs(told[0]["scored"] - told[1]["scored"]) <= CHUNK, "each did half of the work"
-    assert not (tmp_path / "process_1").exists(), "the first alone writes"
+    assert abs(told[0]["scored"] - told[1]["scored"]) <= CHUNK, "each scored one half"
+    assert not (tmp_path / "process_1").exists(), "only the first writes"

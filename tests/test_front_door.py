@@ -1,4 +1,4 @@
-"""The package's functions do what its commands do."""
+"""Tests that the functions of the package agree with its commands."""
 
 import subprocess
 import sys

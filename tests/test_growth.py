@@ -1,4 +1,4 @@
-"""The log of growing size, and the benchmark that uses it."""
+"""Tests of the log of growing size and of its benchmark."""
 
 import numpy as np
 import polars as pl

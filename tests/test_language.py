@@ -25,7 +25,7 @@ PLURAL = re.compile(
     r"|Logits|Metrics|Mistakes|Names|Neighbours|Numbers|Options|Positions|Requests|Rows|Seconds|This|Users|Variables"
     r"|Vectors|Windows|Words)\b(?! (a|an|each|every|its|the)\b)"
 )
-"""Words that end like a verb in the third person and are none."""
+"""Words that end like a verb in the third person but are nouns."""
 UNUSUAL = re.compile(r"\b(feasts?|foresee\w*|foresaw|unborn|anew)\b|without a word", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""The peak memory that a run records is its own."""
+"""Tests that a run records its own peak memory."""
 
 import numpy as np
 import pytest

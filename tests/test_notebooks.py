@@ -1,4 +1,4 @@
-"""The notebooks run: on little made-up data, and on what is committed."""
+"""Tests that the notebooks run on little generated data and on the committed studies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = {
     "04_choose_options": ("chosen on validation:",),
     "05_one_request": ("sum of the probabilities:",),
 }
-"""Words that the output of each notebook holds."""
+"""Words in the output of each notebook."""
 COMMITTED = sorted(table.parent for table in ROOT.glob("experiments/*/table.csv"))
 
 
@@ -31,7 +31,7 @@ def _name(path: Path) -> str:
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a study of two models and a baseline on little made-up data."""
+    """Returns the folder of a study of two models and a baseline on little generated data."""
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "report"))
     from made_results import make_run, make_targets, write_run
 
@@ -49,7 +49,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _run_notebook(path: Path) -> str:
-    """Executes a notebook and gives all that it printed and showed."""
+    """Executes a notebook and returns its output."""
     notebook = nbformat.read(path, as_version=4)
     context = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources=context).execute()

@@ -1,4 +1,4 @@
-"""What is installed: the wheel, the console script, the tested set of versions."""
+"""Tests of the installation: the wheel, the console script, and the tested set of versions."""
 
 from __future__ import annotations
 

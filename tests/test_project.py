@@ -1,4 +1,4 @@
-"""The project as a whole: what its papers promise exists, and its studies compose."""
+"""Tests of the whole project: files and commands named in the documents exist, and the studies compose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 PAPERS = [*FIRST, *ROOT.glob("experiments/*/README.md"), *SITE]
 STUDIES = sorted(ROOT.glob("experiments/*/*.yaml"))
 INVENTED = ("NAME", "_mine", "lstm", "my_parts")
-"""Parts of names that a paper makes up where it tells how to add something."""
+"""Parts of names that are examples in the instructions for extending."""
 
 
 def _name(path: Path) -> str:
@@ -28,7 +28,7 @@ def _name(path: Path) -> str:
 
 
 def _commands(path: Path) -> list[str]:
-    """The lines of the shell blocks, continued lines joined, comments left out; and commands within a sentence."""
+    """Returns the commands in shell blocks, without comments, and the commands within sentences."""
     text = path.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```", text, re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
@@ -122,7 +122,7 @@ def test_the_readme_shows_the_numbers_of_the_study() -> None:
 
 
 def _table(text: str) -> dict[str, dict[str, str]]:
-    """The cells of a Markdown table by row and column."""
+    """Returns the cells of a Markdown table by row and column."""
     lines = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if line[:1] == "|"]
     return {line[0]: dict(zip(lines[0][1:], line[1:], strict=False)) for line in lines[2:]}
 

