@@ -11,7 +11,7 @@ def targets():
 
 @pytest.fixture(scope="session")
 def rows(targets) -> list[Row]:
-    """One baseline, the full method, and two ablations: one that costs much in season, one that costs nothing."""
+    """Returns a baseline, the full method, an ablation with a large loss in season, and one without a loss."""
     effects = {"full": (0.0, 0.0), "no_season": (0.05, 0.6), "no_text": (0.0, 0.0)}
     models = [
         Row(name, False, tuple(make_run(targets, name, seed, *loss) for seed in (0, 1)))

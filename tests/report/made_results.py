@@ -1,4 +1,4 @@
-"""Results files as a study leaves them, made from known effects instead of a training run."""
+"""Files of results as in a study, generated from known effects instead of a training run."""
 
 import json
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ PRINT = "0123456789abcdef"
 
 
 def make_targets(users: int = 30, baskets: int = 240, lines: int = 5, seed: int = 0) -> pl.DataFrame:
-    """Baskets and the labels of their targets, which all rows of one study share."""
+    """Returns baskets and the tags of their targets, which all rows of a study share."""
     draw = np.random.default_rng(seed)
     user, days = np.sort(draw.integers(users, size=baskets)), draw.integers(7 * WEEKS, size=baskets)
     sizes = 1 + draw.poisson(lines - 1, size=baskets)
@@ -46,7 +46,7 @@ def make_targets(users: int = 30, baskets: int = 240, lines: int = 5, seed: int 
 
 
 def make_run(targets: pl.DataFrame, name: str, seed: int, loss: float = 0.0, season_loss: float = 0.0) -> RunResults:
-    """Ranks and bits for the targets: ``loss`` bits more than the best row, and ``season_loss`` more in season."""
+    """Returns results with ``loss`` bits more than the best row, and ``season_loss`` more in season."""
     sizes = targets["items"].list.len().to_numpy()
     in_season = targets["in_season"].explode().to_numpy()
     shared, own = np.random.default_rng(1), np.random.default_rng([seed, *name.encode()])
@@ -62,7 +62,7 @@ def make_run(targets: pl.DataFrame, name: str, seed: int, loss: float = 0.0, sea
 
 
 def write_run(folder: Path, run: RunResults, parameters: int | None = None) -> None:
-    """Writes a run's folder as training does, ``metrics.json`` last."""
+    """Writes the folder of a run as training does, ``metrics.json`` last."""
     write_results(folder / "results.parquet", run)
     if parameters is not None:
         record = {
@@ -77,7 +77,7 @@ def write_run(folder: Path, run: RunResults, parameters: int | None = None) -> N
 def hand_run(
     name: str, seed: int, bits: list[list[float]], greater: list[list[int]], print_: str = PRINT
 ) -> RunResults:
-    """A run of one basket a user and two targets a basket, the first of each in season; small enough for paper."""
+    """Returns a run with one basket per user and two targets per basket, the first of each in season."""
     users = len(bits)
     labels = {"repeat": [True, False], "in_season": [True, False], "cold_item": [False, False], "head": [True, False]}
     frame = pl.DataFrame(

@@ -1,4 +1,4 @@
-"""Stands in for ``seasonrec`` in a whole study: writes results with known effects.
+"""Stand-in for ``seasonrec`` in a whole study, which writes results with known effects.
 
 ``--fail ROW`` fails a row, ``--fail ROW:robustness`` its trials.
 """

@@ -21,7 +21,7 @@ def test_the_difference_is_the_reference_less_the_row():
 
 
 def test_a_difference_that_seeds_dispute_is_not_marked(targets):
-    """However sure the bootstrap over users is: it averages the seeds, and says nothing of another one."""
+    """Checks the seeds beside the bootstrap over users, which only sees their average."""
     full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
     agreed = row_of("agreed", *(make_run(targets, "agreed", seed, loss=0.6) for seed in (0, 1, 2)))
     losses = {0: 1.0, 1: 1.0, 2: -0.2}

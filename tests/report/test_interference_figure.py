@@ -19,7 +19,7 @@ HEADER = "epoch,step,task_a,task_b,cosine\n"
 
 
 def write_run(folder: Path, cosines: list[float]) -> Path:
-    """One pair of which ``cosines`` tell, and one that always agrees by half."""
+    """Writes one pair of tasks with the given cosines, and one with cosines of 0.5."""
     folder.mkdir(parents=True)
     lines = [f"1,{10 * n},next_item,spend,{c}\n1,{10 * n},next_item,demand,0.5\n" for n, c in enumerate(cosines)]
     (folder / "interference.csv").write_text(HEADER + "".join(lines))
@@ -47,7 +47,7 @@ def test_measurements_of_a_part_of_the_training_are_averaged(table):
     assert (first["low"], first["high"]) == pytest.approx((0.76, 0.8))
     assert one["conflicts"][0] == 0
     assert one["conflicts"][-1] == 1
-    both = table.filter(row="full", task_b="spend")  # the second seed says the opposite
+    both = table.filter(row="full", task_b="spend")  # the second seed has the opposite cosines
     assert both["cosine"].abs().max() < 1e-9
     assert both["n"][0] == 10
     assert (table.filter(task_b="demand")["cosine"] == 0.5).all()

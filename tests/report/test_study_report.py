@@ -117,7 +117,7 @@ def test_any_row_can_be_what_the_others_are_compared_with(done, capsys):
 
 
 def test_a_report_is_made_without_torch():
-    """It is made again and again, and often where nothing is trained."""
+    """Checks the imports, because reports are often made on machines without training."""
     script = (
         "import sys, seasonrec.report.write; print([name for name in ('torch', 'lightning') if name in sys.modules])"
     )
@@ -144,7 +144,7 @@ def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing
     assert curves["name"].unique().to_list() == ["full"]
     stray = tmp_path / "runs" / "cells" / "no_season" / "seed_0" / "robustness.csv"
     stray.write_text("tried by hand, otherwise")
-    run_study(tmp_path, f"{text}robustness: [full]\n")  # joins no figure that did not ask for it
+    run_study(tmp_path, f"{text}robustness: [full]\n")  # a file of another origin is in no figure
     stray.unlink()
     run_study(tmp_path, f"{text}robustness: [full, no_season]\n")
     curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
