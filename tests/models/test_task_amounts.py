@@ -12,12 +12,11 @@ from hashed_reader import HashedReader
 from small_shop import Shop
 from task_cases import WIDTH, features_of, make_case
 
-from seasonrec.batches.context.calendar import CalendarContext
 from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.requests import Requests
+from seasonrec.models.calendar_features import CalendarFeatures
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.task.base import TaskFeatures
-from seasonrec.models.task.day_features import DayFeatures
 from seasonrec.models.task.demand import DemandHead, poisson_deviance, squared_log_error
 from seasonrec.models.task.spend import pinball, quantiles
 from seasonrec.models.task.time_to_next import SHORTEST_DAYS
@@ -59,6 +58,8 @@ def test_spend_begins_at_the_usual_and_leaves_the_unknown_out(shop: Shop) -> Non
 def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any) -> None:
     case = make_case(shop, "time_to_next")
     case.head.distribution = distribution
+    with torch.no_grad():
+        case.head.net[-1].weight.mul_(0.1)  # torch's survival probability is 0 far above the location
     builder = case.builder()
     batch = builder(Requests.of_baskets(shop.log, np.arange(0, shop.log.num_baskets, 7)))
     told = batch.labels["time_to_next"]
@@ -163,9 +164,12 @@ def test_a_categorys_vector_is_the_mean_of_what_sells(shop: Shop) -> None:
 
 
 def test_days_are_described_as_the_calendar_season_does(shop: Shop) -> None:
-    season, day = CalendarSeason(facts=shop.facts()), DayFeatures(shop.spec)
-    calendar = CalendarContext().bind(shop.log, shop.spec)(shop.some_requests(20))
-    rows = torch.tensor([3, 0, 17])
-    expected = season._features(calendar)[rows, :-1]  # the last is the gap since the user's last event
-    torch.testing.assert_close(day(calendar, rows), expected)
-    assert day.width == expected.shape[1]
+    season, case = CalendarSeason(facts=shop.facts()), make_case(shop, "demand")
+    case.head.day.load_state_dict(CalendarFeatures(shop.spec).state_dict())
+    batch = case.training_batch()
+    rows = batch.labels["demand"].first[case.head._rows(batch.labels["demand"])]
+    seen: list[torch.Tensor] = []
+    case.head.from_day.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    case.output(batch)
+    torch.testing.assert_close(seen[0], season.features(batch.context["calendar"])[rows])
+    assert len(rows) > 3

@@ -9,18 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.batches.context.weekly_sales import WeeklySales, WeeklySalesContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.demand import Demand, DemandLabels
 from seasonrec.errors import UserError
+from seasonrec.models.calendar_features import CalendarFeatures
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
-from seasonrec.models.task.day_features import DayFeatures
 
 LEVEL_WEEKS = 4
 """Number of last weeks whose mean is the forecast at the start of training."""
@@ -72,9 +72,9 @@ class DemandHead(TaskHead):
         self.reads = (self.calendar, self.sales)
         self.label = DemandLabels(of)
         self.labels = (self.label,)
-        self.day = DayFeatures(facts.spec)
+        self.day = CalendarFeatures(facts.spec)
         self.from_series = Linear(num_weeks + 1, hidden_dim)
-        self.from_day = Linear(self.day.width, hidden_dim, bias=False)
+        self.from_day = Linear(self.day.num_features, hidden_dim, bias=False)
         self.from_item = Linear(facts.embedding_dim, hidden_dim, bias=False)
         self.dropout = Dropout(dropout)
         self.out = zeroed(Linear(hidden_dim, 1))
@@ -89,7 +89,8 @@ class DemandHead(TaskHead):
         at = sales.row[request]
         counts, sold = sales.counts[at], sales.sold[at]  # (Q, C, W), (Q, C)
         truth = label.counts[rows] if self.of == "category" else features.items.of(label.counts[rows].T).T
-        day = self.day(context[self.calendar.name], request)
+        calendar = {name: value[request] for name, value in vars(context[self.calendar.name]).items()}
+        day = self.day.features(RequestCalendar(**calendar))
         change = self._change(counts, day, self._vectors(features.items)).float()
         level = _log_rate(counts, sales.weeks[at], self.loss)
         log_rate, level, truth = (level + change)[sold], level[sold], truth[sold]

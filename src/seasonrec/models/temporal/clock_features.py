@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seasonrec.data.calendar import EPOCH_WEEKDAY, clock, local_days
 from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
-from seasonrec.models.harmonics import harmonics
+from seasonrec.models.calendar_features import harmonics
 
 COVERAGE_DAYS = 7.0
 """The time of year fades in during these last days before the log covers a full year, as in ``season=[calendar]``."""
@@ -21,9 +21,9 @@ COVERAGE_DAYS = 7.0
 class ClockFeatures(nn.Module):
     """Features of timestamps: seven indicators for the weekday, sines and cosines for the time of year.
 
-    The time of year is zero until the log covers a full year before the timestamp, see
-    :class:`~seasonrec.models.season.calendar.CalendarSeason`. Days are local, so that Friday evening in New York is not
-    Saturday.
+    The time of year is zero until the log covers a full year before the timestamp, for the reason given in
+    :class:`~seasonrec.models.calendar_features.CalendarFeatures`. Days are local, so that Friday evening in New York is
+    not Saturday.
 
     Args:
         spec: The log's time zone and first time.

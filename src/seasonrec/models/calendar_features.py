@@ -1,0 +1,111 @@
+"""Features of a day for the season and the tasks: time of year, weekday and nearby holidays."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seasonrec.batches.context.calendar import RequestCalendar, holiday_names
+from seasonrec.data.spec import DataSpec
+
+MAJOR = (
+    "Thanksgiving Day",
+    "Christmas Day",
+    "New Year's Day",
+    "Easter Sunday",
+    "Halloween",
+    "Independence Day",
+    "Valentine's Day",
+    "Memorial Day",
+    "Labor Day",
+    "Mother's Day",
+)
+"""Holidays with a shopping season."""
+
+
+def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, coverage_days: float) -> Tensor:
+    """Returns sines and cosines of the time of year, zero until the log covers a full year.
+
+    Args:
+        year_phase: ``(...)`` angle of the day in the year.
+        unseen_days: ``(...)`` days that the log lacks to cover a full year before the day.
+        num_harmonics: Sine-cosine pairs ``K``.
+        coverage_days: The features fade in during these last days before the log covers a full year.
+
+    Returns:
+        ``(..., 2 K)``: sines, then cosines.
+    """
+    order = torch.arange(1, num_harmonics + 1, device=year_phase.device)
+    angle = year_phase[..., None] * order
+    coverage = (1 - unseen_days / coverage_days).clamp(min=0)[..., None]
+    return torch.cat([angle.sin(), angle.cos()], dim=-1) * coverage
+
+
+class CalendarFeatures(nn.Module):
+    """Harmonics of the year, weekday, a ramp shared by the major holidays, and a ramp of each holiday.
+
+    A model cannot check yearly features that it learned on part of one year: the harmonics of a spring extrapolate
+    arbitrarily into the autumn, and they explain training weeks that other features should explain. Each feature is
+    therefore zero unless the log at the request covers that time of year. The yearly harmonics need a full year of log.
+    A holiday's own ramp needs an earlier occurrence of the holiday. The rule is the same in training and at test.
+    Within a first year, only the weekday and the shared ramp remain.
+
+    Args:
+        spec: Facts of the data.
+        num_harmonics: Sine-cosine pairs of the year.
+        coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
+            that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
+        major: Holidays that share a ramp; names that the country does not have are ignored.
+    """
+
+    major: Tensor
+
+    def __init__(
+        self, spec: DataSpec, num_harmonics: int = 2, coverage_days: float = 7.0, major: tuple[str, ...] = MAJOR
+    ) -> None:
+        super().__init__()
+        self.num_harmonics = num_harmonics
+        self.coverage_days = coverage_days
+        names = holiday_names(spec)
+        places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
+        self.register_buffer("major", places, persistent=False)
+        self.ramps = HolidayRamps(len(names))
+        self.num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names)
+
+    def features(self, calendar: RequestCalendar) -> Tensor:
+        """Returns the features ``(N, num_features)``; a column is 0 where it does not apply."""
+        year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
+        week = F.one_hot(calendar.weekday, 7).float()
+        each = self.ramps(calendar.holiday_days)  # (N, H, 2)
+        major = each.index_select(1, self.major)
+        shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
+        return torch.cat([year, week, shared, (each * calendar.holiday_known[..., None]).flatten(1)], dim=1)
+
+
+class HolidayRamps(nn.Module):
+    """Linear rise before and linear fall after each holiday, of learned lengths.
+
+    The ramps are linear and end at zero. An exponential would still be 1e-6 two months before a holiday; Adam would
+    train its weight with full steps there, and the effect near the holiday would be far too large.
+
+    Args:
+        num_holidays: ``H``.
+        up_days: Length of the rise at the start of training.
+        down_days: Length of the fall at the start of training.
+
+    Shape:
+        - holiday_days: ``(N, H)`` signed days since the holiday; output: ``(N, H, 2)`` in ``[0, 1]``: up, down.
+    """
+
+    def __init__(self, num_holidays: int, up_days: float = 14.0, down_days: float = 5.0) -> None:
+        super().__init__()
+        self.log_up_days = nn.Parameter(torch.full((num_holidays,), math.log(up_days)))
+        self.log_down_days = nn.Parameter(torch.full((num_holidays,), math.log(down_days)))
+
+    def forward(self, holiday_days: Tensor) -> Tensor:
+        up = (1 + holiday_days / self.log_up_days.exp()).clamp(min=0) * (holiday_days <= 0)
+        down = (1 - holiday_days / self.log_down_days.exp()).clamp(min=0) * (holiday_days > 0)
+        return torch.stack([up, down], dim=-1)
