@@ -1,7 +1,7 @@
-"""Leak audit: refuses to train where the future could reach a model.
+"""Leak audit before training.
 
-The audit runs the code itself. It copies the log, replaces everything after a moment by other events, and checks that
-the inputs of a request before that moment do not change by a single bit. A new context needs no new check.
+The audit copies the log, replaces all events after a moment, and checks that the inputs of requests before that moment
+do not change by a single bit. It covers new contexts without a further check.
 """
 
 from __future__ import annotations
@@ -30,17 +30,16 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 SAMPLE = 64
-"""Requests of each part that are checked, evenly spread and always with the last."""
+"""Number of requests of each part that are checked: evenly spread, including the last."""
 
 SAMPLED_CELLS = 1 << 23
-"""Limit of requests times items in a part's sample: with over 100,000 items fewer requests are checked."""
+"""Limit of requests times items in the sample of a part; with over 100,000 items, fewer requests are checked."""
 
 AUDITED_EVENTS = 1 << 22
-"""Events of the log whose future is replaced. A longer log is reduced to every n-th user and the users of the sampled
-requests: the audit tests the code, and its memory does not grow with the log."""
+"""Limit of the events of the copied log. A longer log is reduced to every n-th user and the users of the sample."""
 
 SAMPLED_BASKETS = 1 << 20
-"""Baskets of a part that are sorted for the sample; of more, every n-th and the last."""
+"""Limit of the baskets from which a part's sample is drawn. A longer part is reduced to every n-th basket."""
 
 SOME_ITEMS = 16
 """Number of items for which the contexts are also computed alone."""
@@ -49,7 +48,7 @@ FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
 
 
 class LeakError(UserError):
-    """Error of a run in which the future is visible."""
+    """Error of a run whose model could read future events."""
 
 
 def audit(
@@ -61,27 +60,23 @@ def audit(
     horizon_s: int,
     labels: Mapping[str, Labels] | None = None,
 ) -> list[str]:
-    """Looks for leaks before training.
+    """Checks that no future event can reach the model.
 
     Args:
-        facts: Facts that the components of the model get when they are built.
+        facts: Facts with which the components of the model are built.
         contexts: Contexts that the components read, by name.
         horizon_s: Seconds before a request at which its history ends.
         labels: Labels of the model's tasks, by name.
 
     Returns:
-        One line for each check that was passed.
+        One line for each passed check.
 
     Raises:
         LeakError: If a training basket lies at or after the validation cut, an item's first-seen time differs from its
             first event, a target is visible in its own input, a statistic or a context reads events after its
             moment, or a label of a training or validation request reads events after the next cut.
     """
-    parts = {
-        "training": split.train_baskets(log),
-        "validation": split.validation_baskets(log),
-        "test": split.test_baskets(log),
-    }
+    parts = split.baskets_by_part(log)
     _check_parts(log, split, parts)
     _check_first_seen(log)
     asked = {name: _sample(log, baskets, horizon_s) for name, baskets in parts.items()}
@@ -96,14 +91,13 @@ def audit(
         _check_requests(small.log, bound, bind, facts.max_seq_len, small.requests(requests), name)
     for name, until_s in (("training", split.validation_from_s), ("validation", split.test_from_s)):
         _check_labels(small.log, labels or {}, split, small.requests(asked[name]), name, until_s)
-    told = [f"labels {sorted(labels)} end at the cut after their request"] if labels else []
     return [
         f"no test or validation event among {len(parts['training']):,} training baskets",
         f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
         "statistics do not change when everything from the validation cut on is replaced",
         f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests per part do not change when their "
         "future is replaced",
-        *told,
+        *([f"labels {sorted(labels)} end at the cut after their request"] if labels else []),
     ]
 
 
@@ -150,9 +144,12 @@ def _check_statistics(log: EventLog, small: EventLog, spec: DataSpec, facts: Fac
 
 
 def _differing(facts: Facts, again: Facts) -> str | None:
-    """Returns the name of the first statistic in which two facts differ."""
     names = ("item_train_counts", "item_interval_days", "item_first_seen_s")
-    return next((name for name in names if not torch.equal(getattr(facts, name), getattr(again, name))), None)
+    return _first_change(*({name: getattr(one, name) for name in names} for one in (facts, again)))
+
+
+def _first_change(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str | None:
+    return next((name for name, value in before.items() if not torch.equal(value, after[name])), None)
 
 
 def _check_requests(
@@ -163,20 +160,18 @@ def _check_requests(
     requests: Requests,
     part: str,
 ) -> None:
-    """Checks at two moments of a part that the sampled requests before each do not change with later events."""
+    """Checks for each half of the requests that their inputs do not change with events after the last one."""
     order = np.argsort(requests.known_until_s, kind="stable")
     for group in np.array_split(order, min(2, len(order))):
         asked = requests[group]
         moment = int(asked.known_until_s[-1])
         other = replace_future(log, moment)
         before = _inputs(log, bound, max_seq_len, asked)
-        after = _inputs(other, bind(other), max_seq_len, asked)
-        for name, value in before.items():
-            if not torch.equal(value, after[name]):
-                raise LeakError(
-                    f"a target visible in its own input: {name} of {part} requests up to second {moment} changes when "
-                    "the events from then on are replaced; read events before known_until_s only."
-                )
+        if name := _first_change(before, _inputs(other, bind(other), max_seq_len, asked)):
+            raise LeakError(
+                f"a target visible in its own input: {name} of {part} requests up to second {moment} changes when "
+                "the events from then on are replaced; read events before known_until_s only."
+            )
 
 
 def _check_labels(
@@ -185,18 +180,16 @@ def _check_labels(
     """Checks that the labels of a part's requests do not change with events after the part."""
     other = replace_future(log, until_s)
     for name, label in labels.items():
-        before = dict(_tensors(label.bind(log, split.cuts)(requests), name))
-        after = dict(_tensors(label.bind(other, split.cuts)(requests), name))
-        for place, value in before.items():
-            if not torch.equal(value, after[place]):
-                raise LeakError(
-                    f"a label reads beyond its part: {place} of {part} requests changes when the events from "
-                    f"second {until_s} on are replaced; read events before the next cut only."
-                )
+        before, after = (dict(_tensors(label.bind(one, split.cuts)(requests), name)) for one in (log, other))
+        if place := _first_change(before, after):
+            raise LeakError(
+                f"a label reads beyond its part: {place} of {part} requests changes when the events from "
+                f"second {until_s} on are replaced; read events before the next cut only."
+            )
 
 
 def replace_future(log: EventLog, moment_s: int) -> EventLog:
-    """Returns the log with other items and times, three days later, at and after a moment."""
+    """Returns the log with other items, three days later, in place of the events from a moment on."""
     items = np.array(log.event_items)
     event_times_s, basket_times_s = np.array(log.event_times_s), np.array(log.basket_times_s)
     late = event_times_s >= moment_s
@@ -222,7 +215,7 @@ def _sample_size(log: EventLog) -> int:
 def _inputs(
     log: EventLog, bound: Mapping[str, BoundContext], max_seq_len: int, requests: Requests
 ) -> dict[str, Tensor]:
-    """Returns everything that a model is given for requests, by name; targets are left out."""
+    """Returns the inputs of the model for requests, by name, without the targets."""
     batch = BatchBuilder(log, bound, max_seq_len)(requests)
     items = np.unique(np.linspace(0, log.num_items - 1, SOME_ITEMS).astype(np.int64))
     of_some = {name: compute(requests, items) for name, compute in bound.items()}

@@ -1,9 +1,9 @@
-"""Split by time: one global cut for validation and one for test, at local midnights."""
+"""Split by time, with one cut for validation and one for test at local midnights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
-"""Longer logs are cut at Mondays by default, so that every week in a report is complete."""
-
+"""Limit in days above which a log is cut at Mondays by default, so that every week in a report is complete."""
 
 Part = Literal["validation", "test"]
 """Part of the log on which models are evaluated."""
@@ -30,7 +29,7 @@ class Split:
 
     Args:
         train_from_s: First second of the training part.
-        validation_from_s: First second of the validation part, and the first that nothing fitted may use.
+        validation_from_s: First second of the validation part, from which on no event may be used for training.
         test_from_s: First second of the test part.
         end_s: One second after the last event.
     """
@@ -46,7 +45,7 @@ class Split:
         return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
 
     def training_until_test(self) -> Split:
-        """Returns the split whose training part reaches up to the test cut; its validation part is empty."""
+        """Returns the split whose training part ends at the test cut and whose validation part is empty."""
         return replace(self, validation_from_s=self.test_from_s)
 
     def since_s(self, part: Part) -> int:
@@ -54,28 +53,30 @@ class Split:
         return self.test_from_s if part == "test" else self.validation_from_s
 
     def baskets(self, log: EventLog, part: Part) -> NDArray[np.int64]:
-        """Returns the numbers of a part's baskets, rising."""
+        """Returns the rising basket numbers of a part."""
         return self.test_baskets(log) if part == "test" else self.validation_baskets(log)
 
+    def baskets_by_part(self, log: EventLog) -> dict[str, NDArray[np.int64]]:
+        """Returns the rising basket numbers of the training, the validation and the test part."""
+        parts = {"training": self.train_baskets, "validation": self.validation_baskets, "test": self.test_baskets}
+        return {name: baskets(log) for name, baskets in parts.items()}
+
     def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Returns the numbers of the training part's baskets, rising."""
         return _baskets_between(log, self.train_from_s, self.validation_from_s)
 
     def validation_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Returns the numbers of the validation part's baskets, rising."""
         return _baskets_between(log, self.validation_from_s, self.test_from_s)
 
     def test_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        """Returns the numbers of the test part's baskets, rising."""
         return _baskets_between(log, self.test_from_s, self.end_s)
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Split of a log by dates, or by shares of its time span where no date is given.
+    """Split of a log by dates, or by shares of its time span if no date is given.
 
-    The cut of a share is moved to the nearest local Monday if the log is longer than 12 weeks, else to the nearest
-    local midnight. Without ``validation_from``, validation is the share of the span that ends at the test cut.
+    A cut by share is moved to the nearest local midnight, or to that of the nearest Monday if the log is longer than 12
+    weeks. Without ``validation_from``, validation is the share of the span that ends at the test cut.
 
     Args:
         validation_from: First local day of validation, ``YYYY-MM-DD``.
@@ -85,7 +86,7 @@ class TimeSplit:
         test_fraction: Share of the time span for the test, between 0 and 1.
 
     Raises:
-        ValueError: If a date or a share cannot be read.
+        ValueError: If a date is not ``YYYY-MM-DD``, or a share is out of range.
     """
 
     validation_from: str | None = None
@@ -166,8 +167,8 @@ def _start_of_day_s(day: date, timezone: str) -> int:
 
 
 def _round_day_s(time_s: float, span_s: int, log: EventLog) -> int:
-    """Returns the local midnight nearest to ``time_s``; in long logs that of a Monday."""
-    today = datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date()
+    """Returns the local midnight nearest to ``time_s``; in a long log, the nearest midnight of a Monday."""
+    today = date.fromisoformat(local_date(time_s, log))
     days = [today + timedelta(offset) for offset in range(-7, 8)]
     if span_s > _WHOLE_WEEKS_FROM_DAYS * SECONDS_PER_DAY:
         days = [day for day in days if day.weekday() == 0]
@@ -185,25 +186,21 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
     if not split.train_from_s < split.validation_from_s < split.test_from_s:
         raise UserError(
             "split needs train_from < validation_from < test_from, got "
-            f"{local_date(split.train_from_s, log)}, {local_date(split.validation_from_s, log)}, "
-            f"{local_date(split.test_from_s, log)}; move a cut."
+            f"{', '.join(_dates_of_cuts(split, log))}; move a cut."
         )
-    parts = {
-        "training": split.train_baskets(log),
-        "validation": split.validation_baskets(log),
-        "test": split.test_baskets(log),
-    }
-    for part, baskets in parts.items():
+    for part, baskets in split.baskets_by_part(log).items():
         if not len(baskets):
-            train, validation, test = (
-                local_date(time_s, log) for time_s in (split.train_from_s, split.validation_from_s, split.test_from_s)
-            )
+            train, validation, test = _dates_of_cuts(split, log)
             raise UserError(
                 f"split: the {part} part holds no basket (training from {train}, validation from {validation}, "
                 f"test from {test}); move a cut."
             )
 
 
-def local_date(time_s: int, log: EventLog) -> str:
+def _dates_of_cuts(split: Split, log: EventLog) -> list[str]:
+    return [local_date(time_s, log) for time_s in (split.train_from_s, split.validation_from_s, split.test_from_s)]
+
+
+def local_date(time_s: float, log: EventLog) -> str:
     """Returns the local day of a second as ``YYYY-MM-DD``."""
-    return str(datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)).date())
+    return str(datetime.fromtimestamp(time_s, ZoneInfo(log.timezone)).date())

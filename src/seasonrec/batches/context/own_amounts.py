@@ -1,4 +1,4 @@
-"""Values of and times between a user's earlier baskets: number, mean and variance."""
+"""Statistics of the values of a user's earlier baskets, and of the times between them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 SHORTEST_DAYS = 1.0 / 24.0
-"""Least time in days, one hour: the logarithm of a minute would dominate all others."""
+"""Least time in days (one hour), so that the logarithms of shorter times do not dominate the others."""
 
 
 @dataclass(frozen=True)
 class OwnAmounts:
-    """Mean and variance of the logarithms of a user's earlier amounts; ``N`` requests.
+    """Statistics of the logarithms of a user's earlier amounts; ``N`` requests.
 
     Args:
         count: ``(N,)`` float, number of known amounts.
-        mean: ``(N,)`` float, 0 without any.
-        variance: ``(N,)`` float at or above 0, 0 without any.
-        since_days: ``(N,)`` float, days since the last known basket, 0 without any.
+        mean: ``(N,)`` float; 0 without amounts.
+        variance: ``(N,)`` float, at least 0; 0 without amounts.
+        since_days: ``(N,)`` float, days since the last known basket; 0 without one.
     """
 
     count: Tensor
@@ -41,7 +41,7 @@ class OwnAmounts:
         """Returns ``(N,)`` mean and ``(N,)`` standard deviation, shrunk towards those of all users.
 
         Args:
-            usual: ``(2,)`` mean and standard deviation of the logarithms of all users.
+            usual: ``(2,)`` mean and standard deviation of the logarithms over all users.
             strength: Weight of ``usual``, in amounts; above 0.
         """
         known = self.count + strength
@@ -53,7 +53,7 @@ class OwnAmounts:
 
 @dataclass(frozen=True)
 class OwnValuesContext:
-    """Options of the :class:`OwnAmounts` of ``log(1 + value)`` of the user's baskets."""
+    """Options of :class:`OwnAmounts` for ``log(1 + value)`` of the user's baskets."""
 
     name: str = "own_values"
 
@@ -63,7 +63,7 @@ class OwnValuesContext:
 
 @dataclass(frozen=True)
 class OwnGapsContext:
-    """Options of the :class:`OwnAmounts` of the logarithm of the days between the user's visits.
+    """Options of :class:`OwnAmounts` for the logarithm of the days between the user's visits.
 
     Args:
         merge_same_day: Whether baskets of one local day are one visit.
@@ -77,11 +77,7 @@ class OwnGapsContext:
 
 
 class OwnAmountsIndex:
-    """Index of amounts in prefix sums over the log's baskets. Memory: 24 bytes per basket.
-
-    Args:
-        amounts: ``(K,)`` logarithm of each basket's amount, NaN without one.
-    """
+    """Index of the ``(K,)`` amounts of baskets (logarithms, NaN if unknown). Memory: 24 bytes per basket."""
 
     def __init__(self, log: EventLog, amounts: NDArray[np.float64]) -> None:
         self.log = log
@@ -102,7 +98,7 @@ class OwnAmountsIndex:
 
 
 def _log_gaps(log: EventLog, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns ``(K,)`` logarithms of the days since the user's previous visit; NaN if a basket begins no visit."""
+    """Returns ``(K,)`` logarithms of the days since the user's previous visit; NaN without one or within a visit."""
     gaps = np.full(log.num_baskets, np.nan)
     times_s, users = np.asarray(log.basket_times_s)[starts], np.asarray(log.basket_users)[starts]
     again = np.flatnonzero(np.diff(users) == 0) + 1

@@ -1,4 +1,4 @@
-"""Earlier purchases of a user by item: counts, decays, intervals. Habit components and baselines read it."""
+"""Earlier purchases of a user by item: counts, decayed counts and intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 LAST_BASKETS = 3
-"""Number of the user's last baskets for which the presence of an item is given separately."""
+"""Number of the user's last baskets for which the presence of an item is given."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class OwnHistory:
         request: ``(P,)`` int64.
         item: ``(P,)`` int64.
         count: ``(P,)`` float, own purchases of the item.
-        decayed: ``(P, H)`` float, own purchases halved every half-life.
+        decayed: ``(P, H)`` float, own purchases, each halved every half-life.
         since_days: ``(P,)`` float, days since the last purchase.
         own_interval_days: ``(P,)`` float, the user's mean interval between purchases of the item, 0 with one purchase.
         in_last_baskets: ``(P, 3)`` float, 1 if the user's last, second and third last basket hold the item.
@@ -56,7 +56,7 @@ class OwnHistoryContext:
     """Options of :class:`OwnHistory`.
 
     Args:
-        half_lives_days: Half-lives ``H`` of the decayed counts, in days.
+        half_lives_days: The ``H`` half-lives of the decayed counts, in days.
     """
 
     half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0)
@@ -67,12 +67,7 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Index of :class:`OwnHistory`, computed from the log for the users of a batch; it stores nothing.
-
-    A user's events are consecutive in the log. A batch reads the events of its users, up to the last that any of their
-    requests may read, and sorts them. Values of a purchase are computed once per purchase, values of a request and a
-    basket once per such pair, and only the rest once per (request, item).
-    """
+    """Index of :class:`OwnHistory` that stores nothing: it sorts the known events of the users of each batch."""
 
     def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
         self.log = log
@@ -86,36 +81,31 @@ class OwnHistoryIndex:
         np.maximum.at(stop, user_of, before)
         bought = purchases(self.log, first, stop)
         request, last = _pairs(bought, user_of, before)
-        visits = _Visits.of(self.log, requests, first[user_of], before)
-        cell = visits.offsets[request] + bought.baskets[last]
+        since_s, offsets = _ages(self.log, requests, first[user_of], before)
+        cell = offsets[request] + bought.baskets[last]
         count = bought.numbers + 1
         interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
         decayed = running_decay(bought, self.decays).take(last, axis=0)
-        decayed *= np.exp(-visits.since_s[:, None] * self.decays).take(cell, axis=0)
+        decayed *= np.exp(-since_s[:, None] * self.decays).take(cell, axis=0)
         return OwnHistory(
             request=torch.from_numpy(request),
             item=torch.from_numpy(bought.items[last]),
             count=_float(count, last),
             decayed=torch.from_numpy(decayed),
-            since_days=_float(visits.since_s / SECONDS_PER_DAY, cell),
+            since_days=_float(since_s / SECONDS_PER_DAY, cell),
             own_interval_days=_float(interval_s / SECONDS_PER_DAY, last),
             in_last_baskets=torch.from_numpy(_presence(bought, last, before[request] - 1)),
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 
 
-@dataclass(frozen=True)
-class _Visits:
-    """All (request, known basket) pairs; ``offsets[n] + b`` is the row of request ``n`` and basket ``b``."""
-
-    since_s: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-
-    @staticmethod
-    def of(log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]) -> _Visits:
-        request, basket = gather_ranges(first, before)
-        since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
-        return _Visits(since_s, np.cumsum(before - first) - before)
+def _ages(
+    log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns seconds since each known basket of each request; ``offsets[n] + b`` is the row of request and basket."""
+    request, basket = gather_ranges(first, before)
+    since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
+    return since_s, np.cumsum(before - first) - before
 
 
 def _pairs(
@@ -123,8 +113,8 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns each request with the last known row of each pair of its user, by rising request and row.
 
-    A row is the last of its pair for the requests that know it and not the next row of the pair. These requests are
-    consecutive in the order of (user, known baskets), so that the cost is that of the result.
+    A row is the last known one for the requests that know it but not the next row of the same pair. These requests are
+    consecutive in the order of (user, known baskets).
 
     Args:
         bought: Purchases of the users.
@@ -144,7 +134,7 @@ def _pairs(
 
 
 def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Returns ``(P, 3)``: 1 if the newest, second and third newest known basket holds the item."""
+    """Returns ``(P, 3)``: 1 if the newest, second newest and third newest known basket holds the item."""
     present = np.zeros((len(last), LAST_BASKETS), dtype=np.float32)
     lately = np.flatnonzero(newest - bought.baskets[last] < LAST_BASKETS)
     for back in range(LAST_BASKETS):

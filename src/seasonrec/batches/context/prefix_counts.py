@@ -1,9 +1,9 @@
-"""Counts of events by code up to each day: one table if it is small, else the smaller form for each code."""
+"""Number of events of each code before each day, as a table or in a sparse form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,36 +11,28 @@ from numpy.typing import NDArray
 from seasonrec.batches.requests import gather_ranges
 
 DENSE_CELLS = 1 << 26
-"""Days times codes up to which one table is kept (256 MiB)."""
+"""Limit of days times codes for one table (256 MiB)."""
 
 SORTED_EVENTS = 1 << 25
-"""Events that are sorted at a time (256 MiB) if there is no table."""
+"""Events that the sparse form sorts at a time (256 MiB)."""
 
 LOOKED_UP = 1 << 22
-"""Events, or cells of a result, that a look-up without a table processes at a time."""
+"""Events and cells of the result that a look-up in the sparse form processes at a time."""
 
 DaysAndCodes = Callable[[], Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]]]
 """Function that yields all events in portions ``(days, codes)``, numbered from 0, in any order."""
 
 
-class PrefixCounts(Protocol):
-    """Numbers of events of each code before each day."""
-
-    def before(self, days: NDArray[np.int64], codes: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
-        """Returns ``(Q, C)`` events of the codes (None for all) before each of ``Q`` days in ``0..num_days``."""
-        ...
-
-
 def prefix_counts(
     events: DaysAndCodes, num_days: int, num_codes: int, dense_cells: int = DENSE_CELLS
 ) -> DensePrefix | SparsePrefix:
-    """Counts events in the form that fits their number of days and codes; both forms give the same counts.
+    """Counts events in a table or in the sparse form; both give the same counts.
 
     Args:
-        events: The events; read once for a table, else twice and once more per ``SORTED_EVENTS`` events.
+        events: The events; the sparse form reads them twice, and once more per ``SORTED_EVENTS`` events.
         num_days: Number of days; events have days ``0..num_days - 1``.
         num_codes: Number of codes; events have codes ``0..num_codes - 1``.
-        dense_cells: Days times codes up to which a table is kept.
+        dense_cells: Limit of days times codes for a table.
     """
     form = DensePrefix if (num_days + 1) * num_codes <= dense_cells else SparsePrefix
     return form(events, num_days, num_codes)
@@ -57,9 +49,9 @@ class DensePrefix:
 
 
 class SparsePrefix:
-    """Running counts for codes with as many events as days or more, the sorted days of the events for the others.
+    """Running counts of the codes with at least as many events as days; sorted days of the events of other codes.
 
-    Memory: 4 bytes per event at most, 2 if most codes have fewer events than there are days, and never more than the
+    Memory: at most 4 bytes per event, 2 if most codes have fewer events than there are days, and never more than the
     table. A look-up reads every event of the requested rarer codes once, for all days together.
     """
 
@@ -89,14 +81,14 @@ class SparsePrefix:
     def _of_seldom(self, bounds: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns ``(B, C)`` events of codes without a column before each of the rising days ``bounds``."""
         owner, event = gather_ranges(self.starts[codes], self.starts[codes + 1])
-        passed = np.searchsorted(bounds, np.arange(self.num_days), side="right")  # bounds that a day lies at or after
+        passed = np.searchsorted(bounds, np.arange(self.num_days), side="right")  # number of bounds up to each day
         cell = owner * (len(bounds) + 1) + passed[self.days[event]]
         counts = np.bincount(cell, minlength=len(codes) * (len(bounds) + 1))
         counts = counts.reshape(len(codes), len(bounds) + 1)
         return counts[:, :-1].cumsum(axis=1).T
 
     def _sorted_days(self, events: DaysAndCodes) -> NDArray[np.unsignedinteger[Any]]:
-        """Returns the days of all events of codes without a column, by code and rising, in the smallest type."""
+        """Returns the days of all events of codes without a column, sorted by code and day, in the smallest type."""
         days = np.empty(int(self.starts[-1]), dtype=np.min_scalar_type(self.num_days))
         part = self.starts[1:] // SORTED_EVENTS
         for number in np.unique(part).tolist():

@@ -1,4 +1,4 @@
-"""Purchases of some users, sorted by user, item and time, with running counts."""
+"""Purchases of some users, sorted by user, item and time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Purchases:
-    """Purchases sorted by (user, item, time); a *pair* is one user's purchases of one item. ``n`` purchases.
+    """Purchases sorted by (user, item, time); a *pair* is a user and an item. ``n`` purchases.
 
     Args:
-        users: ``(n,)`` place of the user among those requested.
+        users: ``(n,)`` place of the user among the requested ones.
         items: ``(n,)`` item numbers.
         baskets: ``(n,)`` basket numbers of the log.
         times_s: ``(n,)`` seconds.
@@ -43,13 +43,9 @@ class Purchases:
 
 
 def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purchases:
-    """Reads and sorts the purchases of users, each from a first basket up to another.
+    """Reads the purchases of users in their baskets ``first_baskets[u]:stop_baskets[u]``, both ``(U,)``.
 
-    Time and memory depend on these purchases alone, about 100 bytes each.
-
-    Args:
-        first_baskets: ``(U,)`` first basket of each user; one row per user.
-        stop_baskets: ``(U,)`` basket of the user before which to stop.
+    Memory: about 100 bytes per purchase.
     """
     owner, basket = gather_ranges(first_baskets, stop_baskets)
     offsets = np.asarray(log.basket_offsets)
@@ -71,9 +67,9 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
 
 
 def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
-    """Returns the stable order of non-negative keys, and the sorted keys.
+    """Returns the stable order of keys from 0 on, and the sorted keys.
 
-    Key and place are sorted as one number, which is several times faster than a stable sort of the places.
+    Key and place are sorted as one number, which is several times faster than a stable ``argsort``.
     """
     bits = len(keys).bit_length()
     if len(keys) and int(keys.max()) >> (62 - bits):  # both do not fit into one number
@@ -87,8 +83,8 @@ def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
 def running_decay(bought: Purchases, decays: NDArray[np.float64]) -> NDArray[np.float32]:
     """Returns decayed counts after each purchase of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
 
-    All pairs advance together, one purchase per step, the longest pairs first. Each step then uses consecutive memory,
-    and the number of steps is that of the purchases of the longest pair.
+    All pairs advance together, one purchase per step, the longest pairs first, so that each step uses consecutive
+    memory.
 
     Args:
         bought: ``n`` purchases.

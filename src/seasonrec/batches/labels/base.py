@@ -1,7 +1,7 @@
-"""Labels: what tasks are told of the time after a request. No component may read them as context.
+"""Labels: facts about the time after a request, for the losses and metrics of tasks; no component may read them.
 
-A label is read from the request's own part of the log and never beyond the next cut. Labels of training requests end
-before the validation cut, labels of validation requests before the test cut.
+A label uses only events before the next cut: labels of training requests end before the validation cut, labels of
+validation requests before the test cut.
 """
 
 from __future__ import annotations
@@ -20,17 +20,12 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Cuts:
-    """Ends of the parts of the log.
-
-    Args:
-        times_s: Rising seconds at which a part ends; labels of earlier requests end before it. The last is the end of
-            the log.
-    """
+    """Ends of the parts of the log, in rising seconds; the last is the end of the log."""
 
     times_s: tuple[int, ...]
 
     def until_s(self, requests: Requests) -> NDArray[np.int64]:
-        """Returns ``(N,)`` the first second that the labels of each request must not read."""
+        """Returns the ``(N,)`` end of each request's part: the first second that its labels must not read."""
         ends = np.asarray(self.times_s, dtype=np.int64)
         return ends[np.minimum(np.searchsorted(ends, requests.times_s, side="right"), len(ends) - 1)]
 
@@ -44,11 +39,7 @@ class BoundLabels(Protocol):
 
 
 class Labels(Protocol):
-    """Request for labels: a frozen dataclass of options; equal options give equal labels.
-
-    Attributes:
-        name: Key of the labels in a batch.
-    """
+    """Options of labels that a task asks for: a frozen dataclass; ``name`` is their key in a batch."""
 
     @property
     def name(self) -> str: ...
@@ -57,16 +48,16 @@ class Labels(Protocol):
         """Returns the labels of a log.
 
         Raises:
-            ValueError: If the data lacks what they need.
+            ValueError: If the log does not have the necessary data.
         """
         ...
 
 
 def union(labels: Iterable[Labels]) -> dict[str, Labels]:
-    """Returns labels by name, each once.
+    """Returns the distinct labels by name.
 
     Raises:
-        ValueError: If two labels of one name differ.
+        ValueError: If two tasks ask for one name with different options.
     """
     found: dict[str, Labels] = {}
     for label in labels:
@@ -79,5 +70,5 @@ def union(labels: Iterable[Labels]) -> dict[str, Labels]:
 
 
 def bind_all(labels: Mapping[str, Labels], log: EventLog, cuts: Cuts) -> dict[str, BoundLabels]:
-    """Binds all labels to a log."""
+    """Returns all labels of a log by name."""
     return {name: label.bind(log, cuts) for name, label in labels.items()}

@@ -23,10 +23,10 @@ WEEK_DAYS = 7
 class Demand:
     """Events of each item or category on the seven local days that follow the request's day.
 
-    Sales do not depend on the user: requests of one day share a row; ``Q`` days, ``C`` items or categories.
+    Requests of one day share a row; ``Q`` days, ``C`` items or categories.
 
     Args:
-        first: ``(Q,)`` int64, a request of each day.
+        first: ``(Q,)`` int64, the first request of each day.
         counts: ``(Q, C)`` float32; 0 if ``told`` is False.
         told: ``(Q,)`` bool, True if the whole week lies before the end of the day's part of the log.
     """
@@ -38,11 +38,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class DemandLabels:
-    """Options of :class:`Demand`.
-
-    Args:
-        of: Unit of the counts.
-    """
+    """Options of :class:`Demand`: the counts are those of each item or each category."""
 
     of: Literal["item", "category"] = "category"
     name: str = "demand"
@@ -52,7 +48,7 @@ class DemandLabels:
 
 
 class DemandIndex:
-    """Index of weeks in prefix sums."""
+    """Index of :class:`Demand` by day."""
 
     def __init__(self, log: EventLog, cuts: Cuts, of: Literal["item", "category"]) -> None:
         self.cuts = cuts
@@ -64,7 +60,7 @@ class DemandIndex:
         day, known, until = (self._day(times_s) for times_s in (requests.times_s, requests.known_until_s, until_s))
         _, first = np.unique(np.stack([day, known, until]), axis=1, return_index=True)
         start = day[first] + 1
-        told = start + WEEK_DAYS <= until[first]  # the day of `until` may be known in part, so the week ends before it
+        told = start + WEEK_DAYS <= until[first]  # the week ends before the day of the cut
         start = np.where(told, start, 0)
         counts = self.table.before(start + WEEK_DAYS * told) - self.table.before(start)
         return Demand(torch.from_numpy(first), torch.from_numpy(counts).float(), torch.from_numpy(told))

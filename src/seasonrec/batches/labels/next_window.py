@@ -29,10 +29,10 @@ class NextWindow:
 
 @dataclass(frozen=True)
 class NextWindowLabels:
-    """Options of :class:`NextWindow`: from the request on, with its own basket, up to the end of its part at most.
+    """Options of :class:`NextWindow`: the baskets from the request's own one on, up to the end of its part at most.
 
     Args:
-        days: Days after the request, above 0.
+        days: Number of days after the request, above 0.
     """
 
     days: float = 28.0
@@ -43,7 +43,7 @@ class NextWindowLabels:
 
 
 class NextWindowIndex:
-    """Index of the items in the days after a request."""
+    """Index of :class:`NextWindow`."""
 
     def __init__(self, log: EventLog, cuts: Cuts, length_s: int) -> None:
         self.log, self.cuts, self.length_s = log, cuts, length_s

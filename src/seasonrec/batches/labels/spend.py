@@ -21,11 +21,10 @@ class Spend:
     """Value of each request's basket; ``N`` requests.
 
     Args:
-        value: ``(N,)`` float32 at or above 0, the sum of the basket's values; a basket of returns counts as 0, and
-            so does one that is not ``known``.
+        value: ``(N,)`` float32, the sum of the basket's values; 0 for a negative sum (returns) and for an unknown one.
         known: ``(N,)`` bool, True if every event of the basket has a value.
-        usual: ``(2,)`` float32, mean and standard deviation of ``log(1 + value)`` before the first cut: a start for a
-            head, so that it need not learn the currency unit.
+        usual: ``(2,)`` float32, mean and standard deviation of ``log(1 + value)`` before the first cut. A head starts
+            from it, so that it does not have to learn the unit of the currency.
     """
 
     value: Tensor

@@ -18,7 +18,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 
 LOOKED_AT = 1 << 20
-"""Baskets before the first cut from which the usual duration is computed; of more, every n-th."""
+"""Limit of the baskets from which the usual time is computed; a longer log is reduced to every n-th basket."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class TimeToNext:
     Args:
         days: ``(N,)`` float32 above 0; the time to the end of the part if ``censored``.
         censored: ``(N,)`` bool, True if no further basket came before the end of the request's part of the log.
-        usual: ``(2,)`` float32, mean and standard deviation of the logarithm of the days that were observed before
-            the first cut: a start for a head.
+        usual: ``(2,)`` float32, mean and standard deviation of the logarithm of the observed days before the first cut;
+            a head starts from it.
     """
 
     days: Tensor
