@@ -112,6 +112,22 @@ def test_evaluate_reproduces_both(run: Path, tmp_path: Path) -> None:
         assert frames[0].equals(frames[1])
 
 
+def test_refit_trains_every_domain_again_and_a_finished_stage_is_restored(files: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    same = arguments(files, run_dir, "stage=[train,refit]", "baselines=false")
+    assert main(same) == 0
+    stages = [run_dir / "stages" / name / "checkpoints" for name in ("train", "refit")]
+    for inside in (".", "domains/flickr"):
+        first, second = (load_file(next((folder / inside).glob("best_epoch_*.safetensors"))) for folder in stages)
+        assert any(not torch.equal(first[name], second[name]) for name in first)
+        assert_equal(second, load_file(run_dir / inside / "model.safetensors"))
+    before = {inside: metrics_of(run_dir / inside) for inside in (".", "domains/flickr")}
+    for inside in before:
+        (run_dir / inside / "metrics.json").unlink()
+    assert main(same) == 0  # both stages are finished
+    assert {inside: metrics_of(run_dir / inside) for inside in before} == before
+
+
 def test_a_killed_run_ends_as_one_left_alone(
     run: Path, files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +32,24 @@ def test_run_in_two_processes(strategy: str, tmp_path: Path, capfd: pytest.Captu
     assert metrics[0] == metrics[1], "one process has the same counts"
     frames = [pl.read_parquet(folder / "results.parquet") for folder in (run_dir, tmp_path / "again")]
     assert frames[0].equals(frames[1])
+
+
+def test_a_second_stage_in_two_processes_starts_from_the_finished_first(tmp_path: Path) -> None:
+    write_log(tmp_path)
+    run_dir = tmp_path / "run"
+    same = of_table(tmp_path, run_dir, "trainer=ddp_cpu", "stage=[train,refit]", "loader.batch_size=40")
+    assert main(same) == 0
+    names = ("metrics.json", "model.safetensors", "results.parquet")
+    before = [(run_dir / name).read_bytes() for name in names]
+    kept = (run_dir / "stages" / "train" / "record.json").read_bytes()
+    for path in (run_dir / "metrics.json", run_dir / "stages" / "refit" / "record.json"):
+        path.unlink()
+    shutil.rmtree(run_dir / "stages" / "refit" / "checkpoints")
+    assert main(same) == 0
+    assert (run_dir / "stages" / "train" / "record.json").read_bytes() == kept
+    assert [
+        (run_dir / name).read_bytes() for name in ("metrics.json", "model.safetensors", "results.parquet")
+    ] == before
 
 
 def test_too_few_gpus_are_one_message_before_any_work(
