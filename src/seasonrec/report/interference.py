@@ -83,19 +83,19 @@ def interference_figure(stem: Path, table: pl.DataFrame) -> list[Path]:
 
 def _parts(lines: pl.DataFrame) -> pl.DataFrame:
     steps = int(lines["step"].max()) + 1  # type: ignore[arg-type]  # not empty
-    part = pl.col("step") * MOST_POINTS // steps
-    grouped = lines.with_columns(part=part).group_by("task_a", "task_b", "part", maintain_order=True)
+    part, cosine = pl.col("step") * MOST_POINTS // steps, pl.col("cosine")
     return (
-        grouped.agg(
-            step=pl.col("step").min(),
-            low=pl.col("cosine").min(),
-            high=pl.col("cosine").max(),
-            conflicts=(pl.col("cosine") < 0).mean(),
-            n=pl.len(),
-            cosine=pl.col("cosine").mean(),
+        lines.group_by("task_a", "task_b", part.alias("part"), maintain_order=True)
+        .agg(
+            pl.col("step").min(),
+            cosine.mean(),
+            low=cosine.min(),
+            high=cosine.max(),
+            conflicts=(cosine < 0).mean(),
+            n=pl.len().cast(pl.Int64),
         )
+        .drop("part")
         .sort("task_a", "task_b", "step", maintain_order=True)
-        .select("task_a", "task_b", "step", "cosine", "low", "high", "conflicts", pl.col("n").cast(pl.Int64))
     )
 
 

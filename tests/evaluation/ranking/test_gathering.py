@@ -15,7 +15,9 @@ def others(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
     """Replaces the exchange by the given frames of other processes."""
     frames: list[pl.DataFrame] = []
     monkeypatch.setattr(gathering, "_refuse_another_world", lambda shard: None)
-    monkeypatch.setattr(gathering, "_all_bytes", lambda own, shard: [own, *map(gathering._bytes_of, frames)])
+    monkeypatch.setattr(
+        gathering, "_all_bytes", lambda own, shard: [own, *(one.write_ipc(None).getvalue() for one in frames)]
+    )
     return frames
 
 

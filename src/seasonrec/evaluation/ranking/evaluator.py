@@ -112,20 +112,11 @@ def evaluate(
     chunk = requests_at_once(log.num_items, chunk)
     tags = tags.where(np.arange(len(tags.baskets)) // chunk % shard.world_size == shard.rank)
     length = min(protocol.list_length, log.num_items)
-    ranks = _rank_all(scorer, log, protocol, tags.baskets, chunk, length, show_progress)
-    lists = (
-        tags.events.with_columns(
-            greater=pl.Series(ranks.greater), ties=pl.Series(ranks.ties), bits=pl.Series(ranks.bits)
-        )
-        .group_by("request", maintain_order=True)
-        .agg(pl.col(TARGET_COLUMNS))
-    )
-    best = (
-        pl.Series("top_items", ranks.top_items)
-        .cast(pl.List(pl.Int32))
-        .list.eval(pl.element().filter(pl.element() >= 0))
-    )
-    return pl.concat([tags.requests, lists.drop("request"), best.to_frame()], how="horizontal").select(COLUMNS)
+    greater, ties, bits, best = _rank_all(scorer, log, protocol, tags.baskets, chunk, length, show_progress)
+    events = tags.events.with_columns(greater=pl.Series(greater), ties=pl.Series(ties), bits=pl.Series(bits))
+    lists = events.group_by("request", maintain_order=True).agg(pl.col(TARGET_COLUMNS)).drop("request")
+    top_items = pl.Series("top_items", best).cast(pl.List(pl.Int32)).list.eval(pl.element().filter(pl.element() >= 0))
+    return pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal").select(COLUMNS)
 
 
 def quick_metrics(

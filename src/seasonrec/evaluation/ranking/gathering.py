@@ -45,7 +45,8 @@ def gather_rows(frame: pl.DataFrame, shard: Shard) -> pl.DataFrame:
     if shard.world_size == 1:
         return frame
     _refuse_another_world(shard)
-    return pl.concat([pl.read_ipc(io.BytesIO(piece)) for piece in _all_bytes(_bytes_of(frame), shard)])
+    own = frame.write_ipc(None).getvalue()
+    return pl.concat([pl.read_ipc(io.BytesIO(piece)) for piece in _all_bytes(own, shard)])
 
 
 def _refuse_another_world(shard: Shard) -> None:
@@ -57,12 +58,6 @@ def _refuse_another_world(shard: Shard) -> None:
             f"torch.distributed must know this process as rank {shard.rank} of {shard.world_size}, but {found}; "
             "use Shard.current()."
         )
-
-
-def _bytes_of(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_ipc(buffer)
-    return buffer.getvalue()
 
 
 def _all_bytes(own: bytes, shard: Shard) -> list[bytes]:

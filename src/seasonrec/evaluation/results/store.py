@@ -95,14 +95,9 @@ def read_results(path: Path) -> RunResults:
         raise UserError(
             f"{path} lacks {', '.join(missing)}; it is no results file of this version; run the cell again."
         )
-    return RunResults(
-        name=metadata["name"],
-        seed=int(metadata["seed"]),
-        fingerprint=metadata["fingerprint"],
-        num_items=int(metadata["num_items"]),
-        frame=frame,
-        part="validation" if metadata.get("part") == "validation" else "test",
-    )
+    name, seed, fingerprint, num_items = (metadata[key] for key in METADATA)
+    part: Part = "validation" if metadata.get("part") == "validation" else "test"
+    return RunResults(name, int(seed), fingerprint, int(num_items), frame, part)
 
 
 class UserSums(NamedTuple):

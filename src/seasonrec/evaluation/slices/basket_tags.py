@@ -119,17 +119,17 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
     users = np.asarray(log.basket_users[baskets])
     earlier = np.asarray(log.basket_users)[np.asarray(log.basket_times_s) < since_s]
     days = local_days(times_s, log.timezone)
-    frame = pl.DataFrame(
+    dates, mondays = (pl.Series(each.astype(np.int32)).cast(pl.Date) for each in (days, days - weekdays(days)))
+    return pl.DataFrame(
         {
             "user": users.astype(np.int32),
             "user_id": log.users["user_id"].cast(pl.String).gather(users),
             "basket": baskets.astype(np.int64),
             "request_time_s": times_s.astype(np.int64),
-            "day": pl.Series(days.astype(np.int32)).cast(pl.Date),
-            "week": pl.Series((days - weekdays(days)).astype(np.int32)).cast(pl.Date),
+            "day": dates,
+            "week": mondays,
+            "month": dates.dt.month(),
             "window": pl.Series(window_names(days, protocol.holidays, log.country), dtype=pl.String),
             "cold_user": np.bincount(earlier, minlength=log.num_users)[users] < protocol.cold_user_baskets,
         }
     )
-    month = pl.col("day").dt.month().cast(pl.Int8).alias("month")
-    return frame.select("user", "user_id", "basket", "request_time_s", "day", "week", month, "window", "cold_user")
