@@ -37,8 +37,8 @@ class FrequencyHabit(nn.Module):
         nn.init.constant_(self.weights.weight, 0.5)
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
-        own = scored_pairs(context[self.context.name], items)
+        own, column = scored_pairs(context[self.context.name], items)
         rate = own.count / own.user_baskets[own.request].clamp(min=1)
         features = torch.cat([torch.log1p(own.count)[:, None], rate[:, None], torch.log1p(own.decayed)], dim=1)
         change = self.weights(features).squeeze(1).to(scores.dtype)
-        return scores.index_put((own.request, own.column), change, accumulate=True)
+        return scores.index_put((own.request, column), change, accumulate=True)

@@ -59,8 +59,8 @@ class ReplenishmentHabit(nn.Module):
         )
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
-        own = scored_pairs(context[self.context.name], items)
-        so_far = scores[own.request, own.column]
+        own, column = scored_pairs(context[self.context.name], items)
+        so_far = scores[own.request, column]
         features = torch.cat(
             [
                 _features(own, self.item_interval_days[own.item]),
@@ -70,7 +70,7 @@ class ReplenishmentHabit(nn.Module):
             dim=1,
         )
         change = self.network(features).squeeze(1).to(scores.dtype)
-        return scores.index_put((own.request, own.column), change, accumulate=True)
+        return scores.index_put((own.request, column), change, accumulate=True)
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:

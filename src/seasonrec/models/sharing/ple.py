@@ -57,15 +57,7 @@ class PLE(nn.Module):
 
 
 class Level(nn.Module):
-    """One level of extraction.
-
-    Args:
-        num_shared: Shared experts.
-        num_own: Experts of each task.
-        width: ``D``.
-        tasks: Names of all tasks.
-        is_last: True if the shared stream ends here and needs no gate.
-    """
+    """One level of extraction; at the last level the shared stream ends and has no gate."""
 
     def __init__(self, num_shared: int, num_own: int, width: int, tasks: tuple[str, ...], is_last: bool) -> None:
         super().__init__()

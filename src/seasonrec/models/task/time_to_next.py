@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,9 +20,6 @@ from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
 from seasonrec.models.task.spend import QUANTILES
-
-EULER = 0.57721566
-"""Euler's constant: how far the mean of a Gumbel minimum lies below its location, in units of its scale."""
 
 
 class TimeToNextHead(TaskHead):
@@ -71,17 +69,24 @@ class TimeToNextHead(TaskHead):
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         label: TimeToNext = batch.labels[self.label.name]
         mean, spread, own = self.own(context, label.usual)
-        loss, at = (_log_normal, _log_normal_at) if self.distribution == "log_normal" else (_weibull, _weibull_at)
-        if self.distribution == "weibull":  # location and scale from mean and spread of the log
+        if self.distribution == "weibull":  # location and scale of a Gumbel minimum with this mean and spread
             spread = spread * (math.sqrt(6.0) / math.pi)
-            mean = mean + EULER * spread
+            mean = mean + np.euler_gamma * spread
         raw = self.net(torch.cat([features.query, own], dim=1)).float()
         location = mean + spread * raw[:, 0]
         scale = spread * torch.exp(3.0 * torch.tanh(raw[:, 1] / 3.0))  # at most a factor of 20
         days = label.days.clamp(min=SHORTEST_DAYS)
-        prediction = at(location.detach(), scale.detach())
-        losses = loss(days, label.censored, location, scale)
-        return TaskOutput(mean_of(losses), prediction, label.days, label.censored, start=at(mean, spread))
+        prediction = self._quantiles(location.detach(), scale.detach())
+        losses = (_log_normal if self.distribution == "log_normal" else _weibull)(days, label.censored, location, scale)
+        return TaskOutput(mean_of(losses), prediction, label.days, label.censored, start=self._quantiles(mean, spread))
+
+    def _quantiles(self, location: Tensor, scale: Tensor) -> Tensor:
+        """Returns the quantiles ``(N, 3)`` of the time."""
+        if self.distribution == "log_normal":
+            place = torch.special.ndtri(location.new_tensor(QUANTILES, dtype=torch.float64)).float()
+        else:
+            place = torch.log(-torch.log1p(-location.new_tensor(QUANTILES)))
+        return (location[:, None] + scale[:, None] * place).exp()
 
 
 def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
@@ -92,21 +97,9 @@ def _log_normal(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor)
     return torch.where(censored, -torch.special.log_ndtr(-place), density)
 
 
-def _log_normal_at(location: Tensor, scale: Tensor) -> Tensor:
-    """Returns the log-normal quantiles ``(N, 3)``."""
-    place = torch.special.ndtri(location.new_tensor(QUANTILES, dtype=torch.float64)).float()
-    return (location[:, None] + scale[:, None] * place).exp()
-
-
 def _weibull(days: Tensor, censored: Tensor, location: Tensor, scale: Tensor) -> Tensor:
     """Returns the same for a Weibull time: its log is ``location`` plus ``scale`` times a Gumbel minimum."""
     logs = days.log()
     place = (logs - location) / scale
     hazard = place.clamp(max=30.0).exp() * (1.0 + F.relu(place - 30.0))  # linear above 30: no overflow
     return torch.where(censored, hazard, hazard - place + scale.log() + logs)
-
-
-def _weibull_at(location: Tensor, scale: Tensor) -> Tensor:
-    """Returns the Weibull quantiles ``(N, 3)``."""
-    level = location.new_tensor(QUANTILES)
-    return (location[:, None] + scale[:, None] * torch.log(-torch.log1p(-level))).exp()

@@ -39,11 +39,6 @@ class BasketRecurrence(nn.Module):
     events within a basket therefore has no effect, and the steps are far fewer than the events. Requests of a training
     window share all steps but the last.
 
-    Args:
-        cell: Type of the cells.
-        width: ``D``.
-        num_layers: Number of stacked cells.
-
     Shape:
         - vectors: ``(B, T + 1, D)``; output: :class:`BasketStates` of ``N`` requests.
 
