@@ -26,28 +26,28 @@ def _log() -> logs.Log:
     return logs.Log(users, items, times_s, is_truth)
 
 
-def test_ties_get_strictly_rising_seconds_in_their_order() -> None:
+def test_ties_get_strictly_increasing_seconds_in_the_same_order() -> None:
     log = _log()
     times_s = logs.strictly_rising(log.users, log.times_s)
     assert times_s.tolist() == [100, 101, 102, 900, 50, 51, 70]
 
 
-def test_a_tie_pushed_past_the_next_event_pushes_it_on() -> None:
+def test_a_shifted_tie_also_shifts_the_next_event() -> None:
     users = np.zeros(4, dtype=np.int64)
     assert logs.strictly_rising(users, np.array([10, 10, 10, 11])).tolist() == [10, 11, 12, 13]
 
 
-def test_the_files_of_a_work_hold_one_target_an_event(tmp_path: Path) -> None:
+def test_the_files_of_a_work_have_one_target_per_event(tmp_path: Path) -> None:
     folder = logs.write_work(_log(), 1, tmp_path)
     full, train, truth = (pl.read_csv(folder / f"{name}.csv") for name in ("full", "train", "truth"))
-    assert full.height == 5  # all but the truth
-    # the last two of user 0; users 1 and 2 have one event before their truth, which makes no target
+    assert full.height == 5  # all events except the truth
+    # the last two of user 0; users 1 and 2 have only one event before their truth, so no target
     assert train.rows() == [(0, 6, 101), (0, 7, 102)]
     assert truth.rows() == [(0, 8)]
     assert json.loads((folder / "facts.json").read_text())["train_users"] == 1
 
 
-def test_the_synthetic_log_has_as_many_events_as_asked_and_one_truth_a_user() -> None:
+def test_the_synthetic_log_has_its_size_and_one_truth_per_user() -> None:
     log = logs.synthetic(5_000)
     assert len(log.users) == 5_000
     assert (np.diff(log.users) >= 0).all()
@@ -56,7 +56,7 @@ def test_the_synthetic_log_has_as_many_events_as_asked_and_one_truth_a_user() ->
     assert log.is_truth.sum() == len(np.unique(log.users))
 
 
-def test_the_growth_log_becomes_one_in_our_order(tmp_path: Path) -> None:
+def test_the_growth_log_is_sorted_by_user_and_time(tmp_path: Path) -> None:
     log = logs.source("growth_3000", tmp_path, tmp_path, tmp_path)
     same = log.users[1:] == log.users[:-1]
     assert len(log.users) == 3_000
@@ -94,7 +94,7 @@ def test_ranks_beyond_k_do_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rows", "column"), [([(1, 10, 1), (1, 10, 2)], "item_id"), ([(1, 9, 1), (1, 10, 1)], "rank")])
-def test_a_list_that_counts_twice_is_refused(tmp_path: Path, rows: list[tuple[int, ...]], column: str) -> None:
+def test_a_list_with_duplicates_is_refused(tmp_path: Path, rows: list[tuple[int, ...]], column: str) -> None:
     truth = _truth(tmp_path / "truth.csv", [(1, 10)])
     with pytest.raises(ValueError, match=f"each {column} must occur once per user"):
         score.ndcg(_lists(tmp_path / "lists.csv", rows), truth)
@@ -164,7 +164,7 @@ def test_ratios_compare_with_the_best_peer_round_by_round() -> None:
     assert "| a work | - | 2.00 (2.00-2.00) fast | - | 1.01 (0.90-1.12) slow |" in results.markdown(rows)
 
 
-def test_a_work_replaces_its_own_rows_alone(tmp_path: Path) -> None:
+def test_a_work_replaces_only_its_own_rows(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
     results.merge(path, [_row("seasonrec", [1.0], [1.0])])
     other = {**_row("seasonrec", [2.0], [1.0]), "work": "another"}
@@ -174,21 +174,21 @@ def test_a_work_replaces_its_own_rows_alone(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == merged
 
 
-def test_competitors_take_turns() -> None:
+def test_competitors_alternate() -> None:
     options = run.arguments(["--rounds", "2", "--quality-rounds", "1", "--prepare-rounds", "1"])
     plan = run.units(options)
     assert [unit.competitor for unit in plan if unit.round == 1] == ["rectools", "replay", "recbole", "seasonrec"]
     assert [unit.kind for unit in plan] == ["prepare"] * 4 + ["quality"] * 4 + ["speed"] * 4
 
 
-def test_a_budget_is_one_competitors_own() -> None:
+def test_a_budget_belongs_to_one_competitor() -> None:
     options = run.arguments(["--budget", "recbole=30", "--epochs", "4"])
     told = {name: run.settings_of(run.Unit("quality", name, 0), options, Path()) for name in options.competitors}
     assert {name: settings["budget_s"] for name, settings in told.items() if settings["budget_s"]} == {"recbole": 30.0}
     assert {settings["epochs"] for settings in told.values()} == {4}
 
 
-def test_a_finished_round_is_not_run_again_and_a_failure_is_kept(tmp_path: Path) -> None:
+def test_a_finished_or_failed_round_is_not_run_again(tmp_path: Path) -> None:
     options = run.arguments(["--envs", str(tmp_path / "nowhere"), "--state", str(tmp_path)])
     unit = run.Unit("speed", "rectools", 0)
     record = run.run_unit(unit, options, tmp_path, tmp_path)
@@ -199,7 +199,7 @@ def test_a_finished_round_is_not_run_again_and_a_failure_is_kept(tmp_path: Path)
     kept.write_text(json.dumps({**_without_error(record), "code": "of another day"}))
     assert "error" in run.run_unit(unit, options, tmp_path, tmp_path)
     kept.write_text(json.dumps(_without_error(record)))
-    options.threads = 1  # another setting: run again
+    options.threads = 1  # another setting runs again
     assert "error" in run.run_unit(unit, options, tmp_path, tmp_path)
 
 
@@ -207,7 +207,7 @@ def _without_error(record: results.Record) -> results.Record:
     return {key: value for key, value in record.items() if key != "error"}
 
 
-def test_a_process_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+def test_a_process_that_ends_early_is_an_error_with_its_last_line(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'no such module' >&2\n")
     python.chmod(0o755)

@@ -7,7 +7,7 @@ from benchmarks.growth import prepare, slope, train_step
 from benchmarks.growth_log import GrowthLog
 
 
-def test_a_log_has_its_size_a_season_ties_and_the_same_bytes_again(tmp_path):
+def test_a_log_has_its_size_a_season_ties_and_reproducible_bytes(tmp_path):
     log = GrowthLog(events=60_000, users=500, items=300)
     log.write(tmp_path / "a.parquet")
     log.write(tmp_path / "b.parquet")
@@ -25,7 +25,7 @@ def test_a_log_has_its_size_a_season_ties_and_the_same_bytes_again(tmp_path):
     assert np.median(swing) > 1.5
 
 
-def test_sizes_are_those_of_the_task():
+def test_sizes_of_the_default_logs():
     assert (GrowthLog.of_size(10**6).users, GrowthLog.of_size(10**6).items) == (100_000, 10_000)
     large = GrowthLog.of_size(10**8)
     assert 4_900_000 < large.users < 5_100_000

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import steps  # noqa: E402
 
 
-def test_one_goes_on_at_a_time_in_a_fixed_order_and_without_those_who_left() -> None:
+def test_threads_run_one_at_a_time_in_a_fixed_order_until_they_leave() -> None:
     turns, done = steps.Turns(["a", "b", "c"]), list[str]()
 
     def work(name: str, times: int) -> None:
@@ -39,7 +39,7 @@ def test_one_goes_on_at_a_time_in_a_fixed_order_and_without_those_who_left() -> 
     assert "".join(done) == "aabbcc" + "aacc" * 2
 
 
-def test_every_row_of_a_study_is_timed_by_its_own_training(tmp_path: Path) -> None:
+def test_every_row_of_a_study_is_measured_in_its_own_training(tmp_path: Path) -> None:
     write_log(tmp_path)
     own = [one for one in of_table(tmp_path, tmp_path)[1:] if not one.startswith(("run_dir=", "baselines="))]
     study = Study("small", "first_season", "?", ("full", "fgm_adversarial"), (0,), overrides=tuple(own))
@@ -48,7 +48,7 @@ def test_every_row_of_a_study_is_timed_by_its_own_training(tmp_path: Path) -> No
     assert all(second > 0 for of_row in seconds.values() for second in of_row)
 
 
-def test_a_row_that_fails_is_named_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_row_that_fails_is_named_and_does_not_block_the_others(tmp_path: Path) -> None:
     write_log(tmp_path)
     own = [one for one in of_table(tmp_path, tmp_path)[1:] if not one.startswith(("run_dir=", "baselines="))]
     study = Study("small", "first_season", "?", ("full",), (0,), overrides=(*own, "optimizer.learning_rate=1e30"))

@@ -1,4 +1,4 @@
-"""A text reader that needs no language model."""
+"""A text reader without a language model."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A backbone with a tiny language model, tuned by any method: what the tests of ``models/peft`` start from."""
+"""A backbone with a tiny language model and any tuning method, for the tests of ``models/peft``."""
 
 import copy
 from pathlib import Path
@@ -20,12 +20,12 @@ DIM = 16
 
 
 def method_of(option: str) -> Any:
-    """What a yaml of ``conf/peft`` names, with its options."""
+    """Returns the class of a yaml of ``conf/peft`` with its options."""
     return build(yaml.safe_load((conf_dir() / "peft" / f"{option}.yaml").read_text()))
 
 
 class Holder(nn.Module):
-    """Stands for the recommender: a backbone with a language model, and a head of its own."""
+    """A stand-in for the recommender: a backbone with a language model, and a head."""
 
     peft: Peft
 
@@ -39,7 +39,7 @@ class Holder(nn.Module):
 
 
 class Maker:
-    """Makes tuned models of one type of language model after the other."""
+    """A factory of tuned models with any type of language model."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.facts = shop.facts(DIM)
@@ -47,7 +47,7 @@ class Maker:
         self.loaded: dict[tuple[str, str], PretrainedBackbone] = {}
 
     def __call__(self, kind: str, method: Any, seed: int = 0, **options: Any) -> Holder:
-        """A model with a method by name or as a class; with another seed than 0, one that is loaded anew."""
+        """Returns a model with a method, given by name or as a class; a seed other than 0 gives other weights."""
         torch.manual_seed(seed)
         key = (kind, str(options))
         if seed or key not in self.loaded:
@@ -63,13 +63,13 @@ class Maker:
 
 
 def inputs() -> tuple[Tensor, Tensor]:
-    """Two sequences, one of them padded."""
+    """Returns two sequences, one of them with padding."""
     is_padding = torch.arange(LENGTH) >= torch.tensor([[LENGTH], [5]])
     return torch.randn(2, LENGTH, DIM), is_padding
 
 
 def disturb(model: nn.Module) -> None:
-    """Stands for training: moves what is trained."""
+    """Adds noise to the trained weights, in place of training."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -81,6 +81,6 @@ def trained_names(holder: Holder) -> set[str]:
 
 
 def tuned_share(model: nn.Module) -> float:
-    """Share of the language models' weights that is trained, what was added to them included."""
+    """Returns the trained share of the language models' weights, including added weights."""
     held = [parameter for part in language_models(model).values() for parameter in part.language_model.parameters()]
     return sum(p.numel() for p in held if p.requires_grad) / sum(p.numel() for p in held)

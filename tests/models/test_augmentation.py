@@ -1,4 +1,4 @@
-"""Every augmentation of sequences, found by globbing: what time and targets allow, and what it refuses."""
+"""Tests of every augmentation of sequences, found by globbing: order of time, unchanged targets, and errors."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -45,7 +45,7 @@ every_option = pytest.mark.parametrize("option", OPTIONS)
 
 
 @every_option
-def test_nothing_but_the_windows_changes(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
+def test_only_the_windows_change(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
     batch = training_batch(shop)
     kept = {f.name: getattr(batch, f.name).clone() for f in fields(batch) if isinstance(getattr(batch, f.name), Tensor)}
     for seed in range(5):
@@ -57,7 +57,7 @@ def test_nothing_but_the_windows_changes(parts: dict[str, Augmentation], shop: S
 
 
 @every_option
-def test_windows_keep_their_form(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
+def test_windows_stay_valid(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
     num_items, batch = shop.log.num_items, training_batch(shop)
     for seed in range(5):
         made = parts[option](batch, np.random.default_rng(seed))
@@ -79,7 +79,7 @@ def by_day(reading: Window, timezone: str) -> list[int]:
 SHRINKS: Callable[..., bool] = lambda old, new: new == old[len(old) - len(new) :]  # noqa: E731
 GROWS: Callable[..., bool] = lambda old, new: all(new.count(d) <= 2 * old.count(d) for d in new)  # noqa: E731
 DAYS_MAY = {"crop": SHRINKS, "insert": GROWS, "several": GROWS}
-"""How the days that a request reads may differ; every other option, one of tomorrow too, must leave them all."""
+"""Allowed changes of the days that a request reads; any other option, also a future one, must keep all days."""
 
 
 @every_option
@@ -102,7 +102,7 @@ def test_no_event_moves_across_a_request_or_into_another_day(shop: Shop, option:
 
 
 @every_option
-def test_a_generator_decides_everything(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
+def test_the_result_depends_only_on_the_generator(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
     batch = training_batch(shop)
     first, again, other = (parts[option](batch, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(getattr(first, name), getattr(again, name)) for name in CHANGED)
@@ -114,7 +114,7 @@ def test_a_generator_decides_everything(parts: dict[str, Augmentation], shop: Sh
 
 
 @every_option
-def test_windows_without_events_stay_so(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
+def test_windows_without_events_stay_empty(parts: dict[str, Augmentation], shop: Shop, option: str) -> None:
     batch = random_batch(0, shop.log.num_items)
     nothing = torch.ones_like(batch.is_padding)
     empty = replace(
@@ -129,14 +129,14 @@ def test_windows_without_events_stay_so(parts: dict[str, Augmentation], shop: Sh
     assert not made.request_position.any()
 
 
-def test_none_is_the_batch_itself(parts: dict[str, Augmentation], shop: Shop) -> None:
+def test_none_returns_the_batch_itself(parts: dict[str, Augmentation], shop: Shop) -> None:
     batch = training_batch(shop)
     assert parts["none"](batch, np.random.default_rng(0)) is batch
 
 
 @pytest.mark.parametrize("name", ["crop", "mask", "reorder", "substitute", "insert"])
 @pytest.mark.parametrize("rate", [-0.1, 1.5, float("nan")])
-def test_rate_outside(shop: Shop, name: str, rate: float) -> None:
+def test_a_rate_out_of_range_is_refused(shop: Shop, name: str, rate: float) -> None:
     with pytest.raises(ValueError, match=rf"augmentation={name}: rate must lie in \[0, 1\], got {rate}; 0 leaves"):
         part_of(name)(rate=rate, facts=shop.facts(), log=shop.log)
 
@@ -148,7 +148,7 @@ def test_rate_zero_changes_nothing(part: Any) -> None:
     assert_is(made, windows(batch), [positions(batch, row) for row in range(len(batch.item_ids))])
 
 
-def test_other_mistakes(shop: Shop) -> None:
+def test_other_errors(shop: Shop) -> None:
     facts, options = shop.facts(), dict.fromkeys(("crop", "mask", "reorder", "substitute", "insert"), NoAugmentation)
     with pytest.raises(
         ValueError, match="augmentation=reorder: window_s must be at least 0, got -1; 0 shuffles baskets"

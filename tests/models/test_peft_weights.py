@@ -1,4 +1,4 @@
-"""Files of weights beside a frozen language model."""
+"""Tests of weights files that belong to a frozen language model."""
 
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_another_version_of_the_language_model_is_refused(make: Maker, tmp_path:
         load_weights(tmp_path / "model.safetensors", other)
 
 
-def test_random_weights_are_kept_though_frozen(make: Maker, tmp_path: Path) -> None:
+def test_frozen_random_weights_are_saved(make: Maker, tmp_path: Path) -> None:
     holder, batch = make("gpt2", "lora", weights="random"), inputs()
     save_weights(tmp_path / "model.safetensors", holder)
     fresh = make("gpt2", "lora", seed=5, weights="random")
@@ -43,7 +43,7 @@ def test_random_weights_are_kept_though_frozen(make: Maker, tmp_path: Path) -> N
     assert torch.equal(fresh(*batch), holder(*batch))
 
 
-def test_the_file_is_as_large_as_what_is_trained(make: Maker, tmp_path: Path) -> None:
+def test_the_file_has_the_size_of_the_trained_weights(make: Maker, tmp_path: Path) -> None:
     path, holder = tmp_path / "model.safetensors", make("llama", "lora")
     save_weights(path, holder)
     added = 2 * LAYERS * 8 * 32 + LAYERS * 8 * (32 + 16)  # rank 8: queries 32 to 32, values 32 to 16

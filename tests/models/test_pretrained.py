@@ -1,4 +1,4 @@
-"""Language models as backbones: tiny ones from their configuration, and the bundled one."""
+"""Tests of language models as backbones: tiny models with random weights, and the bundled one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +113,7 @@ def test_windows_longer_than_the_positions_are_refused(
         PretrainedBackbone(str(tmp_path), weights="random", facts=too_long)
 
 
-def test_num_layers_keeps_so_many(shop: Shop, tiny: str) -> None:
+def test_num_layers_is_the_number_of_kept_layers(shop: Shop, tiny: str) -> None:
     backbone = PretrainedBackbone(tiny, num_layers=2, weights="random", facts=shop.facts())
     language_model = backbone.language_model
     assert language_model.config.num_hidden_layers == 2
@@ -167,7 +167,7 @@ def test_gradient_checkpointing_computes_layers_twice_with_equal_gradients(make:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_fetched_model_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_was_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEASONREC_CACHE", str(tmp_path))
     with pytest.raises(ValueError, match=r"'smollm2' was not found in .*; fetch it once with python -m seasonrec"):
         resolve("smollm2")

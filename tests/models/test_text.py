@@ -19,7 +19,7 @@ def vectors(cache: Path) -> torch.Tensor:
     return TextReader("minilm", cache)(TEXTS, progress=lambda line: None)
 
 
-def test_words_that_belong_together_lie_together(cache: Path, vectors: torch.Tensor) -> None:
+def test_related_words_have_similar_vectors(cache: Path, vectors: torch.Tensor) -> None:
     feast = TextReader("minilm", cache)(["for Thanksgiving Day", "for Christmas Day"], progress=lambda line: None)
     nearness = feast @ vectors.T
     assert nearness[0].argmax() == 0
@@ -27,19 +27,19 @@ def test_words_that_belong_together_lie_together(cache: Path, vectors: torch.Ten
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
 
 
-def test_texts_are_read_once(cache: Path, vectors: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_encoded_once(cache: Path, vectors: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "load_model", lambda name: pytest.fail("the language model was loaded again"))
     again = TextReader("minilm", cache)(TEXTS, progress=lambda line: pytest.fail(line))
     assert torch.equal(again, vectors)
 
 
-def test_a_text_does_not_feel_its_neighbours(tmp_path: Path, vectors: torch.Tensor) -> None:
+def test_a_vector_does_not_depend_on_the_other_texts(tmp_path: Path, vectors: torch.Tensor) -> None:
     alone = TextReader("minilm", tmp_path)([TEXTS[2]], progress=lambda line: None)
     torch.testing.assert_close(alone[0], vectors[2], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("content", [b"", b"half a file", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
-def test_a_broken_cache_is_read_anew(tmp_path: Path, vectors: torch.Tensor, content: bytes) -> None:
+def test_a_damaged_cache_is_computed_again(tmp_path: Path, vectors: torch.Tensor, content: bytes) -> None:
     reader, lines = TextReader("minilm", tmp_path), []
     reader(TEXTS, progress=lines.append)
     next(tmp_path.glob("text/*.safetensors")).write_bytes(content)
@@ -47,7 +47,7 @@ def test_a_broken_cache_is_read_anew(tmp_path: Path, vectors: torch.Tensor, cont
     assert lines == ["reading 3 texts with minilm"] * 2
 
 
-def test_other_texts_have_another_place(cache: Path, vectors: torch.Tensor) -> None:
+def test_other_texts_have_another_cache_file(cache: Path, vectors: torch.Tensor) -> None:
     reader = TextReader("minilm", cache)
     assert reader._key(["a", "b"]) != reader._key(["ab", ""])
     assert reader._key(TEXTS) != reader._key(TEXTS[::-1])

@@ -1,4 +1,4 @@
-"""Item texts in other words: what is kept of a rewriting, and synonyms against every way to say a text by hand."""
+"""Tests of text variants: the filter and the cache, and synonyms against all wordings listed by hand."""
 
 import json
 from dataclasses import replace
@@ -45,7 +45,7 @@ def synonyms(stub: None, wordnet_folder: Path, facts: Facts) -> Any:
     return make
 
 
-CHOICES = {  # every way to say each text, the words that have synonyms one by one, by hand
+CHOICES = {  # the wordings of each text by hand, word by word
     "SODA, large box": [["SODA", "POP", "SOFT DRINK"], [", "], ["large", "big"], [" "], ["box", "carton"]],
     "Sweet soda in a big box": [
         ["Sweet", "Candy", "Sugary"], [" "], ["soda", "pop", "soft drink"], [" in a "], ["big", "large"], [" "],
@@ -76,13 +76,13 @@ def test_variants_replace_words_by_their_synonyms(synonyms: Any, rate: float) ->
         assert len(said) > 1 or text == "lamp box"
 
 
-def test_the_share_of_changed_texts_is_told(synonyms: Any) -> None:
+def test_the_share_of_changed_texts_is_reported(synonyms: Any) -> None:
     lines: list[str] = []
     synonyms(num_variants=2)(progress=lines.append)
     assert lines == ["text_augmentation=synonym: 50.0% of 6 item texts changed, 2 variants each"]
 
 
-def test_variants_follow_from_seed_and_options(synonyms: Any, facts: Facts, tmp_path: Path) -> None:
+def test_variants_depend_on_seed_and_options(synonyms: Any, facts: Facts, tmp_path: Path) -> None:
     fresh = replace(facts, cache_dir=tmp_path / "other")
     quiet = {"progress": lambda line: None}
     first = synonyms(num_variants=5)(**quiet)
@@ -90,7 +90,7 @@ def test_variants_follow_from_seed_and_options(synonyms: Any, facts: Facts, tmp_
     assert synonyms(num_variants=5, seed=1)(**quiet) != first
 
 
-def test_variants_are_made_once(synonyms: Any, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variants_are_computed_once(synonyms: Any, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     first = synonyms()(progress=lambda line: None)
     kept = list(facts.cache_dir.glob("text_variants/*.json"))
     assert len(kept) == 1
@@ -108,7 +108,7 @@ def test_variants_are_made_once(synonyms: Any, facts: Facts, monkeypatch: pytest
     assert len(list(facts.cache_dir.glob("text_variants/*"))) == 2
 
 
-def test_variants_are_made_anew_where_parts_or_irregular_plurals_change(
+def test_variants_are_computed_again_with_other_parts_of_speech_or_irregular_plurals(
     synonyms: Any, facts: Facts, wordnet_folder: Path
 ) -> None:
     def kept(*parts: str) -> int:
@@ -127,8 +127,8 @@ def test_variants_are_made_anew_where_parts_or_irregular_plurals_change(
         listed.write_text(before)
 
 
-def test_a_variant_that_strays_is_given_up(synonyms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The words pass one by one, the whole text does not."""
+def test_a_variant_with_another_meaning_is_dropped(synonyms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each word passes the filter, but the complete text does not."""
     monkeypatch.setattr("seasonrec.models.text_augmentation.synonym.TextReader", CarelessReader)
     assert synonyms(min_cosine=0.0)(progress=lambda line: None)[0][1] == "bomb"
     made = synonyms(num_variants=3)(progress=lambda line: None)
@@ -143,7 +143,7 @@ def part_of(option: str) -> Any:
     return build(Composer(ConfTree.of()).compose([f"text_augmentation={option}"]).text_augmentation)
 
 
-def test_none_has_nothing_to_say(facts: Facts) -> None:
+def test_none_has_no_variants(facts: Facts) -> None:
     assert "none" in OPTIONS
     made = part_of("none")(facts=facts)(progress=pytest.fail)
     assert made == ()
@@ -157,12 +157,12 @@ def test_data_without_text_is_refused(facts: Facts, option: str) -> None:
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
-def test_cosine_outside(facts: Facts, option: str) -> None:
+def test_a_cosine_out_of_range_is_refused(facts: Facts, option: str) -> None:
     with pytest.raises(ValueError, match=rf"text_augmentation={option}: min_cosine must lie in \[0, 1\], got 1.5; 0.8"):
         part_of(option)(min_cosine=1.5, facts=facts)
 
 
-def test_other_mistakes(synonyms: Any, facts: Facts) -> None:
+def test_other_errors(synonyms: Any, facts: Facts) -> None:
     with pytest.raises(ValueError, match="num_variants must be at least 1, got 0; try 2"):
         synonyms(num_variants=0)
     with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got -1; 0 replaces one word"):

@@ -1,4 +1,4 @@
-"""How the item encoder reads the wordings of a text."""
+"""Tests of the item encoder of texts and their wordings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from seasonrec.models.item_encoder.text import TextItems
 
 
 class LetterReader:
-    """A vector of each text's letters."""
+    """A stand-in for the frozen language model: a vector of each text's letters."""
 
     def __init__(self, name: str, cache_dir: Path) -> None:
         pass
@@ -29,8 +29,8 @@ def letters(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Facts:
     return replace(shop.facts(), item_texts=("abba", "cab", "deaf", "feed"), item_first_seen_s=torch.zeros(4).long())
 
 
-def test_the_text_of_an_item_of_the_future_moves_no_other(letters: Facts) -> None:
-    """Neither the mean nor the spread of the texts knows what is first seen after the validation cut."""
+def test_the_text_of_a_future_item_changes_no_other_vector(letters: Facts) -> None:
+    """The mean and the standard deviation exclude items that are first seen after the validation cut."""
     births_s = torch.tensor([0, 0, 0, letters.spec.train_until_s])
     now, then = (
         items_of(replace(letters, item_first_seen_s=births_s, item_texts=(*letters.item_texts[:3], last)))
@@ -46,7 +46,7 @@ def items_of(facts: Facts) -> TextItems:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_without_variants_everything_is_as_it_was(letters: Facts, training: bool) -> None:
+def test_without_variants_no_random_number_is_drawn(letters: Facts, training: bool) -> None:
     items = items_of(letters).train(training)
     vectors = LetterReader("", Path())(letters.item_texts)
     vectors = vectors - vectors.mean(0)

@@ -1,4 +1,4 @@
-"""Item texts read by a language model inside the step."""
+"""Tests of the item encoder with a trained language model."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ SOME = torch.tensor([4, 20, 3, 29, 0, 11, 17, 8, 9, 10])
 
 
 def facts_of(make: Maker) -> Facts:
-    """Texts of several lengths, not in their order."""
+    """Texts of several lengths, not sorted by length."""
     texts = tuple(text + " number 7" * (place % 4) for place, text in enumerate(make.facts.item_texts))
     return replace(make.facts, item_texts=texts)
 
@@ -38,7 +38,7 @@ def gradients(items: TunedTextItems, weight: torch.Tensor) -> dict[str, torch.Te
 @pytest.mark.parametrize(
     ("kind", "method"), [*((kind, "lora") for kind in KINDS), ("bert", "none"), ("bert", "prefix"), ("bert", "prompt")]
 )
-def test_items_in_chunks_alone_and_all_at_once_are_alike(make: Maker, kind: str, method: str) -> None:
+def test_vectors_do_not_depend_on_the_chunks(make: Maker, kind: str, method: str) -> None:
     items = tuned(make, kind, method, chunk_size=7)
     disturb(items)
     every = items()
@@ -58,7 +58,7 @@ def test_items_in_chunks_alone_and_all_at_once_are_alike(make: Maker, kind: str,
 
 @pytest.mark.parametrize("method", ["frozen", "lora"])
 @every_kind
-def test_starts_as_the_items_of_frozen_texts(make: Maker, kind: str, method: str) -> None:
+def test_initial_vectors_are_those_of_frozen_texts(make: Maker, kind: str, method: str) -> None:
     torch.manual_seed(0)
     plain = TextItems(save_tiny(kind, make.folder), facts=facts_of(make))
     items = tuned(make, kind, method, chunk_size=7)
@@ -67,15 +67,15 @@ def test_starts_as_the_items_of_frozen_texts(make: Maker, kind: str, method: str
     torch.testing.assert_close(items(SOME), plain(SOME), rtol=1e-4, atol=1e-4)
 
 
-def test_frozen_language_model_is_not_asked(make: Maker) -> None:
+def test_a_frozen_language_model_is_not_called(make: Maker) -> None:
     items = tuned(make, "bert", "frozen")
     items.language_model.register_forward_hook(lambda *args: pytest.fail("was asked"))
     items()
     items(SOME)
 
 
-def test_memory_holds_one_chunk_alone(make: Maker) -> None:
-    """Of several chunks each is computed again in the backward pass, and only then."""
+def test_memory_holds_the_activations_of_one_chunk(make: Maker) -> None:
+    """Each of several chunks is computed again in the backward pass; a single chunk is not."""
     calls = []
     items = tuned(make, "bert", "lora", chunk_size=10)
     items.language_model.register_forward_hook(lambda module, args, output: calls.append(output[0].requires_grad))

@@ -1,4 +1,4 @@
-"""WordNet's files, and the words of a text that it knows."""
+"""Tests of the reader of WordNet, and of the search for words with synonyms."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def wordnet_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("soda", 1, ["pop", "soft drink"]),
         ("soda", 2, ["pop", "soft drink", "sodium carbonate"]),
         ("soft drink", 5, ["soda", "pop", "refresher"]),
-        ("turkey", 1, ["gobbler"]),  # neither the Latin name, nor what only adds to the word, nor a word with a digit
+        ("turkey", 1, ["gobbler"]),  # without the Latin name, extensions of the word, and words with a digit
         ("candies", 1, ["sweets"]),
         ("boxes", 1, ["cartons"]),
         ("geese", 1, ["honkers"]),
@@ -36,13 +36,13 @@ def test_synonyms(wordnet_folder: Path, phrase: str, senses: int, expected: list
     assert WordNet(wordnet_folder).synonyms(phrase, senses) == expected
 
 
-def test_parts_of_speech_are_looked_at_in_order(wordnet_folder: Path) -> None:
+def test_parts_of_speech_are_searched_in_order(wordnet_folder: Path) -> None:
     assert WordNet(wordnet_folder, ("verb",)).synonyms("box", 1) == ["punch"]
     assert WordNet(wordnet_folder, ("verb", "noun")).synonyms("box", 1) == ["punch", "carton"]
     assert WordNet(wordnet_folder, ("adj", "noun")).synonyms("sweet", 1) == ["sugary", "candy"]
 
 
-def test_wordnet_that_is_not_there(tmp_path: Path, wordnet_folder: Path, shop: Shop) -> None:
+def test_missing_or_damaged_files_of_wordnet(tmp_path: Path, wordnet_folder: Path, shop: Shop) -> None:
     with pytest.raises(ValueError, match=r"index.noun is missing; run apt install wordnet-base, or set text_augment"):
         SynonymTexts(folder=str(tmp_path / "nowhere"), facts=shop.facts())
     broken = write_wordnet(tmp_path / "broken")
@@ -83,7 +83,7 @@ def test_phrases(wordnet_folder: Path, text: str, expected: list[str]) -> None:
     assert [text[start:stop] for start, stop in found] == expected
 
 
-def test_case_follows_the_word_that_goes() -> None:
+def test_case_follows_the_replaced_word() -> None:
     assert in_case_of("SODA", "soft drink") == "SOFT DRINK"
     assert in_case_of("Soda", "soft drink") == "Soft drink"
     assert in_case_of("soda", "soft drink") == "soft drink"
