@@ -23,7 +23,7 @@ MAX_TOKENS = 64
 
 
 class TextReader:
-    """Text vectors of a frozen language model: the mean of the last layer over the tokens, at unit length.
+    """Reader that gives text vectors: a frozen language model's last layer, averaged over tokens, at unit length.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.

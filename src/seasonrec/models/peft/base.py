@@ -101,7 +101,7 @@ class Tuning(Peft, ABC):
         for component in language_models(model).values():
             component.language_model.requires_grad_(True)
             embedding = component.language_model.get_input_embeddings()
-            embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is a placeholder that nothing reads
+            embedding.requires_grad_(len(embedding.weight) > 1)  # a single row is an unused placeholder
         self.components = {}
 
     def _nothing_to_tune(self, found: list[str]) -> str:

@@ -8,15 +8,7 @@ from torch import nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.peft.base import Target
-from seasonrec.models.peft.layers import (
-    KEY,
-    VALUE,
-    attention_inputs,
-    both_kinds,
-    feedforward_outputs,
-    is_conv1d,
-    resolved,
-)
+from seasonrec.models.peft.layers import attention_inputs, both_kinds, feedforward_outputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 
@@ -48,14 +40,15 @@ class IA3(LibraryTuning):
     def tune(self, language_model: Any) -> nn.Module:
         from peft import IA3Config
 
-        second = feedforward_outputs(language_model)
+        feedforward = feedforward_outputs(language_model)
         usual = []
         if self.target_modules is None:
-            usual = both_kinds(language_model, attention_inputs(language_model, KEY, VALUE), second, self.option)
+            attention = attention_inputs(language_model, "key", "value")
+            usual = both_kinds(language_model, attention, feedforward, self.option)
         names = resolved(language_model, self.target_modules, usual, self.option)
         config = IA3Config(
             target_modules=names,
-            feedforward_modules=[name for name in names if name in second],
+            feedforward_modules=[name for name in names if name in feedforward],
             fan_in_fan_out=is_conv1d(language_model, names),
         )
         return wrapped(language_model, config)

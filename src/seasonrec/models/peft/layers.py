@@ -1,4 +1,4 @@
-"""Names of a language model's layers, for the known types and any with the same structure."""
+"""Names of the layers of language models with a known or a similar structure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from seasonrec.errors import UserError
 TargetModules = tuple[str, ...] | Literal["all-linear"] | None
 """Suffixes of the names of linear layers, all linear layers, or None for the method's usual ones."""
 
-QUERY = ("query", "q_proj", "q_lin")
-KEY = ("key", "k_proj", "k_lin")
-VALUE = ("value", "v_proj", "v_lin")
+ATTENTION_IN = {
+    "query": ("query", "q_proj", "q_lin"),
+    "key": ("key", "k_proj", "k_lin"),
+    "value": ("value", "v_proj", "v_lin"),
+}
 FUSED = ("c_attn", "query_key_value", "qkv_proj", "Wqkv")
 """Queries, keys and values in one matrix."""
 ATTENTION_OUT = (
@@ -24,7 +26,7 @@ ATTENTION_OUT = (
 FEEDFORWARD_OUT = (
     "output.dense", "dense_4h_to_h", "mlp.c_proj", "mlp.Wo", "mlp.fc_out", "down_proj", "fc2", "ffn.lin2",
 )  # fmt: skip
-"""The second matrix of the feed-forward block; BERT types exclude the names in :data:`ATTENTION_OUT`."""
+"""Second matrices of feed-forward blocks, if they do not also match :data:`ATTENTION_OUT` (as in BERT types)."""
 
 
 def layer_stack(language_model: nn.Module) -> tuple[str, int]:
@@ -56,13 +58,14 @@ def depths(language_model: nn.Module) -> dict[str, int]:
 
 
 def norm_names(language_model: nn.Module) -> list[str]:
-    """Returns the names of the normalisations, any class of ``LayerNorm`` or ``RMSNorm``."""
+    """Returns the names of the normalisations of any class, such as ``LayerNorm`` and ``RMSNorm``."""
     return [name for name, module in language_model.named_modules() if "norm" in type(module).__name__.lower()]
 
 
-def attention_inputs(language_model: nn.Module, *kinds: tuple[str, ...]) -> list[str]:
+def attention_inputs(language_model: nn.Module, *kinds: Literal["query", "key", "value"]) -> list[str]:
     """Returns the names of the linear layers that compute queries, keys or values."""
-    return [name for name in _linear_names(language_model) if _ends(name, *kinds, FUSED)]
+    endings = [ending for kind in kinds for ending in ATTENTION_IN[kind]]
+    return [name for name in _linear_names(language_model) if _ends(name, [*endings, *FUSED])]
 
 
 def attention_outputs(language_model: nn.Module) -> list[str]:
@@ -103,10 +106,10 @@ def resolved(language_model: nn.Module, target_modules: TargetModules, usual: li
 
 
 def both_kinds(language_model: nn.Module, attention: list[str], feedforward: list[str], option: str) -> list[str]:
-    """Returns the usual layers of a method that changes both blocks.
+    """Returns the usual layers of a method that changes attention and feed-forward blocks.
 
     Raises:
-        ValueError: If a block has no layer with a known name; only half of the method would be applied.
+        ValueError: If the blocks of one kind have no layer with a known name.
     """
     if not (attention and feedforward):
         missing = " and ".join(
@@ -137,6 +140,6 @@ def _known(names: Iterable[str]) -> list[str]:
     return sorted({".".join(piece for piece in name.split(".")[-2:] if not piece.isdigit()) for name in names})
 
 
-def _ends(name: str, *endings: tuple[str, ...]) -> bool:
+def _ends(name: str, endings: Iterable[str]) -> bool:
     """Checks whether a dotted name ends with one of the given names."""
-    return any(f".{name}".endswith(f".{ending}") for kind in endings for ending in kind)
+    return f".{name}".endswith(tuple(f".{ending}" for ending in endings))

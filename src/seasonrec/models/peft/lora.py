@@ -9,7 +9,7 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
-from seasonrec.models.peft.layers import QUERY, VALUE, TargetModules, attention_inputs, is_conv1d, resolved
+from seasonrec.models.peft.layers import TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
 
 
@@ -57,7 +57,7 @@ class LoRA(LibraryTuning):
     def tune(self, language_model: Any) -> nn.Module:
         from peft import LoraConfig
 
-        usual = attention_inputs(language_model, QUERY, VALUE)
+        usual = attention_inputs(language_model, "query", "value")
         names = resolved(language_model, self.target_modules, usual, self.option)
         config = LoraConfig(
             **self.options,
