@@ -73,7 +73,7 @@ def test_bits_of_a_loss_without_probabilities_are_not_to_be_compared():
     selection = Selection("small", "?", ("all",), ("ndcg@10", "bits"))
     rows = [replace(FULL, gives_probabilities=False)]
     compared = comparison_table(rows, "full", selection.columns)
-    told = "No probabilities come from the losses of full: compare their ranking alone."
+    told = "The losses of full give no probabilities: compare only their ranking."
     assert told in notes(rows, selection, compared)
     assert told not in notes([FULL], selection, compared)
     assert told not in notes(rows, replace(selection, metrics=("ndcg@10",)), compared)
@@ -93,7 +93,7 @@ def test_a_table_of_one_seed_says_what_it_cannot_tell(rows):
     one = [replace(row, runs=row.runs[:1]) for row in rows]
     selection = Selection("small", "?", ("all",), ("bits",))
     told = " ".join(notes(one, selection, comparison_table(one, "full", selection.columns)))
-    assert "and one seed, so that another might say otherwise." in told
+    assert "of this table, with one seed only; another may differ." in told
 
 
 def test_notes_say_what_a_reader_must_know(rows):
@@ -110,7 +110,7 @@ def test_notes_say_what_a_reader_must_know(rows):
     for words in (
         "Budget: 60 households.",
         "fingerprint 0123456789abcdef; seeds 0, 1.",
-        "Holm over the 3 comparisons of this table, and every seed says so.",
+        "Holm over the 3 comparisons of this table, with the same sign in every seed.",
         "No results (failed or not yet run): no_habit seed 1.",
         "Made by: seasonrec ablate s.yaml.",
     ):

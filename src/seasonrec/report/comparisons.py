@@ -107,8 +107,8 @@ def comparisons_markdown(table: pl.DataFrame) -> str:
     ]  # fmt: skip
     lower = ", ".join(LOWER_IS_BETTER)
     return (
-        f"# Comparisons\n\nDifference of means, first row less second; for {lower} a negative difference is a gain. "
+        f"# Comparisons\n\nDifference of means, first row minus second; for {lower} a negative difference is a gain. "
         f"Paired bootstrap over users, seeds averaged; Holm over all {table.height} lines; effect size is Cohen's d_z "
-        "over users; by seed, the least and the greatest difference of one seed. A row is better where p (Holm) is "
-        f"below {SIGNIFICANCE} and every seed says so.\n\n{pipe_table(head, body, words=3)}\n"
+        "over users; by seed: the smallest and the largest difference of one seed. A row is better if p (Holm) is "
+        f"below {SIGNIFICANCE} and all seeds agree on the sign.\n\n{pipe_table(head, body, words=3)}\n"
     )

@@ -131,24 +131,22 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
 def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
     """Returns the sentences below the table: budget, protocol, statistics, missing results, and the command."""
     seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
-    by_seed = "every seed says so" if len(seeds) > 1 else "one seed, so that another might say otherwise"
+    by_seed = "with the same sign in every seed" if len(seeds) > 1 else "with one seed only; another may differ"
     users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
     marked = (
         f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
-        f"users, after Holm over the {compared.height} comparisons of this table, and {by_seed}. Best of a "
+        f"users, after Holm over the {compared.height} comparisons of this table, {by_seed}. Best of a "
         "column in bold"
     )
     improper = [row.name for row in rows if not row.gives_probabilities] if "bits" in selection.metrics else []
-    unseen = "Ranked on the validation part, on which epochs and baselines are chosen: no test result"
+    unseen = "Evaluated on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
         unseen if rows[0].runs[0].part == "validation" else "",
         f"Budget: {selection.note}" if selection.note else "",
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
         users,
         marked if compared.height else "",
-        f"No probabilities come from the losses of {', '.join(improper)}: compare their ranking alone"
-        if improper
-        else "",
+        f"The losses of {', '.join(improper)} give no probabilities: compare only their ranking" if improper else "",
         f"No results (failed or not yet run): {', '.join(selection.missing)}" if selection.missing else "",
         f"Made by: {selection.command}" if selection.command else "",
     ]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.atomic import writing
+from seasonrec.atomic import write_text
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
@@ -42,7 +42,7 @@ class RobustnessOptions:
         target: Target of the perturbation, see :data:`~seasonrec.training.adversarial.targets.Target`.
         sizes: Norms of the perturbation, as shares of the mean norm of the perturbed vectors.
         shares: Shares of a history's events that are swapped, dropped or shuffled.
-        max_requests: Largest number of requests of the test part, evenly spaced.
+        max_requests: Largest number of requests of the evaluated part, evenly spaced.
         seed: Seed of all random numbers.
 
     Raises:
@@ -169,8 +169,7 @@ def robustness_table(
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Writes a CSV file atomically."""
-    with writing(path) as partial:
-        table.write_csv(partial)
+    write_text(path, table.write_csv())
 
 
 def _trials(

@@ -43,7 +43,7 @@ def samples(kind: Kind, output: TaskOutput) -> pl.DataFrame:
         start = pl.DataFrame({name: [None] * frame.height for name in frame.columns}, schema=frame.schema)
     else:
         start = _samples(kind, output.start, output)
-    return pl.concat([frame, start.rename(_of_start)], how="horizontal")
+    return pl.concat([frame, start.rename(lambda name: START + name)], how="horizontal")
 
 
 def _samples(kind: Kind, prediction: Tensor, output: TaskOutput) -> pl.DataFrame:
@@ -51,14 +51,10 @@ def _samples(kind: Kind, prediction: Tensor, output: TaskOutput) -> pl.DataFrame
     return pl.DataFrame(columns, schema=_SCHEMAS[kind])
 
 
-def _of_start(name: str) -> str:
-    return START + name
-
-
 def no_samples(kind: Kind) -> pl.DataFrame:
     """Returns a frame without samples."""
     schema = _SCHEMAS[kind]
-    return pl.DataFrame(schema={**schema, **{_of_start(name): of for name, of in schema.items()}})
+    return pl.DataFrame(schema={**schema, **{START + name: dtype for name, dtype in schema.items()}})
 
 
 def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
@@ -83,11 +79,11 @@ def task_metrics(kind: Kind, frame: pl.DataFrame) -> dict[str, float]:
         return found
     names = list(_SCHEMAS[kind])
     found |= _METRICS[kind](frame.select(names))
-    start = frame.select(pl.col(_of_start(name)).alias(name) for name in names)
+    start = frame.select(pl.col(START + name).alias(name) for name in names)
     if start[names[0]].null_count() == frame.height:
         return found
     of_start = _METRICS[kind](start)
-    return found | {_of_start(name): value for name, value in of_start.items() if name not in OF_TRUTH}
+    return found | {START + name: value for name, value in of_start.items() if name not in OF_TRUTH}
 
 
 def _binary_columns(prediction: Tensor, truth: Tensor, censored: Tensor | None) -> dict[str, NDArray[Any]]:
