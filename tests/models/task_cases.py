@@ -80,9 +80,9 @@ def features_of(case: Case, batch: SequenceBatch) -> TaskFeatures:
     return TaskFeatures(query.detach(), reading.items, lambda _: query, reading.scores)
 
 
-def alive(case: Case, batch: SequenceBatch, request: int) -> list[int]:
-    born = case.shop.log.item_first_seen_s <= batch.request_time_s[request].item()
-    return np.flatnonzero(born).tolist()
+def available_items(case: Case, batch: SequenceBatch, request: int) -> list[int]:
+    available = case.shop.log.item_first_seen_s <= batch.request_time_s[request].item()
+    return np.flatnonzero(available).tolist()
 
 
 def baskets(batch: SequenceBatch) -> list[list[int]]:

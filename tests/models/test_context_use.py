@@ -1,4 +1,4 @@
-"""A part gets just the contexts that it names; what is read and not computed, or declared and not read, is an error."""
+"""Tests that a component gets only the contexts that it declares, and that it reads all of them."""
 
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from seasonrec.models.temporal.none import NoTemporal
 
 
 class Careless(nn.Module):
-    """Declares one list of contexts and reads another."""
+    """A season that declares some contexts and reads others."""
 
     def __init__(self, declares: tuple[Any, ...], looks_at: tuple[str, ...], *, facts: Facts) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def model_with(shop: Shop, season: Any) -> SeasonalRecommender:
     return SeasonalRecommender(**parts, season=season, head=NextItemHead, facts=shop.facts())
 
 
-def test_read_and_not_declared(shop: Shop) -> None:
+def test_a_context_that_is_read_but_not_declared_is_refused(shop: Shop) -> None:
     model = model_with(shop, {"careless": partial(Careless, (CalendarContext(),), ("calendar", "momentum"))})
     batch = shop.builder(model.contexts() | {"momentum": MomentumContext()})(shop.some_requests(3))
     with pytest.raises(
@@ -50,7 +50,7 @@ def test_read_and_not_declared(shop: Shop) -> None:
         check_contexts(model, batch)
 
 
-def test_declared_and_never_read(shop: Shop) -> None:
+def test_a_context_that_is_declared_but_never_read_is_refused(shop: Shop) -> None:
     model = model_with(shop, {"careless": partial(Careless, (CalendarContext(), MomentumContext()), ("calendar",))})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
     with pytest.raises(
@@ -59,7 +59,7 @@ def test_declared_and_never_read(shop: Shop) -> None:
         check_contexts(model, batch)
 
 
-def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
+def test_a_context_that_a_nested_component_never_reads_is_refused(shop: Shop) -> None:
     nothing = partial(Careless, (CalendarContext(),), ())
     model = model_with(shop, {"momentum": MomentumSeason, "calendar": nothing})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
@@ -67,7 +67,7 @@ def test_declared_in_a_nested_part_and_never_read(shop: Shop) -> None:
         check_contexts(model, batch)
 
 
-def test_read_and_not_computed(shop: Shop) -> None:
+def test_a_context_that_is_read_but_not_computed_is_refused(shop: Shop) -> None:
     model = model_with(shop, {"momentum": MomentumSeason})
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
     message = r"Seasons reads context 'momentum', which was not computed; the batch has \['calendar'\]"
@@ -75,20 +75,20 @@ def test_read_and_not_computed(shop: Shop) -> None:
         model(batch)
 
 
-def test_computed_for_nobody(shop: Shop) -> None:
+def test_a_context_that_no_component_reads_is_refused(shop: Shop) -> None:
     model = model_with(shop, {})
     batch = shop.builder({"calendar": CalendarContext()})(shop.some_requests(3))
     with pytest.raises(ContextError, match=r"context 'calendar' is computed and no component reads it"):
         check_contexts(model, batch)
 
 
-def test_one_name_with_two_options(shop: Shop) -> None:
+def test_a_context_with_two_different_options_is_refused(shop: Shop) -> None:
     two = (MomentumContext(), MomentumContext(windows_days=(3,)))
     with pytest.raises(ValueError, match=r"context 'momentum' is read with two different options"):
         model_with(shop, {"careless": partial(Careless, two, ("momentum",))}).contexts()
 
 
-def test_hooks_are_gone_after_a_refusal(shop: Shop) -> None:
+def test_hooks_are_removed_after_an_error(shop: Shop) -> None:
     model = model_with(shop, {"careless": partial(Careless, (CalendarContext(),), ())})
     batch = shop.builder(model.contexts())(shop.some_requests(3))
     with pytest.raises(ContextError):

@@ -1,4 +1,4 @@
-"""What every part of the model must keep to; a new file under models/ and a new yaml are tested without a word here."""
+"""Contract tests of every component; a new file under models/ with its yaml is tested automatically."""
 
 import importlib
 import inspect
@@ -32,7 +32,7 @@ CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / sl
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "", "habit": "none"}
 PLAIN |= {"head": "next_item", "sharing": "hard"}
 ROOM = 4
-"""Positions that the models have beyond the batches' windows, for more padding."""
+"""Positions of the models beyond the windows of the batches, for more padding."""
 
 every_part = pytest.mark.parametrize(("slot", "option"), CASES, ids=[f"{slot}={option}" for slot, option in CASES])
 
@@ -44,13 +44,13 @@ def composer() -> Composer:
 
 @cache
 def part_of(slot: str, option: str) -> Any:
-    """Returns the component of an option; the seasons are a list, so theirs stand by name."""
+    """Returns the component of an option; seasons are a list, so they are returned by name."""
     node = getattr(composer().compose([f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"]), slot)
     return {name: build(one) for name, one in (node or {}).items()} if slot == "season" else build(node)
 
 
 def modules_of(slot: str) -> list[type[nn.Module]]:
-    """Every class of the slot's folder that is built as a part: it is told the facts."""
+    """Returns every component class of the slot's folder: a module whose constructor takes facts."""
     found = []
     for path in sorted((Path(seasonrec.models.__file__).parent / slot).glob("[!_]*.py")):
         module = importlib.import_module(f"seasonrec.models.{slot}.{path.stem}")
@@ -61,7 +61,7 @@ def modules_of(slot: str) -> list[type[nn.Module]]:
 
 @dataclass
 class Case:
-    """A recommender with one part in question, plain parts around it, weights away from their zeros."""
+    """A recommender with the tested component, plain other components and non-zero weights."""
 
     model: SeasonalRecommender
     part: nn.Module
@@ -71,7 +71,7 @@ class Case:
         return self.shop.builder(self.model.contexts())(requests)
 
     def training_batch(self) -> SequenceBatch:
-        """Windows that serve several requests each."""
+        """Returns a batch whose windows serve several requests each."""
         builder = self.shop.builder(self.model.contexts())
         baskets = self.shop.split.train_baskets(self.shop.log)
         loader = TrainingLoader(builder, baskets, LoaderOptions(batch_size=60), 0, seed=3)
@@ -126,7 +126,7 @@ def test_shape(case: Case) -> None:
 
 
 @every_part
-def test_events_at_or_after_the_position_change_nothing(case: Case) -> None:
+def test_events_after_the_request_position_do_not_matter(case: Case) -> None:
     batch = case.training_batch()
     position, window = batch.request_position, batch.request_window
     request = int((position + 3 <= (~batch.is_padding).sum(1)[window]).nonzero()[0])
@@ -139,7 +139,7 @@ def test_events_at_or_after_the_position_change_nothing(case: Case) -> None:
 
 
 @every_part
-def test_future_of_the_log_changes_nothing(case: Case) -> None:
+def test_future_of_the_log_does_not_matter(case: Case) -> None:
     log = case.shop.log
     requests = case.shop.some_requests(20)
     moment = int(requests.known_until_s.max())
@@ -149,7 +149,7 @@ def test_future_of_the_log_changes_nothing(case: Case) -> None:
 
 
 @every_part
-def test_columns_of_a_sample_are_those_of_the_whole_catalogue(case: Case) -> None:
+def test_scores_of_a_sample_equal_those_of_the_whole_catalogue(case: Case) -> None:
     requests = case.shop.some_requests(9)
     builder = case.shop.builder(case.model.contexts())
     sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 6, 0.0)
@@ -161,7 +161,7 @@ def test_columns_of_a_sample_are_those_of_the_whole_catalogue(case: Case) -> Non
 
 
 @every_part
-def test_padding_changes_nothing(case: Case) -> None:
+def test_padding_does_not_matter(case: Case) -> None:
     batch = case.training_batch()
     length, vocabulary = len(batch.item_ids), case.shop.log.num_items
     padded = replace(
@@ -185,7 +185,7 @@ def test_request_alone_scores_as_in_a_batch(case: Case) -> None:
 
 
 @every_part
-def test_every_trained_weight_of_the_part_gets_a_gradient(case: Case) -> None:
+def test_every_trained_weight_of_the_component_gets_a_gradient(case: Case) -> None:
     case.model.zero_grad()
     scores = case.model(case.training_batch())
     (scores * torch.randn_like(scores)).sum().backward()
@@ -195,7 +195,7 @@ def test_every_trained_weight_of_the_part_gets_a_gradient(case: Case) -> None:
 
 
 @pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "backbone"])
-def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], Case], option: str) -> None:
+def test_gradients_reach_only_the_past(cases: dict[tuple[str, str], Case], option: str) -> None:
     case = cases["backbone", option]
     batch = case.batch(case.shop.some_requests(6))
     inputs = torch.randn(6, batch.item_ids.shape[1] + 1, 16, requires_grad=True)
@@ -211,9 +211,7 @@ def test_gradients_reach_the_past_and_nothing_else(cases: dict[tuple[str, str], 
 
 
 @pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "temporal"])
-def test_gradients_of_a_request_reach_its_own_past_and_nothing_else(
-    cases: dict[tuple[str, str], Case], option: str
-) -> None:
+def test_gradients_of_a_request_reach_only_its_own_past(cases: dict[tuple[str, str], Case], option: str) -> None:
     case = cases["temporal", option]
     batch = case.training_batch()
     inputs = torch.randn(len(batch.item_ids), batch.item_ids.shape[1] + 1, 16, requires_grad=True)
@@ -232,10 +230,10 @@ def test_gradients_of_a_request_reach_its_own_past_and_nothing_else(
 
 
 @every_part
-def test_nothing_is_summed_in_an_order_that_threads_choose(case: Case, slot: str) -> None:
-    """The gradient of ``x[index]`` adds up rows in thread order, that of ``F.embedding`` does not.
+def test_gradients_are_summed_in_a_fixed_order(case: Case, slot: str) -> None:
+    """Checks that no gradient is that of ``x[index]``, which sums rows in the order of the threads.
 
-    The habit's pairs are unique, so that there is nothing to add up.
+    ``F.embedding`` sums them in a fixed order. The habit may index, because its pairs are unique.
     """
     nodes, names = [case.model(case.training_batch()).grad_fn], set()
     while nodes:
@@ -284,7 +282,7 @@ SEASONS = [option for slot, option in CASES if slot == "season"]
 
 @pytest.mark.parametrize("option", SEASONS)
 def test_two_dates_give_two_rankings(cases: dict[tuple[str, str], Case], option: str) -> None:
-    """The same user with the same history, asked for in one gap between two purchases."""
+    """Ranks for one user with one history, at two times between the same two purchases."""
     case = cases["season", option]
     log = case.shop.log
     gaps = (log.basket_times_s[1:] - log.basket_times_s[:-1]) * (log.basket_users[1:] == log.basket_users[:-1])

@@ -76,13 +76,13 @@ def read_as(vectors: Tensor) -> tuple[TaskFeatures, list[SequenceBatch]]:
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.7])
-def test_the_loss_is_that_of_the_formula(shop: Shop, batch: SequenceBatch, temperature: float) -> None:
+def test_the_loss_equals_the_formula(shop: Shop, batch: SequenceBatch, temperature: float) -> None:
     asked = last_requests(batch)
     vectors = torch.randn(2 * asked.num_requests, 4, generator=torch.Generator().manual_seed(1))
     features, views = read_as(vectors)
     output = ContrastiveHead(temperature=temperature, facts=shop.facts())(features, batch, {})
     users = asked.user_ids.tolist()
-    assert len(set(users)) < len(users), "two windows of one user, or the test shows nothing"
+    assert len(set(users)) < len(users), "some user has two windows"
     assert output.loss.item() == pytest.approx(info_nce(vectors.tolist(), users, temperature), rel=1e-5)
     assert len(views) == 2
     assert not torch.equal(views[0].item_ids, views[1].item_ids)
@@ -102,7 +102,7 @@ def test_the_ranking_finds_the_second_view(shop: Shop, batch: SequenceBatch) -> 
     assert not output.prediction.requires_grad
 
 
-def test_views_of_one_user_alone_cost_nothing() -> None:
+def test_views_of_a_single_user_have_no_loss() -> None:
     scores = view_scores(torch.randn(6, 4), torch.tensor([5, 5, 5]), 0.2)
     assert (scores.isfinite().sum(1) == 1).all()
 
@@ -124,7 +124,7 @@ def test_each_window_is_read_at_its_last_request(batch: SequenceBatch) -> None:
     assert asked.request_window.tolist() == list(range(len(expected)))
 
 
-def test_training_draws_from_torch_and_evaluation_draws_nothing(
+def test_training_draws_from_torch_and_evaluation_draws_no_random_numbers(
     model: SeasonalRecommender, batch: SequenceBatch
 ) -> None:
     model.train()
@@ -158,7 +158,7 @@ def test_bf16_autocast(model: SeasonalRecommender, batch: SequenceBatch) -> None
     torch.testing.assert_close(loss, expected, rtol=0.05, atol=0.05)
 
 
-def test_nothing_to_read_is_no_loss(model: SeasonalRecommender, batch: SequenceBatch) -> None:
+def test_windows_without_history_have_no_loss(model: SeasonalRecommender, batch: SequenceBatch) -> None:
     fresh = replace(batch, request_position=torch.zeros_like(batch.request_position))
     output = said(model.train(), fresh)
     assert output.loss.item() == 0.0
@@ -174,11 +174,11 @@ def test_evaluation_with_a_window_for_each_request(model: SeasonalRecommender, s
 
 
 @pytest.mark.parametrize("name", ["crop", "mask", "reorder"])
-def test_rates_outside(shop: Shop, name: str) -> None:
+def test_rates_out_of_range_are_refused(shop: Shop, name: str) -> None:
     with pytest.raises(ValueError, match=rf"task=contrastive: {name} must lie in \[0, 1\], got 1.2; 0 leaves"):
         ContrastiveHead(**{name: 1.2}, facts=shop.facts())
 
 
-def test_temperature_outside(shop: Shop) -> None:
+def test_a_temperature_of_zero_is_refused(shop: Shop) -> None:
     with pytest.raises(ValueError, match=r"task.contrastive.temperature must be above 0, got 0.0; try 0.2"):
         ContrastiveHead(temperature=0.0, facts=shop.facts())

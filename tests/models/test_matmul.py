@@ -1,4 +1,4 @@
-"""Matrix products by oneDNN against torch's own."""
+"""Tests of matrix products by oneDNN against torch's own."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """oneDNN for every product, on whatever processor the tests run."""
+    """Uses oneDNN for every product on any processor."""
     monkeypatch.setattr(matmul, "LEAST_OPERATIONS", 1)
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
 
 
 def used(work: Callable[[], object]) -> int:
-    """How often oneDNN multiplies."""
+    """Counts the products that oneDNN computes."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         work()
     return sum(event.count for event in record.key_averages() if "_linear_pointwise" in event.key)
@@ -50,7 +50,7 @@ def test_strided_factors() -> None:
 
 
 def with_gradients(job: Callable[..., Tensor], given: list[Tensor]) -> list[Tensor]:
-    """The output, its gradients, and those of the sum of their squares."""
+    """Returns the output, its gradients, and the gradients of the sum of their squares."""
     leaves = [tensor.detach().clone().requires_grad_() for tensor in given]
     output = job(*leaves)
     upstream = torch.linspace(-1, 1, output.numel()).view(output.shape)
@@ -75,7 +75,7 @@ def test_training_equals_torch(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_training_of_some_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_with_gradients_of_some_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     inputs, weight, bias = torch.randn(N, D), torch.randn(OUT, D), torch.randn(OUT)
     assert used(lambda: matmul.linear(inputs, weight, bias.clone().requires_grad_()).sum().backward()) == 1
@@ -94,8 +94,8 @@ def test_several_gradients_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_products_of_training_are_of_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What oneDNN is given has a round number of rows, whatever a step has."""
+def test_products_in_training_have_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks that oneDNN always gets a multiple of the round number of rows."""
     monkeypatch.setattr(matmul, "LEAST_WIDTH", 1)
     sizes: set[tuple[int, ...]] = set()
     by_onednn = matmul.by_onednn
@@ -112,7 +112,7 @@ def test_products_of_training_are_of_few_sizes(monkeypatch: pytest.MonkeyPatch) 
     assert sizes == {(rows, D, OUT), (rows, OUT, D), (OUT, rows, D)}
 
 
-def test_narrow_layers_train_by_torch() -> None:
+def test_narrow_layers_train_with_torch() -> None:
     layer, inputs = (
         matmul.Linear(matmul.LEAST_WIDTH, matmul.LEAST_WIDTH - 1),
         torch.randn(N, matmul.LEAST_WIDTH),
@@ -137,7 +137,7 @@ def test_addmm(recurs: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_used_only_for_large_float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, inputs = matmul.Linear(D, OUT), torch.randn(N, D)
     with torch.no_grad():
         assert used(lambda: layer(inputs))
@@ -159,7 +159,7 @@ def test_used_for_large_float32_products_alone(monkeypatch: pytest.MonkeyPatch) 
 def test_full_softmax_with_tiles_of_one_size(
     monkeypatch: pytest.MonkeyPatch, requests: int, tile: int, times: int
 ) -> None:
-    """Three products for each tile of 29 items that is a multiple of 8."""
+    """Expects three products for each tile of the 29 items whose size is a multiple of 8."""
     monkeypatch.setattr(linear_cross_entropy, "ROUND_ITEMS", 8)
     monkeypatch.setattr(linear_cross_entropy, "TILE_SCORES", tile * requests // torch.get_num_threads())
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Seasons at a time of year that the log does not cover."""
+"""Tests of the seasons at a time of year that the log does not cover."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -26,7 +26,7 @@ from seasonrec.models.season.text import TextSeason, date_in_words
 
 @pytest.fixture(scope="module")
 def first_year(tmp_path_factory):
-    """A shop whose log begins in May and ends in December of one year."""
+    """Opens a shop whose log begins in May and ends in December of one year."""
     folder = tmp_path_factory.mktemp("first_year")
     source = Synthetic(num_users=24, num_items=30, num_days=240, first_date="2017-05-01")
     log = prepare(source, folder, progress=lambda line: None)
@@ -53,7 +53,7 @@ def test_yearly_harmonics_are_zero_until_the_log_holds_a_full_cycle(first_year):
     context = CalendarContext().bind(first_year.log, first_year.spec)
     features = season.features(context(_at(first_year.log, [0, 100, 239, 355, 364, 380])))
     year = features[:, : 2 * season.num_harmonics].abs().sum(1)
-    assert year[:4].tolist() == [0.0] * 4  # exactly, since Adam makes full steps of the smallest gradient
+    assert year[:4].tolist() == [0.0] * 4  # exactly: Adam turns the smallest gradient into full steps
     assert 0 < year[4] < year[5]
 
 
@@ -94,7 +94,7 @@ def test_last_year_is_refused_on_a_log_of_one_year(first_year):
         LastYearSeason(facts=first_year.facts())
 
 
-def test_last_year_sees_what_sold_a_year_ago_and_nothing_of_this_year(tmp_path):
+def test_last_year_reads_the_sales_of_a_year_ago_and_none_of_this_year(tmp_path):
     log = prepare(Synthetic(num_users=30, num_items=12, num_days=800), tmp_path, progress=lambda line: None)
     spec = spec_of(log, TimeSplit().resolve(log))
     season = LastYearSeason(facts=Facts.of(log, spec, 16, 12, tmp_path))
@@ -106,7 +106,7 @@ def test_last_year_sees_what_sold_a_year_ago_and_nothing_of_this_year(tmp_path):
     torch.testing.assert_close(lift.item[0], torch.from_numpy(expected).float())
 
 
-def test_last_year_stays_with_the_request_when_the_history_ends_earlier(tmp_path):
+def test_last_year_follows_the_request_even_if_the_history_ends_earlier(tmp_path):
     log = prepare(Synthetic(num_users=30, num_items=12, num_days=800), tmp_path, progress=lambda line: None)
     index = LastYearContext(half_window_days=3).bind(log, spec_of(log, TimeSplit().resolve(log)))
     request = _at(log, [500])
@@ -130,7 +130,7 @@ def test_seasons_follow_the_hemisphere_of_the_country(country, season):
 
 
 class CountedReader(HashedReader):
-    """A reader that keeps the lists of texts that it has read."""
+    """A reader that records the lists of texts that it has embedded."""
 
     read: ClassVar[list[list[str]]] = []
 
@@ -151,4 +151,4 @@ def test_text_reads_each_sentence_once_and_works_for_any_date(first_year, monkey
     torch.testing.assert_close(vectors, HashedReader("", None)(words) - season.centre)
     assert len(CountedReader.read) == 3
     season._vectors_of(torch.tensor([after, before]))
-    assert len(CountedReader.read) == 3, "a later date is read once"
+    assert len(CountedReader.read) == 3, "a later date is embedded once"

@@ -1,4 +1,4 @@
-"""What the models of two domains share: the same objects, moved by the batches of either; the rest is their own."""
+"""Tests of the modules that the models of two domains share, and of those that stay their own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ PARTS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def other_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Another catalogue and other users, in another time zone."""
+    """Opens a shop with another catalogue, other users and another time zone."""
     cache_dir = tmp_path_factory.mktemp("other")
     log = prepare(Synthetic(num_users=10, num_items=22, num_days=400), cache_dir, progress=lambda line: None)
     log = replace(log, timezone="Asia/Tokyo")
@@ -94,34 +94,32 @@ def test_shared_modules_are_the_same_objects(make: Any) -> None:
     for part in ("season", "habit", "head", "item_encoder"):
         assert getattr(other, part) is not getattr(main, part)
     assert other.item_encoder.id.vectors.weight.shape != main.item_encoder.id.vectors.weight.shape
-    assert len(other.item_encoder.text.text_vectors[0]) == 22, "the texts are its own"
+    assert len(other.item_encoder.text.text_vectors[0]) == 22, "it keeps its own texts"
 
 
-def test_own_weights_are_those_that_are_not_shared(make: Any) -> None:
+def test_own_weights_are_the_weights_that_are_not_shared(make: Any) -> None:
     pair = make()
     names = {name.partition(".")[0] for name in own_parameters(pair.main, pair.other)}
     assert names == {"item_encoder", "season", "habit", "head"}
     assert [name for name in own_parameters(pair.main, pair.other) if "project" in name] == []
     every = {id(p) for p in pair.main.parameters()} | {id(p) for p in pair.other.parameters()}
     both = nn.ModuleList([pair.main, pair.other])
-    assert len(list(both.parameters())) == len(every), "an optimiser sees what is shared once"
+    assert len(list(both.parameters())) == len(every), "an optimiser sees each shared weight once"
 
 
-def test_items_without_text_share_the_backbone_alone(make: Any) -> None:
+def test_items_without_text_share_only_the_backbone(make: Any) -> None:
     pair = make(item_encoder=IdItems, temporal=NoTemporal)
     assert pair.shared == ("start", "backbone")
     assert pair.other.backbone is pair.main.backbone
 
 
-def test_a_tuned_language_model_is_shared_with_what_is_put_around_it(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tuned_language_model_is_shared_with_its_wrappers(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Wrapped(nn.Module):
         def __init__(self, inner: nn.Module) -> None:
             super().__init__()
             self.inner = inner
-            self.project = nn.Linear(2, 2)  # a name that means something else inside a language model
+            self.project = nn.Linear(2, 2)  # the same name inside a language model is not the projection
 
     monkeypatch.setattr(tuned, "load_model", lambda name: nn.Linear(3, 3))
     monkeypatch.setattr(tuned.TunedTextItems, "_tokenize", lambda self, reader, texts: None)
@@ -134,12 +132,12 @@ def test_a_tuned_language_model_is_shared_with_what_is_put_around_it(
     assert second.item_encoder.as_loaded is not first.item_encoder.as_loaded
 
 
-def test_weights_that_hang_on_a_module_itself_are_shared(make: Any) -> None:
+def test_weights_of_the_module_itself_are_shared(make: Any) -> None:
     pair = make(temporal=MovingAverageTemporal)
     assert pair.other.temporal is pair.main.temporal
 
 
-def test_a_clock_stays_that_of_its_own_data(make: Any, shop: Shop, other_shop: Shop) -> None:
+def test_a_time_zone_stays_that_of_its_own_data(make: Any, shop: Shop, other_shop: Shop) -> None:
     pair = make(temporal=TransformerTime)
     main, other = pair.main.temporal, pair.other.temporal
     assert {id(p) for p in other.parameters()} == {id(p) for p in main.parameters()}
@@ -171,15 +169,17 @@ def _no_metrics(scores: torch.Tensor, batch: SequenceBatch) -> dict[str, torch.T
 
 
 def gradients_of(module: RecommenderModule, batch: SequenceBatch) -> set[str]:
-    """Names in the module of the weights that a step of the batch moves."""
+    """Returns the names of the weights with a gradient after a step on the batch."""
     module.zero_grad()
     module.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
     named = module.named_parameters(remove_duplicate=False)
     return {name for name, parameter in named if parameter.grad is not None and parameter.grad.any()}
 
 
-def test_a_batch_moves_its_own_head_and_what_is_shared(module: RecommenderModule, shop: Shop, other_shop: Shop) -> None:
-    """A domain's batch moves the other's shared weights and not its head, and the other way round."""
+def test_a_batch_trains_its_own_head_and_the_shared_weights(
+    module: RecommenderModule, shop: Shop, other_shop: Shop
+) -> None:
+    """Checks that a batch of one domain trains the shared weights and its own head, but not the other head."""
     other = module.domains["other"]
     assert isinstance(other, SeasonalRecommender)
     by_main = gradients_of(module, batch_of(shop, module.model.contexts()))
@@ -194,10 +194,10 @@ def test_a_batch_moves_its_own_head_and_what_is_shared(module: RecommenderModule
 
 
 @pytest.mark.parametrize("linear", [False, True])
-def test_the_loss_of_a_domain_is_that_of_its_model_alone(
+def test_the_loss_of_a_domain_equals_that_of_its_own_model(
     make: Any, shop: Shop, other_shop: Shop, tmp_path: Path, linear: bool
 ) -> None:
-    """By hand: the mean over targets of -log softmax over the items that existed."""
+    """Computes the mean over targets of -log softmax over the available items by hand."""
     pair = make(**({"season": {}, "habit": NoHabit} if linear else {}))
     other = pair.other.eval()
     assert other.scores_are_linear == linear

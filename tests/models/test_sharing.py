@@ -1,4 +1,4 @@
-"""Contract tests of every sharing; MMoE and PLE against formulas written out task by task."""
+"""Contract tests of every sharing module; MMoE and PLE against formulas written out for each task."""
 
 from functools import cache, partial
 from typing import Any
@@ -25,7 +25,7 @@ def built(option: str) -> partial[Any]:
 
 
 def sharing_of(shop: Shop, option: str, tasks: tuple[str, ...] = TASKS, away: bool = True, **more: Any) -> nn.Module:
-    """Builds a sharing with non-zero weights."""
+    """Builds a sharing module with non-zero weights."""
     part: nn.Module = built(option)(**more, facts=shop.facts(), tasks=tasks)
     with torch.no_grad():
         for parameter in part.parameters():
@@ -50,7 +50,7 @@ def test_shape_and_identity_at_the_start(shop: Shop, option: str, query: Tensor)
 
 
 @every_option
-def test_a_request_alone_reads_as_in_a_batch_and_calls_leave_nothing_behind(
+def test_a_request_alone_gives_the_same_query_as_in_a_batch_and_calls_are_independent(
     shop: Shop, option: str, query: Tensor
 ) -> None:
     part = sharing_of(shop, option)
@@ -61,7 +61,7 @@ def test_a_request_alone_reads_as_in_a_batch_and_calls_leave_nothing_behind(
 
 
 @every_option
-def test_every_weight_gets_a_gradient_and_the_query_too(shop: Shop, option: str, query: Tensor) -> None:
+def test_every_weight_and_the_query_get_a_gradient(shop: Shop, option: str, query: Tensor) -> None:
     part = sharing_of(shop, option)
     query.requires_grad_()
     torch.stack([part(query, task) * torch.randn(WIDTH) for task in TASKS]).sum().backward()
@@ -71,7 +71,7 @@ def test_every_weight_gets_a_gradient_and_the_query_too(shop: Shop, option: str,
 
 
 @every_option
-def test_a_fresh_sharing_learns(shop: Shop, option: str, query: Tensor) -> None:
+def test_an_untrained_sharing_learns(shop: Shop, option: str, query: Tensor) -> None:
     part = sharing_of(shop, option, away=False)
     if not list(part.parameters()):
         return
@@ -86,14 +86,14 @@ def test_a_fresh_sharing_learns(shop: Shop, option: str, query: Tensor) -> None:
 
 
 @every_option
-def test_saved_weights_give_the_same(shop: Shop, option: str, query: Tensor) -> None:
+def test_saved_weights_give_the_same_queries(shop: Shop, option: str, query: Tensor) -> None:
     part, other = sharing_of(shop, option), sharing_of(shop, option)
     other.load_state_dict(part.state_dict())
     assert torch.equal(other(query, "spend"), part(query, "spend"))
 
 
 @every_option
-def test_one_task_works_too(shop: Shop, option: str, query: Tensor) -> None:
+def test_a_single_task_works(shop: Shop, option: str, query: Tensor) -> None:
     part = sharing_of(shop, option, tasks=("next_item",))
     part(query.requires_grad_(), "next_item").square().sum().backward()
     assert all(p.grad is not None for p in part.parameters())
@@ -108,7 +108,7 @@ def test_bf16_autocast(shop: Shop, option: str, query: Tensor) -> None:
 
 
 def expert(experts: Any, place: int, row: Tensor) -> Tensor:
-    """Computes one expert for one query by hand."""
+    """Computes the output of one expert for one query by hand."""
     inner = slice(place * WIDTH, (place + 1) * WIDTH)
     hidden = nn.functional.gelu(experts.inner.weight[inner] @ row + experts.inner.bias[inner])
     return hidden @ experts.outer[place]
@@ -131,7 +131,7 @@ def test_mmoe_query_by_query(shop: Shop, query: Tensor) -> None:
 
 
 def test_ple_query_by_query(shop: Shop, query: Tensor) -> None:
-    """Three levels, so that one of them has a level on either side."""
+    """Compares three levels, so that one of them lies between two others."""
     part = sharing_of(shop, "ple", num_levels=3, num_shared=2, num_own=2)
     assert isinstance(part, PLE)
     for task in TASKS:

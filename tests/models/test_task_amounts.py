@@ -34,7 +34,7 @@ def test_pinball_by_hand() -> None:
     assert pinball(forecast, truth).tolist() == pytest.approx([first, second])
 
 
-def test_spend_begins_at_the_usual_and_leaves_the_unknown_out(shop: Shop) -> None:
+def test_spend_starts_from_the_usual_and_ignores_unknown_values(shop: Shop) -> None:
     case = make_case(shop, "spend")
     batch = case.builder()(shop.some_requests(12))
     usual = torch.distributions.Normal(*batch.labels["spend"].usual)
@@ -55,19 +55,19 @@ def test_spend_begins_at_the_usual_and_leaves_the_unknown_out(shop: Shop) -> Non
 
 
 @pytest.mark.parametrize("distribution", ["log_normal", "weibull"])
-def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any) -> None:
+def test_the_censored_likelihood_equals_that_of_torch(shop: Shop, distribution: Any) -> None:
     case = make_case(shop, "time_to_next")
     case.head.distribution = distribution
     with torch.no_grad():
-        case.head.net[-1].weight.mul_(0.1)  # torch's survival probability is 0 far above the location
+        case.head.net[-1].weight.mul_(0.1)  # keeps torch's survival probability above 0
     builder = case.builder()
     batch = builder(Requests.of_baskets(shop.log, np.arange(0, shop.log.num_baskets, 7)))
-    told = batch.labels["time_to_next"]
-    assert told.censored.any()
-    assert not told.censored.all()
+    label = batch.labels["time_to_next"]
+    assert label.censored.any()
+    assert not label.censored.all()
     output, features = case.output(batch), features_of(case, batch)
-    mean, spread, own = case.head.own(batch.context, told.usual)
-    if distribution == "weibull":  # with that mean and spread, by the moments of a Gumbel minimum
+    mean, spread, own = case.head.own(batch.context, label.usual)
+    if distribution == "weibull":  # location and scale of a Gumbel minimum with this mean and spread
         spread = spread * 6**0.5 / math.pi
         mean = mean - torch.special.digamma(torch.tensor(1.0)) * spread
     raw = case.head.net(torch.cat([features.query, own], dim=1)).double()
@@ -77,16 +77,16 @@ def test_the_censored_likelihood_is_that_of_torch(shop: Shop, distribution: Any)
         reference: Any = torch.distributions.LogNormal(location, scale)
     else:
         reference = torch.distributions.Weibull(location.exp(), 1 / scale)
-    days = told.days.double().clamp(min=SHORTEST_DAYS)
-    expected = torch.where(told.censored, -torch.log1p(-reference.cdf(days)), -reference.log_prob(days))
+    days = label.days.double().clamp(min=SHORTEST_DAYS)
+    expected = torch.where(label.censored, -torch.log1p(-reference.cdf(days)), -reference.log_prob(days))
     assert output.loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
     levels = torch.tensor([[0.1], [0.5], [0.9]], dtype=torch.float64)
     torch.testing.assert_close(output.prediction.double(), reference.icdf(levels).T, rtol=1e-4, atol=1e-5)
     assert output.censored is not None
-    assert torch.equal(output.censored, told.censored)
+    assert torch.equal(output.censored, label.censored)
 
 
-def test_far_too_short_a_forecast_still_learns() -> None:
+def test_a_far_too_short_forecast_has_a_finite_gradient() -> None:
     from seasonrec.models.task.time_to_next import _weibull
 
     location = torch.tensor([-100.0], requires_grad=True)
@@ -117,14 +117,14 @@ def test_demand_losses_by_hand(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("of", ["item", "category"])
-def test_demand_begins_at_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
+def test_demand_starts_from_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
     case = make_case(shop, "demand")
     head = DemandHead(of, facts=shop.facts(WIDTH)).eval()
     contexts = {context.name: context for context in head.reads}
     builder = shop.builder(contexts)
     builder.labels = bind_all({"demand": head.label}, shop.log, shop.split.cuts)
     batch = builder(shop.some_requests(30))
-    sales, told = batch.context["weekly_sales"], batch.labels["demand"]
+    sales, label = batch.context["weekly_sales"], batch.labels["demand"]
     items = case.model.read(batch).items
     output = head(
         TaskFeatures(torch.zeros(30, WIDTH), items, lambda _: torch.empty(0), lambda: torch.empty(0)),
@@ -132,16 +132,16 @@ def test_demand_begins_at_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
         batch.context,
     )
     expected, truth = [], []
-    for row, request in enumerate(told.first.tolist()):
+    for row, request in enumerate(label.first.tolist()):
         at = int(sales.row[request])
-        if told.told[row]:
+        if label.told[row]:
             expected += sales.counts[at, :, :4].mean(1)[sales.sold[at]].tolist()
-            truth += told.counts[row][sales.sold[at]].tolist()
+            truth += label.counts[row][sales.sold[at]].tolist()
     assert output.prediction.tolist() == pytest.approx(expected, abs=1e-4)
     assert output.truth.tolist() == truth
 
 
-def test_demand_takes_some_days_in_training(shop: Shop) -> None:
+def test_demand_forecasts_some_days_in_training(shop: Shop) -> None:
     case = make_case(shop, "demand")
     case.head.days_at_once = 3
     batch = case.training_batch()
@@ -153,7 +153,7 @@ def test_demand_takes_some_days_in_training(shop: Shop) -> None:
     assert batch.labels["demand"].told[rows].all()
 
 
-def test_a_categorys_vector_is_the_mean_of_what_sells(shop: Shop) -> None:
+def test_a_categorys_vector_is_the_mean_of_its_items_weighted_by_sales(shop: Shop) -> None:
     case = make_case(shop, "demand")
     items = case.model.read(case.training_batch()).items
     vectors, counts = case.head._vectors(items), shop.facts().item_train_counts + 1
@@ -163,7 +163,7 @@ def test_a_categorys_vector_is_the_mean_of_what_sells(shop: Shop) -> None:
         torch.testing.assert_close(vectors[category], expected)
 
 
-def test_days_are_described_as_the_calendar_season_does(shop: Shop) -> None:
+def test_demand_reads_the_features_of_the_calendar_season(shop: Shop) -> None:
     season, case = CalendarSeason(facts=shop.facts()), make_case(shop, "demand")
     case.head.day.load_state_dict(CalendarFeatures(shop.spec).state_dict())
     batch = case.training_batch()

@@ -42,16 +42,16 @@ def planted(case: Case, batch: SequenceBatch) -> Tensor:
     elif case.name == "time_to_next":
         query[:, 3] = batch.labels["time_to_next"].days.clamp(min=0.1).log() - 2
     elif case.name == "user_match":
-        told = batch.labels["next_window"]
-        query.index_add_(0, told.request, meaning[told.items])
+        label = batch.labels["next_window"]
+        query.index_add_(0, label.request, meaning[label.items])
     else:
         query.index_add_(0, batch.target_request, meaning[batch.target_items])
     return query
 
 
 @pytest.mark.parametrize("option", [name for name in OWN if name != "demand"])
-def test_a_head_learns_what_its_query_holds(shop: Shop, option: str) -> None:
-    """Checks that the loss is clearly below that of the same head without a query, the best constant prediction."""
+def test_a_head_learns_what_its_query_contains(shop: Shop, option: str) -> None:
+    """Checks that the loss is well below that of the same head without a query, which predicts a constant at best."""
     learnt, constant = (trained_loss(shop, option, scale) for scale in (1.0, 0.0))
     assert learnt < 0.85 * constant
 
@@ -83,7 +83,7 @@ def spread(gains: Tensor) -> float:
 
 @pytest.mark.parametrize("loss", ["mse", "poisson"])
 def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None:
-    """Each category sells on its own weekday; neither its past nor the day alone predicts that."""
+    """Lets each category sell on its own weekday, so that only category and day together predict the sales."""
     losses = []
     for scale in (1.0, 0.0):
         torch.manual_seed(0)
@@ -107,9 +107,9 @@ def test_demand_learns_the_calendar_of_a_category(shop: Shop, loss: Any) -> None
 
 
 def on_its_weekday(batch: SequenceBatch) -> Demand:
-    told: Demand = batch.labels["demand"]
-    weekday = batch.context["calendar"].weekday[told.first]
-    return replace(told, counts=3.0 + 20.0 * (weekday[:, None] % 6 == torch.arange(told.counts.shape[1])))
+    label: Demand = batch.labels["demand"]
+    weekday = batch.context["calendar"].weekday[label.first]
+    return replace(label, counts=3.0 + 20.0 * (weekday[:, None] % 6 == torch.arange(label.counts.shape[1])))
 
 
 def spec_without(shop: Shop, **facts: Any) -> Any:
@@ -162,7 +162,7 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
 
 
 @pytest.mark.parametrize(("head", "options", "facts", "message"), REFUSED)
-def test_what_cannot_be_is_refused(shop: Shop, head: Any, options: Any, facts: Any, message: str) -> None:
+def test_unsuitable_data_and_options_are_refused(shop: Shop, head: Any, options: Any, facts: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         head(**options, facts=spec_without(shop, **facts))
 

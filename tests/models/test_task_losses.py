@@ -9,7 +9,7 @@ import pytest
 import torch
 from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import WIDTH, alive, baskets, features_of, make_case
+from task_cases import WIDTH, available_items, baskets, features_of, make_case
 
 from seasonrec.batches.labels.next_window import NextWindow
 from seasonrec.batches.requests import Requests
@@ -38,7 +38,7 @@ def test_next_basket_by_hand(shop: Shop, loss: Any) -> None:
     scores = features.scores() + own
     losses = []
     for request, basket in enumerate(baskets(batch)):
-        own = {item: scores[request, item].item() for item in alive(case, batch, request)}
+        own = {item: scores[request, item].item() for item in available_items(case, batch, request)}
         if loss == "softmax":
             total = math.log(sum(math.exp(score) for score in own.values()))
             losses.append(sum(total - own[item] for item in basket) / len(basket))
@@ -72,17 +72,19 @@ def test_purchase_by_hand(shop: Shop) -> None:
     features, head = features_of(case, batch), case.head
     shares = torch.log_softmax(features.scores(), dim=1)
     own = (head.project(features.query) @ features.items.vectors.T) + head.bias
-    living = [head.weight[list(alive(case, batch, request))].sum() for request in range(batch.num_requests)]
-    assert min(living) < max(living)
+    total_weights = [
+        head.weight[list(available_items(case, batch, request))].sum() for request in range(batch.num_requests)
+    ]
+    assert min(total_weights) < max(total_weights)
     pairs = list(zip(batch.target_request.tolist(), batch.target_items.tolist(), strict=True))
-    odds = [shares[r, item].exp() / (head.num_negatives * head.weight[item] / living[r]) for r, item in pairs]
+    odds = [shares[r, item].exp() / (head.num_negatives * head.weight[item] / total_weights[r]) for r, item in pairs]
     torch.testing.assert_close(output.start[: len(pairs)].exp(), torch.stack(odds).float())
     expected = torch.stack([odd.log() + own[pair] for odd, pair in zip(odds, pairs, strict=True)])
     torch.testing.assert_close(output.prediction[: len(pairs)], expected.float())
 
 
-def test_gradients_of_pairs_drawn_again_are_summed_in_one_order(shop: Shop) -> None:
-    """Threads that add to one place in arrival order would give different bits each time."""
+def test_gradients_of_repeated_pairs_are_summed_in_a_fixed_order(shop: Shop) -> None:
+    """Checks four runs for equal bits: threads that add in the order of arrival would give different ones."""
     case = make_case(shop, "purchase")
     case.head.num_negatives = 400
     batch = case.training_batch()
@@ -98,7 +100,7 @@ def test_gradients_of_pairs_drawn_again_are_summed_in_one_order(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -> None:
+def test_negatives_are_available_and_not_in_the_basket(shop: Shop, training: bool) -> None:
     case = make_case(shop, "purchase")
     case.head.train(training)
     batch = case.builder()(Requests.of_baskets(shop.log, np.arange(0, shop.log.num_baskets, 3)))
@@ -107,9 +109,9 @@ def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -
     assert is_valid.float().mean() > 0.7
     rows, own, unavailable, seen = batch.target_request.tolist(), baskets(batch), 0, set()
     for request, columns, valid in zip(rows, drawn.tolist(), is_valid.view_as(drawn).tolist(), strict=True):
-        born = set(alive(case, batch, request))
-        unavailable += len(born) < shop.log.num_items
-        assert set(columns) <= born
+        available = set(available_items(case, batch, request))
+        unavailable += len(available) < shop.log.num_items
+        assert set(columns) <= available
         assert valid == [item not in own[request] for item in columns]
         seen |= set(columns)
     assert unavailable > 10
@@ -118,7 +120,7 @@ def test_negatives_exist_and_are_not_in_the_basket(shop: Shop, training: bool) -
     assert torch.equal(again, drawn) == (not training)
 
 
-def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
+def test_negatives_follow_the_popularity_power(shop: Shop) -> None:
     facts = shop.facts(WIDTH)
     counts = facts.item_train_counts + 1
     for power in (0.0, 1.0):
@@ -134,8 +136,8 @@ def test_negatives_follow_the_popularity_that_is_asked_for(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0])
-def test_negatives_of_a_sample_follow_it_too(shop: Shop, power: float) -> None:
-    """Over many samples, the task draws as from the whole catalogue, whatever the sampling of the loss."""
+def test_negatives_of_a_sample_follow_the_popularity_power(shop: Shop, power: float) -> None:
+    """Checks that over many samples the draws follow the whole catalogue, however the loss samples its items."""
     facts = shop.facts(WIDTH)
     sampler = NegativeSampler.of(facts.item_train_counts.numpy(), 40, 0.75)
     counts, head, random = facts.item_train_counts + 1, PurchaseHead(4, power, facts=facts), np.random.default_rng(0)
@@ -152,7 +154,7 @@ def test_negatives_of_a_sample_follow_it_too(shop: Shop, power: float) -> None:
     assert (drawn / drawn.sum() - expected).abs().max() < 0.02
 
 
-def test_a_sample_of_items_that_are_not_sold_yet_gives_no_negatives(shop: Shop) -> None:
+def test_a_sample_without_available_items_gives_no_negatives(shop: Shop) -> None:
     facts, head = shop.facts(WIDTH), PurchaseHead(4, facts=shop.facts(WIDTH))
     batch = make_case(shop, "purchase").builder()(shop.some_requests(12))
     newest = int(facts.item_first_seen_s.argmax())
@@ -169,7 +171,7 @@ def test_a_sample_of_items_that_are_not_sold_yet_gives_no_negatives(shop: Shop) 
     assert not is_valid.any()
 
 
-def test_hashed_numbers_look_drawn() -> None:
+def test_hashed_numbers_look_random() -> None:
     keys = torch.arange(4000)
     values = hashed_uniform(keys, 5)
     assert ((values >= 0) & (values < 1)).all()
@@ -193,14 +195,14 @@ def test_category_by_hand(shop: Shop) -> None:
         for k in range(scores.shape[1]):
             pairs = (own.request == request) & (category[own.item] == k)
             count, decayed = own.count[pairs].sum(), own.decayed[pairs].sum(0).float()
-            if k in {int(category[item]) for item in alive(case, batch, request)}:
+            if k in {int(category[item]) for item in available_items(case, batch, request)}:
                 assert output.start is not None
                 assert output.start[request, k].item() == pytest.approx((count + case.head.shares[k]).item())
             rate = count / own.user_baskets[request].clamp(min=1)
             counts = torch.cat([count[None], decayed]).log1p()
             scores[request, k] += (case.head.weights.weight[0] * torch.cat([counts, rate[None]])).sum()
-        born = sorted({int(category[item]) for item in alive(case, batch, request)})
-        total = math.log(sum(math.exp(scores[request, k].item()) for k in born))
+        available = sorted({int(category[item]) for item in available_items(case, batch, request)})
+        total = math.log(sum(math.exp(scores[request, k].item()) for k in available))
         losses.append(sum(total - scores[request, category[item]].item() for item in basket) / len(basket))
         assert output.truth[request].nonzero().flatten().tolist() == sorted({int(category[item]) for item in basket})
     assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
@@ -208,7 +210,7 @@ def test_category_by_hand(shop: Shop) -> None:
     assert shares.sum().item() == pytest.approx(1.0)
 
 
-def test_items_without_a_category_are_no_category(shop: Shop) -> None:
+def test_items_without_a_category_are_ignored(shop: Shop) -> None:
     facts = shop.facts(WIDTH)
     first = min(facts.item_category_names)
     names = tuple("" if name == first else name for name in facts.item_category_names)
@@ -222,14 +224,14 @@ def test_items_without_a_category_are_no_category(shop: Shop) -> None:
     case.model.task["category"] = head
     output = case.output(batch)
     kept = everything.truth[:, 1:].any(1)
-    assert not kept.all(), "some baskets hold nothing else"
+    assert not kept.all(), "some baskets have only items without a category"
     assert output.truth[:, 0].sum() == 0
     assert torch.equal(output.truth[:, 1:], everything.truth[kept, 1:])
     assert output.prediction[:, 0].eq(float("-inf")).all()
     assert torch.equal(output.prediction[:, 1:], everything.prediction[kept, 1:])
 
 
-def test_categories_that_nobody_sells_yet_are_no_candidates(shop: Shop) -> None:
+def test_categories_without_an_event_yet_are_no_candidates(shop: Shop) -> None:
     facts = shop.facts(WIDTH)
     first = facts.item_first_seen_s.clone()
     first[facts.item_categories == 2] = shop.split.end_s
@@ -263,15 +265,15 @@ def test_user_match_by_hand(shop: Shop) -> None:
     batch = case.training_batch(40)
     output = case.output(batch)
     vectors = case.head.project(features_of(case, batch).query)
-    told, own = batch.labels["next_window"], batch.context["own_history"]
-    shared = overlaps(told.request, told.items, batch.num_requests)
+    label, own = batch.labels["next_window"], batch.context["own_history"]
+    shared = overlaps(label.request, label.items, batch.num_requests)
     before = overlaps(own.request, own.item, batch.num_requests)
     same = batch.user_ids[:, None] == batch.user_ids
     asked = shared.masked_fill(same, 0.0).any(1)
     assert output.start is not None
     assert torch.equal(output.start, before.masked_fill(same, -math.inf)[asked])
     users, losses = batch.user_ids.tolist(), []
-    assert len(set(users)) < len(users), "some requests are of one user"
+    assert len(set(users)) < len(users), "some requests belong to the same user"
     for row in range(len(users)):
         others = [column for column in range(len(users)) if users[column] != users[row]]
         alike = {o: torch.cosine_similarity(vectors[row], vectors[o], dim=0) for o in others}
@@ -310,18 +312,18 @@ def test_search_by_hand(shop: Shop) -> None:
         scores = features.scores()[request] + view @ features.items.vectors.T + correction.bias
         scores = scores + case.head.match * match
         assert output.start is not None
-        assert match[output.start[chosen].argmax()], "a look-up finds what the words name first"
-        born = alive(case, batch, request)
+        assert match[output.start[chosen].argmax()], "a look-up ranks matching items first"
+        available = available_items(case, batch, request)
         relevant = [item for item in basket if queries.of_item[item] == asked[request]]
         assert output.truth[chosen].nonzero().flatten().tolist() == sorted(relevant)
-        total = torch.logsumexp(scores[born], 0).item()
+        total = torch.logsumexp(scores[available], 0).item()
         losses.append(sum(total - scores[item].item() for item in relevant) / len(relevant))
         chosen += 1
     assert chosen == len(output.truth)
     assert output.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
-def test_in_training_every_query_of_a_basket_is_asked_sometimes(shop: Shop) -> None:
+def test_in_training_every_query_of_a_basket_is_drawn_sometimes(shop: Shop) -> None:
     case = make_case(shop, "search")
     batch = case.training_batch(40)
     assert torch.equal(case.head._asked(batch), case.head._asked(batch))
@@ -333,7 +335,7 @@ def test_in_training_every_query_of_a_basket_is_asked_sometimes(shop: Shop) -> N
 
 
 def test_scores_of_a_popular_item_are_not_rounded_by_bf16() -> None:
-    """Biases are log shares; bfloat16 would round -12.3 to a multiple of 1/16 in every row."""
+    """Checks biases, which are log shares: bfloat16 would round -12.3 to a multiple of 1/16 in every row."""
     draw = torch.Generator().manual_seed(0)
     query, vectors = (torch.randn(number, 64, generator=draw) / 64 for number in (5, 300))
     scores = LinearScores(query, vectors, torch.linspace(-13, -4, 300))
@@ -344,7 +346,7 @@ def test_scores_of_a_popular_item_are_not_rounded_by_bf16() -> None:
     assert (rounded - exact).abs().max() < 2e-3
 
 
-def test_user_match_compares_users_in_float32_whatever_the_precision(shop: Shop) -> None:
+def test_user_match_compares_users_in_float32_under_autocast(shop: Shop) -> None:
     case = make_case(shop, "user_match")
     batch = case.training_batch(30)
     features = features_of(case, batch)

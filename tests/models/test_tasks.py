@@ -42,11 +42,11 @@ def case(cases: dict[str, Case], option: str) -> Case:
 
 def own_only(option: str) -> None:
     if option not in OWN:
-        pytest.skip("its own tests say what it keeps to")
+        pytest.skip("it has tests of its own")
 
 
 @every_task
-def test_samples_are_what_the_kind_says(case: Case) -> None:
+def test_samples_have_the_form_of_their_kind(case: Case) -> None:
     output = case.output(case.training_batch())
     prediction, truth, kind = output.prediction, output.truth, case.head.kind
     assert kind in get_args(Kind)
@@ -57,7 +57,7 @@ def test_samples_are_what_the_kind_says(case: Case) -> None:
     if kind == "ranking":
         assert prediction.shape == truth.shape
         assert (truth > 0).any(1).all()
-        assert (prediction > -math.inf)[truth > 0].all(), "what is relevant is a candidate"
+        assert (prediction > -math.inf)[truth > 0].all(), "relevant items are candidates"
         assert not (prediction.isnan() | (prediction == math.inf)).any()
     else:
         assert truth.ndim == 1
@@ -76,7 +76,7 @@ def test_samples_are_what_the_kind_says(case: Case) -> None:
 
 @pytest.mark.parametrize("option", ["next_basket", "purchase", "demand", "spend", "time_to_next"])
 @pytest.mark.parametrize("sampled", [False, True])
-def test_a_head_that_has_learnt_nothing_foresees_its_start(shop: Shop, option: str, sampled: bool) -> None:
+def test_an_untrained_head_predicts_its_baseline(shop: Shop, option: str, sampled: bool) -> None:
     case = make_case(shop, option)
     case.model.task[option] = head_of(option)(facts=shop.facts(WIDTH)).eval()
     sampler = NegativeSampler.of(np.ones(shop.log.num_items), 6, 0.0) if sampled else None
@@ -85,7 +85,7 @@ def test_a_head_that_has_learnt_nothing_foresees_its_start(shop: Shop, option: s
 
 
 @every_task
-def test_every_trained_weight_gets_a_gradient_and_so_does_what_is_shared(case: Case) -> None:
+def test_every_weight_of_the_head_and_the_shared_weights_get_a_gradient(case: Case) -> None:
     case.model.zero_grad()
     case.output(case.training_batch()).loss.backward()
     trained = {name: p for name, p in case.head.named_parameters() if p.requires_grad}
@@ -96,7 +96,7 @@ def test_every_trained_weight_gets_a_gradient_and_so_does_what_is_shared(case: C
 
 
 @every_task
-def test_saved_weights_say_the_same(case: Case, option: str, tmp_path: Path) -> None:
+def test_saved_weights_give_the_same_output(case: Case, option: str, tmp_path: Path) -> None:
     save_weights(tmp_path / "model.safetensors", case.model)
     other = make_case(case.shop, option, seed=1)
     batch = case.training_batch()
@@ -111,7 +111,7 @@ def test_saved_weights_say_the_same(case: Case, option: str, tmp_path: Path) -> 
 
 
 @every_task
-def test_requests_alone_say_what_they_say_together(case: Case, option: str) -> None:
+def test_requests_alone_give_the_same_loss_as_in_a_batch(case: Case, option: str) -> None:
     own_only(option)
     builder, requests = case.builder(), case.shop.some_requests(12)
     if option == "user_match":
@@ -126,14 +126,14 @@ def test_requests_alone_say_what_they_say_together(case: Case, option: str) -> N
 
 
 @every_task
-def test_a_batch_without_any_sample_has_a_loss_of_zero(case: Case, option: str) -> None:
+def test_a_batch_without_samples_has_a_loss_of_zero(case: Case, option: str) -> None:
     own_only(option)
     asked = replace(case.shop.some_requests(3), baskets=np.full(3, -1))
     if option in ("demand", "time_to_next", "user_match"):
         end_s = np.full(3, case.shop.split.end_s - 1)
         asked = replace(asked, users=asked.users[[0, 0, 0]], times_s=end_s, known_until_s=end_s)
     output = case.output(case.builder()(asked))
-    if option != "time_to_next":  # no basket: censored
+    if option != "time_to_next":  # it keeps censored requests without a basket
         assert output.loss == 0
         assert len(output.truth) == 0
     output.loss.backward()
@@ -141,7 +141,7 @@ def test_a_batch_without_any_sample_has_a_loss_of_zero(case: Case, option: str) 
 
 
 @every_task
-def test_a_sample_that_is_the_whole_catalogue_says_the_same(case: Case, option: str) -> None:
+def test_a_sample_of_the_whole_catalogue_gives_the_same_output(case: Case, option: str) -> None:
     own_only(option)
     builder, requests = case.builder(), case.shop.some_requests(20)
     sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 5000, 0.0)
@@ -154,7 +154,7 @@ def test_a_sample_that_is_the_whole_catalogue_says_the_same(case: Case, option: 
 
 
 @every_task
-def test_small_samples_do(case: Case) -> None:
+def test_a_small_sample_gives_a_finite_loss(case: Case) -> None:
     sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 6, 0.0)
     batch = case.builder()(case.shop.some_requests(6), sampler=sampler, random=np.random.default_rng(0))
     assert batch.sample is not None
@@ -187,7 +187,7 @@ def test_contexts_and_labels_are_read_as_declared(case: Case) -> None:
 
 
 @every_task
-def test_evaluation_draws_nothing(case: Case, option: str) -> None:
+def test_evaluation_draws_no_random_numbers(case: Case, option: str) -> None:
     own_only(option)
     batch = case.training_batch()
     state = torch.get_rng_state()
@@ -198,18 +198,18 @@ def test_evaluation_draws_nothing(case: Case, option: str) -> None:
 
 @pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
 @pytest.mark.parametrize("season", ["[calendar]", "[]"])
-def test_the_request_time_matters_through_the_season(shop: Shop, option: str, season: str) -> None:
+def test_the_request_time_matters_only_through_the_season(shop: Shop, option: str, season: str) -> None:
     """Compares requests of one user with equal history and basket at two dates.
 
-    The head's own context would differ by the time since the last basket, so it is held fixed.
+    The head's own context is held fixed, because it contains the time since the last basket.
     """
     case = make_case(shop, option, season=season)
     batch, later = (case.builder()(one) for one in two_dates(shop))
     held = {context.name: batch.context[context.name] for context in case.head.reads}
     first = case.output(batch).prediction
     second = case.output(replace(later, context=later.context | held)).prediction
-    born = (first > -math.inf) & (second > -math.inf)
-    assert torch.equal(first[born], second[born]) == (season == "[]")
+    available = (first > -math.inf) & (second > -math.inf)
+    assert torch.equal(first[available], second[available]) == (season == "[]")
 
 
 def test_demand_reads_the_date_itself(shop: Shop) -> None:

@@ -56,7 +56,7 @@ def facts(shop: Shop) -> Facts:
 
 
 def added(module: nn.Module, hidden: Tensor, batch: SequenceBatch) -> Tensor:
-    """Returns the difference that the module makes to the backbone's output."""
+    """Returns the change of the backbone's output by the module."""
     return module(hidden, batch).query - at_requests(hidden, batch)
 
 
@@ -69,7 +69,7 @@ def test_starts_as_the_identity(make: Callable[..., nn.Module], facts: Facts) ->
 
 
 @every_module
-def test_order_within_a_basket_leaves_no_trace(make: Callable[..., nn.Module], facts: Facts) -> None:
+def test_order_within_a_basket_has_no_effect(make: Callable[..., nn.Module], facts: Facts) -> None:
     times_s = [0, 0, 0, DAY_S, 5 * DAY_S, 5 * DAY_S, 5 * DAY_S]
     batch = batch_of([times_s], [(0, 7, 9 * DAY_S), (0, 4, 2 * DAY_S)])
     module, hidden = shaken(make(facts=facts)), some_hidden(batch)
@@ -106,7 +106,9 @@ def test_one_second_makes_two_baskets_of_one(make: Callable[..., nn.Module], fac
 
 
 @pytest.mark.parametrize("make", [MODULES[name] for name in ("gru", "lstm", "transformer_time", "vae")])
-def test_one_second_in_an_interval_is_seen_at_todays_epoch(make: Callable[..., nn.Module], facts: Facts) -> None:
+def test_an_interval_of_one_second_has_an_effect_at_current_timestamps(
+    make: Callable[..., nn.Module], facts: Facts
+) -> None:
     module = shaken(make(facts=facts))
     short, long = (batch_of([[0, 1 + second]], [(0, 2, DAY_S)]) for second in (0, 1))
     assert torch.equal(short.timestamps_s.float(), long.timestamps_s.float())  # the result of a float32
@@ -114,7 +116,7 @@ def test_one_second_in_an_interval_is_seen_at_todays_epoch(make: Callable[..., n
     assert not torch.equal(module(hidden, short).query, module(hidden, long).query)
 
 
-def test_one_second_counts_in_every_bucket_and_scale() -> None:
+def test_one_second_changes_every_bucket_and_scale() -> None:
     now_s = torch.tensor([TODAY_S])
     some = torch.ones(1, dtype=torch.bool)
     for bound_s in BOUNDS_S:
@@ -124,7 +126,7 @@ def test_one_second_counts_in_every_bucket_and_scale() -> None:
     assert (log_days((now_s + apart_s) - now_s).diff() > 0).all()
 
 
-def test_buckets_are_numbered_from_no_time_to_years() -> None:
+def test_buckets_range_from_no_time_to_years() -> None:
     seconds = torch.tensor([-5, 0, 1, 2, DAY_S, 10**12])
     has_time = torch.tensor([True, True, True, True, True, True])
     found = buckets(seconds, has_time).tolist()
@@ -166,7 +168,7 @@ def test_moving_average_against_numpy(weights: str, facts: Facts) -> None:
         np.testing.assert_allclose(module(hidden, batch).query[request].detach(), expected, atol=1e-5)
 
 
-def test_a_half_life_of_one_second_is_kept_at_todays_epoch(facts: Facts) -> None:
+def test_a_half_life_of_one_second_is_exact_at_current_timestamps(facts: Facts) -> None:
     module = MovingAverageTemporal(weights="exponential", facts=facts).eval()
     batch = batch_of([[0, 1]], [(0, 2, 2)])
     with torch.no_grad():
@@ -225,7 +227,7 @@ def test_bad_options_are_refused(make: Callable[..., nn.Module], message: str, f
 
 
 @every_module
-def test_a_window_of_padding_alone_does_not_disturb_the_others(make: Callable[..., nn.Module], facts: Facts) -> None:
+def test_a_window_of_only_padding_does_not_disturb_the_others(make: Callable[..., nn.Module], facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(make(facts=facts)), some_hidden(batch)
     wild = torch.where(torch.arange(hidden.shape[1])[:, None] > 4, 1e4, hidden[2])  # after the events of window 2
@@ -234,7 +236,7 @@ def test_a_window_of_padding_alone_does_not_disturb_the_others(make: Callable[..
     torch.testing.assert_close(changed, module(hidden, batch).query, rtol=0, atol=1e-5)
 
 
-def test_a_module_that_breaks_the_contract_is_told_so(shop: Shop) -> None:
+def test_a_module_that_breaks_the_contract_is_refused(shop: Shop) -> None:
     class Silent(torch.nn.Module):
         def __init__(self, *, facts: Facts) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Tests of the Transformer over real time against a loop over requests, and of its calendar features."""
+"""Tests of the Transformer over real time against a loop over requests, and of its clock features."""
 
 import bisect
 import math
@@ -39,7 +39,7 @@ def test_against_a_loop_over_requests(facts: Facts) -> None:
 
 
 def one_request(module: TransformerTime, hidden: Tensor, batch: SequenceBatch, request: int, facts: Facts) -> Tensor:
-    """Computes the definition position by position."""
+    """Computes the output from its definition, position by position."""
     window, position = int(batch.request_window[request]), int(batch.request_position[request])
     times_s: list[int | None] = [None, *batch.timestamps_s[window, :position].tolist()]
     dates = [torch.zeros(WIDTH)] + [module.calendar(features(time_s, facts)) for time_s in times_s[1:]]
@@ -91,7 +91,7 @@ def bucket(now_s: int | None, then_s: int | None) -> int:
 
 
 def features(time_s: int, facts: Facts, num_harmonics: int = 2) -> Tensor:
-    """Computes the features with Python's own calendar."""
+    """Computes the features with Python's calendar."""
     date, first = (
         datetime.fromtimestamp(s, UTC).astimezone(ZoneInfo(ZONE)).date() for s in (time_s, facts.spec.first_time_s)
     )
@@ -103,7 +103,7 @@ def features(time_s: int, facts: Facts, num_harmonics: int = 2) -> Tensor:
     return torch.tensor([float(date.weekday() == day) for day in range(7)] + [covered * wave for wave in waves])
 
 
-def test_moments_against_the_calendar_of_python(facts: Facts) -> None:
+def test_clock_features_against_the_calendar_of_python(facts: Facts) -> None:
     draw = torch.Generator().manual_seed(0)
     times_s = TODAY_S + torch.randint(-550 * DAY_S, 400 * DAY_S, (300,), generator=draw)
     friday = int(datetime(2026, 9, 25, 22, 30, tzinfo=ZoneInfo(ZONE)).timestamp())  # Saturday in Greenwich
@@ -114,7 +114,7 @@ def test_moments_against_the_calendar_of_python(facts: Facts) -> None:
     assert found[-3:, :7].argmax(dim=1).tolist() == [4, 4, 5]
 
 
-def test_time_of_year_is_silent_until_the_log_has_been_there(facts: Facts) -> None:
+def test_time_of_year_is_zero_until_the_log_covers_a_full_year(facts: Facts) -> None:
     moments, first_s = ClockFeatures(facts.spec, 3), facts.spec.first_time_s
     assert moments.num_features == 13
     assert not moments(first_s + torch.arange(0, 358) * DAY_S)[:, 7:].any()
@@ -129,8 +129,8 @@ def test_same_history_at_two_request_times(facts: Facts) -> None:
     assert (torch.pdist(query) > 1e-3).all()
 
 
-def test_what_kind_of_day_it_is_matters_apart_from_the_interval(facts: Facts) -> None:
-    """Shifts all times by a day: the output changes with the weekday, but not without calendar weights."""
+def test_the_weekday_matters_apart_from_the_interval(facts: Facts) -> None:
+    """Shifts all times by a day: the output changes, but no longer once the calendar weights are zero."""
     module = shaken(TransformerTime(facts=facts))
     today = batch_of([[0, DAY_S]], [(0, 2, 2 * DAY_S)])
     tomorrow = replace(today, timestamps_s=today.timestamps_s + DAY_S, request_time_s=today.request_time_s + DAY_S)
@@ -140,8 +140,8 @@ def test_what_kind_of_day_it_is_matters_apart_from_the_interval(facts: Facts) ->
     assert torch.equal(module(hidden, today).query, module(hidden, tomorrow).query)
 
 
-def test_intervals_among_events_reach_the_answer(facts: Facts) -> None:
-    """The biases of the intervals to the request are set to zero, so that only those among events remain."""
+def test_intervals_among_events_change_the_query(facts: Facts) -> None:
+    """Sets the biases of the intervals to the request to zero, so that only those among events remain."""
     module = shaken(TransformerTime(facts=facts))
     for weights in (module.calendar.weight, module.reading.interval, module.since_last.weight):
         torch.nn.init.zeros_(weights)
@@ -153,6 +153,6 @@ def test_intervals_among_events_reach_the_answer(facts: Facts) -> None:
     torch.testing.assert_close(module(hidden, near).query, module(hidden, far).query, rtol=0, atol=1e-6)
 
 
-def test_starts_blind_to_intervals_among_events(facts: Facts) -> None:
+def test_starts_without_an_effect_of_the_intervals_among_events(facts: Facts) -> None:
     module = TransformerTime(facts=facts)
     assert not any(block.interval.any() for block in [*module.blocks, module.reading])

@@ -1,4 +1,4 @@
-"""Tests of the latent state: its divergence against torch's, sampling in training, the mean in evaluation."""
+"""Tests of the variational autoencoder: divergence against torch, sampling in training, the mean in evaluation."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_penalty_is_beta_times_the_mean_divergence(prior: str, facts: Facts) -> 
     assert reading.penalties["kl"].shape == ()
 
 
-def test_free_nats_cost_nothing_and_what_lies_above_them_does(facts: Facts) -> None:
+def test_only_the_divergence_above_the_free_nats_is_penalised(facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(VAETemporal(beta=0.3, facts=facts)).train(), some_hidden(batch)
     nats = module(hidden, batch).penalties["kl"].item() / 0.3
@@ -56,7 +56,7 @@ def test_free_nats_cost_nothing_and_what_lies_above_them_does(facts: Facts) -> N
         assert bool(module.posterior.layers[-1].weight.grad.any()) == (paid > 0)
 
 
-def test_evaluation_takes_the_mean_and_draws_nothing(facts: Facts) -> None:
+def test_evaluation_takes_the_mean_and_draws_no_random_numbers(facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(VAETemporal(facts=facts)), some_hidden(batch)
     state = torch.get_rng_state()
@@ -67,7 +67,7 @@ def test_evaluation_takes_the_mean_and_draws_nothing(facts: Facts) -> None:
     torch.testing.assert_close(reading.query, at_requests(hidden, batch) + module.out(mean))
 
 
-def test_training_draws_from_the_posterior_by_torchs_generator(facts: Facts) -> None:
+def test_training_samples_the_posterior_with_torchs_generator(facts: Facts) -> None:
     batch = batch_of([[0, DAY_S]], [(0, 2, 2 * DAY_S)] * 20_000)
     module, hidden = shaken(VAETemporal(latent_dim=WIDTH, facts=facts)), some_hidden(batch)
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_gradients_reach_every_weight_in_training(prior: str, facts: Facts) -> N
     assert all(p.grad is not None for p in module.parameters())
 
 
-def test_without_a_penalty_the_draw_alone_moves_the_log_variance(facts: Facts) -> None:
+def test_without_a_penalty_only_the_sample_moves_the_log_variance(facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(VAETemporal(latent_dim=4, facts=facts)).train(), some_hidden(batch)
     module(hidden, batch).query.square().sum().backward()
@@ -104,7 +104,7 @@ def test_without_a_penalty_the_draw_alone_moves_the_log_variance(facts: Facts) -
     assert gradient[4:].any()
 
 
-def test_beta_of_zero_asks_for_nothing(facts: Facts) -> None:
+def test_a_beta_of_zero_gives_a_penalty_of_zero(facts: Facts) -> None:
     batch = some_batch()
     module = shaken(VAETemporal(beta=0.0, facts=facts)).train()
     assert not module(some_hidden(batch), batch).penalties["kl"].any()
