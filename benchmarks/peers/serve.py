@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -117,7 +118,7 @@ class StepClock:
         }
 
 
-class Runner:
+class Runner(ABC):
     """Base of the competitors' runners."""
 
     packages: Sequence[str] = ()
@@ -126,24 +127,24 @@ class Runner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def convert(self) -> None:
+    def convert(self) -> None:  # noqa: B027  # most libraries read the CSV file
         """Rewrites the CSV file if the library cannot read it; its time is not measured."""
 
+    @abstractmethod
     def prepare(self) -> int:
         """Reads the CSV file, prepares the data for training, and returns the number of events."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train(self, clock: StepClock) -> None:
         """Trains, reports the end of each step to ``clock``, and stops if the clock says so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def infer(self) -> tuple[Sequence[Any], Sequence[Sequence[Any]]]:
         """Ranks all items for all users of the events.
 
         Returns:
             ``(users, items)``: ids ``(U,)`` as in the CSV file, and their best items ``(U, K)``, the best first.
         """
-        raise NotImplementedError
 
 
 def serve(make: Callable[[Settings], Runner]) -> None:
