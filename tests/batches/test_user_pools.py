@@ -74,10 +74,10 @@ def test_pools_hold_every_user_once_and_about_as_many_requests(shop: Shop) -> No
     per_user = np.bincount(shop.log.basket_users[baskets], minlength=shop.log.num_users)
     pools = cut_pools(shop.log, training_period(shop), 150)
     assert len(pools) == -(-len(baskets) // 150) > 2
-    assert [pool.first_user for pool in pools] == [0, *(pool.end_user for pool in pools[:-1])]
-    assert pools[-1].end_user == shop.log.num_users
+    assert [pool.users[0] for pool in pools] == [0, *(pool.users[1] for pool in pools[:-1])]
+    assert pools[-1].users[1] == shop.log.num_users
     for pool in pools:
-        assert pool.num_requests == per_user[pool.first_user : pool.end_user].sum()
+        assert pool.num_requests == per_user[slice(*pool.users)].sum()
         assert 150 / 4 <= pool.num_requests <= 1.5 * 150 + per_user.max()
 
 
@@ -107,7 +107,7 @@ def test_every_request_once_an_epoch_in_pools_of_users(shop: Shop) -> None:
 
 def _pool_of(loader: TrainingLoader, batch: SequenceBatch) -> int:
     homes = {
-        next(n for n, pool in enumerate(loader.pools) if pool.first_user <= user < pool.end_user)
+        next(n for n, pool in enumerate(loader.pools) if pool.users[0] <= user < pool.users[1])
         for user in batch.user_ids.tolist()
     }
     assert len(homes) == 1

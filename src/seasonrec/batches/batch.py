@@ -1,4 +1,4 @@
-"""Batch of sequences and their requests."""
+"""Batch: the input of the model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seasonrec.batches.sampling import ItemSample
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Batch of windows, of the requests that they serve, of targets and of context.
+    """Windows of events with their requests, targets and context.
 
-    A window holds events of one user in time order from position 0 on; one window serves several requests, each of
-    which may read only the events before its ``request_position``. Letters: ``B`` windows, ``T`` events, ``N``
-    requests, ``M`` targets, ``V`` items.
+    A window holds events of one user in time order from position 0 on. It serves several requests, and each request may
+    read only the events before its ``request_position``. Letters: ``B`` windows, ``T`` events, ``N`` requests, ``M``
+    targets, ``V`` items.
 
     Args:
         item_ids: ``(B, T)`` int64; ``V`` where there is no event.
@@ -28,15 +28,14 @@ class SequenceBatch:
         request_position: ``(N,)`` int64 in ``0..T``: number of events of that window that the request may read.
         request_time_s: ``(N,)`` int64, the time at which the user asks.
         user_ids: ``(N,)`` int64 user numbers.
-        basket_ids: ``(N,)`` int64 basket numbers, -1 where there is no truth.
-        target_request: ``(M,)`` int64, the request that a target belongs to.
-        target_items: ``(M,)`` int64.
-        context: Context by name, only what the components read; each value is a dataclass of tensors. Values by item
-            have the columns of ``sample``, if there is one.
+        basket_ids: ``(N,)`` int64 basket numbers; -1 for a request without targets.
+        target_request: ``(M,)`` int64, the request of each target.
+        target_items: ``(M,)`` int64 item numbers.
+        context: Contexts that the components read, by name; each is a dataclass of tensors. Values by item have the
+            columns of ``sample``, if there is one.
         sample: The items that are scored; None for the whole catalogue.
-        labels: Labels of each request by name, only those that the tasks read; see
-            :mod:`seasonrec.batches.labels.base`.
-        domain: Name of the further domain of the batch; None for the main one.
+        labels: Labels that the tasks need, by name; see :mod:`seasonrec.batches.labels.base`.
+        domain: Name of the further domain of the batch; None for the main domain.
     """
 
     item_ids: Tensor
@@ -59,10 +58,9 @@ class SequenceBatch:
         return len(self.request_window)
 
     def rows(self, start: int, stop: int) -> SequenceBatch:
-        """Returns the requests ``start:stop`` alone, numbered from 0; windows and sample stay.
+        """Returns the requests ``start:stop`` with their targets, numbered from 0; windows and sample do not change.
 
-        Targets stay with their request. They must be in the order of their requests, as the loader gives them. Labels
-        are left out: they belong to the tasks of the whole batch.
+        Targets must be in the order of their requests, as the loader gives them. Labels are left out.
         """
         ends = torch.tensor([start, stop], device=self.target_request.device)
         first, last = torch.searchsorted(self.target_request, ends).tolist()

@@ -1,4 +1,4 @@
-"""Plan of an epoch: the requests of each training window, the windows of each batch, and their order."""
+"""Plan of an epoch: requests of each training window, windows of each batch, and order of the batches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
+from seasonrec.data.preparation.merging import changes
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class WindowRule:
 
     Args:
         max_seq_len: Maximal number of events ``T`` of a window.
-        step: Length in events of the stretch within which histories must end to share a window.
-        shift: Whether every user's first stretch begins at a random place before the first event.
+        step: Number of events of a stretch; requests whose histories end in one stretch share a window.
+        shift: Whether the first stretch of every user begins at a random place before the first event.
         shuffle: Whether windows and batches come in random order.
         horizon_s: Seconds before a request at which its history ends.
     """
@@ -54,14 +55,14 @@ class PoolPlan:
     that a window is stored as a first request and a count. Windows of similar length go into one batch.
 
     A window begins ``T`` events before the end of its stretch, not ``T`` events before its last request. The place of
-    the last request within the stretch depends on the size of its target basket. A window that ended there would leak
-    this size through the positions: requests at position ``T`` would have the largest target baskets.
+    the last request depends on the size of its target basket. A window that ended there would leak this size through
+    the positions: requests at position ``T`` would have the largest target baskets.
 
-    Memory: 16 bytes per request and 24 per window while the plan is used, about 90 per request while it is made.
+    Memory: 16 bytes per request and 24 per window; about 90 bytes per request while the plan is made.
 
     Args:
         baskets: ``(K,)`` baskets of the pool, rising.
-        users: First user of the pool and the one after its last.
+        users: First user of the pool, and the user after the last.
         num_batches: Number of batches.
         rule: Rule of the windows.
         random: Source of the shifts and of the order.
@@ -110,42 +111,34 @@ class PoolPlan:
 def _windows(
     log: EventLog, baskets: NDArray[np.int64], users: tuple[int, int], rule: WindowRule, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the end of each history ``(K,)``, and first request, first event and length of each window ``(W,)``.
-
-    Requests are in user and time order, so that a window is a run of requests and the last of a run ends latest.
-    """
-    ends = history_ends(log, baskets, rule.horizon_s)
+    """Returns the ``(K,)`` ends of the histories, and ``(W,)`` first request, first event and length of the windows."""
+    ends = _history_ends(log, baskets, rule.horizon_s)
     phase = random.integers(0, rule.step, users[1] - users[0]) * rule.shift
     user = np.asarray(log.basket_users[baskets], dtype=np.int64)
     known = ends - log.user_offsets[user]
     block = (known + phase[user - users[0]]) // rule.step
-    is_first = np.ones(len(baskets), dtype=np.bool_)
-    is_first[1:] = (user[1:] != user[:-1]) | (block[1:] != block[:-1])
-    first = np.flatnonzero(is_first)
+    first = np.flatnonzero(changes(user, block))
     last = np.append(first[1:], len(baskets)) - 1
-    furthest = (block[first] + 1) * rule.step - phase[user[first] - users[0]] - 1  # most events known in the stretch
+    furthest = (block[first] + 1) * rule.step - phase[user[first] - users[0]] - 1  # longest history of the stretch
     skipped = np.maximum(furthest - rule.max_seq_len, 0)
     return ends, first, log.user_offsets[user[first]] + skipped, known[last] - skipped
 
 
-def history_ends(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
-    """Returns ``(K,)`` numbers of the first event that each basket's request may not read.
-
-    Without a horizon this is the basket's own first event: the events of one user at one time are one basket.
-    """
-    if horizon_s == 0:
+def _history_ends(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
+    """Returns ``(K,)`` numbers of the first event that the request of each basket may not read."""
+    if horizon_s == 0:  # the basket's own first event
         return np.asarray(log.basket_offsets[baskets])
     requests = Requests.of_baskets(log, baskets, horizon_s)
     return np.asarray(log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)])
 
 
 def _range(count: int, ranges: int, number: int) -> tuple[int, int]:
-    """Returns the ``number``-th of ``ranges`` ranges that cover ``count`` things; the first ones are longer by one."""
+    """Returns one of several successive ranges that cover ``count`` numbers; the first ones may be longer by one."""
     size, longer = divmod(count, ranges)
     start = number * size + min(number, longer)
     return start, start + size + (number < longer)
 
 
 def _narrow(largest: int) -> type[np.uint16] | type[np.uint64]:
-    """Returns the type in which lengths sort fastest: numpy uses a radix sort for numbers of 16 bits."""
+    """Returns the type of lengths that sorts fastest: numpy uses a radix sort for numbers of 16 bits."""
     return np.uint16 if largest < 2**16 else np.uint64

@@ -1,4 +1,4 @@
-"""Some users of a log, as a log of their own."""
+"""Excerpt of a log: some of its users with all their events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seasonrec.data.log import EventLog
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some users of a log with all their events; items and times are those of the whole log.
+    """Some users of a log with all their events and the whole catalogue.
 
     Args:
-        log: The excerpt.
-        whole: Log from which it is taken.
-        users: ``(U',)`` rising user numbers of the whole log.
+        log: The log of these users.
+        whole: The whole log.
+        users: ``(U',)`` rising numbers of these users in the whole log.
     """
 
     log: EventLog
@@ -26,7 +26,7 @@ class Excerpt:
     users: NDArray[np.int64]
 
     def requests(self, requests: Requests) -> Requests:
-        """Returns requests of the whole log with the excerpt's numbers of users and baskets."""
+        """Returns requests of the whole log with the user and basket numbers of the excerpt."""
         users = np.searchsorted(self.users, requests.users)
         moved = self.log.user_baskets[users] - self.whole.user_baskets[requests.users]
         baskets = np.where(requests.baskets < 0, requests.baskets, requests.baskets + moved)
@@ -34,13 +34,9 @@ class Excerpt:
 
 
 def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt:
-    """Returns the whole log if it is small, else every n-th user and some given users.
+    """Returns the whole log if it has at most ``max_events`` events, else the given users and every n-th user.
 
-    Memory: about 60 bytes per event of the excerpt.
-
-    Args:
-        users: Numbers of the users that must be in it.
-        max_events: Events up to which a log is taken whole; about as many events as every n-th user has together.
+    All n-th users together have about ``max_events`` events. Memory: about 60 bytes per event of the excerpt.
     """
     if log.num_events <= max_events:
         return Excerpt(log, log, np.arange(log.num_users))

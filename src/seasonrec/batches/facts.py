@@ -1,4 +1,4 @@
-"""Facts of the data and the run for the components of the model."""
+"""Facts of the data for the components of the model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from seasonrec.data.portions import user_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
 INTERVAL_PRIOR = 20.0
-"""Weight, in intervals, of the mean of all items in the mean of one item."""
+"""Weight, in number of intervals, of the mean of all items in the mean of one item."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts and sizes that every component of the model may read while it is built.
+    """Facts and sizes with which the components of the model are built.
 
     Args:
         spec: Facts found in the data.
         item_texts: ``V`` texts, in item order; the item's id if it has no text.
-        item_first_seen_s: ``(V,)`` int64.
+        item_first_seen_s: ``(V,)`` int64, seconds since 1970-01-01 UTC.
         item_train_counts: ``(V,)`` float, events before the validation cut.
         item_interval_days: ``(V,)`` float, mean days between two purchases of the item by one user before the
             validation cut, shrunk towards the mean of all items.
@@ -35,7 +35,7 @@ class Facts:
         max_seq_len: Maximal number of events ``T`` of a window.
         cache_dir: Folder of the cached vectors of frozen texts.
         text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
-        item_category_names: ``V`` names of categories, in item order; empty if an item has none.
+        item_category_names: ``V`` names of categories, in item order; an empty name if an item has none.
     """
 
     spec: DataSpec
@@ -51,31 +51,27 @@ class Facts:
 
     @property
     def item_is_known(self) -> Tensor:
-        """``(V,)`` bool: first seen before the validation cut; statistics over items are fitted on these."""
+        """``(V,)`` bool, True if the item was seen before the validation cut."""
         return self.item_first_seen_s < self.spec.train_until_s
 
     @property
     def item_categories(self) -> Tensor:
-        """``(V,)`` int64, numbers of the categories in the order of their names, as in the log."""
+        """``(V,)`` int64, numbers of the categories in alphabetical order, as in the log."""
         return torch.from_numpy(np.unique(np.asarray(self.item_category_names), return_inverse=True)[1])
 
     @property
     def text_changed_share(self) -> float:
-        """Share of the items that have a wording other than their text."""
+        """Share of the items with a wording that differs from their text."""
         wordings = zip(self.item_texts, *self.text_variants, strict=True)
         return sum(any(other != text for other in others) for text, *others in wordings) / len(self.item_texts)
 
     @staticmethod
     def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
-        """Gathers the facts from a prepared log; statistics come from before the validation cut.
-
-        The log is read one portion of users at a time, so that memory does not grow with it.
-        """
+        """Returns the facts of a log; statistics use events before the validation cut only."""
         counts, intervals_s = _statistics(log, spec.train_until_s)
-        texts = log.items["text"].fill_null(log.items["item_id"]).to_list()
         return Facts(
             spec=spec,
-            item_texts=tuple(texts),
+            item_texts=tuple(log.items["text"].fill_null(log.items["item_id"]).to_list()),
             item_first_seen_s=torch.from_numpy(log.item_first_seen_s.astype(np.int64)),
             item_train_counts=torch.from_numpy(counts.astype(np.float32)),
             item_interval_days=torch.from_numpy(intervals_s / SECONDS_PER_DAY).float(),
@@ -86,11 +82,7 @@ class Facts:
         )
 
     def texts_for(self, reader: str) -> tuple[str, ...]:
-        """Returns the item texts, with a note to the user if item ids replace missing texts.
-
-        Args:
-            reader: The component that reads them, for the note.
-        """
+        """Returns the item texts for the component ``reader``; prints a note if they are ids."""
         if not self.spec.has_text:
             print(f"note: the items have no text; {reader} reads their ids instead", flush=True)
         return self.item_texts
@@ -99,7 +91,7 @@ class Facts:
 def _statistics(log: EventLog, until_s: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Returns ``(V,)`` counts and ``(V,)`` mean seconds between two purchases by one user, before a second.
 
-    Sums of whole seconds are exact, so that the result does not depend on the portions.
+    The log is read in portions; sums of whole seconds are exact, so that the portions do not change the result.
     """
     counts = np.zeros(log.num_items, dtype=np.int64)
     gaps = np.zeros(log.num_items, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Batches from the flat arrays: windows of events, their requests, targets and context."""
+"""Builder of batches, and loader of training batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 
 Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
-"""Function that changes the events in the windows of a training batch, but neither requests nor targets."""
+"""Function that changes the events in the windows of a training batch; requests and targets stay the same."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class LoaderOptions:
         batch_size: Maximal number of requests in a training batch; a window may serve two successive batches.
         evaluation_batch_size: Requests in an evaluation batch; each has its own window.
         min_context_share: Least share of a full window that every request reads, if the user has enough events. A low
-            value gives fewer windows and a faster epoch, a high one gives the first requests of a window more history.
+            value gives fewer windows and a faster epoch; a high value gives requests more history.
         shift_windows: Whether the borders of the windows of a sequence move from epoch to epoch.
         shuffle: Whether windows come in a new order in every epoch.
         validation_stride: Validation uses every ``validation_stride``-th basket of its part.
-        pool_size: Requests that are planned at once. A log with more requests is read in pools of users, which limits
-            the memory to about 100 bytes per request of a pool; a batch then holds users of one pool.
+        pool_size: Requests that are planned at once. A log with more requests is read in pools of users; a batch then
+            has users of one pool only. Memory: about 100 bytes per request of a pool.
 
     Raises:
         ValueError: If a number lies outside its range.
@@ -61,12 +61,12 @@ class LoaderOptions:
 
 
 class BatchBuilder:
-    """Builder of :class:`SequenceBatch` from requests, the same for training, evaluation and ``recommend``.
+    """Builder of :class:`SequenceBatch` from requests for training, evaluation and ``recommend``.
 
     Args:
         contexts: Bound contexts by name.
         max_seq_len: Maximal number of events ``T`` of a window.
-        labels: Bound labels by name; only for batches with targets.
+        labels: Bound labels by name, for batches with targets.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class BatchBuilder:
         self.contexts = contexts
         self.max_seq_len = max_seq_len
         self.labels = labels or {}
-        # plain arrays over the same files: indexing a np.memmap creates another one, which is several times slower
+        # plain arrays over the same files: indexing a np.memmap is several times slower
         self._event_items = np.asarray(log.event_items)
         self._event_times_s = np.asarray(log.event_times_s)
         self._basket_offsets = np.asarray(log.basket_offsets)
         self._user_offsets = np.asarray(log.user_offsets)
 
     def only(self, names: Collection[str]) -> BatchBuilder:
-        """Returns a builder with some of the bound contexts and without labels."""
+        """Returns a builder with only these contexts and without labels."""
         return BatchBuilder(self.log, {name: self.contexts[name] for name in names}, self.max_seq_len)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
@@ -110,7 +110,7 @@ class BatchBuilder:
             window_of: ``(N,)`` number of the window that serves each request, from 0 without gaps; requests of one
                 window belong to one user. None gives every request its own window.
             sampler: Sampler of the items that are scored; None for the whole catalogue.
-            random: Source of its draws.
+            random: Source of the draws of the sampler.
             ends: ``(N,)`` result of :meth:`history_ends`, if the caller has it.
             starts: ``(B,)`` number of the first event of each window; None begins each window ``T`` events before its
                 last request, or at the first event of its user.
@@ -122,7 +122,11 @@ class BatchBuilder:
         position = np.maximum(ends - start[window], 0)
         item_ids, times_s, is_padding = self._windows(start, window_end)
         target_request, target_items = self._targets(requests.baskets)
-        sample = None if sampler is None else sampler.draw(target_items, _given(random))
+        if sampler is not None and random is None:
+            raise UserError(
+                "a batch with a sampler needs a source of random draws, got None; pass random=default_rng(seed)."
+            )
+        sample = sampler.draw(target_items, random) if sampler and random else None
         scored = () if sample is None else (sample.item_ids.numpy(),)
         context: dict[str, Any] = {name: compute(requests, *scored) for name, compute in self.contexts.items()}
         return SequenceBatch(
@@ -177,41 +181,27 @@ def _gathered(
     return window_of, user, window_end
 
 
-def _given(random: np.random.Generator | None) -> np.random.Generator:
-    if random is None:
-        raise UserError(
-            "a batch with a sampler needs a source of random draws, got None; pass random=default_rng(seed)."
-        )
-    return random
-
-
 class TrainingLoader:
-    """Loader of training batches, epoch by epoch; the position in the epoch can be saved and restored.
+    """Loader of training batches, epoch by epoch; its position in the epoch can be saved and restored.
 
-    Each epoch groups every user's requests into windows again. Requests whose histories end within the same stretch of
-    events share a window, so that each reads at least ``min_context_share`` of a window (or all events of the user).
-    Windows of similar length go into one batch; batches come in shuffled order. Everything follows from
-    ``(seed, epoch)``.
+    Each epoch groups the requests of every user into windows; see :class:`~seasonrec.batches.epoch_plan.PoolPlan`. Each
+    request reads at least ``min_context_share`` of a window, or all events of the user. Batches come in shuffled order,
+    which depends on ``(seed, epoch)`` only.
 
-    A log with more than ``pool_size`` training requests is read in pools: ranges of users, in shuffled order, each with
-    its own plan. Memory does not grow with the log: it holds one plan at a time, 8 bytes per user while the pools are
-    made, and the pages of the files that the system caches.
+    A log with more than ``pool_size`` requests is read in pools of users in shuffled order. Memory: one plan at a time,
+    and 8 bytes per user while the pools are made.
 
     Several processes share an epoch. Batch ``b`` belongs to rank ``b % world_size``. The number of batches of a pool is
     rounded up to a multiple of ``world_size``, so that all ranks have the same number.
 
     Args:
-        builder: Builder of the batches.
         baskets: Training baskets, as a period or as ``(K,)`` rising numbers.
-        options: Sizes and order.
         horizon_s: Seconds before a request at which its history ends.
-        seed: Seed of the order.
-        sampler: Sampler of the items that a batch is scored on; None for the whole catalogue.
-        shard: Shard of every epoch that this process reads.
+        sampler: Sampler of the items on which a batch is scored; None for the whole catalogue.
         augment: Function that changes the windows of each batch; None for no change.
 
     Raises:
-        ValueError: If there are more processes than requests.
+        ValueError: If a pool has fewer requests than there are processes.
     """
 
     def __init__(
@@ -249,7 +239,7 @@ class TrainingLoader:
         return sum(pool.num_requests for pool in self.pools)
 
     def __iter__(self) -> Iterator[SequenceBatch]:
-        if self.position >= len(self):  # the previous epoch was read to its end, without a further call of next()
+        if self.position >= len(self):  # the previous epoch was read to its end
             self.epoch, self.position = self.epoch + 1, 0
         epoch = self.epoch
         before = 0  # batches of this rank in earlier pools
@@ -262,7 +252,7 @@ class TrainingLoader:
             before += mine
 
     def state_dict(self) -> dict[str, int]:
-        """Returns the position of the loader; Lightning saves it in the middle of an epoch."""
+        """Returns the position of the loader, which Lightning saves in the middle of an epoch."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -285,18 +275,16 @@ class TrainingLoader:
             self._plan = None
             if len(self.pools) > 1:
                 forget_pages(self.builder.log)
-            pool, log = self.pools[number], self.builder.log
-            users = (pool.first_user, pool.end_user)
+            log, users = self.builder.log, self.pools[number].users
             baskets, random = self.source.of_users(log, users), self._random(epoch, 0, number)
-            plan = PoolPlan(log, baskets, users, self.lengths[number], self.rule, random)
-            self._plan = (epoch, number, plan)
+            self._plan = (epoch, number, PoolPlan(log, baskets, users, self.lengths[number], self.rule, random))
         return self._plan[2]
 
     def _random(self, epoch: int, *place: int) -> np.random.Generator:
-        """Returns a source for the whole epoch or a place in it, independent of earlier draws.
+        """Returns the source of random numbers of an epoch or of a place in it.
 
-        Zeros at the end of a seed change nothing in numpy: the source of the first pool is that of the epoch, and no
-        other place may end in a zero.
+        numpy ignores zeros at the end of a seed: the first pool has the source of the epoch, and no other place may end
+        in a zero.
         """
         return np.random.default_rng((self.seed, epoch, *place))
 

@@ -14,7 +14,7 @@ from seasonrec.batches.loader import TrainingLoader
 
 
 class SizedBatches(Protocol):
-    """Batches of a known number."""
+    """Batches whose number is known."""
 
     def __len__(self) -> int: ...
 
@@ -22,12 +22,7 @@ class SizedBatches(Protocol):
 
 
 class DomainBatches(NamedTuple):
-    """Training batches of a further domain and their frequency.
-
-    Args:
-        loader: Loader of the domain.
-        alpha: Power of the ratio of training requests, see :class:`MixedLoader`.
-    """
+    """Training batches of a further domain, and the exponent of their frequency; see :class:`MixedLoader`."""
 
     loader: TrainingLoader
     alpha: float
@@ -36,25 +31,20 @@ class DomainBatches(NamedTuple):
 class MixedLoader:
     """Loader that mixes batches of a main domain and of further domains.
 
-    An epoch is an epoch of the main domain: each of its batches comes once. A further domain adds
+    In an epoch, each batch of the main domain comes once. A further domain adds
     ``(requests of the domain / requests of the main domain) ** alpha`` batches per main batch, rounded to a whole
-    number for the epoch, and at least one. With one ``alpha`` for all, batches are in proportion to
-    ``requests ** alpha``: with 1 each domain is read as often as the main one; with 0 each gives the same number of
-    batches, so that a small domain is read many times. A further domain continues from the end of the previous epoch,
-    and starts again at its own end. The order is shuffled and follows from ``(seed, epoch)``. All processes of a run
-    have the same domain at each step.
+    number per epoch, and at least one. With ``alpha = 1`` each domain is read as often as the main one. With
+    ``alpha = 0`` each domain gives the same number of batches, so that a small domain is read many times. A further
+    domain continues where it stopped in the previous epoch, and starts again at its own end.
 
-    Args:
-        main: Batches of the main domain.
-        domains: Batches of the further domains by name.
-        seed: Seed of the order.
+    The order is shuffled; it depends on ``(seed, epoch)`` only. All processes have the same domain at each step.
     """
 
     def __init__(self, main: TrainingLoader, domains: Mapping[str, DomainBatches], seed: int) -> None:
         self.main = main
         self.domains = domains
         self.seed = seed
-        self.counts = {name: batches_an_epoch(main, domain) for name, domain in domains.items()}
+        self.counts = {name: _batches_per_epoch(main, domain) for name, domain in domains.items()}
         self.epoch = 0
         self.position = 0
 
@@ -73,12 +63,12 @@ class MixedLoader:
             yield batch
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Returns the domain of each batch of an epoch: 0 is the main domain, then the others in the given order."""
+        """Returns the domain of each batch of an epoch: 0 for the main domain, then the others in the given order."""
         numbers = np.repeat(np.arange(1 + len(self.counts)), [len(self.main), *self.counts.values()])
         return np.random.default_rng((self.seed, epoch, 0, 0, 2)).permutation(numbers)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the positions in its own epoch and in that of each domain."""
+        """Returns the positions in the mixed epoch and in the epoch of each domain."""
         return {
             "epoch": self.epoch,
             "position": self.position,
@@ -94,12 +84,7 @@ class MixedLoader:
 
 
 class InTurn:
-    """Validation batches of the main domain, then those of the further domains.
-
-    Args:
-        main: Batches of the main domain.
-        domains: Batches of the further domains by name.
-    """
+    """Validation batches of the main domain, then those of the further domains."""
 
     def __init__(self, main: SizedBatches, domains: Mapping[str, SizedBatches]) -> None:
         self.main = main
@@ -115,17 +100,15 @@ class InTurn:
 
 
 def of_domain(batch: SequenceBatch, name: str) -> SequenceBatch:
-    """Returns a batch with the name of its domain."""
+    """Returns the batch with the name of its domain."""
     return replace(batch, domain=name)
 
 
-def batches_an_epoch(main: TrainingLoader, domain: DomainBatches) -> int:
-    """Returns the number of batches of a further domain that each process reads in an epoch of the main one."""
+def _batches_per_epoch(main: TrainingLoader, domain: DomainBatches) -> int:
     ratio = domain.loader.num_requests / main.num_requests
     return max(1, round(len(main) * ratio**domain.alpha))
 
 
 def _endless(batches: Iterable[SequenceBatch]) -> Iterator[SequenceBatch]:
-    """Yields batches epoch by epoch, from the loader's position on."""
     while True:
         yield from batches

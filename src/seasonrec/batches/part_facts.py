@@ -21,12 +21,12 @@ class PartFacts:
     Args:
         first_date: Local date of the first basket, ``YYYY-MM-DD``; None for an empty part.
         last_date: Local date of the last basket; None for an empty part.
-        events: Events.
-        baskets: Baskets.
-        users: Distinct users.
-        items: Distinct items.
-        new_users: Users whose first basket of the whole log lies in this part.
-        new_items: Items whose first event of the whole log lies in this part.
+        events: Number of events.
+        baskets: Number of baskets.
+        users: Number of distinct users.
+        items: Number of distinct items.
+        new_users: Number of users whose first basket of the whole log lies in this part.
+        new_items: Number of items whose first event of the whole log lies in this part.
     """
 
     first_date: str | None
@@ -45,7 +45,7 @@ class SplitFacts:
 
     Args:
         parts: Facts of ``training``, ``validation`` and ``test``, in this order.
-        density: Share of all (user, item) pairs that have an event, over the whole log.
+        density: Share of all (user, item) pairs that have an event in the whole log.
     """
 
     parts: dict[str, PartFacts]
@@ -53,10 +53,7 @@ class SplitFacts:
 
 
 def part_facts(log: EventLog, split: Split) -> SplitFacts:
-    """Counts events, baskets, users and items of each part.
-
-    The log is read one portion of users at a time, so that memory does not grow with it.
-    """
+    """Counts events, baskets, users and items of each part, in one portion of users at a time."""
     bounds = np.array([split.train_from_s, split.validation_from_s, split.test_from_s, split.end_s])
     counts = np.zeros((3, 4), dtype=np.int64)  # events, baskets, users, new users of each part
     first_s, last_s = np.full(3, split.end_s), np.full(3, split.train_from_s)

@@ -1,4 +1,4 @@
-"""Requests: user, time, and the second up to which the log may be read."""
+"""Requests: user, time, and end of the known events."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from seasonrec.data.log import EventLog
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests ``(user, request time)`` with the horizon already subtracted.
+    """Requests of users at times.
 
     Args:
         users: ``(N,)`` int64 user numbers.
         times_s: ``(N,)`` int64 request times, seconds since 1970-01-01 UTC.
-        known_until_s: ``(N,)`` int64; only events strictly before this second may be read for the answer.
+        known_until_s: ``(N,)`` int64 seconds; the model may read events strictly before it.
         baskets: ``(N,)`` int64 number of the target basket, or -1 without one (``recommend``).
     """
 
@@ -34,22 +34,17 @@ class Requests:
 
     @staticmethod
     def of_baskets(log: EventLog, baskets: NDArray[np.int64], horizon_s: int = 0) -> Requests:
-        """Returns the requests whose targets are the given baskets.
-
-        Args:
-            baskets: ``(N,)`` basket numbers.
-            horizon_s: Seconds before the request at which the history ends.
-        """
+        """Returns the requests of ``(N,)`` target baskets; histories end ``horizon_s`` seconds before the requests."""
         times_s = np.asarray(log.basket_times_s[baskets], dtype=np.int64)
         users = np.asarray(log.basket_users[baskets], dtype=np.int64)
         return Requests(users, times_s, times_s - horizon_s, np.asarray(baskets, dtype=np.int64))
 
 
 def gather_ranges(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Unrolls the half-open ranges ``starts[i]:stops[i]`` without a Python loop.
+    """Returns the numbers of all ranges ``starts[i]:stops[i]`` in one array, without a Python loop.
 
     Returns:
-        ``(owner, position)``, both ``(sum of lengths,)``: the number of the range, and the positions in it.
+        ``(owner, position)``, both ``(sum of lengths,)``: the number of the range ``i``, and a number in it.
     """
     lengths = stops - starts
     owner = np.repeat(np.arange(len(starts)), lengths)

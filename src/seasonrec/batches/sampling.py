@@ -1,4 +1,4 @@
-"""Sampled items of a batch, for catalogues too large to score whole."""
+"""Sampled items on which a batch is scored, for catalogues that are too large."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ItemSample:
 
     Args:
         item_ids: ``(C,)`` int64, distinct and rising.
-        target_column: ``(M,)`` int64, the place of each target in ``item_ids``.
-        negative_columns: ``(S,)`` int64, the places of the drawn negatives in ``item_ids``, rising.
+        target_column: ``(M,)`` int64, place of each target in ``item_ids``.
+        negative_columns: ``(S,)`` int64, rising places of the drawn negatives in ``item_ids``.
         log_expected: ``(C,)`` float32, logarithm of the probability that the item is among the drawn negatives.
     """
 
@@ -33,10 +33,7 @@ class ItemSample:
 
 @dataclass(frozen=True)
 class NegativeSampler:
-    """Sampler of negatives that all requests of a batch share.
-
-    Shared negatives turn the scoring into one matrix product over a few hundred items. Separate negatives for each
-    target would need a gather of as many item vectors per target.
+    """Sampler of negatives that all requests of a batch share, so that scoring is one matrix product.
 
     Args:
         cumulative: ``(V,)`` float64, rising to 1: cumulative probability of the items.
@@ -48,24 +45,19 @@ class NegativeSampler:
 
     @staticmethod
     def of(counts: NDArray[np.floating], num_negatives: int, popularity_power: float) -> NegativeSampler:
-        """Returns a sampler over a catalogue.
+        """Returns a sampler that draws items in proportion to ``(count + 1) ** popularity_power``.
 
         Args:
             counts: ``(V,)`` events of each item before the validation cut.
             num_negatives: Draws per batch.
-            popularity_power: Items are drawn by ``(count + 1) ** popularity_power``; 0 draws all alike.
+            popularity_power: Exponent; 0 gives all items the same probability.
         """
         weight = (np.asarray(counts, dtype=np.float64) + 1.0) ** popularity_power
         cumulative = np.cumsum(weight)
         return NegativeSampler(cumulative / cumulative[-1], num_negatives)
 
     def draw(self, targets: NDArray[np.int64], random: np.random.Generator) -> ItemSample:
-        """Draws the items of one batch.
-
-        Args:
-            targets: ``(M,)`` item numbers of the batch's targets.
-            random: Source of the draws.
-        """
+        """Draws the items on which a batch with ``(M,)`` targets is scored."""
         drawn = np.searchsorted(self.cumulative, random.random(self.num_negatives), side="right")
         negatives = np.unique(np.minimum(drawn, len(self.cumulative) - 1))
         item_ids = np.union1d(targets, negatives)

@@ -11,7 +11,7 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Shard:
-    """Shard of one process: its number and the number of processes.
+    """Share of the work of one process.
 
     Args:
         rank: Number of the process, from 0.
@@ -30,18 +30,18 @@ class Shard:
 
     @staticmethod
     def current() -> Shard:
-        """Returns the shard of this process: all work, unless ``torch.distributed`` was started."""
+        """Returns the shard of this process, which is all work unless ``torch.distributed`` was started."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return Shard()
         return Shard(distributed.get_rank(), distributed.get_world_size())
 
     @property
     def is_first(self) -> bool:
-        """True if this process writes and prints."""
+        """True for the process that writes files and prints."""
         return self.rank == 0
 
     def slice_of(self, count: int) -> slice:
-        """Returns this process's slice of ``count`` things; the slices follow each other and differ by one at most."""
+        """Returns this process's slice of ``count`` numbers; the lengths of the slices differ by at most one."""
         return slice(count * self.rank // self.world_size, count * (self.rank + 1) // self.world_size)
 
 

@@ -1,4 +1,4 @@
-"""Pools of users that fit into memory: a log of any length is planned pool by pool."""
+"""Pools of users: ranges of users whose requests are planned together, to limit the memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 
 USERS_AT_ONCE = 2**18
-"""Users whose baskets are looked up together."""
+"""Number of users whose baskets are counted at a time."""
 
 
 class BasketSource(Protocol):
@@ -26,18 +26,13 @@ class BasketSource(Protocol):
         ...
 
     def of_users(self, log: EventLog, users: tuple[int, int]) -> NDArray[np.int64]:
-        """Returns the basket numbers of these users, rising."""
+        """Returns the rising basket numbers of these users."""
         ...
 
 
 @dataclass(frozen=True)
 class Period:
-    """All baskets of a stretch of time, looked up in the memory-mapped arrays when they are needed.
-
-    Args:
-        from_s: First second.
-        until_s: First second after the last.
-    """
+    """All baskets from the second ``from_s`` up to, not including, the second ``until_s``."""
 
     from_s: int
     until_s: int
@@ -50,7 +45,6 @@ class Period:
         return gather_ranges(*self._ranges(log, users))[1]
 
     def _ranges(self, log: EventLog, users: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the range of each user; baskets are in time order, so those of a period are consecutive."""
         numbers = np.arange(*users)
         start, stop = (log.baskets_before(numbers, np.full(len(numbers), s)) for s in (self.from_s, self.until_s))
         return start, stop
@@ -58,10 +52,7 @@ class Period:
 
 @dataclass(frozen=True)
 class GivenBaskets:
-    """Baskets given as a list.
-
-    Args:
-        baskets: ``(K,)`` basket numbers, rising.
+    """Baskets given as ``(K,)`` rising numbers.
 
     Raises:
         ValueError: If they do not rise.
@@ -81,25 +72,17 @@ class GivenBaskets:
 
 
 class Pool(NamedTuple):
-    """Range of users and the number of their requests."""
+    """Range of users (the first and the one after the last), and the number of their requests."""
 
-    first_user: int
-    end_user: int
+    users: tuple[int, int]
     num_requests: int
 
 
 def cut_pools(log: EventLog, source: BasketSource, largest: int) -> list[Pool]:
-    """Divides all users into ranges with about the same number of requests each; a user is never divided.
+    """Divides all users into successive ranges with about the same number of requests.
 
-    A pool holds at most ``1.5 * largest`` requests plus those of one user. If there is more than one pool, each holds
-    at least a quarter of ``largest``, so that no pool has too few for a batch.
-
-    Args:
-        source: Its training baskets.
-        largest: Requests above which there is more than one pool.
-
-    Returns:
-        The pools in user order; together they hold every user.
+    Up to ``largest`` requests give one pool. A pool has at most ``1.5 * largest`` requests plus those of one user, and
+    at least a quarter of ``largest`` if there are several pools.
     """
     known = np.concatenate([[0], np.cumsum(_counts(log, source))])  # (U + 1,) requests before each user
     total = int(known[-1])
@@ -110,7 +93,7 @@ def cut_pools(log: EventLog, source: BasketSource, largest: int) -> list[Pool]:
         if known[bound] - known[bounds[-1]] >= size / 2 and total - known[bound] >= size / 2:
             bounds.append(bound)
     bounds.append(log.num_users)
-    return [Pool(a, b, int(known[b] - known[a])) for a, b in pairwise(bounds)]
+    return [Pool((a, b), int(known[b] - known[a])) for a, b in pairwise(bounds)]
 
 
 def _counts(log: EventLog, source: BasketSource) -> NDArray[np.int64]:
@@ -125,7 +108,7 @@ def _counts(log: EventLog, source: BasketSource) -> NDArray[np.int64]:
 def forget_pages(log: EventLog) -> None:
     """Frees the cached pages of the arrays on disk; the next reading loads them again.
 
-    The system frees these pages itself when memory gets short, but until then they count as memory of this process.
+    Until the system frees these pages itself, they count as memory of this process.
     """
     for field in fields(log):
         mapped = getattr(getattr(log, field.name), "_mmap", None)

@@ -1,4 +1,4 @@
-"""Batches of the validation part, in the order of the log; each request has its own window."""
+"""Batches of the validation part, in the order of the log."""
 
 from __future__ import annotations
 
@@ -16,14 +16,10 @@ from seasonrec.errors import UserError
 
 
 class ValidationBatches:
-    """Batches of every ``validation_stride``-th basket of a period, looked up pool by pool to keep memory small.
+    """Batches of every ``validation_stride``-th basket of a period; each request has its own window.
 
-    Args:
-        builder: Builder of the batches.
-        period: The validation part.
-        options: Sizes.
-        horizon_s: Seconds before a request at which its history ends.
-        shard: Shard of this process: consecutive baskets.
+    Histories end ``horizon_s`` seconds before the request. Each process reads consecutive baskets. The baskets are
+    looked up pool by pool to limit the memory.
 
     Raises:
         ValueError: If there are more processes than baskets.
@@ -62,14 +58,14 @@ class ValidationBatches:
             yield self._batch(waiting)
 
     def _chosen(self) -> Iterator[NDArray[np.int64]]:
-        """Yields the baskets of this process's shard, pool by pool."""
+        """Yields the baskets of this process, pool by pool."""
         stride, before = self.options.validation_stride, 0  # baskets in earlier pools
         for pool in self.pools:
             first = -(-before // stride)  # number of this pool's first chosen basket
             end = -(-(before + pool.num_requests) // stride)
             begin, stop = max(first, self.own.start), min(end, self.own.stop)
             if begin < stop:
-                baskets = self.period.of_users(self.builder.log, (pool.first_user, pool.end_user))
+                baskets = self.period.of_users(self.builder.log, pool.users)
                 yield baskets[begin * stride - before : (stop - 1) * stride - before + 1 : stride]
             before += pool.num_requests
 

@@ -1,4 +1,4 @@
-"""Visits of a user, and the value of each basket."""
+"""Visits of users and values of baskets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seasonrec.data.portions import basket_portions
 
 
 def basket_values(log: EventLog) -> NDArray[np.float32]:
-    """Returns ``(K,)`` summed values of each basket, 0 for a basket of returns and NaN if a value is unknown."""
+    """Returns the ``(K,)`` value of each basket: 0 for a negative sum (returns), NaN if a value is unknown."""
     values = np.empty(log.num_baskets, dtype=np.float32)
     for baskets, events in basket_portions(log):
         starts = np.asarray(log.basket_offsets[baskets.start : baskets.stop]) - events.start
@@ -20,7 +20,7 @@ def basket_values(log: EventLog) -> NDArray[np.float32]:
 
 
 def visits(log: EventLog, merge_same_day: bool) -> NDArray[np.int64]:
-    """Returns the numbers of the baskets that begin a visit: all, or each user's first of a local day; rising."""
+    """Returns the rising numbers of the baskets that begin a visit: all, or the first of each user and local day."""
     if not merge_same_day:
         return np.arange(log.num_baskets)
     days = local_days(np.asarray(log.basket_times_s), log.timezone)

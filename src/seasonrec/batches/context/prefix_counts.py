@@ -39,12 +39,13 @@ def prefix_counts(
 
 
 class DensePrefix:
-    """Table of running counts. Memory: 4 bytes per day and code, for any number of events."""
+    """Table of running counts. Memory: 4 bytes per day and code."""
 
     def __init__(self, events: DaysAndCodes, num_days: int, num_codes: int) -> None:
         self.table = _running_counts(events, num_days, num_codes)
 
     def before(self, days: NDArray[np.int64], codes: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
+        """Returns ``(Q, C)`` events of the codes (None for all) before each of ``Q`` days in ``0..num_days``."""
         return self.table[days] if codes is None else self.table[days[:, None], codes]
 
 

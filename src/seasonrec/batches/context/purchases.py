@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.requests import gather_ranges
 from seasonrec.data.log import EventLog
+from seasonrec.data.preparation.merging import changes, stable_order
 
 _Ints = NDArray[np.int64]
 
@@ -53,9 +54,10 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
     _, event = gather_ranges(offsets[basket], offsets[basket + 1])
     user = np.repeat(owner, sizes)
     pair = user * log.num_items + np.asarray(log.event_items)[event]
-    order, pair = _stable_sort(pair)
+    order = stable_order(pair)
+    pair = pair[order]
     rows = np.arange(len(order))
-    starts = np.maximum.accumulate(np.where(np.append(True, pair[1:] != pair[:-1])[: len(order)], rows, 0))
+    starts = np.maximum.accumulate(np.where(changes(pair), rows, 0))
     baskets = np.repeat(basket, sizes)[order]
     return Purchases(
         users=pair // log.num_items,
@@ -64,20 +66,6 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
         times_s=np.asarray(log.basket_times_s)[baskets],
         starts=starts,
     )
-
-
-def _stable_sort(keys: _Ints) -> tuple[_Ints, _Ints]:
-    """Returns the stable order of keys from 0 on, and the sorted keys.
-
-    Key and place are sorted as one number, which is several times faster than a stable ``argsort``.
-    """
-    bits = len(keys).bit_length()
-    if len(keys) and int(keys.max()) >> (62 - bits):  # both do not fit into one number
-        order = np.argsort(keys, kind="stable")
-        return order, keys[order]
-    both = (keys << bits) | np.arange(len(keys))
-    both.sort()
-    return both & ((1 << bits) - 1), both >> bits
 
 
 def running_decay(bought: Purchases, decays: NDArray[np.float64]) -> NDArray[np.float32]:

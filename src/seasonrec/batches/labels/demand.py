@@ -66,5 +66,4 @@ class DemandIndex:
         return Demand(torch.from_numpy(first), torch.from_numpy(counts).float(), torch.from_numpy(told))
 
     def _day(self, times_s: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns days of the log."""
         return local_days(times_s, self.counts.timezone) - self.counts.first_day

@@ -133,9 +133,9 @@ def _width(column: NDArray[np.integer]) -> int:
 
 def changes(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Returns ``(E,)`` bool: True at the first row and at each row that differs from the previous row in any column."""
-    changed = np.ones(len(columns[0]), dtype=np.bool_)
-    changed[1:] = columns[0][1:] != columns[0][:-1]
-    for column in columns[1:]:
+    changed = np.zeros(len(columns[0]), dtype=np.bool_)
+    changed[:1] = True
+    for column in columns:
         changed[1:] |= column[1:] != column[:-1]
     return changed
 
