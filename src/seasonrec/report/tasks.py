@@ -66,7 +66,7 @@ def tasks_markdown(table: pl.DataFrame) -> str:
         for row in rows
     ]
     return (
-        "# Further tasks\n\nMeans over the seeds on the requests of the table (time series once per day, comparisons of "
+        "# Further tasks\n\nMeans over the seeds on the requests of the table (time series once per day, matches of "
         "users once per user). ± is half of the range over the seeds, no interval over users; there are no tests. In "
         "brackets: the same metric for the head's baseline, its prediction with its own weights at zero (from counts, "
         "or from the next item's scores). `tasks.csv` has every metric.\n\n"
