@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seasonrec.config import Composer, ConfigError
+from seasonrec.config.tree import LIST_GROUPS
 
 AddFile = Callable[[str, str], Composer]
 
@@ -19,12 +20,12 @@ ON_THE_COMMAND_LINE = {
     ),
     "unknown group": (["models/season=none"], "models/season=none: there is no group 'models/season'"),
     "unknown option": (["backbone=sasrek"], "backbone = sasrek: unknown option; did you mean 'sasrec'?"),
-    "unknown part of a list": (["task=[purchas]"], "task = purchas: unknown option; did you mean 'purchase'?"),
-    "two parts of one name": (
+    "unknown entry of a list": (["task=[purchas]"], "task = purchas: unknown option; did you mean 'purchase'?"),
+    "one entry twice": (
         ["task=[purchase,purchase]"],
-        "task = ['purchase', 'purchase']: two parts of one name, 'purchase'; name each once",
+        "task = ['purchase', 'purchase']: names 'purchase' 2 times; name each once",
     ),
-    "misspelt key of a part of a list": (
+    "misspelt key of an entry of a list": (
         ["task=[purchase]", "task.purchase.num_negativs=3"],
         "task.purchase.num_negativs = 3: unknown key of seasonrec.models.task.purchase.PurchaseHead; did you mean",
     ),
@@ -69,7 +70,7 @@ ON_THE_COMMAND_LINE = {
         ["backbone.num_layer=3"],
         "backbone.num_layer = 3: unknown key of seasonrec.models.backbone.sasrec.SASRec; did you mean 'num_layers'?",
     ),
-    "misspelt key in a nested part": (
+    "misspelt key in a nested component": (
         ["season.momentum.window_days=[7]"],
         "season.momentum.window_days = [7]: unknown key of seasonrec.models.season.momentum.MomentumSeason; "
         "did you mean 'windows_days'?",
@@ -113,7 +114,12 @@ ON_THE_COMMAND_LINE = {
     "added key": (["+seed=1"], "+seed=1: '+' adds keys that no signature knows; write seed=1"),
     "added key in a slot": (["+loader.zzz=1"], "+loader.zzz=1: '+' adds keys that no signature knows"),
     "forced key": (["++loader.batch_size=1"], "'+' adds keys that no signature knows; write loader.batch_size=1"),
-    "deleted slot": (["~season"], "~season: '~' takes a part away; choose an option of 'season' that switches it off"),
+    "removed slot": (["~habit"], "~habit: '~' is not supported; write habit=none to switch it off"),
+    "removed slot without an off": (["~data"], "~data: '~' is not supported; choose one of complete_journey, "),
+    "removed entry": (["~season.text"], "~season.text: '~' is not supported; write season=[A,B] without text"),
+    "removed key": (["~seed"], "~seed: '~' is not supported; write seed=..., or take it out"),
+    "removed ablation": (["~ablation"], "~ablation: '~' is not supported; write ablation=null for none"),
+    "null in a list": (["season=[text,null]"], "season = null: unknown option; valid names: calendar, "),
     "slot set to null": (["habit=null"], "habit = null: a slot cannot be null; write habit=none to switch it off"),
     "slot set to null without an off": (["data=null"], "data = null: a slot cannot be null; choose one of "),
     "value below a value": (["seed.first=1"], "seed.first = 1: 'seed' is a single value without keys of its own"),
@@ -129,7 +135,7 @@ ON_THE_COMMAND_LINE = {
     ),
     "several values without a multirun": (["seed=1,2"], "seed = 1,2: several values need --multirun"),
     "no override at all": (["seed"], "seed: not a Hydra override"),
-    "other class of a part": (
+    "other class of a component": (
         ["season.momentum._target_=a.b.C"],
         "there is no module 'a.b'; give _target_ as package.module.Class of something",
     ),
@@ -142,6 +148,14 @@ def test_override(composer: Composer, overrides: list[str], message: str) -> Non
         composer.compose(overrides)
     assert message in str(error.value)
     assert "1 mistake in the configuration" in str(error.value), "one mistake must be told once"
+
+
+@pytest.mark.parametrize("slot", LIST_GROUPS)
+def test_a_list_that_is_removed_or_null_is_to_be_empty(composer: Composer, slot: str) -> None:
+    remedy = "write stage=[train] at least" if slot == "stage" else f"write {slot}=[] for none"
+    removed, null = (str(*composer.mistakes([override])) for override in (f"~{slot}", f"{slot}=null"))
+    assert removed == f"~{slot}: '~' is not supported; {remedy}"
+    assert null == f"{slot} = null: a slot cannot be null; {remedy}"
 
 
 PROTECTED = {"data": "synthetic", "split": "time", "protocol": "full_ranking", "loader": "windows", "trainer": "gpu"}
@@ -211,7 +225,7 @@ IN_A_FILE = {
     "empty option": (
         "habit/bad.yaml",
         "# Nothing.\n",
-        "habit/bad.yaml: the file is empty, so an empty part would reach the model",
+        "habit/bad.yaml: the file is empty, so an empty component would reach the model",
     ),
     "option without a target": (
         "habit/bad.yaml",
@@ -228,10 +242,10 @@ IN_A_FILE = {
         "_target_: seasonrec.models.habit.none.NoHabt\n",
         "module 'seasonrec.models.habit.none' has no class or function 'NoHabt'; did you mean 'NoHabit'?",
     ),
-    "part of a list under another name": (
+    "component of a list under another name": (
         "task/bad.yaml",
         "loud:\n  _target_: seasonrec.models.habit.none.NoHabit\n",
-        "task/bad.yaml = loud: it must hold one part by the name 'bad', or two parts could have one name",
+        "task/bad.yaml = loud: it must hold one component with the name 'bad', or two components could have one name",
     ),
     "option that sets another slot": (
         "habit/bad.yaml",
@@ -287,7 +301,7 @@ def test_all_mistakes_in_one_message(composer: Composer) -> None:
     assert message.startswith("8 mistakes in the configuration, nothing was run:\n  ")
     for part in (
         "backbone = sasrek: unknown option; did you mean 'sasrec'?",
-        "season = sommer: unknown option; valid names: calendar, last_year, momentum, text; season=[] switches all off",
+        "season = sommer: unknown option; valid names: calendar, last_year, momentum, text; write season=[] for none",
         "seed = 'one': must be int",
         "loader.batchsize = 3: unknown key of seasonrec.batches.loader.LoaderOptions; did you mean 'batch_size'?",
         "+extra=1: '+' adds keys",
@@ -302,7 +316,7 @@ def test_multirun_checks_every_job(composer: Composer) -> None:
     assert composer.mistakes(["season=[],[text]", "seed=0,1"], multirun=True) == []
     found = composer.mistakes(["season=[],[texd]", "seed=0,x"], multirun=True)
     assert [str(mistake) for mistake in found] == [
-        "season = texd: unknown option; did you mean 'text'?; season=[] switches all off",
+        "season = texd: unknown option; did you mean 'text'?; write season=[] for none",
         "seed = 'x': must be int, got str; write int",
     ]
     leftover = composer.mistakes(["habit=replenishment,none", "habit.hidden_dim=8"], multirun=True)

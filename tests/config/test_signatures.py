@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seasonrec.config.annotations import fits, wants_part, wants_tuple
+from seasonrec.config.annotations import fits, wants_component, wants_tuple
 from seasonrec.config.build import build
 from seasonrec.config.check import complete
 from seasonrec.config.errors import Mistake
@@ -125,7 +125,7 @@ def test_complete_adds_defaults_at_every_depth(package: str) -> None:
         ("Sequence[tuple[int, int]]", [[[1, 2]]], [[1, 2]]),
         ("dict[str, int]", [{"a": 1}], [{"a": "b"}, [1]]),
         ("Kind", ["two"], ["three"]),
-        ("Callable[..., Part]", [{"_target_": "a.B"}], [{}, {"x": 1}, "a.B", None]),
+        ("Callable[..., Component]", [{"_target_": "a.B"}], [{}, {"x": 1}, "a.B", None]),
         ("Path", ["a/b"], [1]),
         ("Any", [1, "a", None, []], []),
     ],
@@ -144,8 +144,8 @@ def test_kinds_of_annotation() -> None:
     def parsed(text: str) -> ast.expr:
         return ast.parse(text, mode="eval").body
 
-    assert wants_part(parsed("Callable[..., Season] | None"), module)
-    assert not wants_part(parsed("str | Season"), module)
+    assert wants_component(parsed("Callable[..., Season] | None"), module)
+    assert not wants_component(parsed("str | Season"), module)
     assert wants_tuple(parsed("tuple[int, ...] | None"), module)
     assert not wants_tuple(parsed("list[int]"), module)
 

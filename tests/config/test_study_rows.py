@@ -14,7 +14,7 @@ TREE = ConfTree.of()
 
 def test_every_slot_is_a_section_or_known_to_be_none() -> None:
     """A new section must join the list by which rows switch sections off."""
-    slots = {field.name for field in fields(RunConfig) if "Part" in str(field.type)}
+    slots = {field.name for field in fields(RunConfig) if "Component" in str(field.type)}
     assert slots == set(SECTIONS) | NO_SECTIONS
     assert not set(SECTIONS) & NO_SECTIONS
 

@@ -9,6 +9,7 @@ import torch
 from small_shop import Shop
 
 from seasonrec.cli.main import main
+from seasonrec.config import compose
 from seasonrec.errors import UserError
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.momentum import MomentumSeason
@@ -36,7 +37,8 @@ def test_an_old_run_is_evaluated_to_the_last_digit(old: Path, tmp_path: Path) ->
 def test_a_season_by_itself_becomes_a_list_of_one() -> None:
     momentum = {"_target_": "seasonrec.models.season.momentum.MomentumSeason", "windows_days": [7]}
     assert upgraded({"season": momentum})["season"] == {"momentum": momentum}
-    assert upgraded({"season": {"_target_": "seasonrec.models.season.none.NoSeason"}})["season"] == {}
+    assert upgraded({"season": {"_target_": "seasonrec.models.season.none.NoSeason"}})["season"] is None
+    assert compose(["season=[]"]).season is None
 
 
 def test_the_weights_of_a_season_by_itself_are_read(shop: Shop) -> None:

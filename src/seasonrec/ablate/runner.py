@@ -20,7 +20,7 @@ from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError, check_slices
 from seasonrec.config import ConfigError, Mistake, build, compose
-from seasonrec.config.annotations import is_part
+from seasonrec.config.annotations import is_component
 from seasonrec.config.schema import RunConfig
 from seasonrec.runs.record import code_commit
 
@@ -138,7 +138,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
 def _refused_values(config: dict[str, Any]) -> Iterator[str]:
     """Yields what the classes say to values of the right type that are out of range, or no date, or no time zone."""
     for slot in OPTION_SLOTS:
-        if slot in config and is_part(config[slot]):
+        if slot in config and is_component(config[slot]):
             try:
                 build(config[slot])()
             except (ValueError, OSError) as error:

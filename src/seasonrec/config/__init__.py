@@ -1,4 +1,4 @@
-"""Configuration: composed by Hydra, checked against signatures before heavy imports, handed on as dicts."""
+"""Configuration: composed by Hydra and checked against signatures before heavy imports; its nodes are dictionaries."""
 
 from seasonrec.config.build import build
 from seasonrec.config.compose import Composer, compose

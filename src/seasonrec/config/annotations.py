@@ -1,4 +1,4 @@
-"""Check of a yaml value against an annotation that was read from source."""
+"""Checks of yaml values against annotations that were read from source."""
 
 from __future__ import annotations
 
@@ -22,49 +22,47 @@ _SCALARS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def is_part(value: object) -> bool:
-    """Returns whether a node names the class that it is built from."""
+def is_component(value: object) -> bool:
+    """Returns whether a node is a mapping with a ``_target_``."""
     return isinstance(value, dict) and isinstance(value.get("_target_"), str)
 
 
 def fits(value: object, annotation: ast.expr | None, module: Module) -> bool:
-    """Returns whether ``value`` is of the annotated type. An int is a float, a bool is no int, a list is a tuple.
+    """Returns whether a value has the annotated type.
 
-    A class that is none of yaml's types stands for a nested part: any mapping with a ``_target_``.
+    An int also fits a float, and a list fits a tuple, but a bool does not fit an int. A class that is none of yaml's
+    types stands for a nested component: any mapping with a ``_target_`` fits.
     """
     return any(_fits_one(value, choice, scope) for choice, scope in _choices(annotation, module))
 
 
-def wants_part(annotation: ast.expr | None, module: Module) -> bool:
-    """Returns whether the annotation can only be satisfied by a nested part, null aside."""
-    named = [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
-    return bool(named) and all(_stands_for_part(choice) for choice, _ in named)
+def wants_component(annotation: ast.expr | None, module: Module) -> bool:
+    """Returns whether the annotation takes nothing but a nested component or null."""
+    named = _choices_but_null(annotation, module)
+    return bool(named) and all(_stands_for_component(choice) for choice, _ in named)
 
 
-def wants_parts(annotation: ast.expr | None, module: Module) -> bool:
-    """Returns whether the annotation is a mapping from names to nested parts, null aside."""
-    named = [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
-    return bool(named) and all(_maps_to_parts(choice, scope) for choice, scope in named)
-
-
-def _maps_to_parts(choice: ast.expr, scope: Module) -> bool:
-    members = _members(choice)
-    return _name(choice) in _MAPPINGS and bool(members) and wants_part(members[-1], scope)
+def wants_components(annotation: ast.expr | None, module: Module) -> bool:
+    """Returns whether the annotation takes nothing but a mapping from names to nested components, or null."""
+    named = _choices_but_null(annotation, module)
+    return bool(named) and all(
+        _name(choice) in _MAPPINGS and any(wants_component(member, scope) for member in _members(choice)[-1:])
+        for choice, scope in named
+    )
 
 
 def wants_tuple(annotation: ast.expr | None, module: Module) -> bool:
-    """Returns whether a yaml list is to be given as a tuple."""
+    """Returns whether the annotation takes a tuple, which yaml writes as a list."""
     return any(_name(choice) in {"tuple", "Tuple"} for choice, _ in _choices(annotation, module))
 
 
 def described(annotation: ast.expr | None, module: Module) -> str:
-    """Returns the annotation in a reader's words, with aliases spelled out."""
-    words = [_word(choice) for choice, _ in _choices(annotation, module)]
-    return " or ".join(dict.fromkeys(words))
+    """Returns the annotation as text for the user; aliases are written out."""
+    return " or ".join(dict.fromkeys(_word(choice) for choice, _ in _choices(annotation, module)))
 
 
 def _word(choice: ast.expr) -> str:
-    if _stands_for_part(choice):
+    if _stands_for_component(choice):
         return "an option with a _target_"
     if isinstance(choice, ast.Subscript) and _name(choice) == "Literal":
         return f"one of {ast.unparse(choice.slice).strip('()')}"
@@ -72,7 +70,10 @@ def _word(choice: ast.expr) -> str:
 
 
 def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr, Module]]:
-    """Returns the members of a union with the module that each is written in; aliases and quotes are opened."""
+    """Returns the members of a union, each with the module that it is written in.
+
+    Aliases and quoted annotations are replaced by what they stand for.
+    """
     match annotation:
         case None:
             return [(ast.Name("Any"), module)]
@@ -92,6 +93,10 @@ def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr
     return [(annotation, module)]
 
 
+def _choices_but_null(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr, Module]]:
+    return [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
+
+
 def _fits_one(value: object, annotation: ast.expr, module: Module) -> bool:
     name = _name(annotation)
     if name in _SCALARS:
@@ -102,10 +107,9 @@ def _fits_one(value: object, annotation: ast.expr, module: Module) -> bool:
     if name in _SEQUENCES:
         return isinstance(value, list | tuple) and _entries_fit(list(value), name, members, module)
     if name in _MAPPINGS:
-        return isinstance(value, dict) and all(
-            fits(entry, members[-1] if members else None, module) for entry in value.values()
-        )
-    return is_part(value)
+        of_values = members[-1] if members else None
+        return isinstance(value, dict) and all(fits(entry, of_values, module) for entry in value.values())
+    return is_component(value)
 
 
 def _entries_fit(values: list[object], name: str, members: list[ast.expr], module: Module) -> bool:
@@ -116,7 +120,7 @@ def _entries_fit(values: list[object], name: str, members: list[ast.expr], modul
     return all(fits(value, members[0] if members else None, module) for value in values)
 
 
-def _stands_for_part(annotation: ast.expr) -> bool:
+def _stands_for_component(annotation: ast.expr) -> bool:
     return _name(annotation) not in {*_SCALARS, *_SEQUENCES, *_MAPPINGS, "Literal"}
 
 

@@ -1,4 +1,4 @@
-"""Binds a composed configuration to signatures: unknown, missing and mistyped keys, part by part."""
+"""Check of a composed configuration against signatures: unknown, missing and mistyped keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seasonrec.config.annotations import described, fits, is_part, wants_part, wants_parts
+from seasonrec.config.annotations import described, fits, is_component, wants_component, wants_components
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.signatures import Argument, Signature, TargetError, read_signature
 from seasonrec.config.source import UnreadableError
@@ -14,16 +14,16 @@ from seasonrec.config.tree import ConfTree
 
 
 class Unresolved:
-    """Stands for a value that is missing or cannot be resolved, and has been reported as such."""
+    """A value that is missing or cannot be resolved; the mistake has been reported."""
 
 
 @dataclass(frozen=True)
 class Checker:
-    """Checks a configuration against signatures.
+    """A check of configurations against signatures.
 
     Args:
-        tree: Groups and options, to say where a stray key belongs.
-        choices: ``group/option`` chosen for a yaml path, for example ``season.text`` -> ``season/text``.
+        tree: Groups and options; they tell to which option a key belongs.
+        choices: The chosen ``group/option`` by yaml path, for example ``season.text`` -> ``season/text``.
     """
 
     tree: ConfTree
@@ -33,11 +33,11 @@ class Checker:
         """Returns all mistakes of a command's configuration."""
         return list(self._bind(config, schema, ""))
 
-    def part(self, node: object, path: str) -> Iterator[Mistake]:
-        """Yields all mistakes of a node that is to be built from a class."""
+    def _component(self, node: Any, path: str) -> Iterator[Mistake]:
+        """Yields all mistakes of a node that stands for a component."""
         if isinstance(node, Unresolved):
             return
-        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        if not is_component(node):
             yield self._no_target(node, path)
             return
         try:
@@ -69,13 +69,13 @@ class Checker:
 
     def _value(self, value: object, argument: Argument, path: str) -> Iterator[Mistake]:
         annotation, module = argument.annotation, argument.module
-        if is_part(value) or (wants_part(annotation, module) and not fits(value, annotation, module)):
-            yield from self.part(value, path)
-        elif wants_parts(annotation, module) and isinstance(value, dict):
-            for name, part in value.items():
-                yield from self.part(part, f"{path}.{name}")
+        if is_component(value) or (wants_component(annotation, module) and not fits(value, annotation, module)):
+            yield from self._component(value, path)
+        elif wants_components(annotation, module) and isinstance(value, dict):
+            for name, node in value.items():
+                yield from self._component(node, f"{path}.{name}")
             return
-        if not fits(value, annotation, module) and not wants_part(annotation, module):
+        if not fits(value, annotation, module) and not wants_component(annotation, module):
             wanted = described(annotation, module)
             yield Mistake(
                 path, f"must be {wanted}, got {type(value).__name__}", _type_remedy(value, wanted), shown(value)
@@ -88,16 +88,11 @@ class Checker:
         if node is None:
             problem = "a slot cannot be null, switching off is an option with a _target_"
         elif node == {}:
-            problem = "an empty part, its option yaml holds nothing"
+            problem = "an empty component, the yaml file of its option holds nothing"
         elif isinstance(node, dict):
             problem = "has no _target_"
         else:
-            return Mistake(
-                path,
-                "is a slot, not a value",
-                f"set it in a defaults list: override /{path}: ...; {choose}",
-                shown(node),
-            )
+            problem, choose = "is a slot, not a value", f"set it in a defaults list: override /{path}: ...; {choose}"
         return Mistake(path, problem, choose, shown(node))
 
     def _unknown(self, path: str, key: str, value: object, signature: Signature) -> Mistake:
@@ -114,25 +109,21 @@ class Checker:
         return Mistake(path, f"unknown key of {signature.target}", nearest(key, signature.settable), shown_value)
 
 
-def complete(config: dict[str, Any], schema: Signature) -> dict[str, Any]:
-    """Adds the defaults of every signature, so that a saved configuration holds all that decided the run."""
-    return _filled(config, schema)
-
-
-def _filled(given: dict[str, Any], signature: Signature) -> dict[str, Any]:
+def complete(given: dict[str, Any], signature: Signature) -> dict[str, Any]:
+    """Adds the defaults of every signature, so that a saved configuration holds every value that decided the run."""
     values = {"_target_": given["_target_"]} if "_target_" in given else {}
     for name, argument in signature.settable.items():
         if name in given or argument.default is not None:
-            values[name] = _filled_value(given[name] if name in given else argument.default_value())
+            values[name] = _completed(given[name] if name in given else argument.default_value())
     return values
 
 
-def _filled_value(value: Any) -> Any:
-    if is_part(value):
-        return _filled(value, read_signature(value["_target_"]))
+def _completed(value: Any) -> Any:
+    if is_component(value):
+        return complete(value, read_signature(value["_target_"]))
     if isinstance(value, dict):
-        return {key: _filled_value(entry) for key, entry in value.items()}
-    return [_filled_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: _completed(entry) for key, entry in value.items()}
+    return [_completed(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _takes(target: str, key: str) -> bool:

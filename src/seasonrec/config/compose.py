@@ -1,4 +1,4 @@
-"""Composition of overrides to a complete, checked configuration."""
+"""Composition of a complete, checked configuration from overrides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from seasonrec.config.build import instance
+from seasonrec.config.build import build
 from seasonrec.config.check import Checker, Unresolved, complete
 from seasonrec.config.errors import ConfigError, Mistake
 from seasonrec.config.files import choice_mistakes
@@ -30,11 +30,11 @@ RUN_SCHEMA = "seasonrec.config.schema.RunConfig"
 
 @dataclass(frozen=True)
 class Composer:
-    """Composes and checks the configuration of one command.
+    """A composer of the checked configurations of one command.
 
     Args:
-        tree: Where the yaml files lie.
-        config_name: The command's own yaml file, without its ending.
+        tree: Folders of the yaml files.
+        config_name: The command's own yaml file, without its suffix.
         schema: Dotted name of the class that states its top level.
     """
 
@@ -54,45 +54,36 @@ class Composer:
         return self.accept(node)
 
     def mistakes(self, overrides: Sequence[str], multirun: bool = False) -> list[Mistake]:
-        """Returns every mistake of a run, or of all jobs of a multirun, without raising."""
+        """Returns every mistake of a run, or of all jobs of a multirun."""
         return self._examine(overrides, multirun)[1]
 
     def for_hydra(self, overrides: Sequence[str]) -> list[str]:
-        """Overrides that passed, in the form that Hydra needs."""
+        """Returns the accepted overrides in the form that Hydra needs."""
         checked = check_overrides(overrides, self._signature, self.tree, multirun=True)
         return [for_hydra(override, self.tree) for override in checked.accepted]
 
     def keys(self) -> list[str]:
-        """Returns top-level keys that the command takes."""
+        """Returns the top-level keys of the command."""
         return list(self._signature.settable)
 
     def accept(self, node: DictConfig) -> Any:
-        """Merges what Hydra composed into the fresh schema, checks it and completes it.
-
-        Returns:
-            An instance of the schema's class.
-
-        Raises:
-            ConfigError: With every mistake at once.
-        """
-        config, mistakes = self._plain(node)
-        return self.typed(config, mistakes)
+        """Checks a node that Hydra composed and returns it complete; see :meth:`typed`."""
+        return self.typed(*self._plain(node))
 
     def typed(self, config: dict[str, Any], mistakes: Sequence[Mistake] = ()) -> Any:
         """Checks plain values and returns them complete, as an instance of the schema's class.
 
         Raises:
-            ConfigError: With every mistake at once, those given included.
+            ConfigError: With every mistake at once, including the given ones.
         """
         found = [*mistakes, *Checker(self.tree, {}).top_level(config, self._signature)]
         found += self._rule_mistakes(config, set(map(_top, found)))
         if found:
             raise ConfigError(found)
-        node = {"_target_": self.schema, **complete(config, self._signature)}
-        return instance(node)
+        return build({"_target_": self.schema, **complete(config, self._signature)}, nested=False)()
 
-    def composed(self, overrides: Sequence[str]) -> DictConfig:
-        """Returns what Hydra makes of overrides that passed, its own settings included."""
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        """Returns the configuration that Hydra composes, including Hydra's own settings."""
         search = [f"file://{root}" for root in self.tree.roots[:-1]]
         extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
         before = GlobalHydra.instance().hydra  # a job of a multirun has one already
@@ -113,7 +104,7 @@ class Composer:
         node = None
         for job in checked.jobs(self.tree):
             try:
-                node = self.composed(job)
+                node = self._composed(job)
             except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
                 mistakes.append(_hydra_mistake(error))
                 continue
@@ -136,11 +127,10 @@ class Composer:
         return rule_mistakes(config, broken) if self.schema == RUN_SCHEMA else []
 
     def _plain(self, node: DictConfig) -> tuple[dict[str, Any], list[Mistake]]:
-        """Returns plain values with the schema's own defaults beneath them, and what could not be resolved."""
+        """Returns plain values with the defaults of the schema, and the mistakes of unresolved values."""
         defaults = {
             name: argument.default_value() for name, argument in self._signature.settable.items() if argument.default
         }
-        # OmegaConf itself would raise at the first value that it cannot resolve
         whole = cast(dict[str, Any], OmegaConf.to_container(node))
         content = {key: value for key, value in whole.items() if key != "hydra"}
         merged = OmegaConf.merge(OmegaConf.create(defaults), OmegaConf.create(content))
@@ -151,11 +141,11 @@ class Composer:
 
 
 def compose(overrides: Sequence[str], extra: Path | None = None) -> RunConfig:
-    """Returns the complete configuration of one training run, as ``seasonrec train`` would have it.
+    """Returns the complete configuration of one run of ``seasonrec train``.
 
     Args:
         overrides: Hydra overrides, for example ``["experiment=first_season", "seed=1"]``.
-        extra: A folder with yaml files of one's own, looked at before the shipped one.
+        extra: Folder of the user's own yaml files; they come before the shipped ones.
 
     Raises:
         ConfigError: With every mistake at once.
@@ -164,7 +154,7 @@ def compose(overrides: Sequence[str], extra: Path | None = None) -> RunConfig:
 
 
 def _resolved(node: Any, path: str, mistakes: list[Mistake]) -> Any:
-    """Resolves value by value, so that every missing one and every broken ``${...}`` is found."""
+    """Resolves value by value; OmegaConf itself would raise at the first missing value or broken ``${...}``."""
     if isinstance(node, DictConfig | ListConfig):
         keys = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
         prefix = f"{path}." if path else ""

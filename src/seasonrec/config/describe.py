@@ -1,11 +1,11 @@
-"""The text of ``--help``: groups, their options, and keys with their defaults, read from the files themselves."""
+"""The text of ``--help``: groups, their options, and keys with their defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from seasonrec.config.annotations import described, is_part, wants_part, wants_parts
+from seasonrec.config.annotations import described, is_component, wants_component, wants_components
 from seasonrec.config.compose import Composer
 from seasonrec.config.errors import shown
 from seasonrec.config.signatures import Argument, TargetError, read_signature
@@ -17,9 +17,9 @@ def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[
     """Returns groups with their options, then keys with their defaults.
 
     Args:
-        composer: Of the command.
-        overrides: Choices such as ``data=table``, whose keys are shown in place of those of the default option.
-        only: Groups and keys to show; all where empty.
+        composer: Composer of the command.
+        overrides: Choices such as ``data=table``; their keys replace those of the default option.
+        only: Groups and keys to show; empty for all.
     """
     tree, defaults = composer.tree, _default_options(composer.tree, composer.config_name)
     groups = [*defaults, *(group for group in tree.groups() if group not in defaults)] if defaults else []
@@ -31,7 +31,7 @@ def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[
     lines += ["Keys (key=value):"]
     for name, argument in signature.settable.items():
         annotation, module = argument.annotation, argument.module
-        is_slot = wants_part(annotation, module) or wants_parts(annotation, module)
+        is_slot = wants_component(annotation, module) or wants_components(annotation, module)
         if not is_slot and (not only or name in only):
             lines.append(f"  {name:<14} {_default(argument, stated.get(name))}")
     for group in groups:
@@ -68,7 +68,6 @@ def _groups(tree: ConfTree, groups: list[str], defaults: dict[str, list[str]]) -
 
 
 def _option_keys(tree: ConfTree, group: str, option: str) -> Iterator[str]:
-    """Yields the keys of an option with the values of its yaml."""
     content, place = read_yaml(tree.file(group, option)), group
     if group in LIST_GROUPS:
         content, place = content.get(option) or {}, f"{group}.{option}"
@@ -76,7 +75,7 @@ def _option_keys(tree: ConfTree, group: str, option: str) -> Iterator[str]:
 
 
 def _keys(node: dict[str, Any], place: str, title: str | None = None) -> Iterator[str]:
-    if not is_part(node):
+    if not is_component(node):
         return
     try:
         settable = read_signature(node["_target_"]).settable
@@ -85,9 +84,9 @@ def _keys(node: dict[str, Any], place: str, title: str | None = None) -> Iterato
     if title and settable:
         yield title
     for name, argument in settable.items():
-        if not wants_part(argument.annotation, argument.module):
+        if not wants_component(argument.annotation, argument.module):
             yield f"  {place}.{name:<24} {_default(argument, node.get(name))}"
-        elif is_part(node.get(name)):
+        elif is_component(node.get(name)):
             yield from _keys(node[name], f"{place}.{name}")
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
-"""Top-level keys that say where a run writes, who watches it and what stands beside it; they change no number of it."""
+"""Top-level keys of folders, trackers and baselines; they change no number of a run."""
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Returns keys whose values differ, as ``key: stored -> wanted``, sorted; nested ones as ``trainer.max_epochs``."""
+    """Returns sorted lines ``key: stored -> wanted`` of the values that differ; a nested key is written with dots."""
     before, after = _flat(stored), _flat(wanted)
     return [
         f"{key}: {before.get(key, 'absent')!r} -> {after.get(key, 'absent')!r}"

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration, gathered and told in one message."""
+"""Mistakes in a configuration, reported in one message."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from seasonrec.errors import UserError
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong with a configuration.
+    """One mistake in a configuration.
 
     Args:
-        path: Where: a yaml path such as ``season.momentum.rate``, or a file's path.
-        problem: The rule that is broken, with the names met.
-        remedy: What to do about it.
-        value: The value met, as written in yaml; None where there is none.
+        path: A yaml path such as ``season.momentum.rate``, or a file's path.
+        problem: The broken rule.
+        remedy: A way to correct it.
+        value: The value as written in yaml, or None.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Mistake:
 
 
 class ConfigError(UserError):
-    """Everything that is wrong with a configuration.
+    """All mistakes in a configuration.
 
     Args:
         mistakes: At least one; the message lists each once.

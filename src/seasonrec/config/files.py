@@ -1,4 +1,4 @@
-"""Rules on the yaml files that a run has chosen."""
+"""Rules for the yaml files that a run has chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGE_LINE = "# @package _global_"
 
 
 def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
-    """Returns what is wrong with the file of a chosen option, before Hydra composes it."""
+    """Returns the mistakes in the file of a chosen option, before Hydra composes it."""
     path = tree.file(group, option)
     if path is None:
         return []
@@ -21,7 +21,7 @@ def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
     mistakes = list(_defaults_mistakes(tree, path, name))
     if group not in GLOBAL_GROUPS:
         mistakes += _slot_option_mistakes(path, name)
-        return mistakes + (list(_named_part_mistakes(path, name, option)) if group in LIST_GROUPS else [])
+        return mistakes + (list(_name_mistakes(path, name, option)) if group in LIST_GROUPS else [])
     mistakes += _package_mistakes(path, name)
     if group == "ablation":
         mistakes += [_touched(name, key) for key in sorted(_touched_by(path) - ABLATION_MAY_SET)]
@@ -29,24 +29,24 @@ def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
 
 
 def overridden_groups(path: Path) -> set[str]:
-    """Groups of a file's defaults list, as on a command line: ``season``, ``season@season.text``."""
+    """Returns the groups of a file's defaults list, as on a command line: ``season``, ``season@season.text``."""
     return {key.removeprefix("override ").strip().removeprefix("/") for key in _defaults(path)}
 
 
 def _touched_by(path: Path) -> set[str]:
-    """Returns top-level keys that a file touches, by its defaults list or its body."""
+    """Returns the top-level keys that a file sets in its defaults list or its body."""
     return {group.partition("@")[0] for group in overridden_groups(path)} | (set(read_yaml(path)) - {"defaults"})
 
 
 def _defaults(path: Path) -> dict[str, object]:
-    """Returns options by group in a file's defaults list, groups as they are written there."""
+    """Returns the options of a file's defaults list by group, as written there."""
     entries = read_yaml(path).get("defaults")
     mappings = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return {str(group): option for mapping in mappings for group, option in mapping.items()}
 
 
 def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistake]:
-    """Groups and options of the defaults list that do not exist, with the nearest that does."""
+    """Yields the groups and options of the defaults list that do not exist."""
     for key, option in _defaults(path).items():
         written = key.removeprefix("override ").strip()
         group = written.removeprefix("/").partition("@")[0]
@@ -61,12 +61,11 @@ def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistak
                 yield Mistake(f"{name}: {group}", "unknown option", remedy, str(chosen))
 
 
-def _named_part_mistakes(path: Path, name: str, option: str) -> Iterator[Mistake]:
-    """Checks that a file of a slot with several components holds one under its own name, or two could share a name."""
+def _name_mistakes(path: Path, name: str, option: str) -> Iterator[Mistake]:
     keys = [key for key in read_yaml(path) if key != "defaults"]
     if keys and keys != [option]:
-        problem = f"it must hold one part by the name {option!r}, or two parts could have one name"
-        yield Mistake(name, problem, f"write {option}: and the part below it", ", ".join(map(str, keys)))
+        problem = f"it must hold one component with the name {option!r}, or two components could have one name"
+        yield Mistake(name, problem, f"write {option}: and the component below it", ", ".join(map(str, keys)))
 
 
 def _package_mistakes(path: Path, name: str) -> Iterator[Mistake]:
@@ -93,7 +92,7 @@ def _slot_option_mistakes(path: Path, name: str) -> Iterator[Mistake]:
     if not read_yaml(path) and all(not line.strip() or line.startswith("#") for line in text.splitlines()):
         yield Mistake(
             name,
-            "the file is empty, so an empty part would reach the model",
+            "the file is empty, so an empty component would reach the model",
             "give it a _target_; switching off is an option with one",
         )
     if "@package" in text.partition("\n")[0]:

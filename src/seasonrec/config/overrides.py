@@ -1,4 +1,4 @@
-"""Checks a command line's overrides all at once; Hydra itself would stop at the first mistake."""
+"""Check of all overrides of a command line at once; Hydra itself would stop at the first mistake."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def override_key(override: str) -> str:
 
 @dataclass(frozen=True)
 class CheckedOverrides:
-    """Overrides that passed, and what is wrong with the others.
+    """Accepted overrides, and the mistakes in the others.
 
     Args:
-        accepted: Overrides in the form that Hydra needs.
-        mistakes: What is wrong with the rest.
-        unclear: Slots whose option was refused, so that nothing more can be said about their keys.
+        accepted: Overrides without a mistake.
+        mistakes: Mistakes in the other overrides.
+        unclear: Top-level keys of refused overrides; the keys below them cannot be checked.
     """
 
     accepted: tuple[Override, ...]
@@ -44,17 +44,15 @@ class CheckedOverrides:
     unclear: frozenset[str]
 
     def jobs(self, tree: ConfTree) -> list[list[str]]:
-        """Returns the override lists of all jobs, for Hydra: one, or one for each combination of a multirun's
-        choices.
-        """
+        """Returns the override lists of all jobs for Hydra; a multirun has a job for each combination of values."""
         choices = [_variants(override, tree) for override in self.accepted]
         return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
 
 
 def quoted(value: str) -> str:
-    """Returns a value in quotes, as Hydra's grammar of overrides takes it, whatever it holds.
+    """Returns any text in quotes, as Hydra's grammar of overrides reads it.
 
-    In quotes a backslash is one, unless a quote follows those that stand together.
+    Inside quotes, a backslash is an escape only in a row of backslashes that ends at a quote.
     """
     return "'" + re.sub(r"(\\*)('|\Z)", lambda met: 2 * met[1] + ("\\'" if met[2] else ""), value) + "'"
 
@@ -62,10 +60,10 @@ def quoted(value: str) -> str:
 def check_overrides(
     lines: Sequence[str], schema: Signature, tree: ConfTree, multirun: bool = False
 ) -> CheckedOverrides:
-    """Checks each override by itself, then that no two fight over one key.
+    """Checks each override by itself, then that no two set the same key.
 
     Args:
-        lines: As written on the command line.
+        lines: Overrides as written on the command line.
         schema: Signature of the command's top level.
         tree: Groups and options.
         multirun: Whether one key may take several values.
@@ -88,11 +86,10 @@ def check_overrides(
 
 
 def for_hydra(override: Override, tree: ConfTree) -> str:
-    """Returns the override as Hydra must read it.
+    """Returns the override in the form that Hydra needs.
 
-    A key's default stands in a signature and not in yaml, so Hydra does not know the key and would refuse to change
-    it; ``++`` sets it either way. The preflight, not Hydra, decides which keys exist. Nor does Hydra take
-    ``ablation=null``, only an empty list of options.
+    Defaults stand in signatures and not in yaml, so Hydra does not know all keys; ``++`` sets a key in any case, and
+    the preflight has checked that it exists. Hydra refuses ``ablation=null`` and takes an empty list of options.
     """
     values = _values(override) if override.key_or_group in GLOBAL_GROUPS else []
     if None in values:
@@ -106,12 +103,11 @@ def _plus(override: Override, tree: ConfTree) -> str:
 
 
 def _is_hydra(override: Override) -> bool:
-    """Returns whether it is one of Hydra's own settings."""
     return str(override.key_or_group).startswith(("hydra.", "hydra/"))
 
 
 def _parse(line: str, tree: ConfTree) -> tuple[Override | None, list[Mistake]]:
-    """Parses an override; ``glob(...)`` becomes the options that it matches."""
+    """Parses an override and replaces ``glob(...)`` by the options that it matches."""
     try:
         override = OverridesParser.create().parse_override(line)
         glob = override.value()
@@ -125,18 +121,15 @@ def _parse(line: str, tree: ConfTree) -> tuple[Override | None, list[Mistake]]:
         return None, [Mistake(key, "a glob that matches no option", remedy, shown_value(override))]
     except HydraException as error:
         reason = str(error).partition("\n")[0]
-        return None, [
-            Mistake(
-                line, f"not a Hydra override ({reason})", "write key=value or group=option; quote special characters"
-            )
-        ]
+        remedy = "write key=value or group=option; quote special characters"
+        return None, [Mistake(line, f"not a Hydra override ({reason})", remedy)]
 
 
 def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, multirun: bool) -> list[Mistake]:
     if _is_hydra(override):
         return []
     key, line = str(override.key_or_group), str(override.input_line)
-    mistakes = [*_sign_mistakes(override), *_sweep_mistakes(override, multirun)]
+    mistakes = [*_sign_mistakes(override, tree), *_sweep_mistakes(override, multirun)]
     if _is_group(override, tree):
         return mistakes + list(_option_mistakes(override, tree))
     slots = [group for group in tree.groups() if group in schema.arguments]
@@ -145,26 +138,23 @@ def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, mu
         mistakes.append(Mistake(line, f"there is no group {key!r}", nearest(key, tree.groups())))
     elif top not in schema.arguments:
         names = {*schema.arguments, *(tree.groups() if slots else [])}
-        mistakes.append(
-            Mistake(top, "unknown key, neither a value nor a group", nearest(top, names), shown_value(override))
-        )
+        problem = "unknown key, neither a value nor a group"
+        mistakes.append(Mistake(top, problem, nearest(top, names), shown_value(override)))
     elif "." in key and top not in slots:
-        mistakes.append(
-            Mistake(
-                key, f"{top!r} is a single value without keys of its own", f"write {top}=...", shown_value(override)
-            )
-        )
+        problem = f"{top!r} is a single value without keys of its own"
+        mistakes.append(Mistake(key, problem, f"write {top}=...", shown_value(override)))
     return mistakes
 
 
-def _sign_mistakes(override: Override) -> Iterator[Mistake]:
+def _sign_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
     key, line = str(override.key_or_group), str(override.input_line)
     if override.type in (OverrideType.ADD, OverrideType.FORCE_ADD):
         yield Mistake(line, "'+' adds keys that no signature knows", f"write {line.lstrip('+')}")
     elif override.type == OverrideType.DEL:
-        yield Mistake(
-            line, "'~' takes a part away", f"choose an option of {key!r} that switches it off, for example {key}=none"
-        )
+        top, _, entry = key.partition(".")
+        remedy = f"write {top}=[A,B] without {entry}" if top in LIST_GROUPS else f"write {key}=..., or take it out"
+        options = tree.options(key)
+        yield Mistake(line, "'~' is not supported", _off(key, options) if options else remedy)
 
 
 def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
@@ -173,12 +163,8 @@ def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
         yield Mistake("run_dir", "cannot take several values", remedy, shown_value(override))
     elif override.is_sweep_override() and not multirun:
         key = str(override.key_or_group)
-        yield Mistake(
-            key,
-            "several values need --multirun",
-            f"add --multirun, or quote the value: {key}=\"'...'\"",
-            shown_value(override),
-        )
+        remedy = f"add --multirun, or quote the value: {key}=\"'...'\""
+        yield Mistake(key, "several values need --multirun", remedy, shown_value(override))
 
 
 def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
@@ -188,44 +174,42 @@ def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
         return
     if override.is_sweep_override() and not override.is_discrete_sweep():
         yield Mistake(group, "takes options, not an interval", nearest("", options), shown_value(override))
-    if group in LIST_GROUPS:
-        yield from _list_mistakes(group, [_as_list(value) for value in _values(override)], tree)
-        return
     for value in _values(override):
         if value is None and group in GLOBAL_GROUPS:
             continue
         if value is None:
             yield Mistake(group, "a slot cannot be null", _off(group, options), "null")
+        elif group in LIST_GROUPS:
+            yield from _list_mistakes(group, value if isinstance(value, list) else [value], tree)
         elif not isinstance(value, str) or value not in options:
             yield Mistake(group, "unknown option", nearest(str(value), options), str(value))
         else:
             yield from choice_mistakes(tree, group, value)
 
 
-def _list_mistakes(group: str, choices: list[list[object]], tree: ConfTree) -> Iterator[Mistake]:
-    """Yields what is wrong with the options of a slot of several parts, for each value of a sweep."""
+def _list_mistakes(group: str, entries: list[object], tree: ConfTree) -> Iterator[Mistake]:
     options = tree.options(group)
-    for choice in choices:
-        for value, count in Counter(str(value) for value in choice).items():
-            if value not in options:
-                remedy = f"{nearest(value, options)}; {group}=[] switches all off"
-                yield Mistake(group, "unknown option", remedy, value)
-            elif count > 1:
-                yield Mistake(group, f"two parts of one name, {value!r}", "name each once", str(choice))
-            else:
-                yield from choice_mistakes(tree, group, value)
-
-
-def _as_list(value: object) -> list[object]:
-    return (
-        [entry.text if isinstance(entry, QuotedString) else entry for entry in value]
-        if isinstance(value, list)
-        else [value]
-    )
+    names = ["null" if entry is None else str(_unquoted(entry)) for entry in entries]
+    for name, count in Counter(names).items():
+        if name not in options:
+            yield Mistake(group, "unknown option", f"{nearest(name, options)}; {_off(group, options)}", name)
+        elif count > 1:
+            yield Mistake(group, f"names {name!r} {count} times", "name each once", str(names))
+        else:
+            yield from choice_mistakes(tree, group, name)
 
 
 def _off(group: str, options: list[str]) -> str:
+    """Returns the remedy for a slot that cannot be removed or null."""
+    if group in LIST_GROUPS:
+        return "write stage=[train] at least" if group == "stage" else f"write {group}=[] for none"
+    if group in GLOBAL_GROUPS:
+        return f"write {group}=null for none"
     return f"write {group}=none to switch it off" if "none" in options else f"choose one of {', '.join(options)}"
+
+
+def _unquoted(value: object) -> object:
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def _values(override: Override) -> list[object]:
@@ -235,11 +219,11 @@ def _values(override: Override) -> list[object]:
         values: Iterable[object] = override.sweep_iterator()
     else:
         values = [override.value()]
-    return [value.text if isinstance(value, QuotedString) else value for value in values]
+    return [_unquoted(value) for value in values]
 
 
 def _variants(override: Override, tree: ConfTree) -> list[str]:
-    """Returns one line for each value of a sweep. Of a continuous one, which a sweeper draws from, only the start."""
+    """Returns one line for each value of a sweep; a continuous sweep is checked at its start alone."""
     if not override.is_sweep_override():
         return [for_hydra(override, tree)]
     if override.key_or_group in GLOBAL_GROUPS:
@@ -251,9 +235,7 @@ def _variants(override: Override, tree: ConfTree) -> list[str]:
 
 
 def _twice(overrides: list[Override], tree: ConfTree) -> Iterator[Mistake]:
-    """Yields the same key twice, or a slot that a chosen ablation sets already (the command line would win,
-    silently).
-    """
+    """Yields keys that are set twice, and slots that a chosen ablation sets too: the command line would win over it."""
     for key, count in Counter(_full_key(override) for override in overrides).items():
         if count > 1:
             values = ", ".join(shown_value(override) for override in overrides if _full_key(override) == key)
@@ -279,6 +261,6 @@ def _is_group(override: Override, tree: ConfTree) -> bool:
 
 
 def shown_value(override: Override) -> str:
-    """Returns the right-hand side as written."""
+    """Returns the value of an override as written."""
     text = str(override.input_line).partition("=")[2]
     return text if override.is_sweep_override() or isinstance(override.value(), str) else shown(override.value())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 
-class Part(dict[str, Any]):
+class Component(dict[str, Any]):
     """A node built from a class: ``_target_`` and the arguments of its signature that yaml sets.
 
     The class serves annotations alone; the nodes themselves are plain dictionaries, which yaml can hold.
@@ -62,32 +62,32 @@ class RunConfig(Config):
         baselines: Whether the counting baselines are evaluated beside the model.
     """
 
-    data: Part
-    split: Part
-    protocol: Part
-    loader: Part
-    item_encoder: Part
-    backbone: Part
-    temporal: Part
-    habit: Part
-    head: Part
-    peft: Part
-    sharing: Part
-    objective: Part
-    balancing: Part
-    adversarial: Part
-    augmentation: Part
-    text_augmentation: Part
-    loss: Part
-    optimizer: Part
-    trainer: Part
-    logger: Part
+    data: Component
+    split: Component
+    protocol: Component
+    loader: Component
+    item_encoder: Component
+    backbone: Component
+    temporal: Component
+    habit: Component
+    head: Component
+    peft: Component
+    sharing: Component
+    objective: Component
+    balancing: Component
+    adversarial: Component
+    augmentation: Component
+    text_augmentation: Component
+    loss: Component
+    optimizer: Component
+    trainer: Component
+    logger: Component
     name: str
     run_dir: str
-    season: dict[str, Part] | None = None
-    task: dict[str, Part] | None = None
-    domain: dict[str, Part] | None = None
-    stage: dict[str, Part] | None = None
+    season: dict[str, Component] | None = None
+    task: dict[str, Component] | None = None
+    domain: dict[str, Component] | None = None
+    stage: dict[str, Component] | None = None
     group: str | None = None
     seed: int = 0
     cache_dir: str | None = None

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import cast
 
 from seasonrec.batches.splits import TimeSplit
-from seasonrec.config.schema import Part, RunConfig
+from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
 
-_HARD_SHARING = cast(Part, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
+_HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
 
 
 @dataclass(frozen=True)

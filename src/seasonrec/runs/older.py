@@ -1,4 +1,4 @@
-"""Configurations of runs that an older version left, in today's form."""
+"""Translation of configurations that an older version saved."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ MOVED = {
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a stored configuration with today's module names and a list of seasons.
+    """Returns a stored configuration with today's module names, and with its seasons by name.
 
-    Version 0.1.0 had one season, or several inside ``CombinedSeason``.
+    Version 0.1.0 had one season, or several inside ``CombinedSeason``. Without a season the value is None, as in a new
+    run.
     """
     known: dict[str, Any] = _renamed(config)
     season = known.get("season")
     if isinstance(season, dict) and "_target_" in season:
         module = str(season["_target_"]).split(".")[-2]
         if module == "combined":
-            inside = {name: node for name, node in season.items() if name != "_target_"}
-            known["season"] = {name: node for name, node in inside.items() if not _is_off(node)}
+            seasons = {name: node for name, node in season.items() if name != "_target_"}
         else:
-            known["season"] = {} if _is_off(season) else {module: season}
+            seasons = {module: season}
+        known["season"] = {name: node for name, node in seasons.items() if not _is_off(node)} or None
     return known
 
 

@@ -14,7 +14,7 @@ from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.splits import Split, spec_of
 from seasonrec.config import build
-from seasonrec.config.schema import Part, RunConfig
+from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.events import prepare
 from seasonrec.data.log import EventLog
@@ -61,15 +61,15 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Returns the configuration with absolute paths of data files and cache, for readers in other folders."""
     cache_dir = str(Path(config.cache_dir).expanduser().absolute()) if config.cache_dir else config.cache_dir
     nodes = config.domain and {
-        name: cast(Part, {**node, "data": _absolute(node["data"])}) for name, node in config.domain.items()
+        name: cast(Component, {**node, "data": _absolute(node["data"])}) for name, node in config.domain.items()
     }
     return replace(config, data=_absolute(config.data), cache_dir=cache_dir, domain=nodes)
 
 
-def _absolute(node: Part) -> Part:
+def _absolute(node: Component) -> Component:
     """Returns a dataset's node with absolute paths of the files that it names."""
     return cast(
-        Part,
+        Component,
         {
             key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
             for key, value in node.items()

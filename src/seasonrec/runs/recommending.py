@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seasonrec.batches.requests import Requests
 from seasonrec.config import build
-from seasonrec.config.schema import Part
+from seasonrec.config.schema import Component
 from seasonrec.data.datasets.table import Table
 from seasonrec.data.extend import with_events, with_users
 from seasonrec.data.files.reading import check_file
@@ -218,7 +218,7 @@ def require_top_k(top_k: int, log: EventLog) -> None:
         raise RequestError(f"top_k must lie in 1..{log.num_items}, the items of the catalogue, got {top_k}.")
 
 
-def _with_newer(log: EventLog, node: Part, path: Path) -> EventLog:
+def _with_newer(log: EventLog, node: Component, path: Path) -> EventLog:
     """Returns the log with the events of a file in the form of the run's own data."""
     check_file(path, "events")
     source = build(node)
