@@ -19,6 +19,9 @@ from seasonrec.config.schema import RunConfig
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.memory import forget_peak, highest, peak_memory
 from seasonrec.models.language.text_vectors import text_readers
+from seasonrec.report.rows import read_row
+from seasonrec.report.selection import Selection
+from seasonrec.report.write import write_weeks
 from seasonrec.runs.finished import refuse_another_run
 from seasonrec.runs.opening import OpenData, with_absolute_paths
 from seasonrec.runs.record import StageClock, code_commit, environment, write_json, write_yaml
@@ -144,10 +147,21 @@ def _finish(
         with clock("baselines"):
             evaluate_baselines(opened, run.folder / "baselines", tags)
     beside = {one["name"]: one["slices"]["all"] for one in metrics_of_baselines(run.folder)}
-    log_results(logger, record["slices"], beside)
+    log_results(logger, record["slices"], beside, _figures(run) if logger and run.config.baselines else [])
     write_json(run.folder / "record.json", _record(run, result, clock))
     write_json(run.folder / "metrics.json", record)  # last: its presence means that the run is complete
     print_table(run.folder)
+
+
+def _figures(run: Run) -> list[Path]:
+    """Draws the run's metric by week beside the strongest habit baseline, for the tracker."""
+    selection = Selection(run.config.name, "", ("all",), (run.config.trainer["monitor"],), reference=run.config.name)
+    baseline = selection.baseline_reference
+    rows = [
+        read_row(run.config.name, False, [run.folder]),
+        read_row(baseline, True, [run.folder / "baselines" / baseline]),
+    ]
+    return [path for path in write_weeks(run.folder, rows, selection) if path.suffix == ".png"]
 
 
 def _record(run: Run, result: FitResult, clock: StageClock) -> dict[str, Any]:

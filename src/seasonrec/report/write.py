@@ -64,13 +64,18 @@ def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
     return [_write_text(folder / "tasks.md", tasks_markdown(table)), _write_csv(folder / "tasks.csv", table)]
 
 
+def write_weeks(folder: Path, rows: Sequence[Row], selection: Selection) -> list[Path]:
+    """Writes the figure by week with its numbers, and returns the files."""
+    shown, metric = chosen_rows(rows, selection), selection.figure_metric
+    base = next((row for row in shown if row.name == selection.baseline_reference), shown[-1])
+    weeks = week_table(shown, base, metric)
+    figures = week_figure(folder / "figure_weeks", weeks, holiday_windows(base), metric)
+    return [_write_csv(folder / "figure_weeks.csv", weeks), *figures]
+
+
 def _figures(folder: Path, rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> list[Path]:
     metric = selection.figure_metric
-    by_week = chosen_rows(rows, selection)
-    base = next((row for row in by_week if row.name == selection.baseline_reference), by_week[-1])
-    weeks = week_table(by_week, base, metric)
-    written = [_write_csv(folder / "figure_weeks.csv", weeks)]
-    written += week_figure(folder / "figure_weeks", weeks, holiday_windows(base), metric)
+    written = write_weeks(folder, rows, selection)
     shown = pl.col("slice").is_in(selection.effect_slices or selection.slices)
     effects = effect_table(rows, compared.filter(shown), metric)
     if effects.height:

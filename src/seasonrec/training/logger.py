@@ -32,7 +32,6 @@ class RunIdentity:
         config: The complete resolved config.
         fingerprint: The protocol's fingerprint.
         cut_dates: Local dates of the split by name.
-        overrides: Options that set the run apart in a sweep, for example ``"loss=bce"``.
     """
 
     name: str
@@ -41,15 +40,13 @@ class RunIdentity:
     config: dict[str, Any]
     fingerprint: str
     cut_dates: Mapping[str, str] = field(default_factory=dict)
-    overrides: Sequence[str] = ()
 
     @property
     def label(self) -> str:
-        """Name, seed, and the options of the sweep; without such options, the folder's name if it says more."""
+        """Name and seed, and the folder's name if it says more, as in a sweep."""
         folder = self.run_dir.name
         is_known = folder == self.name or re.fullmatch(r"seed_\d+", folder) is not None
-        others = [",".join(self.overrides)] if self.overrides else [] if is_known else [folder]
-        return "-".join([self.name, f"seed{self.config['seed']}", *others])
+        return "-".join([self.name, f"seed{self.config['seed']}", *([] if is_known else [folder])])
 
 
 @dataclass(frozen=True)
