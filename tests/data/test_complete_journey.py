@@ -10,7 +10,7 @@ import pytest
 from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.complete_journey import CompleteJourney
 from seasonrec.data.events import prepare
-from seasonrec.data.journey_words import written_out
+from seasonrec.data.journey_items import written_out
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,6 @@ class BatchBuilder:
         """Builds one batch.
 
         Args:
-            requests: The ``N`` requests.
             window_of: ``(N,)`` number of the window that serves each request, from 0 without gaps; requests of one
                 window belong to one user. None gives every request its own window.
             sampler: Sampler of the items that are scored; None for the whole catalogue.

@@ -16,15 +16,11 @@ PARTS = ("training", "validation", "test")
 
 @dataclass(frozen=True)
 class PartFacts:
-    """Dates and sizes of one part of a log.
+    """Dates of one part of a log, and the number of its events, baskets, distinct users and distinct items.
 
     Args:
         first_date: Local date of the first basket, ``YYYY-MM-DD``; None for an empty part.
         last_date: Local date of the last basket; None for an empty part.
-        events: Number of events.
-        baskets: Number of baskets.
-        users: Number of distinct users.
-        items: Number of distinct items.
         new_users: Number of users whose first basket of the whole log lies in this part.
         new_items: Number of items whose first event of the whole log lies in this part.
     """

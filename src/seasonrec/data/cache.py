@@ -73,9 +73,7 @@ def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
 
     An existing folder is replaced; processes that have its files open continue to read the old ones.
 
-    Args:
-        folder: The final folder.
-        write: Function that writes files into the given folder, without subfolders; returns facts for the manifest.
+    ``write`` creates files in a given folder, without subfolders, and returns facts for the manifest.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")

@@ -84,13 +84,8 @@ def holiday_days(country: str | None, first_year: int, last_year: int) -> dict[s
 
     Substitute days off are left out: people shop for the holiday itself.
 
-    Args:
-        country: ISO 3166 code, or None for no holidays.
-        first_year: First calendar year.
-        last_year: Last calendar year, included.
-
     Returns:
-        Rising days since 1970-01-01 by holiday, in the order of the names.
+        Rising days since 1970-01-01 by holiday, in the order of the names; ``last_year`` is included.
 
     Raises:
         ValueError: If the ``holidays`` package does not know the country.

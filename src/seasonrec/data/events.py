@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from seasonrec.data.cache import CacheError, content_key, folder_lock, read_manifest, write_folder
 from seasonrec.data.log import EventLog
@@ -31,8 +30,8 @@ def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] =
 
     Args:
         dataset: The source.
-        cache_dir: Parent of all prepared folders; created if absent.
-        progress: Receives the report of the cleaning, one line per call.
+        cache_dir: Folder of all prepared folders; created if absent.
+        progress: Receives the lines of the report.
 
     Raises:
         DataError: If the source breaks a rule; see the datasets.
@@ -88,7 +87,9 @@ def _write_log(
     if tables.users is not None:
         users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
     specs, merged = write_arrays(tables.events, folder, progress)
-    specs["item_categories"] = _saved(category_codes(items), folder / "item_categories.npy")
+    codes = category_codes(items)
+    np.save(folder / "item_categories.npy", codes, allow_pickle=False)
+    specs["item_categories"] = {"dtype": str(codes.dtype), "shape": list(codes.shape)}
     items.write_parquet(folder / "items.parquet")
     users.write_parquet(folder / "users.parquet")
     rules = (*tables.rules, Rule("same user, item and second: merged, values added", merged))
@@ -110,11 +111,6 @@ def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None
     events = coded_events(tables.events)
     check_tables(tables, events, place)
     return CodedTables(events, tables.items, tables.users, tables.rules, tables.notes)
-
-
-def _saved(array: NDArray[Any], path: Path) -> dict[str, Any]:
-    np.save(path, array, allow_pickle=False)
-    return {"dtype": str(array.dtype), "shape": list(array.shape)}
 
 
 def open_log(folder: Path, check: bool = True) -> EventLog:

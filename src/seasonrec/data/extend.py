@@ -52,7 +52,6 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
     ids.
 
     Args:
-        log: The prepared log.
         events: ``user_id, item_id, timestamp_s`` and, if known, ``value``, as in
             :class:`~seasonrec.data.tables.SourceTables`. Rows that repeat a (user, item, second) of the log are
             dropped; rows that repeat each other are merged and their values added.

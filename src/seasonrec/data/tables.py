@@ -9,9 +9,6 @@ import polars as pl
 
 from seasonrec.errors import UserError
 
-EVENT_COLUMNS = ("user_id", "item_id", "timestamp_s")
-"""Columns that every event table has; ``value`` and ``location_id`` are optional."""
-
 
 @dataclass(frozen=True)
 class Rule:

@@ -44,7 +44,6 @@ class BoundContext(Protocol):
         """Returns a frozen dataclass of tensors, computed only from events before ``requests.known_until_s``.
 
         Args:
-            requests: The ``N`` requests.
             items: ``(C,)`` rising item numbers, if a batch is scored on them instead of the whole catalogue. A context
                 with a value for every item (``momentum``, ``last_year``) then returns these columns alone, bit for bit
                 equal to those of the whole table. Other contexts ignore it.

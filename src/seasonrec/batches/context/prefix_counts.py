@@ -30,8 +30,8 @@ def prefix_counts(
 
     Args:
         events: The events; the sparse form reads them twice, and once more per ``SORTED_EVENTS`` events.
-        num_days: Number of days; events have days ``0..num_days - 1``.
-        num_codes: Number of codes; events have codes ``0..num_codes - 1``.
+        num_days: Number of days, from 0.
+        num_codes: Number of codes, from 0.
         dense_cells: Limit of days times codes for a table.
     """
     form = DensePrefix if (num_days + 1) * num_codes <= dense_cells else SparsePrefix

@@ -69,17 +69,10 @@ def purchases(log: EventLog, first_baskets: _Ints, stop_baskets: _Ints) -> Purch
 
 
 def running_decay(bought: Purchases, decays: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Returns decayed counts after each purchase of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
+    """Returns ``(n, H)`` float32 decayed counts of each pair: ``s_j = 1 + s_{j-1} exp(-decay (t_j - t_{j-1}))``.
 
-    All pairs advance together, one purchase per step, the longest pairs first, so that each step uses consecutive
-    memory.
-
-    Args:
-        bought: ``n`` purchases.
-        decays: ``(H,)`` rates per second.
-
-    Returns:
-        ``(n, H)`` float32.
+    The ``(H,)`` decays are rates per second. All pairs advance together, one purchase per step, the longest pairs
+    first, so that each step uses consecutive memory.
     """
     again, number = bought.again, bought.numbers
     lengths = np.bincount(bought.starts, minlength=len(number))

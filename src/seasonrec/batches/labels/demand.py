@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.weekly_sales import WEEK_DAYS
 from seasonrec.batches.labels.base import Cuts
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
-
-WEEK_DAYS = 7
 
 
 @dataclass(frozen=True)
