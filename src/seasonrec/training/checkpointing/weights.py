@@ -1,7 +1,6 @@
 """Files of a model's trained weights, without optimiser or pickles.
 
-The frozen weights of a language model are left out. The file holds a digest of them, so that it is only loaded beside
-the same ones. The file of a model without frozen weights holds all weights.
+Instead of the frozen weights of a language model, a file holds their digest, which is checked when the file is loaded.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ def load_weights(path: Path, model: nn.Module) -> None:
     """Reads weights into a model of the same configuration.
 
     Raises:
-        WeightsError: If the weights that the file lacks are not exactly the frozen ones of the model's language models,
-            or if it was written beside other ones.
+        WeightsError: If the file does not lack exactly the frozen weights of the model's language models, or if these
+            have changed.
         RuntimeError: If names or shapes differ.
     """
     left_out = frozen_names(model)
@@ -79,8 +78,8 @@ def check_left_out(names: set[str], model: nn.Module, where: str, prefix: str = 
 
     Args:
         names: Names of the saved weights.
-        model: Model that they belong to.
-        where: Their file, for the message.
+        model: Model of the weights.
+        where: File of the weights, for the message.
         prefix: Prefix of the model's names.
 
     Raises:

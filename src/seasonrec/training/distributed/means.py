@@ -11,8 +11,8 @@ from seasonrec.batches.sharding import Shard
 class PassMeans:
     """Means of values that arrive in batches, over all values of all processes with the same weight.
 
-    Lightning 2.6 rounds the mean number of values per process to an integer (1,001 values in two processes count as
-    2 * 500), so its ``sync_dist`` mean is wrong by up to one value per process.
+    Lightning's ``sync_dist`` is not used: Lightning 2.6 rounds the mean number of values per process to an integer
+    (1,001 values in two processes count as 2 * 500).
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class PassMeans:
         self._counts[name] = self._counts.get(name, 0) + len(values)
 
     def take(self) -> dict[str, Tensor]:
-        """Returns the means by name and resets them. Every process must call it, with the same names."""
+        """Returns the means by name and resets them; every process must call it with the same names."""
         names = list(self._totals)
         if not names:
             return {}

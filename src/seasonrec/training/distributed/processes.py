@@ -21,18 +21,18 @@ PATIENCE = timedelta(hours=2)
 """Longest time that a process waits for the others, for example while the first prepares the data."""
 
 LEAVE_S = 60.0
-"""Longest time between a lost connection to a process and its exit code."""
+"""Longest wait for the exit code of a process after its connection is lost."""
 
 Work = Callable[[Shard], None]
-"""Work of every process: a function at the top level of a module, or a partial of one, so that it can be pickled."""
+"""Work of every process: a function at the top level of a module or a partial of one, because it is pickled."""
 
 
 class ProcessError(UserError):
-    """Early end of a process of a run."""
+    """Failure of a process of a run."""
 
 
 class RunProcesses(ClusterEnvironment):
-    """Rank and number of processes for Lightning, which then starts none itself.
+    """Rank and number of processes for Lightning, which then starts no process itself.
 
     Args:
         devices: Processes on each machine.
@@ -52,9 +52,7 @@ class RunProcesses(ClusterEnvironment):
 
     @property
     def main_port(self) -> int:
-        return int(
-            os.environ.get("MASTER_PORT", 0)
-        )  # Lightning reads it but does not use it: the processes are connected already
+        return int(os.environ.get("MASTER_PORT", 0))  # not used, because the processes are connected already
 
     @staticmethod
     def detect() -> bool:
@@ -82,8 +80,7 @@ class RunProcesses(ClusterEnvironment):
 def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> None:
     """Runs the work in every process of a run.
 
-    On one machine the processes are started here: this process is the first, and its children run ``work``. If
-    ``torchrun`` or ``srun`` started one process per device, this process is one of them.
+    Unless ``torchrun`` or ``srun`` started one process per device, this process is the first and starts the others.
 
     Args:
         work: Called with the shard of each process.
@@ -92,7 +89,7 @@ def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> No
         on_gpu: Whether the processes exchange tensors of GPUs.
 
     Raises:
-        ProcessError: If a process ended too early.
+        ProcessError: If a process failed.
         ValueError: If the number of processes differs from the options.
     """
     shard = _started_as(devices, num_nodes)
@@ -108,7 +105,7 @@ def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> No
 
 @contextmanager
 def first_alone(shard: Shard) -> Iterator[None]:
-    """Runs the block in the first process before the others, which then find its files."""
+    """Runs the block in the first process before the others, which can then read its files."""
     if not shard.is_first:
         distributed.barrier()
     yield
@@ -133,7 +130,7 @@ def wait_for_all(shard: Shard) -> None:
 
 
 def _started_as(devices: int, num_nodes: int) -> Shard | None:
-    """Returns this process's shard if a launcher started all processes; None if they are not started yet."""
+    """Returns the shard of this process if a launcher started all processes, else None."""
     wanted = devices * num_nodes
     found: ClusterEnvironment | None = None
     if TorchElasticEnvironment.detect():
@@ -158,7 +155,7 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
 def _with_children(work: Work, world_size: int, backend: str) -> None:
     spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
     with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
-        meeting = f"file://{folder}/meeting"  # not a port, because many runs may start on one machine at once
+        meeting = f"file://{folder}/meeting"  # a port could be taken by another run that starts at the same time
         children: list[BaseProcess] = [
             spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, meeting), daemon=True)
             for rank in range(1, world_size)
@@ -166,7 +163,7 @@ def _with_children(work: Work, world_size: int, backend: str) -> None:
         for child in children:
             child.start()
         try:
-            with _connected(Shard(0, world_size), backend, meeting), _blaming_lost(children):
+            with _connected(Shard(0, world_size), backend, meeting), _naming_failed_child(children):
                 work(Shard(0, world_size))
             for child in children:
                 child.join()
@@ -194,7 +191,7 @@ def _connected(shard: Shard, backend: str, meeting: str) -> Iterator[None]:
 
 
 @contextmanager
-def _blaming_lost(children: list[BaseProcess]) -> Iterator[None]:
+def _naming_failed_child(children: list[BaseProcess]) -> Iterator[None]:
     """Replaces the connection error of the first process by the failure of the child that caused it."""
     try:
         yield
@@ -203,7 +200,7 @@ def _blaming_lost(children: list[BaseProcess]) -> Iterator[None]:
             ended = multiprocessing.connection.wait([child.sentinel for child in children], LEAVE_S)
             for child in children:
                 if child.sentinel in ended:
-                    child.join()  # the sentinel may be ready before the exit code is known
+                    child.join()  # the exit code may be known later than the sentinel
             _refuse_failed(children, error)
         raise
 

@@ -22,8 +22,8 @@ def strategy_of(name: str, world_size: int, some_unused: bool = False) -> str | 
     if name == "fsdp":
         return SharedWeights(world_size, 1, save_distributed_checkpoint=False)
     return DDPStrategy(
-        broadcast_buffers=False,  # they are constants, and a broadcast needs as many batches on every rank
-        gradient_as_bucket_view=True,  # keeps one copy of the gradients
+        broadcast_buffers=False,  # they are constants, and processes may have different numbers of batches
+        gradient_as_bucket_view=True,  # saves a copy of the gradients
         find_unused_parameters=some_unused,
     )
 
@@ -31,16 +31,14 @@ def strategy_of(name: str, world_size: int, some_unused: bool = False) -> str | 
 class SharedWeights(ModelParallelStrategy):
     """FSDP2: each process holds a shard of every weight, of its gradient and of the optimiser's state.
 
-    The weights are gathered for a step and freed after it. Every weight keeps its name and its shape, so that the
-    optimiser's groups, gradient clipping and the files of weights are the same as with one process.
+    The weights are gathered for a step and freed after it. They keep their names and shapes.
     """
 
 
 def share_weights(module: L.LightningModule, strategy: Any) -> None:
     """Shards a module's weights if its strategy is :class:`SharedWeights`.
 
-    ``configure_model`` calls it. The steps are registered because Lightning calls them instead of ``forward``, at which
-    the weights would be gathered.
+    The weights are gathered at ``forward``, which Lightning does not call, so that the steps are registered instead.
     """
     if isinstance(strategy, SharedWeights):
         fully_shard(module, mesh=strategy.device_mesh["data_parallel"])

@@ -12,14 +12,12 @@ from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 
 class Loss(Protocol):
-    """Loss of a model's scores against the next items.
-
-    A loss's constructor takes its options, then ``*, facts: Facts``.
+    """Loss of a model's scores against the next items; the constructor takes options, then ``*, facts: Facts``.
 
     Attributes:
-        sampler: Draws the items that a training batch is scored on; None for the whole catalogue.
-        gives_probabilities: Whether its minimum is where a softmax over the scores gives the true probabilities, so
-            that bits measure the quality of the model.
+        sampler: Draws the items on which a training batch is scored; None for the whole catalogue.
+        gives_probabilities: Whether a softmax over the scores gives the true probabilities at its minimum. Bits then
+            measure the quality of the model.
     """
 
     sampler: NegativeSampler | None

@@ -22,7 +22,7 @@ class FullSoftmax:
 
     Scores that are a product of factors are never held in full, see
     :func:`~seasonrec.training.loss.linear_cross_entropy.linear_cross_entropy`. A season or a habit that adds a score
-    per request and item needs the matrix ``(N, V)``; a large matrix is computed a few requests at a time, and again
+    per request and item needs the matrix ``(N, V)``. If it is large, a few requests are computed at a time, and again
     for the gradient.
     """
 
@@ -40,9 +40,9 @@ class FullSoftmax:
             return self._linear(model.linear_scores(query, items, batch), batch)
         step = max(1, WHOLE_SCORES // items.num_items)
         if step >= batch.num_requests:
-            return -_of_targets(reading.scores(), batch).mean()
+            return -_log_softmax_at_targets(reading.scores(), batch).mean()
         chosen = [
-            checkpoint(_log_shares, model, query[start : start + step], items, rows, use_reentrant=False)
+            checkpoint(_log_probabilities, model, query[start : start + step], items, rows, use_reentrant=False)
             for start in range(0, batch.num_requests, step)
             if len((rows := batch.rows(start, min(start + step, batch.num_requests))).target_items)
         ]
@@ -65,11 +65,10 @@ class FullSoftmax:
             )
 
 
-def _log_shares(model: SeasonalRecommender, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
-    """Returns ``(M,)`` log probabilities of the targets among the candidates of their requests."""
-    return _of_targets(model.mask_unavailable(model.score(query, items, batch).float(), batch), batch)
+def _log_probabilities(model: SeasonalRecommender, query: Tensor, items: ScoredItems, batch: SequenceBatch) -> Tensor:
+    return _log_softmax_at_targets(model.mask_unavailable(model.score(query, items, batch).float(), batch), batch)
 
 
-def _of_targets(scores: Tensor, batch: SequenceBatch) -> Tensor:
-    """Returns ``(M,)`` log probabilities, from the logits ``(N, V)``."""
+def _log_softmax_at_targets(scores: Tensor, batch: SequenceBatch) -> Tensor:
+    """Returns ``(M,)`` log probabilities of the targets, from the logits ``(N, V)``."""
     return torch.log_softmax(scores, dim=1)[batch.target_request, batch.target_items]

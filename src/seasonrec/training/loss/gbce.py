@@ -17,13 +17,12 @@ from seasonrec.training.loss.sampled import sampled_logits, sampler_of
 class GBCE:
     """Binary cross-entropy with the target's probability raised to a power ``beta`` of at most 1.
 
-    With ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)`` and ``alpha`` the sampled share of the catalogue,
-    ``t = 0`` is plain binary cross-entropy and ``t = 1`` is calibrated like the full one. An item that is drawn twice
-    counts once, so ``n`` draws of ``V`` items are a share ``1 - (1 - 1 / V) ** n`` of them.
+    ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)``, where ``alpha`` is the sampled share of the catalogue. An item
+    that is drawn twice counts once, so ``alpha = 1 - (1 - 1 / V) ** n`` for ``n`` draws of ``V`` items.
 
     Args:
         num_negatives: Draws per batch, uniform over the items.
-        calibration: ``t``, between 0 and 1.
+        calibration: ``t`` in [0, 1]; 0 is plain binary cross-entropy, 1 is calibrated like that over all items.
 
     Raises:
         ValueError: If ``calibration`` lies outside [0, 1].

@@ -20,7 +20,7 @@ CHUNK_REQUESTS = (64, 512)
 TILE_SCORES = 2**19
 """Scores per CPU thread in one tile of product, exponential and sums: 2 MiB, to stay in its cache."""
 ROUND_REQUESTS, ROUND_ITEMS = 64, 256
-"""Multiples of these numbers of requests and items keep the sizes of chunks and tiles few, so that sizes recur."""
+"""Numbers of requests and items whose multiples are preferred as sizes, so that there are few different sizes."""
 LEAST_SUM = 1e-30
 """Smallest exact sum of exponentials; below it, a chunk is computed again with the largest score subtracted."""
 
@@ -32,8 +32,7 @@ class Targets:
     Args:
         request: ``(M,)`` int64, the request of each target.
         column: ``(M,)`` int64, its column among the scores.
-        available: ``(N,)`` int64, number of columns, from the first, that are candidates of each request; None for all
-            columns.
+        available: ``(N,)`` int64, number of candidates of each request, which are the first columns; None for all.
     """
 
     request: Tensor
@@ -47,9 +46,8 @@ def linear_cross_entropy(
     """Returns the mean over the targets of ``-log softmax(query @ vectors.T + bias)``, in nats.
 
     The scores are computed in chunks of a few hundred requests by the whole catalogue. A chunk's gradient is computed
-    at once, so that forward and backward together cost three matrix products, and memory beyond the gradients is one
-    chunk. Requests are sorted by their number of candidates: a chunk skips the columns that are no candidate of any of
-    its requests.
+    at once: forward and backward together cost three matrix products and the memory of one chunk. Requests are sorted
+    by their number of candidates, so that a chunk skips the columns that are candidates of none of its requests.
 
     Args:
         query: ``(N, D)``.
@@ -59,7 +57,7 @@ def linear_cross_entropy(
         chunk_scores: Scores held at once; None for the default of the device.
 
     Returns:
-        A scalar, float32. Differentiable once, with respect to ``query``, ``vectors`` and ``bias``.
+        A scalar, float32, that can be differentiated once by ``query``, ``vectors`` and ``bias``.
 
     References:
         Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, ICLR 2025. Departures: the gradient is
@@ -88,9 +86,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with_gradient: bool,
     ) -> Tensor:
         each = 1.0 / len(targets.request)
-        weight = torch.bincount(targets.request, minlength=len(query)).float() * each  # (N,) sums to 1
-        order = None if targets.available is None else targets.available.argsort(stable=True)
-        partition = _Partition(query, vectors, bias, weight, targets.available, order, with_gradient)
+        partition = _Partition(query, vectors, bias, targets, with_gradient)
         most = CHUNK_REQUESTS[1] if query.device.type == "cpu" else len(query)
         step = max(1, min(most, max(CHUNK_REQUESTS[0], chunk_scores // len(vectors))))
         for start in range(0, len(query), step):
@@ -110,25 +106,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _Partition:
-    """Sum of ``weight * log(sum of exponentials)`` over the requests, and its gradient.
+    """Mean over the targets of the log of their request's sum of exponentials, and its gradient.
 
     A chunk's scores are stored as ``(C, n)``, so that the products with the item vectors read and write whole rows.
     The exponentials are powers of two, which cost half as much as powers of e.
     """
 
-    def __init__(
-        self,
-        query: Tensor,
-        vectors: Tensor,
-        bias: Tensor,
-        weight: Tensor,
-        available: Tensor | None,
-        order: Tensor | None,
-        with_gradient: bool,
-    ) -> None:
-        self.query, self.vectors, self.weight = query, vectors, weight
+    def __init__(self, query: Tensor, vectors: Tensor, bias: Tensor, targets: Targets, with_gradient: bool) -> None:
+        self.query, self.vectors, self.available = query, vectors, targets.available
         self.bias_2 = bias * math.log2(math.e)
-        self.available, self.order = available, order
+        self.weight = torch.bincount(targets.request, minlength=len(query)).float() * (1.0 / len(targets.request))
+        self.order = None if self.available is None else self.available.argsort(stable=True)
         self.total = torch.zeros((), device=query.device)
         self.with_gradient = with_gradient
         if with_gradient:
@@ -140,12 +128,10 @@ class _Partition:
     def add(self, start: int, stop: int) -> None:
         """Adds the requests ``start:stop`` of the order."""
         rows = slice(start, stop) if self.order is None else self.order[start:stop]
-        available = (
-            None if self.available is None else self.available[rows].clamp(min=1)
-        )  # at least one column, so that sums are above 0
+        available = None if self.available is None else self.available[rows].clamp(min=1)  # so that sums are above 0
         chunk = _Chunk(self._room(stop - start), self.query[rows], self.vectors, self.bias_2, available)
-        safe = self.query.device.type != "cpu"  # reading the sums would synchronise the device
-        total, pulled = chunk.exponentiate(None if not safe else chunk.largest(), self.with_gradient)
+        safe = self.query.device.type != "cpu"  # on a GPU, a check of the sums would synchronise the device
+        total, pulled = chunk.exponentiate(chunk.largest() if safe else None, self.with_gradient)
         if not safe and not bool(((total > LEAST_SUM) & torch.isfinite(total)).all()):
             safe = True
             total, pulled = chunk.exponentiate(chunk.largest(), self.with_gradient)
@@ -165,7 +151,7 @@ class _Partition:
 
 
 class _Chunk:
-    """Scores of ``n`` requests, ``(C, n)``, computed and used in tiles."""
+    """Scores ``(C, n)`` of ``n`` requests, computed and used in tiles."""
 
     def __init__(self, room: Tensor, query: Tensor, vectors: Tensor, bias_2: Tensor, available: Tensor | None) -> None:
         self.room, self.query, self.vectors, self.bias_2, self.available = room, query, vectors, bias_2, available
@@ -186,14 +172,14 @@ class _Chunk:
         return found
 
     def exponentiate(self, shift: Tensor | None, with_gradient: bool) -> tuple[Tensor, Tensor]:
-        """Fills the room with powers of two.
+        """Replaces the scores by powers of two.
 
         Args:
             shift: ``(n,)`` subtracted from the scores first; None for nothing.
-            with_gradient: Whether the second result is wanted.
+            with_gradient: Whether to compute the second result.
 
         Returns:
-            Their sums ``(n,)``, and the sums ``(D, n)`` of the item vectors with these weights.
+            Sums ``(n,)`` of the powers, and sums ``(D, n)`` of the item vectors weighted by them.
         """
         total = torch.zeros(len(self.query), device=self.room.device)
         pulled = torch.zeros(self.vectors.shape[1], len(self.query), device=self.room.device)
@@ -207,7 +193,7 @@ class _Chunk:
         return total, pulled
 
     def push(self, scale: Tensor, vectors_gradient: Tensor, bias_gradient: Tensor) -> None:
-        """Adds the room's share of the gradient of the item vectors ``(C, D)`` and of the bias ``(C,)``."""
+        """Adds the chunk's share of the gradient of the item vectors ``(C, D)`` and of the bias ``(C,)``."""
         weighed = self.query * scale[:, None].to(self.query.dtype)
         for start, stop in self._tiles():
             powers = self.room[start:stop]
@@ -221,11 +207,11 @@ class _Chunk:
             yield self.whole, self.width
 
     def _recurs(self, start: int, stop: int) -> bool:
-        """Returns whether a tile has a size that recurs."""
+        """Returns whether many tiles have this size."""
         return (stop - start) % ROUND_ITEMS == 0 and len(self.query) % ROUND_REQUESTS == 0
 
     def _make(self, start: int, stop: int, shift: Tensor | None = None) -> Tensor:
-        """Returns ``(stop - start, n)`` scores times log2(e) in the room; -inf where an item is no candidate."""
+        """Returns ``(stop - start, n)`` scores times log2(e); -inf where an item is no candidate."""
         tile, bias_2 = self.room[start:stop], self.bias_2[start:stop, None]
         addmm(bias_2, self.vectors[start:stop], self.query_2, tile, self._recurs(start, stop))
         if shift is not None:

@@ -14,7 +14,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 
 RULED_OUT = -1e9
-"""Logit of a negative that does not count; finite, so that a request without negatives has a gradient of zero."""
+"""Logit of a negative without effect; it is finite, so that a request without negatives has a gradient of zero."""
 
 
 class SampledLogits(NamedTuple):
@@ -24,21 +24,19 @@ class SampledLogits(NamedTuple):
         targets: ``(M,)`` float32.
         negatives: ``(N, S)`` float32; ``RULED_OUT`` where the item is one of the request's own targets, or did not
             exist at the request.
-        sample: The items behind the columns.
     """
 
     targets: Tensor
     negatives: Tensor
-    sample: ItemSample
 
     @property
     def counting(self) -> Tensor:
-        """Number of negatives of each request, ``(N, 1)``, at least 1; those ruled out do not count."""
+        """Number of negatives of each request that are not ruled out, ``(N, 1)``, at least 1."""
         return (self.negatives > RULED_OUT).sum(1, keepdim=True).clamp(min=1)
 
 
 def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> NegativeSampler:
-    """Returns a sampler by the items' events before the validation cut.
+    """Returns a sampler that draws items by their events before the validation cut.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -56,10 +54,10 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
 
 
 def sample_of(batch: SequenceBatch) -> ItemSample:
-    """Returns the items that a batch is scored on.
+    """Returns the sample of items on which a batch is scored.
 
     Raises:
-        ValueError: If it has no sample.
+        ValueError: If there is none.
     """
     if batch.sample is None:
         raise UserError(
@@ -84,13 +82,12 @@ def sampled_logits(model: SeasonalRecommender, batch: SequenceBatch, reading: Re
     scores = reading.scores()  # (N, C)
     negatives = scores.index_select(1, sample.negative_columns)  # (N, S)
     ruled_out = _own_targets(batch, sample, negatives) | (negatives == float("-inf"))
-    return SampledLogits(
-        scores[batch.target_request, sample.target_column], negatives.masked_fill(ruled_out, RULED_OUT), sample
-    )
+    targets = scores[batch.target_request, sample.target_column]
+    return SampledLogits(targets, negatives.masked_fill(ruled_out, RULED_OUT))
 
 
 def _own_targets(batch: SequenceBatch, sample: ItemSample, negatives: Tensor) -> Tensor:
-    """Returns ``(N, S)`` bool: whether the negative is a target of the request."""
+    """Returns ``(N, S)`` bool: whether a negative is a target of the request."""
     place = torch.searchsorted(sample.negative_columns, sample.target_column).clamp(max=negatives.shape[1] - 1)
     drawn = sample.negative_columns[place] == sample.target_column
     own = torch.zeros_like(negatives, dtype=torch.bool)

@@ -15,9 +15,9 @@ from seasonrec.training.loss.sampled import sample_of, sampler_of
 class SampledSoftmax:
     """Cross-entropy of each target against negatives that the batch shares, with the logQ correction.
 
-    A negative's logit is reduced by the logarithm of its inclusion probability. The sum over the request's targets and
-    the negatives is then an unbiased estimate of the full softmax's sum over all candidates. The targets are always in
-    the sample, so their logits are not corrected.
+    A negative's logit is reduced by the logarithm of its inclusion probability, so that the sum over targets and
+    negatives is an unbiased estimate of the full softmax's sum. The targets are always in the sample, so their logits
+    are not corrected.
 
     Args:
         num_negatives: Draws per batch.
