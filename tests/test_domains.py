@@ -17,7 +17,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.cli.main import main
 from seasonrec.config import compose
-from seasonrec.evaluation.baselines import BASELINES
+from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.runs.opening import open_data
 from seasonrec.training.module import RecommenderModule
 

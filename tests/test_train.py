@@ -18,7 +18,7 @@ from small_visits import write_visits
 from seasonrec.cli.main import main
 from seasonrec.commands import train
 from seasonrec.config import ConfTree
-from seasonrec.evaluation.baselines import BASELINES
+from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.models.language.text_vectors import weights_identity
 
 FIRST_YEAR_BASELINES = [name for name in BASELINES if name != "last_year"]

@@ -16,7 +16,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
-from seasonrec.evaluation.baselines import BASELINES, fit_baselines
+from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer

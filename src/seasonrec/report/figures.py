@@ -99,13 +99,14 @@ def holiday_windows(row: Row) -> list[Window]:
     """Returns each holiday window of each year with a request, in order of time."""
     days = row.runs[0].frame.drop_nulls("window").select("window", "day").unique().sort("window", "day")
     begins = (pl.col("day").diff() > timedelta(days=SAME_WINDOW_DAYS)).fill_null(True).over("window")
-    spans = (
+    return (
         days.with_columns(year=begins.cum_sum().over("window"))
         .group_by("window", "year")
         .agg(first=pl.col("day").min(), last=pl.col("day").max())
         .sort("first", "window")
+        .select("window", "first", "last")
+        .rows()
     )
-    return [(line["window"], line["first"], line["last"]) for line in spans.iter_rows(named=True)]
 
 
 def _within(row: Row, week: date) -> Row:

@@ -22,9 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from seasonrec.errors import UserError
 from seasonrec.evaluation.results.store import RunResults, UserSums, user_sums
-from seasonrec.evaluation.statistics.bootstrap import Bootstrap, resample
+from seasonrec.evaluation.statistics.bootstrap import Bootstrap, Floats, resample
 
-Floats = NDArray[np.float64]
 BOOTSTRAP = Bootstrap()
 
 
