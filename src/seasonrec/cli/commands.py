@@ -1,4 +1,4 @@
-"""The subcommands of the console script."""
+"""Subcommands of the console script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
 THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness")
-"""Commands that run as jobs of Hydra; the others take a path first."""
+"""Commands that run as jobs of Hydra; the others begin with a path."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Command:
     """One subcommand.
 
     Args:
-        name: As typed.
-        usage: What follows the name.
-        about: One line for ``--help``.
-        entry: ``module:function`` that does the work.
+        name: Name on the command line.
+        usage: Arguments after the name, for ``--help``.
+        about: Purpose, for ``--help``.
+        entry: ``module:function`` to call.
         schema: Dotted name of the class with the command's keys.
-        config_name: Its yaml file.
+        config_name: Its yaml file, without its suffix.
         settings: Settings of Hydra that the command needs.
-        shown: Groups and keys that ``--help`` shows; all where empty.
+        shown: Groups and keys that ``--help`` shows; empty for all.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The console script ``seasonrec``. Nothing heavy is imported before the configuration is accepted."""
+"""The console script ``seasonrec``, which imports nothing heavy before the configuration is accepted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial, update_wrapper
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,21 +72,20 @@ def _command(name: str, arguments: list[str]) -> int:
 def _overview() -> str:
     rows = [f"  {command.name:<10} {command.about}" for command in COMMANDS.values()]
     title = "seasonrec: sequential recommendation that adapts to the season."
-    return "\n".join(
-        [title, "", *rows, "", "seasonrec COMMAND --help shows its options; seasonrec --version the version."]
-    )
+    more = "seasonrec COMMAND --help shows its options; seasonrec --version shows the version."
+    return "\n".join([title, "", *rows, "", more])
 
 
 class Refused(UserError):
-    """A message of one of several jobs. It holds plain text, so that it also returns from another process."""
+    """A refusal by one of several jobs; its message is plain text, which another process can return."""
 
 
 class RefusedAlone(BaseException):
-    """A message of the only job of a command. It is no Exception, which Hydra would announce with a line of its own."""
+    """A refusal by the only job of a command; Hydra would print a line of its own about an ``Exception``."""
 
 
 def _through_hydra(command: Command, arguments: list[str]) -> int:
-    """Checks every override at once, then lets Hydra run the job or jobs."""
+    """Checks all overrides at once, then lets Hydra run the jobs."""
     flags, unknown = get_args_parser().parse_known_intermixed_args(arguments)
     extra = _own_conf(flags.config_dir)
     if flags.help:
@@ -117,7 +117,7 @@ def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
 
 
 def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistake]:
-    """Refuses ``hydra.run.dir``, which would move the log of Hydra alone."""
+    """Refuses ``hydra.run.dir``, which would move only Hydra's log."""
     for override in overrides:
         key, _, folder = override.partition("=")
         if key.lstrip("+") == "hydra.run.dir":
@@ -126,7 +126,7 @@ def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistak
 
 
 def _own_conf(given: str | None) -> Path | None:
-    """Returns the absolute path of the user's own folder of yaml files, so that other processes find it."""
+    """Returns the absolute path of the user's own folder of yaml files; other processes need it absolute."""
     if given is None:
         return None
     folder = Path(given).resolve()
@@ -144,7 +144,8 @@ def _sweep_folder(overrides: list[str]) -> list[str]:
 def _run_hydra(command: Command, arguments: list[str]) -> None:
     under_hydra = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config_name)
     with _called_as([f"seasonrec {command.name}", *arguments]):
-        under_hydra(_JOBS[command.name])()
+        # a partial of a function at the top level, because a launcher sends it to other processes
+        under_hydra(update_wrapper(partial(_job, command), _job))()
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def _called_as(arguments: list[str]) -> Iterator[None]:
 
 
 def _job(command: Command, node: DictConfig) -> Any:
-    """Runs one job under Hydra and returns its value, which a sweeper of Hydra compares."""
+    """Runs one job under Hydra and returns its value for Hydra's sweepers."""
     try:
         config = command.composer().accept(node)
         if command.schema == RUN_SCHEMA and _shares_run_dir():
@@ -174,52 +175,17 @@ def _job(command: Command, node: DictConfig) -> Any:
 
 
 def _shares_run_dir() -> bool:
-    """Returns whether this is one of many jobs whose run_dir would be the same."""
+    """Returns whether the jobs of a multirun would all have the same run_dir."""
     settings = HydraConfig.get()
     written = OmegaConf.to_yaml(settings.overrides.task, resolve=False).splitlines()
     own_folder = any("++run_dir=" in line and "${" in line for line in written)
     return settings.mode == RunMode.MULTIRUN and not own_folder
 
 
-def _prepare(node: DictConfig) -> Any:
-    return _job(COMMANDS["prepare"], node)
-
-
-def _train(node: DictConfig) -> Any:
-    return _job(COMMANDS["train"], node)
-
-
-def _baselines(node: DictConfig) -> Any:
-    return _job(COMMANDS["baselines"], node)
-
-
-def _evaluate(node: DictConfig) -> Any:
-    return _job(COMMANDS["evaluate"], node)
-
-
-def _recommend(node: DictConfig) -> Any:
-    return _job(COMMANDS["recommend"], node)
-
-
-def _robustness(node: DictConfig) -> Any:
-    return _job(COMMANDS["robustness"], node)
-
-
-_JOBS: dict[str, Callable[[DictConfig], Any]] = {
-    "prepare": _prepare,
-    "train": _train,
-    "baselines": _baselines,
-    "evaluate": _evaluate,
-    "recommend": _recommend,
-    "robustness": _robustness,
-}
-"""Functions at the top level of the module, because a launcher sends them to other processes by name."""
-
-
 def _leading_path(
     command: Command, arguments: list[str], own_conf: Path | None = None
 ) -> tuple[Path | None, list[str]]:
-    """Returns the path that comes first and the other arguments; None as the path after ``--help``."""
+    """Returns the leading path and the other arguments; prints ``--help`` and returns no path where that is asked."""
     if "-h" in arguments or "--help" in arguments:
         print(command.help(own_conf))
         return None, []
@@ -241,7 +207,7 @@ def _report(command: Command, arguments: list[str]) -> int:
 
 
 def _ablate(command: Command, arguments: list[str]) -> int:
-    """Splits overrides into those of the study's own and those of its runs, and checks every row before the first."""
+    """Separates the study's own overrides from those of its runs, and checks every row before the first run."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd", nargs="?", const="")
     flags, others = parser.parse_known_args(arguments)
@@ -271,13 +237,13 @@ def _set_by_the_study(override: str) -> Mistake:
 
 
 def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> list[Mistake]:
-    """Returns mistakes of the runs of a study. What is wrong with the study file itself is told by its reader."""
+    """Returns the mistakes in a study's runs; :func:`seasonrec.ablate.study.read_study` reports those in its file."""
     study = read_yaml(path) if path.is_file() else {}
     rows, own = (study[key] if isinstance(study.get(key), list) else [] for key in ("rows", "overrides"))
     composer = COMMANDS["train"].composer(own_conf)
     named_experiment = study.get("experiment", [])
     experiment = [f"experiment={named_experiment}"] if isinstance(named_experiment, str) else named_experiment
-    again = {override.partition("=")[0] for override in shared}  # said again on the command line, which wins
+    again = {override.partition("=")[0] for override in shared}  # the command line wins
     kept = [override for override in map(str, own) if override.partition("=")[0] not in again]
     full = [*map(str, experiment), *kept, *shared]
     found = composer.mistakes(full)

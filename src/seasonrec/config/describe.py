@@ -8,6 +8,7 @@ from typing import Any
 from seasonrec.config.annotations import described, is_component, wants_component, wants_components
 from seasonrec.config.compose import Composer
 from seasonrec.config.errors import shown
+from seasonrec.config.files import defaults_of
 from seasonrec.config.signatures import Argument, TargetError, read_signature
 from seasonrec.config.source import UnreadableError
 from seasonrec.config.tree import LIST_GROUPS, ConfTree, read_yaml, summary
@@ -41,10 +42,9 @@ def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[
 
 
 def _default_options(tree: ConfTree, config_name: str) -> dict[str, list[str]]:
-    entries = read_yaml(tree.roots[-1] / f"{config_name}.yaml").get("defaults") or []
-    chosen = {str(group): option for entry in entries if isinstance(entry, dict) for group, option in entry.items()}
-    lists = {group: option if isinstance(option, list) else [option] for group, option in chosen.items()}
-    return {group: options for group, options in lists.items() if group in tree.groups()}
+    chosen = defaults_of(tree.roots[-1] / f"{config_name}.yaml").items()
+    groups = tree.groups()
+    return {group: option if isinstance(option, list) else [option] for group, option in chosen if group in groups}
 
 
 def _chosen(tree: ConfTree, overrides: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

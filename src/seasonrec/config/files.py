@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from seasonrec.config.errors import Mistake, nearest
 from seasonrec.config.schema import ABLATION_MAY_SET
@@ -24,21 +25,19 @@ def choice_mistakes(tree: ConfTree, group: str, option: str) -> list[Mistake]:
         return mistakes + (list(_name_mistakes(path, name, option)) if group in LIST_GROUPS else [])
     mistakes += _package_mistakes(path, name)
     if group == "ablation":
-        mistakes += [_touched(name, key) for key in sorted(_touched_by(path) - ABLATION_MAY_SET)]
+        problem = "an ablation must not touch it, or the rows of a table could not be compared"
+        remedy = f"take it out; an ablation may set {', '.join(sorted(ABLATION_MAY_SET))}"
+        keys = {group.partition("@")[0] for group in overridden_groups(path)} | (set(read_yaml(path)) - {"defaults"})
+        mistakes += [Mistake(f"{name}: {key}", problem, remedy) for key in sorted(keys - ABLATION_MAY_SET)]
     return mistakes
 
 
 def overridden_groups(path: Path) -> set[str]:
     """Returns the groups of a file's defaults list, as on a command line: ``season``, ``season@season.text``."""
-    return {key.removeprefix("override ").strip().removeprefix("/") for key in _defaults(path)}
+    return {key.removeprefix("override ").strip().removeprefix("/") for key in defaults_of(path)}
 
 
-def _touched_by(path: Path) -> set[str]:
-    """Returns the top-level keys that a file sets in its defaults list or its body."""
-    return {group.partition("@")[0] for group in overridden_groups(path)} | (set(read_yaml(path)) - {"defaults"})
-
-
-def _defaults(path: Path) -> dict[str, object]:
+def defaults_of(path: Path) -> dict[str, Any]:
     """Returns the options of a file's defaults list by group, as written there."""
     entries = read_yaml(path).get("defaults")
     mappings = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
@@ -47,7 +46,7 @@ def _defaults(path: Path) -> dict[str, object]:
 
 def _defaults_mistakes(tree: ConfTree, path: Path, name: str) -> Iterator[Mistake]:
     """Yields the groups and options of the defaults list that do not exist."""
-    for key, option in _defaults(path).items():
+    for key, option in defaults_of(path).items():
         written = key.removeprefix("override ").strip()
         group = written.removeprefix("/").partition("@")[0]
         if not written.startswith("/") or group.startswith("hydra/") or option is None:
@@ -71,36 +70,18 @@ def _name_mistakes(path: Path, name: str, option: str) -> Iterator[Mistake]:
 def _package_mistakes(path: Path, name: str) -> Iterator[Mistake]:
     first = path.read_text(encoding="utf-8").partition("\n")[0].strip()
     if first != PACKAGE_LINE:
-        yield Mistake(
-            name,
-            f"its first line is not {PACKAGE_LINE!r}, so Hydra would put its values elsewhere",
-            "make it the first line",
-            repr(first),
-        )
-
-
-def _touched(name: str, key: str) -> Mistake:
-    return Mistake(
-        f"{name}: {key}",
-        "an ablation must not touch it, or the rows of a table could not be compared",
-        f"take it out; an ablation may set {', '.join(sorted(ABLATION_MAY_SET))}",
-    )
+        problem = f"its first line is not {PACKAGE_LINE!r}, so Hydra would put its values elsewhere"
+        yield Mistake(name, problem, "make it the first line", repr(first))
 
 
 def _slot_option_mistakes(path: Path, name: str) -> Iterator[Mistake]:
     text = path.read_text(encoding="utf-8")
     if not read_yaml(path) and all(not line.strip() or line.startswith("#") for line in text.splitlines()):
-        yield Mistake(
-            name,
-            "the file is empty, so an empty component would reach the model",
-            "give it a _target_; switching off is an option with one",
-        )
+        problem = "the file is empty, so an empty component would reach the model"
+        yield Mistake(name, problem, "give it a _target_; switching off is an option with one")
+    problem = "an option of a slot must not set other slots"
     if "@package" in text.partition("\n")[0]:
-        yield Mistake(name, "an option of a slot must not set other slots", "take its '@package' line out")
-    for key in _defaults(path):
+        yield Mistake(name, problem, "take its '@package' line out")
+    for key in defaults_of(path):
         if key.startswith("override "):
-            yield Mistake(
-                f"{name}: {key}",
-                "an option of a slot must not set other slots",
-                "put it into an ablation or experiment file",
-            )
+            yield Mistake(f"{name}: {key}", problem, "put it into an ablation or experiment file")

@@ -1,4 +1,4 @@
-"""Rows of a study as overrides: names that say everything are derived from one list of sections."""
+"""Rows of a study as overrides; the changes of most rows follow from their names."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SECTIONS = {
     "augmentation": "none",
     "text_augmentation": "none",
 }
-"""Every section of the method, with the option that switches it off."""
+"""Sections of the method with the option that switches each off."""
 
 CORE = ("item_encoder", "backbone")
-"""Sections that ``only`` leaves as they are: without them there is no model."""
+"""Sections that ``only`` keeps, because every model needs them."""
 
 NO_SECTIONS = frozenset(
     {
@@ -37,14 +37,14 @@ NO_SECTIONS = frozenset(
         "stage", "trainer", "logger",
     }
 )  # fmt: skip
-"""Slots that are no sections: nothing switches them off."""
+"""Slots that no row switches off."""
 
 PSEUDO = ("only", "without")
-"""Words of a row that stand for several overrides."""
+"""Keys of a row that stand for several overrides."""
 
 
 def named(entry: object) -> tuple[str, list[str] | None]:
-    """Returns the name of a row and its changes; None where the name alone must say them.
+    """Returns the name of a row and its changes, or None as changes where :func:`changes_of` derives them.
 
     Args:
         entry: ``name``, ``{name: [overrides]}``, ``{only: [sections]}`` or ``{without: [sections]}``.
@@ -59,10 +59,10 @@ def named(entry: object) -> tuple[str, list[str] | None]:
 
 
 def changes_of(name: str, tree: ConfTree) -> list[str] | None:
-    """Returns the changes that a row's name says, or None where it says none.
+    """Returns the changes that a row's name stands for, or None where the name is unknown.
 
-    ``full``; ``no_SECTION``; ``no_SECTION_ENTRY`` for an entry of a list; ``slot=option``; or the name of a file in
-    ``conf/ablation``.
+    Names are ``full``, ``no_SECTION``, ``no_SECTION_ENTRY`` for an entry of a list, ``slot=option``, and the names of
+    the files in ``conf/ablation``.
     """
     if name == REFERENCE_ROW:
         return []
@@ -82,7 +82,7 @@ def changes_of(name: str, tree: ConfTree) -> list[str] | None:
 
 
 def row_mistakes(entry: object, place: str, tree: ConfTree) -> Iterator[Mistake]:
-    """Yields what is wrong with a row of a study file."""
+    """Yields the mistakes in a row of a study file."""
     if isinstance(entry, Mapping) and (len(entry) != 1 or not isinstance(next(iter(entry.values())), list)):
         yield Mistake(place, "a row with changes is NAME: [overrides]", "write - NAME: [slot=option]", shown(entry))
         return
@@ -91,10 +91,8 @@ def row_mistakes(entry: object, place: str, tree: ConfTree) -> Iterator[Mistake]
         yield Mistake(place, "a row's name is a folder's name", "take '/' and a leading '.' out", shown(name))
     if changes is None and changes_of(name, tree) is None:
         known = [REFERENCE_ROW, *(f"no_{section}" for section in SECTIONS), *tree.options("ablation")]
-        remedy = f"{nearest(name, known)} or write {name}: [slot=option]"
-        yield Mistake(
-            place, "no such row: a name must say its change, as no_season or temporal=gru", remedy, shown(name)
-        )
+        problem = "no such row: a name must say its change, as no_season or temporal=gru"
+        yield Mistake(place, problem, f"{nearest(name, known)} or write {name}: [slot=option]", shown(name))
     for change in changes or ():
         key, top = override_key(change), override_key(change).partition(".")[0]
         if key in PSEUDO:
@@ -107,14 +105,16 @@ def row_mistakes(entry: object, place: str, tree: ConfTree) -> Iterator[Mistake]
 
 
 def overrides_of(changes: Sequence[str], full: Mapping[str, Any]) -> list[str]:
-    """Returns a row's changes as Hydra overrides, ``only`` and ``without`` written out; an override beside them wins.
+    """Returns a row's changes as Hydra overrides.
+
+    ``only`` and ``without`` become overrides of single sections; an override of the same key beside them wins.
 
     Args:
-        changes: What :func:`named` or :func:`changes_of` gave.
+        changes: Changes from :func:`named` or :func:`changes_of`.
         full: The plain configuration of the study's full row.
 
     Raises:
-        ValueError: If an entry is to go that the full row does not have.
+        ValueError: If ``without`` names an entry that the full row does not have.
     """
     written: dict[str, str] = {}
     for change in changes:

@@ -1,8 +1,9 @@
-"""Rules between the slots of a run, asked before anything heavy is imported."""
+"""Rules between the slots of a run, checked before heavy imports."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,12 @@ Rule = Callable[["Slots"], Iterator[Mistake]]
 MAX_SEED = 2**32 - 1
 MAIN_TASK = "next_item"
 SERIES = ("demand",)
-"""Time-series tasks, which ``objective.lambda_t`` weighs and no balancing."""
+"""Time-series tasks; ``objective.lambda_t`` weighs them, and a balancing does not."""
 GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
 TEXT_ENCODERS = ("text", "id_text")
-"""Item encoders that read the texts through a frozen language model, and so their variants."""
+"""Item encoders that read texts, and variants of texts, through a frozen language model."""
 OWN = "own"
-"""Option of a slot whose class is the user's own, about which the rules know nothing."""
+"""Option of a slot whose class is the user's own; the rules know nothing about it."""
 AT_LEAST_ONE = {
     "trainer": ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"),
     "loader": ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"),
@@ -29,12 +30,12 @@ AT_LEAST_ONE = {
 
 
 class UnclearError(Exception):
-    """A rule asks for a value that is missing or mistaken, which has been reported already."""
+    """A missing or mistaken value that a rule reads; the mistake has been reported already."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """The slots of a configuration as rules read them.
+    """The slots of a configuration, as rules read them.
 
     Args:
         config: Plain values of the run.
@@ -45,7 +46,7 @@ class Slots:
     broken: Collection[str]
 
     def option(self, slot: str) -> str:
-        """Returns the option of a slot, the name of its class's module; :data:`OWN` for a class of the user."""
+        """Returns the option of a slot, which is the name of its class's module; :data:`OWN` for the user's class."""
         return _option(self.node(slot))
 
     def node(self, slot: str) -> Any:
@@ -59,7 +60,7 @@ class Slots:
         return self.config[slot]
 
     def value(self, slot: str, key: str) -> Any:
-        """Returns a key of a slot, or its default; None where the chosen class does not take the key."""
+        """Returns the value or default of a slot's key; None where the chosen class does not take the key."""
         node = self.node(slot)
         if key in node:
             return node[key]
@@ -71,7 +72,7 @@ class Slots:
         return {name: _option(node) for name, node in (self.node("task") or {}).items()}
 
     def recommendation_tasks(self) -> list[str]:
-        """Returns the names of the tasks that a balancing weighs; the main task is the first."""
+        """Returns the names of the tasks that a balancing weighs, the main task first."""
         return [MAIN_TASK, *(name for name, option in self.tasks().items() if option not in SERIES)]
 
     def processes(self) -> int:
@@ -95,15 +96,11 @@ def rule_mistakes(config: Mapping[str, Any], broken: Collection[str] = ()) -> li
         config: Plain values of a run, complete or not.
         broken: Top-level keys with a mistake in their values.
     """
-    slots = Slots(config, broken)
-    return [mistake for rule in RULES for mistake in _asked(rule, slots)]
-
-
-def _asked(rule: Rule, slots: Slots) -> Iterator[Mistake]:
-    try:
-        yield from rule(slots)
-    except UnclearError:
-        return
+    found: list[Mistake] = []
+    for rule in RULES:
+        with suppress(UnclearError):
+            found.extend(rule(Slots(config, broken)))
+    return found
 
 
 def _seed(slots: Slots) -> Iterator[Mistake]:
@@ -127,9 +124,8 @@ def _heads(slots: Slots) -> Iterator[Mistake]:
         heads = slots.value(slot, "num_heads")
         if heads is not None and slots.option(slot) != OWN and (heads < 1 or width % heads):
             divisors = [number for number in range(1, width + 1) if width % number == 0]
-            yield Mistake(
-                f"{slot}.num_heads", f"must divide embedding_dim={width}", f"choose one of {divisors}", shown(heads)
-            )
+            problem = f"must divide embedding_dim={width}"
+            yield Mistake(f"{slot}.num_heads", problem, f"choose one of {divisors}", shown(heads))
 
 
 def _cuts(slots: Slots) -> Iterator[Mistake]:
@@ -256,7 +252,7 @@ def _text_augmentation(slots: Slots) -> Iterator[Mistake]:
 
 
 def _columns(slots: Slots) -> Iterator[Mistake]:
-    """Components that need a column which a user's own table does not have."""
+    """Yields the components that need a column which the user's table does not have."""
     if slots.option("data") != "table":
         return
     if slots.value("data", "items") is None:

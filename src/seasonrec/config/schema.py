@@ -1,4 +1,4 @@
-"""The top level of every command's configuration. Its defaults live here and nowhere else."""
+"""The top level of every command's configuration, with its defaults."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 
 class Component(dict[str, Any]):
-    """A node built from a class: ``_target_`` and the arguments of its signature that yaml sets.
+    """A node that stands for a class: ``_target_`` and arguments of its signature.
 
-    The class serves annotations alone; the nodes themselves are plain dictionaries, which yaml can hold.
+    This class is used in annotations only; the nodes themselves are plain dictionaries.
     """
 
 
@@ -17,48 +17,48 @@ class Config:
     """A command's configuration, complete and checked."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the top level as a plain dictionary; nested nodes are plain already."""
+        """Returns the configuration as a plain dictionary."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]  # a dataclass
 
 
 @dataclass(frozen=True)
 class RunConfig(Config):
-    """One run: what ``seasonrec train`` and ``seasonrec prepare`` take. Slots first, then values.
+    """Configuration of one run, for ``seasonrec train``, ``prepare`` and ``baselines``: slots first, then values.
 
     Args:
         data: Source of the event and item tables.
         split: Time cuts of training, validation and test.
         protocol: Candidates, targets and metrics of the evaluation.
         loader: Batches.
-        item_encoder: What an item is to the model.
+        item_encoder: Vectors of the items.
         backbone: The model that reads the event sequence.
-        temporal: How behaviour changes with time.
+        temporal: Change of behaviour with time.
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
             none.
-        habit: What this user buys again.
+        habit: Items that this user buys again.
         head: The main task: which item comes next.
-        peft: Which weights of a language model are trained, and how.
+        peft: Parameter-efficient tuning of a language model.
         task: Further tasks by name, chosen as a list: ``task=[purchase,demand]``; ``task=[]`` for none.
         domain: Further logs that train together with the main one, by name, chosen as a list: ``domain=[flickr]``;
             ``domain=[]`` for none.
-        sharing: How the tasks share what the sequence says.
+        sharing: Modules that the tasks share.
         objective: Weights of the recommendation tasks and of the time-series task.
-        balancing: How the recommendation tasks are weighed against each other.
+        balancing: Weights of the recommendation tasks against each other.
         adversarial: Training on perturbed inputs.
-        augmentation: How the sequences of training batches are varied.
-        text_augmentation: How the items' texts are varied in training.
-        loss: How scores are compared with what was chosen.
-        optimizer: How weights are updated.
+        augmentation: Variation of the sequences of training batches.
+        text_augmentation: Variation of the items' texts in training.
+        loss: Loss of the scores against the chosen items.
+        optimizer: Update of the weights.
         stage: Steps of the run by name, in order, chosen as a list: ``stage=[train,refit]``.
         trainer: Budget and hardware.
-        logger: Where metrics go besides the run's folder.
+        logger: Tracker that receives the metrics besides the run's folder.
         name: Row of the run in a table, for example ``full`` or ``no_season``.
         run_dir: Folder that receives the results.
         group: Study that the run belongs to, in trackers; null for none.
-        seed: Seed of all that is random in training.
+        seed: Seed of training.
         cache_dir: Folder of the prepared data and text embeddings; null for the user's cache folder.
         embedding_dim: Width ``D`` of item and sequence vectors.
-        max_seq_len: Events ``T`` of a sequence at most; older ones are cut.
+        max_seq_len: Most events ``T`` of a sequence; older ones are left out.
         baselines: Whether the counting baselines are evaluated beside the model.
     """
 
@@ -117,10 +117,10 @@ class RecommendConfig(Config):
 
     Args:
         checkpoint: Folder of a finished run.
-        users: File with one user id a line, or ``all``.
+        users: File with one user id per line, or ``all``.
         date: Day of the request, for example ``2017-12-20``.
         output: CSV file to write: ``user_id,rank,item_id,score``.
-        top_k: Items a user.
+        top_k: Items per user.
         events: File with newer events in the form of the run's own data; null for none.
         allow: Modules outside seasonrec whose components the stored configuration may name.
     """
@@ -141,11 +141,11 @@ class RobustnessConfig(Config):
     Args:
         checkpoint: Folder of a finished run.
         output: Folder that receives the table and its figure; null for the run's own.
-        target: What is perturbed: the item vectors, the inputs of the backbone, or the text vectors.
+        target: Perturbed vectors: those of the items, the inputs of the backbone, or those of the texts.
         sizes: Sizes of a perturbation, as shares of a vector's mean norm.
         shares: Shares of a history's events that are swapped, dropped or shuffled.
-        max_requests: Test baskets that are looked at, evenly spread.
-        beside: Folders of other runs whose tables join the figure.
+        max_requests: Most test baskets to rank, evenly spread.
+        beside: Folders of other runs, whose tables join the figure.
         allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
@@ -161,13 +161,13 @@ class RobustnessConfig(Config):
 
 @dataclass(frozen=True)
 class AblateConfig(Config):
-    """Arguments of ``seasonrec ablate`` beside the study; every other override is passed to each of its runs.
+    """Arguments of ``seasonrec ablate`` beside the study; every other override goes to each of its runs.
 
     Args:
-        run_dir: Folder of the study; the same folder again means: go on.
+        run_dir: Folder of the study; a study goes on where the folder holds cells of it.
         launcher: ``local`` runs a command for each cell; otherwise the name of a Hydra launcher.
-        jobs: Cells at once. With ``local`` they share out the cores, and the GPUs where there are several.
-        stale: What to do with cells that were run with another configuration; ``rerun`` deletes them.
+        jobs: Cells at once. With ``local`` they share the cores, and the GPUs where there are several.
+        stale: Treatment of cells that were run with another configuration; ``rerun`` deletes them.
     """
 
     run_dir: str
@@ -202,8 +202,7 @@ SLOTS_WITH_LATER_DEFAULTS = (
     "text_augmentation",
     "stage",
 )
-"""Slots that the records of older runs lack: their defaults change nothing, so a run without them is one with these.
-All are sections of the method, which ablations switch."""
+"""Slots that the records of older runs lack; their defaults describe those runs. Ablations may set all of them."""
 
 ABLATION_MAY_SET = frozenset(SLOTS_WITH_LATER_DEFAULTS) | {
     "item_encoder",
@@ -218,5 +217,4 @@ ABLATION_MAY_SET = frozenset(SLOTS_WITH_LATER_DEFAULTS) | {
     "embedding_dim",
     "max_seq_len",
 }
-"""Keys that an ablation may change. Data, split, protocol, batches and budget are the same for every row of a table; a
-further domain adds to what is trained on, and leaves all of these as they are."""
+"""Keys that an ablation may set. Data, split, protocol, batches and budget are the same in every row of a table."""

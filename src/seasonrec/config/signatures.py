@@ -14,7 +14,7 @@ from seasonrec.config.source import Module, find_module
 from seasonrec.errors import UserError
 
 UNKNOWN = "give _target_ as package.module.Class of something that is installed or on PYTHONPATH"
-"""Remedy where nothing of such a name is found."""
+"""Remedy where no package has such a name."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Argument:
 
     Args:
         name: Its name.
-        module: Where its annotation and default are to be read.
-        annotation: None where there is none.
-        default: None where there is none.
-        at_run_time: Whether code gives it, never yaml: it stands after a bare ``*`` and has no default.
+        module: Module in which its annotation and default are read.
+        annotation: Its annotation, or None.
+        default: Its default, or None.
+        at_run_time: Whether code gives it instead of yaml: it stands after a bare ``*`` and has no default.
     """
 
     name: str
@@ -40,16 +40,14 @@ class Argument:
         return self.default is None and not self.at_run_time
 
     def default_value(self) -> Any:
-        """Returns the default as yaml holds it, tuples as lists; raises ``UnreadableError`` where only running would
-        tell.
-        """
+        """Returns the default as yaml holds it, with tuples as lists; see :meth:`Module.value` for its error."""
         assert self.default is not None
         return self.module.value(self.default)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of a class or function, in their order."""
+    """The arguments of a class or function, in order."""
 
     target: str
     arguments: dict[str, Argument]
@@ -96,7 +94,6 @@ def read_class(target: str) -> str:
 
 
 def _definition(target: str) -> tuple[Module, ast.ClassDef | ast.FunctionDef]:
-    """Finds the statement that defines a target, and the module that holds it."""
     module_name, _, name = target.rpartition(".")
     _refuse_library(module_name)
     module = find_module(module_name) if module_name else None
@@ -139,9 +136,7 @@ def _function_arguments(module: Module, function: ast.FunctionDef) -> Iterator[A
 
 
 def _class_arguments(module: Module, node: ast.ClassDef) -> list[Argument] | None:
-    """Returns arguments of a class by its own ``__init__``, its dataclass fields or its bases; None where none is
-    found.
-    """
+    """Returns the arguments of a class's ``__init__``, dataclass fields or bases; None where it has none of these."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return list(_function_arguments(module, statement))[1:]
@@ -189,7 +184,7 @@ def _field_default(value: ast.expr | None) -> ast.expr | None:
 
 
 def _called_name(node: ast.expr | None) -> str:
-    """Returns ``x`` of ``x``, ``m.x``, ``x(...)`` and ``x[...]``."""
+    """Returns ``x`` for ``x``, ``m.x``, ``x(...)`` and ``x[...]``."""
     match node:
         case ast.Name():
             return node.id

@@ -1,4 +1,4 @@
-"""Reads Python modules without importing them, so that a check costs no import of torch."""
+"""Python modules that are read without being imported, so that a check does not import torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,17 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 class UnreadableError(UserError):
-    """An expression whose value cannot be told without running the module."""
+    """An expression whose value is known only by running the module."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """The names that a module's top level binds.
+    """A module with the names that its top level binds.
 
     Args:
         name: Dotted name.
         path: Its file.
-        names: Statement that binds each name: a class, function, assignment or import.
+        names: Statements by name: classes, functions, assignments and imports.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Module:
     names: dict[str, ast.stmt] = field(repr=False)
 
     def lookup(self, name: str) -> tuple[Module, ast.stmt] | None:
-        """Finds what ``name`` means here, through ``from ... import`` as far as sources can be read."""
+        """Returns the statement that binds a name, and its module; follows ``from ... import`` to readable sources."""
         statement = self.names.get(name)
         if not isinstance(statement, ast.ImportFrom):
             return None if statement is None else (self, statement)
@@ -52,12 +52,8 @@ class Module:
         return None if source is None else source.lookup(original)
 
     def _absolute(self, statement: ast.ImportFrom) -> str:
-        if not statement.level:
-            return statement.module or ""
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-        for _ in range(statement.level - 1):
-            package = package.rpartition(".")[0]
-        return f"{package}.{statement.module}" if statement.module else package
+        return resolve_name("." * statement.level + (statement.module or ""), package)
 
     def value(self, node: ast.expr) -> Any:
         """Returns the value of a default: a literal, a constant of this or an imported module, or arithmetic on them.
@@ -87,7 +83,7 @@ class Module:
 
 @cache
 def find_module(name: str) -> Module | None:
-    """Parses the module of that dotted name; None where there is no Python source for it."""
+    """Returns the parsed module of a dotted name, or None where it has no Python source."""
     path = _module_path(name)
     if path is None:
         return None
@@ -95,7 +91,7 @@ def find_module(name: str) -> Module | None:
 
 
 def _module_path(name: str) -> Path | None:
-    """Walks the folders by hand: the standard finder would import every parent package."""
+    """Returns a module's file; ``find_spec`` of a dotted name would import every parent package."""
     top, *rest = name.split(".")
     if not all(part.isidentifier() for part in (top, *rest)):
         return None

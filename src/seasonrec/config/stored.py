@@ -1,4 +1,4 @@
-"""Checks of a configuration that was stored by an earlier run: it may name only trusted components."""
+"""Check that a configuration of an earlier run names trusted components only."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ TARGET = "_target_"
 
 
 def check_stored(config: dict[str, Any], allow: Sequence[str] = ()) -> None:
-    """Checks every ``_target_`` of a stored configuration before anything that it names is imported.
+    """Checks every ``_target_`` of a stored configuration before its modules are imported.
 
-    A slot of the configuration may name a class from the modules of its shipped options (``data`` one of
-    ``seasonrec.data.datasets``), and a component inside a slot a class from the modules of any slot.
+    A slot may name classes from the modules of its shipped options, for example ``data`` from
+    ``seasonrec.data.datasets``. A component inside a slot may name classes from the modules of all slots.
 
     Args:
         config: The plain content of a run's ``config.yaml``.
-        allow: Modules that the caller trusts besides, for example ``("my_parts",)``; their submodules too.
+        allow: Further trusted modules, for example ``("my_parts",)``, with their submodules.
 
     Raises:
         ConfigError: With every target that is not trusted.
     """
-    mistakes = list(_mistakes(config, allow))
-    if mistakes:
+    if mistakes := list(_mistakes(config, allow)):
         raise ConfigError(mistakes)
 
 
@@ -45,7 +44,7 @@ def _mistakes(config: dict[str, Any], allow: Sequence[str]) -> Iterator[Mistake]
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yields every ``_target_`` with the path of its node."""
+    """Yields the path of every node that has a ``_target_``, and the target."""
     if isinstance(node, dict):
         if TARGET in node:
             yield path, node[TARGET]
@@ -57,7 +56,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _place(target: str) -> str:
-    """Returns the package of a slot's options, or their module where they share a package with something else."""
+    """Returns the package of a class, or its module where the package holds more than a slot's options."""
     module = target.rpartition(".")[0]
     package = module.rpartition(".")[0]
     return package if package.count(".") > 1 else module

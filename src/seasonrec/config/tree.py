@@ -1,4 +1,4 @@
-"""The folder of yaml files: its groups and options, found by globbing."""
+"""Groups and options of the folders of yaml files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GLOBAL_GROUPS = ("experiment", "ablation")
 
 
 def conf_dir() -> Path:
-    """Returns the shipped ``conf`` folder: inside the package (wheel), else at the top of the repository (editable).
+    """Returns the shipped ``conf`` folder, which is in the package (wheel) or in the repository (editable).
 
     Raises:
         FileNotFoundError: If there is neither.
@@ -29,36 +29,36 @@ def conf_dir() -> Path:
 
 
 LIST_GROUPS = ("season", "task", "domain", "stage")
-"""Slots of several parts: options are chosen as a list, and each file holds one part under its own name."""
+"""Slots of several components: options are chosen as a list, and each file holds one component under its own name."""
 
 
 @dataclass(frozen=True)
 class ConfTree:
-    """Options by group, over one or more folders.
+    """The options of all groups, from one or more folders.
 
     Args:
-        roots: The shipped folder last, a user's own before it.
+        roots: Folders; the shipped one comes last, the user's own before it.
     """
 
     roots: tuple[Path, ...]
 
     @classmethod
     def of(cls, extra: Path | None = None) -> ConfTree:
-        """Returns the shipped folder, with a user's own folder on top of it."""
+        """Returns the shipped options, and those of the user's own folder before them."""
         return cls((*([extra] if extra else []), conf_dir()))
 
     def groups(self) -> list[str]:
-        """Returns names of the groups, sorted."""
+        """Returns the sorted names of the groups."""
         return sorted(
             {path.name for root in self.roots for path in root.iterdir() if path.is_dir() and any(path.glob("*.yaml"))}
         )
 
     def options(self, group: str) -> list[str]:
-        """Returns names of a group's options, sorted; empty for an unknown group."""
+        """Returns the sorted names of a group's options; empty for an unknown group."""
         return sorted({path.stem for root in self.roots for path in (root / group).glob("*.yaml")})
 
     def file(self, group: str, option: str) -> Path | None:
-        """Returns the file of an option, None where there is none."""
+        """Returns the file of an option, or None."""
         files = (root / group / f"{option}.yaml" for root in self.roots)
         return next((file for file in files if file.is_file()), None)
 
@@ -72,7 +72,7 @@ class ConfTree:
 
 
 def read_yaml(path: Path | None) -> dict[str, Any]:
-    """Returns a yaml file as plain values; an empty mapping where it holds none or cannot be read."""
+    """Returns a yaml file as plain values; an empty mapping where it holds no mapping or cannot be read."""
     if path is None:
         return {}
     try:
@@ -83,7 +83,7 @@ def read_yaml(path: Path | None) -> dict[str, Any]:
 
 
 def summary(path: Path) -> str:
-    """Returns what a yaml file says about itself: its first comment that is no directive."""
+    """Returns the first comment of a yaml file that is no directive; it says what the file is."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
