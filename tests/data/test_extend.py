@@ -60,7 +60,7 @@ def test_new_events_join_and_old_ones_stay_as_they_are(log: EventLog) -> None:
     rows = (known, (first["user_id"], other_item, first["timestamp_s"]), ("zoe", other_item, NEW_S))
     rows = (*rows, ("zoe", other_item, NEW_S), ("adam", "unheard", NEW_S))
     longer, added = with_events(log, _events(*rows, value=[9.0, 2.0, 3.0, None, 1.0]))
-    assert added == Added(new=2, known=2, strangers=1, new_users=1)
+    assert added == Added(new=2, known=2, unknown_items=1, new_users=1)
     frame = _frame(longer)
     fresh = frame.join(old, on=["user_id", "item_id", "timestamp_s"], how="anti")
     assert sorted(fresh.rows()) == sorted([(*rows[1], 2.0), (*rows[2], 3.0)])
@@ -81,5 +81,5 @@ def test_an_earlier_event_moves_the_time_at_which_an_item_is_first_seen(log: Eve
 
 def test_nothing_new_changes_nothing(log: EventLog, tmp_path: Path) -> None:
     again, added = with_events(log, _frame(log))
-    assert added == Added(new=0, known=log.num_events, strangers=0, new_users=0)
+    assert added == Added(new=0, known=log.num_events, unknown_items=0, new_users=0)
     assert again.digest == log.digest

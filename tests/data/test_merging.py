@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seasonrec.data.preparation.merging import _order_by_lot, merged, stable_order
+from seasonrec.data.preparation.merging import _order_by_draw, merged, stable_order
 
 RANDOM = np.random.default_rng(0)
 
@@ -18,14 +18,14 @@ def test_the_order_is_that_of_lexsort_at_every_width(width):
 
 
 @pytest.mark.parametrize("close", [0, 1, 2**20], ids=["far apart", "equal to the last digit but one", "equal in front"])
-def test_lots_order_a_basket_even_where_their_leading_digits_agree(close):
+def test_draws_order_a_basket_even_where_their_leading_digits_agree(close):
     basket = np.cumsum(RANDOM.random(30_000) < 0.002)
     basket -= basket[0]
     first = np.flatnonzero(np.diff(basket, prepend=-1))
-    lots = RANDOM.random(len(basket))
+    draws = RANDOM.random(len(basket))
     if close:
-        lots = np.floor(lots * 8) / 8 + RANDOM.integers(0, 2 * close, len(basket)) * 2.0**-53
-    assert _order_by_lot(basket, first, lots).tolist() == np.lexsort((lots, basket)).tolist()
+        draws = np.floor(draws * 8) / 8 + RANDOM.integers(0, 2 * close, len(basket)) * 2.0**-53
+    assert _order_by_draw(basket, first, draws).tolist() == np.lexsort((draws, basket)).tolist()
 
 
 def test_a_sum_does_not_depend_on_the_order_of_its_rows():

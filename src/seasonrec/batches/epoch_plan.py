@@ -82,7 +82,8 @@ class PoolPlan:
         self.horizon_s = rule.horizon_s
         self.ends, first, starts, lengths = _windows(log, baskets, users, rule, random)
         order = random.permutation(len(first)) if rule.shuffle else np.arange(len(first))
-        order = order[np.argsort(lengths[order].astype(_narrow(rule.max_seq_len)), kind="stable")]
+        narrow = np.uint16 if rule.max_seq_len < 2**16 else np.uint64  # numpy uses a radix sort for 16 bits
+        order = order[np.argsort(lengths[order].astype(narrow), kind="stable")]
         self.first = first[order]  # (W,) first request of each window, in the order of the batches
         self.starts = starts[order]  # (W,) first event of each
         counts = np.diff(first, append=len(baskets))[order]
@@ -137,8 +138,3 @@ def _range(count: int, ranges: int, number: int) -> tuple[int, int]:
     size, longer = divmod(count, ranges)
     start = number * size + min(number, longer)
     return start, start + size + (number < longer)
-
-
-def _narrow(largest: int) -> type[np.uint16] | type[np.uint64]:
-    """Returns the type of lengths that sorts fastest: numpy uses a radix sort for numbers of 16 bits."""
-    return np.uint16 if largest < 2**16 else np.uint64

@@ -22,13 +22,13 @@ class Added:
     Args:
         new: Number of events that were added.
         known: Number of events that the log already had or that repeat another new one; they are left out.
-        strangers: Number of events of items outside the catalogue; they are left out.
+        unknown_items: Number of events of items outside the catalogue; they are left out.
         new_users: Number of users that were added.
     """
 
     new: int
     known: int
-    strangers: int
+    unknown_items: int
     new_users: int
 
 

@@ -46,7 +46,7 @@ class SyntheticTruth:
     def season_shares(self, days: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the true shares of the items without habit on days of the log, ``(len(days), V)``; rows sum to 1."""
         dates = [self.first_date + timedelta(int(day)) for day in days]
-        year_part = np.array([_year_part(day) for day in dates])
+        year_part = np.array([(day - date(day.year, 1, 1)).days / DAYS_PER_YEAR for day in dates])
         swing = np.cos(2 * np.pi * (year_part[:, None] - self.phase))  # (N, V)
         weight = self.base * np.exp(self.amplitude * swing) * self._holiday_factor(dates)
         weight = weight * (days[:, None] >= self.first_day)
@@ -71,7 +71,3 @@ def holiday_date(year: int, name: str) -> date:
 def _days_until(day: date, name: str) -> int:
     this_year = (holiday_date(day.year, name) - day).days
     return this_year if this_year >= 0 else (holiday_date(day.year + 1, name) - day).days
-
-
-def _year_part(day: date) -> float:
-    return (day - date(day.year, 1, 1)).days / DAYS_PER_YEAR

@@ -238,7 +238,7 @@ def _with_newer(log: EventLog, node: Component, path: Path) -> EventLog:
 _WORDS = {
     "new": "events merged into the history",
     "known": "events known already, or given twice: merged",
-    "strangers": "events of items that the model does not know: left out",
+    "unknown_items": "events of items that the model does not know: left out",
     "new_users": "users new to the log",
 }
 

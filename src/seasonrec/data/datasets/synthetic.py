@@ -1,4 +1,4 @@
-"""Generated log with known seasonal truth, to test whether a method recovers it."""
+"""Generated log whose seasonality is known, to test whether a method recovers it."""
 
 from __future__ import annotations
 

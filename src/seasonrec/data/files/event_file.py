@@ -32,8 +32,8 @@ class EventFile:
     """Reader of an event file. Faults are collected and raised at the end, so that a message can count them.
 
     Attributes:
-        rows: Rows read so far.
-        without_quantity: Rows among them whose quantity is not above zero, or not known.
+        rows: Number of rows read so far.
+        without_quantity: Number of these rows whose quantity is unknown or not above zero.
         item_type: Type of the item ids in the file; None in a text file.
     """
 

@@ -28,7 +28,7 @@ _CLOCK_DIRECTIVES = ("%H", "%I", "%M", "%S", "%T", "%R", "%X", "%c", "%s", "%k",
 
 
 def starts_with_number(column: pl.Series) -> bool:
-    """Checks whether the first row is a number, typed or as text."""
+    """Checks whether the first row is a number or the text of one."""
     return column.dtype.is_numeric() or column.head(1).cast(pl.Float64, strict=False).null_count() == 0
 
 
@@ -43,7 +43,7 @@ class NumberTimes:
     def seconds(self, column: pl.Series) -> pl.Series:
         """Returns ``(E,)`` Int64 seconds of the next chunk, null where it holds no number.
 
-        The first chunk decides the unit. :meth:`way` raises an error if the unit is unclear or differs between chunks.
+        The first chunk decides the unit. :meth:`description` raises an error if it is unclear or changes.
         """
         numbers = column.cast(pl.Int64, strict=False)  # exact and faster; most logs hold whole seconds
         if numbers.null_count() or column.dtype.is_float():
@@ -57,8 +57,8 @@ class NumberTimes:
             return numbers if self._scale == 1 else numbers // self._scale
         return (numbers / self._scale).floor().cast(pl.Int64, strict=False)
 
-    def way(self, place: str) -> str:
-        """Describes how the numbers were read.
+    def description(self, place: str) -> str:
+        """Returns the description of the unit.
 
         Raises:
             DataError: If the unit cannot be recognised from the numbers.

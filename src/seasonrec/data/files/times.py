@@ -48,7 +48,7 @@ class TimeReader:
         self._format, self._timezone, self._place = time_format, timezone, place
         self._latest_s = int(time.time()) + SECONDS_PER_DAY
         self._read: Callable[[pl.Series], pl.Series] | None = None
-        self._way, self._first = "", ""
+        self._read_as, self._first = "", ""
         self._numbers: NumberTimes | None = None
         self._rows = 0
         self._blank, self._unread, self._future = BlankFault(), RowFault(), RowFault()
@@ -61,7 +61,7 @@ class TimeReader:
             DataError: If the type of the column and the format do not fit.
         """
         if self._read is None:
-            self._read, self._way = self._first_reading(column)
+            self._read, self._read_as = self._first_reading(column)
         seconds = self._read(column)
         if not self._rows and len(column) and seconds[0] is not None:
             self._first = f"{column[0]} = {_shown(int(seconds[0]))}"
@@ -83,11 +83,11 @@ class TimeReader:
         if self._blank.count:
             raise DataError(self._blank.message(self._place))
         if self._numbers is not None:
-            self._way = self._numbers.way(self._place)
+            self._read_as = self._numbers.description(self._place)
         self._refuse_unread()
         self._refuse_future()
         chosen = "recognised as" if self._format == "auto" else "read as"
-        return f"{self._place}: times {chosen} {self._way}, the first being {self._first}"
+        return f"{self._place}: times {chosen} {self._read_as}, the first being {self._first}"
 
     def _first_reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
         try:
@@ -121,7 +121,7 @@ class TimeReader:
         bad = self._unread
         if bad.count:
             raise DataError(
-                f"{self._place}: times are read as {self._way}, got {bad.value!r} in row {bad.row:,} (header not "
+                f"{self._place}: times are read as {self._read_as}, got {bad.value!r} in row {bad.row:,} (header not "
                 f"counted) and {bad.count:,} such rows in all; correct them or set time_format, e.g. "
                 "'%d/%m/%Y %H:%M'."
             )
@@ -131,7 +131,7 @@ class TimeReader:
         if bad.count:
             raise DataError(
                 f"{self._place}: a time must not lie in the future, got {bad.value} = {_shown(self._future_s)} in row "
-                f"{bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._way}; "
+                f"{bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._read_as}; "
                 "correct them or set another time_format."
             )
 

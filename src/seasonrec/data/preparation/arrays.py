@@ -77,8 +77,8 @@ def _shuffled_parts(buckets: Iterator[Block]) -> Iterator[SortedEvents]:
     """Yields each bucket sorted, merged and shuffled; meanwhile, the next ones are sorted."""
     random = np.random.default_rng(TIE_SEED)
     sorted_parts = in_order(lambda bucket: merged(*bucket), buckets)
-    with_lots = ((part, random.random(len(part.user))) for part in sorted_parts)  # drawn in order
-    yield from in_order(lambda both: shuffled(*both), with_lots)
+    with_draws = ((part, random.random(len(part.user))) for part in sorted_parts)  # drawn in order
+    yield from in_order(lambda both: shuffled(*both), with_draws)
 
 
 def _append(files: dict[str, ArrayFile], part: SortedEvents, before: int) -> None:

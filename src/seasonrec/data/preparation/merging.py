@@ -64,12 +64,12 @@ def merged(
     return SortedEvents(user, time_s, item, value, basket, np.flatnonzero(starts))
 
 
-def shuffled(events: SortedEvents, lots: NDArray[np.float64]) -> SortedEvents:
-    """Returns the events with every basket in the order of its ``(E,)`` random lots, each in ``[0, 1)``.
+def shuffled(events: SortedEvents, draws: NDArray[np.float64]) -> SortedEvents:
+    """Returns the events with every basket in the order of its ``(E,)`` random draws, each in ``[0, 1)``.
 
-    Successive ranges of users with successive lots of one generator give the same result as all users at once.
+    Successive ranges of users with successive draws of one generator give the same result as all users at once.
     """
-    order = _order_by_lot(events.basket, events.first, lots)
+    order = _order_by_draw(events.basket, events.first, draws)
     return replace(events, item=events.item[order], value=events.value[order])
 
 
@@ -93,25 +93,25 @@ def stable_order(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
     return _sorted_tail(key, row_width)
 
 
-def _order_by_lot(basket: NDArray[np.int64], first: NDArray[np.int64], lots: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Returns the ``(E,)`` order by (basket, lot), for rows sorted by basket.
+def _order_by_draw(basket: NDArray[np.int64], first: NDArray[np.int64], draws: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Returns the ``(E,)`` order by (basket, draw), for rows sorted by basket.
 
-    Rows are sorted by one key: the basket, the leading binary digits of the lot, and the place in the basket. If two
-    lots of a basket agree in those digits, ``lexsort`` is used.
+    Rows are sorted by one key: the basket, the leading binary digits of the draw, and the place in the basket. If two
+    draws of a basket agree in those digits, ``lexsort`` is used.
     """
     starts = first[basket]
     place = np.arange(len(basket)) - starts
     place_width = _width(place)
-    lot_width = min(_KEY_BITS - place_width - _width(basket[-1:]), 53)  # a lot is a multiple of 2**-53
-    if lot_width < 1:
-        return np.lexsort((lots, basket))
+    draw_width = min(_KEY_BITS - place_width - _width(basket[-1:]), 53)  # a draw is a multiple of 2**-53
+    if draw_width < 1:
+        return np.lexsort((draws, basket))
     key = basket.astype(np.uint64)
-    _push(key, (lots * 2.0**lot_width).astype(np.uint64), lot_width)
+    _push(key, (draws * 2.0**draw_width).astype(np.uint64), draw_width)
     _push(key, place, place_width)
     places = _sorted_tail(key, place_width)
     key >>= np.uint64(place_width)
     if (key[1:] == key[:-1]).any():
-        return np.lexsort((lots, basket))
+        return np.lexsort((draws, basket))
     return starts + places
 
 
