@@ -114,12 +114,8 @@ def _pairs(
     """Returns each request with the last known row of each pair of its user, by rising request and row.
 
     A row is the last known one for the requests that know it but not the next row of the same pair. These requests are
-    consecutive in the order of (user, known baskets).
-
-    Args:
-        bought: Purchases of the users.
-        user_of: ``(N,)`` user of each request.
-        before: ``(N,)`` number of the first basket that each request does not know.
+    consecutive in the order of (user, known baskets). ``user_of`` is the ``(N,)`` user of each request, ``before`` the
+    ``(N,)`` number of the first basket that it does not know.
     """
     key = before + user_of  # rises with (user, basket), also where one user's last basket meets the next one's first
     order = np.argsort(key, kind="stable")

@@ -77,9 +77,7 @@ class CodedEvents:
 class EventCoder:
     """Collector that numbers the cleaned events of a source, chunk by chunk.
 
-    Args:
-        folder: Folder for events that do not fit into memory; None keeps all in memory.
-        value_type: Type of the values.
+    Events that do not fit into memory are written into ``folder``; None keeps all in memory.
     """
 
     def __init__(self, folder: Path | None, value_type: type[np.floating] = np.float32) -> None:
@@ -101,8 +99,7 @@ class EventCoder:
         """Adds the next events.
 
         Args:
-            users: ``(E,)`` text or whole numbers without null.
-            items: ``(E,)`` text or whole numbers without null.
+            users, items: ``(E,)`` text or whole numbers without null.
             times_s: ``(E,)`` seconds since 1970-01-01 UTC.
             values: ``(E,)``, NaN where unknown; None if no value is known.
             kept: ``(E,)`` True for the rows to keep; None for all.

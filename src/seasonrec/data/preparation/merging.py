@@ -42,8 +42,7 @@ def merged(
     Unknown values are not added; a merged event without any known value has NaN. The order of the rows has no effect.
 
     Args:
-        user: ``(E,)`` whole numbers from 0 on; at least one row.
-        item: ``(E,)`` whole numbers from 0 on.
+        user, item: ``(E,)`` whole numbers from 0 on; at least one row.
         time_s: ``(E,)`` int64.
         value: ``(E,)``, NaN where unknown.
     """
