@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from small_log import of_table, write_log
 
 from seasonrec.ablate import shares
 from seasonrec.ablate.cells import expand
@@ -15,6 +14,21 @@ from seasonrec.ablate.study import Study
 
 ROWS = {"full": (), "no_season": ("season=[]",), "no_habit": ("habit=none",)}
 STUDY = Study("small", "autumn", "?", tuple(ROWS), (0, 1), ("trainer.max_epochs=3",), changes=ROWS)
+
+
+RECORDER = """
+import json, os, pathlib, sys, time, types
+def run(config):
+    begin_s, folder = time.time(), pathlib.Path(config.run_dir)
+    time.sleep(0.4)
+    with (folder / "calls").open("a") as calls:
+        calls.write("x")
+    record = {"habit": config.habit["_target_"], "seed": config.seed, "process": os.getpid()}
+    record |= {"span_s": [begin_s, time.time()], "calls": (folder / "calls").stat().st_size}
+    (folder / "record.json").write_text(json.dumps(record))
+sys.modules["seasonrec.commands.train"] = types.SimpleNamespace(run=run)
+"""
+"""A command ``train`` that writes down which cell it was given, instead of training it."""
 
 
 @pytest.fixture
@@ -104,22 +118,21 @@ def test_no_two_cells_share_a_folder(launcher):
 
 
 def test_two_jobs_at_once_keep_to_their_folders(tmp_path):
-    """The rows of one multirun under joblib, two at once: each cell's folder holds its own row and seed."""
-    write_log(tmp_path)
+    """Two processes of joblib run two jobs each: every folder receives the row and seed of its own job."""
+    (tmp_path / "sitecustomize.py").write_text(RECORDER)  # every Python process imports it at its start
     rows = ("habit=replenishment,none", "seed=0,1")
-    own = [a for a in of_table(tmp_path, tmp_path / "cells") if not a.startswith(("habit=", "run_dir="))][1:]
     sweep = (f"hydra.sweep.dir='{tmp_path / 'cells'}'", "hydra.sweep.subdir='${habit._target_}_${seed}'")
     flags = ("--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *sweep)
-    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
-    subprocess.run([*COMMAND, "train", *flags, *own, *rows], env=environment, check=True, capture_output=True)
-    folders = sorted((tmp_path / "cells").glob("*_[01]"))
-    assert len(folders) == 4
-    for folder in folders:
-        habit, seed = folder.name.rsplit("_", 1)
-        record = json.loads((folder / "record.json").read_text())
-        assert (record["config"]["habit"]["_target_"], record["seed"]) == (habit, int(seed))
-        assert json.loads((folder / "metrics.json").read_text())["seed"] == int(seed)
-        assert len(list((folder / "stages" / "train" / "checkpoints").iterdir())) == 2
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([*COMMAND, "train", *flags, *rows], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    records = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("cells/*/record.json")}
+    assert len(records) == 4
+    for folder, record in records.items():
+        assert f"{record['habit']}_{record['seed']}" == folder
+        assert record["calls"] == 1
+    assert len({record["process"] for record in records.values()}) == 2
+    spans = [record["span_s"] for record in records.values()]
+    assert any(one[0] < other[0] < one[1] for one in spans for other in spans), "two at once"
 
 
 def test_a_module_beside_the_data_is_not_imported(tmp_path):
