@@ -54,7 +54,6 @@ class CalendarFeatures(nn.Module):
     Within a first year, only the weekday and the shared ramp remain.
 
     Args:
-        spec: Facts of the data.
         num_harmonics: Sine-cosine pairs of the year.
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.

@@ -64,7 +64,6 @@ class SeasonalRecommender(nn.Module):
         head: Scores items for queries.
         sharing: Gives each task its query.
         task: Heads of further tasks by name.
-        facts: Facts of the data.
 
     Shape:
         - output: logits ``(N, C)`` of the whole catalogue (``C = V``) or of the batch's sample, before

@@ -53,13 +53,9 @@ class ClockFeatures(nn.Module):
         self.num_features = 7 + 2 * num_harmonics
 
     def forward(self, times_s: Tensor) -> Tensor:
-        days = self._local_days(times_s)
+        stretch = (torch.searchsorted(self.changes_s, times_s, right=True) - 1).clamp(min=0)
+        days = (times_s + self.offsets_s[stretch]) // SECONDS_PER_DAY  # local days since 1970-01-01
         weekday = F.one_hot((days + EPOCH_WEEKDAY) % 7, 7).float()
         year_phase = 2 * math.pi / DAYS_PER_YEAR * (days % DAYS_PER_YEAR)
         unseen_days = (self.first_day + DAYS_PER_YEAR - days).clamp(min=0)
         return torch.cat([weekday, harmonics(year_phase, unseen_days, self.num_harmonics, COVERAGE_DAYS)], dim=-1)
-
-    def _local_days(self, times_s: Tensor) -> Tensor:
-        """Returns int64 days since 1970-01-01 in local time."""
-        stretch = (torch.searchsorted(self.changes_s, times_s, right=True) - 1).clamp(min=0)
-        return (times_s + self.offsets_s[stretch]) // SECONDS_PER_DAY
