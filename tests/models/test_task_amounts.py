@@ -134,7 +134,7 @@ def test_demand_starts_from_the_mean_of_four_weeks(shop: Shop, of: Any) -> None:
     expected, truth = [], []
     for row, request in enumerate(label.first.tolist()):
         at = int(sales.row[request])
-        if label.told[row]:
+        if label.known[row]:
             expected += sales.counts[at, :, :4].mean(1)[sales.sold[at]].tolist()
             truth += label.counts[row][sales.sold[at]].tolist()
     assert output.prediction.tolist() == pytest.approx(expected, abs=1e-4)
@@ -145,12 +145,12 @@ def test_demand_forecasts_some_days_in_training(shop: Shop) -> None:
     case = make_case(shop, "demand")
     case.head.days_at_once = 3
     batch = case.training_batch()
-    days = int(batch.labels["demand"].told.sum())
+    days = int(batch.labels["demand"].known.sum())
     assert days > 3
     assert len(case.head.eval()._rows(batch.labels["demand"])) == days
     rows = case.head.train()._rows(batch.labels["demand"])
     assert len(rows.unique()) == len(rows) == 3
-    assert batch.labels["demand"].told[rows].all()
+    assert batch.labels["demand"].known[rows].all()
 
 
 def test_a_categorys_vector_is_the_mean_of_its_items_weighted_by_sales(shop: Shop) -> None:

@@ -187,13 +187,13 @@ def test_demand(log: EventLog, of: Any, horizon_s: int) -> None:
     for row, request in enumerate(told.first.tolist()):
         time_s = int(requests.times_s[request])
         week = {local_date(time_s) + timedelta(day) for day in range(1, 8)}
-        assert told.told[row].item() == (max(week) < local_date(until(time_s)))
+        assert told.known[row].item() == (max(week) < local_date(until(time_s)))
         expected = np.zeros(told.counts.shape[1])
-        if told.told[row]:
+        if told.known[row]:
             np.add.at(expected, codes[[day in week for day in dates]], 1)
         assert told.counts[row].tolist() == expected.tolist()
-    assert told.told.any()
-    assert not told.told.all()
+    assert told.known.any()
+    assert not told.known.all()
 
 
 def test_data_without_what_labels_are_made_of(log: EventLog) -> None:

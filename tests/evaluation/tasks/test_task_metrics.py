@@ -235,7 +235,7 @@ def test_every_task_is_evaluated_over_all_it_is_asked(
     days = np.unique(local_days(requests.times_s, shop.log.timezone), return_index=True)[1]
     batch = builder(requests[days])
     told = batch.labels["demand"]
-    sold = batch.context["weekly_sales"].sold[batch.context["weekly_sales"].row[told.first[told.told]]]
+    sold = batch.context["weekly_sales"].sold[batch.context["weekly_sales"].row[told.first[told.known]]]
     assert found["demand"]["samples"] == sold.sum(), "once per day"
     assert found["next_basket"]["samples"] == found["time_to_next"]["samples"] == len(requests)
     assert found["user_match"]["samples"] == len(np.unique(requests.users)), "once per user"

@@ -26,13 +26,13 @@ class Demand:
 
     Args:
         first: ``(Q,)`` int64, the first request of each day.
-        counts: ``(Q, C)`` float32; 0 if ``told`` is False.
-        told: ``(Q,)`` bool, True if the whole week lies before the end of the day's part of the log.
+        counts: ``(Q, C)`` float32; 0 if ``known`` is False.
+        known: ``(Q,)`` bool, True if the whole week lies before the end of the day's part of the log.
     """
 
     first: Tensor
     counts: Tensor
-    told: Tensor
+    known: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class DemandIndex:
         day, known, until = (self._day(times_s) for times_s in (requests.times_s, requests.known_until_s, until_s))
         _, first = np.unique(np.stack([day, known, until]), axis=1, return_index=True)
         start = day[first] + 1
-        told = start + WEEK_DAYS <= until[first]  # the week ends before the day of the cut
-        start = np.where(told, start, 0)
-        counts = self.table.before(start + WEEK_DAYS * told) - self.table.before(start)
-        return Demand(torch.from_numpy(first), torch.from_numpy(counts).float(), torch.from_numpy(told))
+        is_known = start + WEEK_DAYS <= until[first]  # the week ends before the day of the cut
+        start = np.where(is_known, start, 0)
+        counts = self.table.before(start + WEEK_DAYS * is_known) - self.table.before(start)
+        return Demand(torch.from_numpy(first), torch.from_numpy(counts).float(), torch.from_numpy(is_known))
 
     def _day(self, times_s: NDArray[np.int64]) -> NDArray[np.int64]:
         return local_days(times_s, self.counts.timezone) - self.counts.first_day

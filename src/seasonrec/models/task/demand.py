@@ -101,7 +101,7 @@ class DemandHead(TaskHead):
 
     def _rows(self, label: Demand) -> Tensor:
         """Returns the rows of the days that are forecast."""
-        rows = label.told.nonzero().squeeze(1)
+        rows = label.known.nonzero().squeeze(1)
         if self.training and len(rows) > self.days_at_once:
             rows = rows[torch.randperm(len(rows), device=rows.device)[: self.days_at_once]]
         return rows
