@@ -19,7 +19,7 @@ from seasonrec.config import compose
 from seasonrec.config.schema import RecommendConfig
 from seasonrec.data.tables import DataError
 from seasonrec.errors import UserError
-from seasonrec.runs.finished import RunFolderError, _history
+from seasonrec.runs.finished import RunFolderError, _cached_data_of
 from seasonrec.runs.opening import open_data
 from seasonrec.runs.recommending import RequestError
 from seasonrec.runs.record import write_json
@@ -166,7 +166,7 @@ def test_the_log_is_reopened_in_the_time_zone_of_the_run(trained: Path, tmp_path
     assert len(digests) == 1
     run_dir = tmp_path / "run"
     write_json(run_dir / "record.json", {"data_digest": digests.pop(), "fingerprint": "f"})
-    assert _history(run_dir, chosen).log.timezone == zone
+    assert _cached_data_of(run_dir, chosen).log.timezone == zone
 
 
 def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Evaluates models and baselines, and writes what every table is made from."""
+"""``seasonrec evaluate``: evaluates models and baselines, and writes the results that tables are made from."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_baselines(config: RunConfig) -> None:
 def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict[str, Any]:
     """Ranks the protocol's part of the log with a run's model, writes the results, and measures its further tasks.
 
-    Where ``torch.distributed`` was started, every process must call it: each ranks its share, and the first writes.
+    With several processes, every process must call it: each ranks its share, and the first writes.
 
     Args:
         run: A run or a domain with its trained model.
@@ -63,7 +63,7 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
         tags: The tagged baskets, where they are known already.
 
     Returns:
-        The content of ``metrics.json``, which the caller writes when all else is done; the same in every process.
+        The content of ``metrics.json``, which the caller writes last; the same in every process.
     """
     config, data, model = run.config, run.data, run.model
     device, shard = device_of(config), Shard.current()
@@ -80,9 +80,7 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
 
 
 def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = None) -> None:
-    """Fits and evaluates every baseline, each into its own folder, laid out like a run's.
-
-    One process does all of it: counting costs little.
+    """Fits and evaluates every baseline in this process, each into its own folder with the layout of a run's.
 
     Args:
         data: The data of a run.

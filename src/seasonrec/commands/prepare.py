@@ -14,14 +14,13 @@ from seasonrec.runs.run import Run
 
 
 def run(config: RunConfig) -> None:
-    """Prepares the configured dataset, and those of further domains, and prints what was found."""
-    opened = Run.open(config)
-    for one in opened.all:
+    """Prepares the configured dataset and those of further domains, and prints their sizes."""
+    for one in Run.open(config).all:
         print_facts(one.data, one.domain)
 
 
 def print_facts(data: OpenData, domain: str = "") -> None:
-    """Prints the sizes of a log and of its parts, with the dates at which they are cut."""
+    """Prints the sizes of a log and of its parts, with their dates."""
     spec = data.spec
     print(f"domain {domain}:" if domain else "data:", flush=True)
     for name in ("num_events", "num_baskets", "num_users", "num_items", "num_categories"):

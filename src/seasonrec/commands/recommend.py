@@ -25,23 +25,23 @@ SHOWN_TEXT = 60
 def run(options: RecommendConfig) -> None:
     """Writes the best items of users on a date: ``seasonrec recommend checkpoint=DIR users=all date=2017-12-20 ...``.
 
-    The request is made at the local midnight that begins ``date``, or at the second where it is a date-time; the
-    history is everything before it, less the protocol's horizon.
+    The request is made at the local midnight that begins ``date``, or at the second of a date-time. The history ends
+    before the request by the protocol's horizon.
 
     Raises:
         UserError: If an option, the run's folder or a file cannot be used.
     """
     output = Path(options.output)
     users = None if options.users == "all" else read_user_ids(Path(options.users))
-    _require_writable(output)
+    _check_writable_output(output)
     run = open_finished(Path(options.checkpoint), options.allow, from_cache=True)
     require_top_k(options.top_k, run.data.log)
     asked = question(run, users, options.date, None if options.events is None else Path(options.events))
     _write(output, recommended(load_models(run), asked, options.top_k), options.top_k)
 
 
-def _require_writable(output: Path) -> None:
-    """Refuses, before the work, an output that could not be written after it."""
+def _check_writable_output(output: Path) -> None:
+    """Checks before the work that the output can be written."""
     target = check_writable(output)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

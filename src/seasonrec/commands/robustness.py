@@ -14,7 +14,7 @@ from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustne
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import batch_builder, device_of
 
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it cuts for a PDF
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every font of a PDF
 
 
 def run(options: RobustnessConfig) -> None:

@@ -1,4 +1,4 @@
-"""Further domains of a run: other logs, whose models share with the main one what fits any catalogue."""
+"""Further domains of a run: other logs, whose models share with the main model the modules that fit any catalogue."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.Hard
 
 @dataclass(frozen=True)
 class Domain:
-    """A log that is trained on beside the main one, by a model of its own that shares modules with the main model.
+    """A further log for training, with a model of its own that shares modules with the main model.
 
-    Backbone, temporal module, start vector and the reading of item texts are shared, see
-    :func:`~seasonrec.models.domain_sharing.share`. Protocol, loss and sizes are the run's. The domain is evaluated by
-    itself, on its own test part and with a fingerprint of its own; the best epoch is that of the main domain.
+    Backbone, temporal module, start vector and the encoding of item texts are shared, see
+    :func:`~seasonrec.models.domain_sharing.share`. Protocol, loss and sizes are the run's. The domain is evaluated on
+    its own test part, with a fingerprint of its own; the best epoch is that of the main domain.
 
     Args:
-        data: Source of its event and item tables.
-        split: Its time cuts.
-        alpha: Frequency of its batches: ``(its requests / the main domain's) ** alpha`` for every batch of the main
-            domain, between 0 (as many batches) and 1 (as many epochs).
+        data: Source of the domain's event and item tables.
+        split: Time cuts of the domain.
+        alpha: Frequency of the domain's batches: ``(its requests / the main domain's) ** alpha`` for every batch of the
+            main domain, between 0 (as many batches) and 1 (as many epochs).
 
     Raises:
         UserError: If ``alpha`` lies outside its range.
@@ -46,12 +46,12 @@ class Domain:
 
 
 def domain_configs(config: RunConfig) -> dict[str, RunConfig]:
-    """Returns the configuration of every further domain by name: the run's own, with other data and one task."""
+    """Returns the configuration of every further domain by name: that of the run, with other data and one task."""
     alone = replace(config, task=None, sharing=_HARD_SHARING, domain=None)
     nodes = (config.domain or {}).items()
     return {name: replace(alone, data=node["data"], split=node["split"]) for name, node in nodes}
 
 
 def folder_of(run_dir: Path, name: str) -> Path:
-    """Returns the folder of a run that belongs to a domain."""
+    """Returns the folder of a domain within the folder of a run."""
     return run_dir / "domains" / name

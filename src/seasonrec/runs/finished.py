@@ -32,14 +32,14 @@ from seasonrec.training.checkpointing.weights import load_weights
 
 
 class RunFolderError(UserError):
-    """A folder that is no finished run, or whose data is gone."""
+    """Folder that holds no finished run, another run, or a run whose data have changed."""
 
 
 def refuse_another_run(run_dir: Path, config: RunConfig) -> None:
-    """Refuses to continue from the checkpoint of a run that was configured in another way.
+    """Checks that a folder holds no checkpoint of a run with another configuration.
 
     Raises:
-        RunFolderError: If ``run_dir`` holds a checkpoint of another configuration; names every key that differs.
+        RunFolderError: If it does; the message names every key that differs.
     """
     if not any(run_dir.glob("stages/*/checkpoints/last.ckpt")) or not (run_dir / "config.yaml").is_file():
         return
@@ -56,12 +56,12 @@ def read_config(run_dir: Path, allow: Sequence[str] = ()) -> RunConfig:
     """Returns the complete configuration of a finished run.
 
     Args:
-        run_dir: The run's folder; it may come from somebody else.
+        run_dir: The run's folder.
         allow: Modules outside seasonrec whose components the configuration may name.
 
     Raises:
         RunFolderError: If the folder holds no trained model.
-        ConfigError: If the configuration names a component that is not allowed, or breaks a rule of today.
+        ConfigError: If the configuration is invalid or names a component that is not allowed.
     """
     for name in ("config.yaml", "model.safetensors"):
         if not (run_dir / name).is_file():
@@ -81,14 +81,13 @@ def open_finished(run_dir: Path, allow: Sequence[str] = (), *, from_cache: bool 
     Args:
         run_dir: The run's folder.
         allow: Modules outside seasonrec whose components the configuration may name.
-        from_cache: Whether to find the prepared data by its digest first, so that the source may have changed since,
-            and to leave the further domains alone.
+        from_cache: Whether to look for the prepared data first, without the source, and to leave out further domains.
 
     Raises:
-        RunFolderError: If the folder is not that of a finished run, or the data are not those of the training.
+        RunFolderError: If the folder holds no finished run, or the data are not those of the training.
     """
     config = read_config(run_dir, allow)
-    run = Run(config, run_dir, _history(run_dir, config) if from_cache else _data_of(run_dir, config))
+    run = Run(config, run_dir, _cached_data_of(run_dir, config) if from_cache else _data_of(run_dir, config))
     for name, own in {} if from_cache else domain_configs(config).items():
         folder = folder_of(run_dir, name)
         run.domains += (Run(own, folder, _data_of(folder, own), name),)
@@ -101,7 +100,7 @@ def load_models(run: Run) -> Run:
     """Builds the models of an opened run and loads their trained weights; returns the run.
 
     Raises:
-        RunFolderError: If the weights are not those of this configuration, or a language model has changed.
+        RunFolderError: If the weights do not fit the configuration, or a language model has changed.
     """
     run.build()
     for one in run.all:
@@ -114,9 +113,8 @@ def _load(run: Run) -> None:
     for reader, before in _record(run.folder).get("text_readers", {}).items():
         if now.get(reader) != before:
             raise RunFolderError(
-                f"{run.folder} was trained on texts as the language model {reader!r} read them, whose weights have "
-                f"changed since ({before[:12]} -> {str(now.get(reader))[:12]}); bring the version of that time back, "
-                "or train again."
+                f"{run.folder} was trained with the language model {reader!r}, whose weights have changed since "
+                f"({before[:12]} -> {str(now.get(reader))[:12]}); install the version of that time, or train again."
             )
     path = run.folder / "model.safetensors"
     try:
@@ -127,10 +125,10 @@ def _load(run: Run) -> None:
 
 
 def _data_of(run_dir: Path, config: RunConfig) -> OpenData:
-    """Returns the data of a run, found prepared or prepared from its source again.
+    """Returns the data of a run, from the cache or prepared again.
 
     Raises:
-        RunFolderError: If the source gives other data than in training: its items would have other numbers.
+        RunFolderError: If the source gives other data than in training, because the items would have other numbers.
     """
     data = open_data(config)
     digest = _record(run_dir).get("data_digest", data.log.digest)
@@ -142,8 +140,8 @@ def _data_of(run_dir: Path, config: RunConfig) -> OpenData:
     return data
 
 
-def _history(run_dir: Path, config: RunConfig) -> OpenData:
-    """Returns the data of a run from the cache by its digest, else as :func:`_data_of` does."""
+def _cached_data_of(run_dir: Path, config: RunConfig) -> OpenData:
+    """Returns the data of a run from the cache, even if the source has changed, else as :func:`_data_of` does."""
     record = _record(run_dir)
     dataset: Dataset = build(config.data)()
     log = _prepared(cache_dir_of(config), record.get("data_digest"), dataset.country, dataset.timezone)
@@ -154,7 +152,7 @@ def _history(run_dir: Path, config: RunConfig) -> OpenData:
 
 
 def _stored(run_dir: Path) -> dict[str, Any]:
-    """Returns the configuration of a run's folder in today's form, unchecked."""
+    """Returns the stored configuration of a run in today's form, unchecked."""
     path = run_dir / "config.yaml"
     try:
         config = OmegaConf.to_container(OmegaConf.load(path))
@@ -169,15 +167,15 @@ def _stored(run_dir: Path) -> dict[str, Any]:
 
 
 def _record(run_dir: Path) -> dict[str, Any]:
-    """Returns the content of ``record.json``; empty where a run has lost it."""
+    """Returns the content of ``record.json``, or an empty dictionary without the file."""
     path = run_dir / "record.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _prepared(cache_dir: Path, digest: str | None, country: str | None, timezone: str) -> EventLog | None:
-    """Returns a sound prepared log with a digest, or None.
+    """Returns the intact prepared log with this digest, country and time zone, or None.
 
-    The digest is of the events and items alone: one file counted in two time zones gives two logs of one digest.
+    The digest covers events and items only, so that logs in two time zones may have the same digest.
     """
     if digest is None:
         return None

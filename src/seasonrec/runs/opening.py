@@ -1,4 +1,4 @@
-"""The data of a run, and its model with fresh weights."""
+"""Data of a run, and its model with new weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
 
 FILE_KEYS = ("events", "items", "users", "path")
-"""Options of datasets that name files."""
+"""Options of datasets that are paths of files."""
 
 MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "habit", "head", "sharing")
 
@@ -40,7 +40,7 @@ class OpenData:
         split: The cuts.
         spec: Facts of the data.
         protocol: Rules of the evaluation.
-        fingerprint: Of data, split and protocol together.
+        fingerprint: Hash over data, split and protocol.
         cache_dir: Folder of prepared data and text vectors.
     """
 
@@ -53,12 +53,12 @@ class OpenData:
 
 
 def cache_dir_of(config: RunConfig) -> Path:
-    """Returns the run's cache folder, or the user's."""
+    """Returns the cache folder of the configuration, or the user's."""
     return Path(config.cache_dir) if config.cache_dir else default_cache_dir()
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Returns the configuration with absolute paths of data files and cache, for readers in other folders."""
+    """Returns the configuration with absolute paths of data files and cache, which are valid in any folder."""
     cache_dir = str(Path(config.cache_dir).expanduser().absolute()) if config.cache_dir else config.cache_dir
     nodes = config.domain and {
         name: cast(Component, {**node, "data": _absolute(node["data"])}) for name, node in config.domain.items()
@@ -67,7 +67,6 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _absolute(node: Component) -> Component:
-    """Returns a dataset's node with absolute paths of the files that it names."""
     return cast(
         Component,
         {
@@ -78,7 +77,7 @@ def _absolute(node: Component) -> Component:
 
 
 def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> OpenData:
-    """Prepares the dataset (or finds it prepared) and cuts it.
+    """Prepares the dataset, or finds it in the cache, and splits it.
 
     Args:
         config: The complete configuration of a run.
@@ -99,10 +98,10 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
     Args:
         config: The complete configuration of a run.
         data: Its data.
-        for_training: Whether to make what training alone reads: further wordings of the items' texts.
+        for_training: Whether to make the further wordings of the items' texts, which only training reads.
 
     Raises:
-        UserError: If further wordings are asked for and no component reads them, or a component refuses the data.
+        UserError: If no component reads the further wordings, or a component does not support the data.
     """
     facts = Facts.of(data.log, data.spec, config.embedding_dim, config.max_seq_len, data.cache_dir)
     if for_training:
@@ -114,8 +113,8 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
     model = SeasonalRecommender(**components, facts=facts)
     if facts.text_variants and not any(isinstance(module, TextItems) for module in model.modules()):
         raise UserError(
-            "text_augmentation varies what item_encoder=text and id_text read of the items, and this item encoder does "
-            "not read it; choose item_encoder=id_text, or text_augmentation=none."
+            "text_augmentation varies the texts that item_encoder=text and id_text read, and this item encoder reads "
+            "none; choose item_encoder=id_text, or text_augmentation=none."
         )
     model.peft = build(config.peft)(facts=facts)
     model.peft.apply(model)
@@ -123,7 +122,7 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
 
 
 def device_of(config: RunConfig) -> torch.device:
-    """Returns the device of an evaluation: a GPU where the trainer may use one and there is one."""
+    """Returns the device of an evaluation: a GPU if there is one and the trainer may use it."""
     may = config.trainer.get("accelerator", "cpu") in ("gpu", "auto")
     return torch.device("cuda" if may and torch.cuda.is_available() else "cpu")
 
@@ -131,14 +130,14 @@ def device_of(config: RunConfig) -> torch.device:
 def batch_builder(
     model: SeasonalRecommender, log: EventLog, spec: DataSpec, max_seq_len: int, split: Split | None = None
 ) -> BatchBuilder:
-    """Returns what makes batches with the contexts that the model reads, and with labels for its further tasks.
+    """Returns a builder of batches with the contexts that the model reads and the labels of its further tasks.
 
     Args:
         model: The recommender.
         log: The prepared log.
         spec: Facts of the log.
         max_seq_len: Events ``T`` of a window at most.
-        split: Cuts at which the labels of a request end; None where nothing but the ranking is asked for.
+        split: Cuts at which the labels of a request end; None for ranking, which needs no labels.
     """
     wanted = model.contexts(with_tasks=split is not None)
     contexts = {name: context.bind(log, spec) for name, context in wanted.items()}

@@ -38,7 +38,7 @@ from seasonrec.runs.run import Run
 
 
 class RequestError(UserError):
-    """A request that cannot be answered; the message names a remedy."""
+    """Invalid request; the message names a remedy."""
 
 
 class Scores(NamedTuple):
@@ -58,10 +58,10 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """Users, a date, and the history that is known by then.
+    """Requests of some users at one time.
 
     Args:
-        log: The run's log, with newer events and strangers added.
+        log: The run's log with added newer events and users.
         users: ``(N,)`` user numbers in ``log``.
         time_s: Second of the request, since 1970-01-01 UTC.
     """
@@ -72,7 +72,7 @@ class Question:
 
 
 def question(run: Run, users: Sequence[str] | None, at: str, events: Path | None = None) -> Question:
-    """Returns a checked request; reads no model.
+    """Returns checked requests without reading a model.
 
     Args:
         run: An opened run.
@@ -81,7 +81,7 @@ def question(run: Run, users: Sequence[str] | None, at: str, events: Path | None
         events: File with newer events in the form of the run's own data.
 
     Raises:
-        RequestError: If the date cannot be read, or nothing is known before it.
+        RequestError: If the date cannot be read or lies before the first events.
     """
     data = run.data
     time_s = request_time_s(at, data.log, data.protocol)
@@ -92,11 +92,11 @@ def question(run: Run, users: Sequence[str] | None, at: str, events: Path | None
 
 
 def recommended(run: Run, asked: Question, top_k: int, progress: bool = True) -> Iterator[pl.DataFrame]:
-    """Gives ``user_id, rank, item_id, text, score`` for stretches of users; a row per candidate.
+    """Yields tables ``user_id, rank, item_id, text, score`` of several users each, with a row per listed item.
 
     Args:
         run: A run with its trained model.
-        asked: The request.
+        asked: The requests.
         top_k: Items per list.
         progress: Whether to show a bar.
     """
@@ -111,7 +111,7 @@ def recommended(run: Run, asked: Question, top_k: int, progress: bool = True) ->
 
 
 def scored(run: Run, asked: Question, items: Sequence[str] | None) -> Scores:
-    """Returns the scores of a request for some items, or for all.
+    """Returns the scores of requests for some items, or for all.
 
     Raises:
         RequestError: If an item is not in the catalogue.
@@ -157,7 +157,7 @@ def _requests(users: NDArray[np.int64], times_s: NDArray[np.int64], protocol: Pr
 
 
 def _log_probabilities(run: Run, log: EventLog, requests: Requests) -> Iterator[Tensor]:
-    """Gives ``(n, V)`` logarithms of probabilities among the candidates for chunks of requests, on the CPU."""
+    """Yields ``(n, V)`` logarithms of probabilities among the candidates for chunks of requests, on the CPU."""
     scorer = _scorer(run, log)
     candidates = CandidateFilter(run.data.protocol.candidates, log)
     chunk = requests_at_once(log.num_items, int(run.config.loader["evaluation_batch_size"]))
@@ -186,12 +186,12 @@ def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
     """Returns the second of the request: seconds since 1970-01-01 UTC.
 
     Args:
-        date: A day or a date-time in ISO 8601; local to the dataset's zone where it carries no offset.
+        date: A day or a date-time in ISO 8601; local to the dataset's time zone if it has no offset.
         log: The prepared log.
-        protocol: Its horizon is taken off before the log is looked at.
+        protocol: Gives the horizon, the time between the end of the history and the request.
 
     Raises:
-        RequestError: If the date cannot be read, or nothing is known before it.
+        RequestError: If the date cannot be read or lies before the first events.
     """
     try:
         moment = datetime.fromisoformat(date)
@@ -213,7 +213,7 @@ def _local(time_s: int, log: EventLog) -> str:
 
 
 def require_top_k(top_k: int, log: EventLog) -> None:
-    """Refuses a list longer than the catalogue."""
+    """Checks that a list is not longer than the catalogue."""
     if not 1 <= top_k <= log.num_items:
         raise RequestError(f"top_k must lie in 1..{log.num_items}, the items of the catalogue, got {top_k}.")
 
@@ -244,7 +244,7 @@ _WORDS = {
 
 
 def _numbered(log: EventLog, asked: list[str] | None) -> tuple[EventLog, NDArray[np.int64]]:
-    """Returns the log, with strangers among those asked for as users without events; and the numbers of the asked."""
+    """Returns the log with unknown users added as users without events, and the numbers of the requested users."""
     if asked is None:
         return log, np.arange(log.num_users)
     longer = with_users(log, asked)
@@ -255,9 +255,7 @@ def _numbered(log: EventLog, asked: list[str] | None) -> tuple[EventLog, NDArray
             "they get the list of a user without history",
             flush=True,
         )
-    table = longer.users.select("user_id").with_row_index("number")
-    numbers = pl.DataFrame({"user_id": asked}).join(table, on="user_id", how="left", maintain_order="left")["number"]
-    return longer, numbers.to_numpy().astype(np.int64)
+    return longer, _numbers(longer.users["user_id"], asked, "users")
 
 
 def _tell_gap(log: EventLog, known_until_s: int) -> None:
@@ -267,7 +265,7 @@ def _tell_gap(log: EventLog, known_until_s: int) -> None:
 
 
 def _frames(lists: Iterator[TopLists], num_users: int, progress: bool) -> Iterator[pl.DataFrame]:
-    """Gives ``user, rank, item`` and ``score``, the log probability among candidates; a row per candidate."""
+    """Yields tables ``user, rank, item, score`` with a row per listed item, and shows the progress."""
     with Progress(disable=not progress) as bar:
         task = bar.add_task(f"recommend to {num_users:,} users", total=num_users)
         for stretch in lists:

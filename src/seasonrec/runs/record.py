@@ -1,4 +1,4 @@
-"""The saved record of a run: configuration, fingerprint, code, machine and time."""
+"""Saved record of a run: configuration, fingerprint, code, machine and time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 class StageClock:
-    """Seconds by stage; prints each as it begins."""
+    """Timer of the stages, which prints each name at its start."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -39,7 +39,7 @@ class StageClock:
             self.add(name, time.perf_counter() - start)
 
     def add(self, name: str, seconds: float) -> None:
-        """Adds seconds to a stage, for example those before a kill."""
+        """Adds seconds to a stage, for example the time before a kill."""
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
 
 
@@ -75,14 +75,13 @@ def environment() -> dict[str, Any]:
 
 @cache
 def code_commit(file: Path = Path(__file__)) -> str | None:
-    """Returns the commit of the code that runs, as of the first call: files may change under a long run.
+    """Returns the commit of the running code at the first call, because files may change during a run.
 
     Args:
         file: One of the code's files; by default this one.
 
     Returns:
-        The commit, with ``+`` where files beside or below that one differ from it. None where no repository tracks the
-        file, as in an installed package.
+        The commit, with ``+`` if files beside or below that one differ from it. None if no repository tracks the file.
     """
 
     def git(*arguments: str) -> str:

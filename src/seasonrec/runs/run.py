@@ -31,7 +31,7 @@ class Run:
     ``open`` reads the data; ``build`` makes the model. A finished run is opened by :func:`seasonrec.load`.
 
     Args:
-        config: The complete configuration; of a domain, the run's own with the domain's data.
+        config: The complete configuration; for a domain, that of the main run with the domain's data.
         folder: Folder of the results.
         data: The prepared data.
         domain: Name of the further domain; empty for the main run.
@@ -57,7 +57,7 @@ class Run:
         """Prepares the data of a run and of its further domains.
 
         Raises:
-            DataError: If the data break a rule; a domain's error begins with its place in the configuration.
+            DataError: If the data break a rule; the error of a domain begins with its key in the configuration.
         """
         run = cls(config, Path(config.run_dir), open_data(config, progress))
         run.domains = tuple(cls._open_domain(run, name, own, progress) for name, own in domain_configs(config).items())
@@ -70,10 +70,11 @@ class Run:
             return cls(own, folder_of(run.folder, name), open_data(own, progress), name, alpha)
 
     def build(self, for_training: bool = False) -> None:
-        """Makes the models with fresh weights, drawn from the run's seed, and what makes their batches.
+        """Builds the models and their batch builders.
 
         Args:
-            for_training: Whether to make what training alone reads: further wordings of the items' texts.
+            for_training: Whether to draw weights from the run's seed and to make the further wordings of the items'
+                texts, which only training reads.
         """
         if for_training:
             L.seed_everything(self.config.seed, verbose=False)
@@ -86,23 +87,26 @@ class Run:
         self.model, self.facts = build_model(self.config, self.data, for_training)
         if main is not None:
             self.shared = share(main, self.model)
+        self._build_batches()
+
+    def _build_batches(self) -> None:
         data = self.data
         self.batches = batch_builder(self.model, data.log, data.spec, self.config.max_seq_len, data.split)
 
     def over(self, change: Callable[[OpenData], OpenData]) -> Run:
-        """Returns the same run over changed data, domains included, without a model."""
+        """Returns the run and its domains with changed data and without models."""
         domains = tuple(domain.over(change) for domain in self.domains)
         return Run(self.config, self.folder, change(self.data), self.domain, self.alpha, domains)
 
     def take(self, other: Run, data: OpenData) -> None:
-        """Takes the model of another run of the same configuration.
+        """Takes the trained model of another run of the same configuration.
 
         Args:
-            other: A run whose model was trained.
-            data: The data by which this run is evaluated; its spec must be that of the model's data.
+            other: The other run.
+            data: Data for the evaluation of this run; its spec must be that of the model's data.
         """
         self.model, self.facts, self.shared, self.data = other.model, other.facts, other.shared, data
-        self.batches = batch_builder(self.model, data.log, data.spec, self.config.max_seq_len, data.split)
+        self._build_batches()
 
     @property
     def seed(self) -> int:
@@ -118,7 +122,7 @@ class Run:
         yield from self.domains
 
     def domain_record(self, main: Run) -> dict[str, Any]:
-        """Returns what is kept of a further domain beside its results."""
+        """Returns the content of ``record.json`` of a further domain."""
         own = own_parameters(main.model, self.model)
         return {
             "name": self.config.name,
@@ -136,7 +140,7 @@ class Run:
 
 @contextmanager
 def _naming(domain: str) -> Iterator[None]:
-    """Adds the domain's name to an error that names keys of the data."""
+    """Adds the domain's name to an error that names options of the data."""
     try:
         yield
     except ValueError as error:
@@ -146,7 +150,7 @@ def _naming(domain: str) -> Iterator[None]:
 
 
 def cut_dates(data: OpenData) -> dict[str, str]:
-    """Returns the local dates at which the parts begin, and the last day, by name."""
+    """Returns the local dates of the cuts and the last day by name."""
     split = data.split
     seconds = {
         "train_from": split.train_from_s,

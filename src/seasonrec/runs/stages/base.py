@@ -31,7 +31,7 @@ class Place:
     Args:
         folder: Folder of the stage, for its checkpoints and its record.
         trainer: Budget and hardware.
-        before: Records of the stages before it, by name.
+        before: Records of earlier stages by name.
         logger: Tracker of curves, or None.
         shard: Share of this process.
     """
@@ -46,9 +46,8 @@ class Place:
 class Stage(Protocol):
     """A step of a run that leaves weights in ``run.model`` and a record.
 
-    ``after`` names the stage that must come before it, or is empty. ``known`` says which data the stage's model was
-    built on, so that a finished run can be opened. ``__call__`` does the work; ``restore`` takes a finished stage's
-    weights from its folder instead.
+    ``after`` names the stage that must come before it, or is empty. ``known`` returns the data that the stage's model
+    knows, for opening a finished run. ``__call__`` does the work; ``restore`` loads the weights of a finished stage.
     """
 
     @property
@@ -65,7 +64,7 @@ def stages_of(config: RunConfig) -> dict[str, Stage]:
     """Returns the stages of a run by name, in order.
 
     Raises:
-        UserError: If there is none, or a stage stands before the one that it builds on.
+        UserError: If there is none, or a stage comes before the stage that it needs.
     """
     stages: dict[str, Stage] = {name: build(node)() for name, node in (config.stage or {}).items()}
     if not stages:
@@ -96,7 +95,7 @@ def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Log
             seconds = time.perf_counter() - start + result.earlier_s
             peaks = highest(peak_memory(), result.earlier_peaks)
             records[name] = asdict(result) | {"earlier_s": seconds, "earlier_peaks": peaks}
-            wait_for_all(shard)  # every process has asked whether the record is there
+            wait_for_all(shard)  # until every process has looked for the record
             if shard.is_first:
                 write_json(path, records[name])
     assert result is not None
@@ -104,6 +103,6 @@ def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Log
 
 
 def load_stage(run: Run, place: Place, best_epoch: int) -> None:
-    """Puts the weights of a stage's best epoch into the models of a run."""
+    """Loads the weights of a stage's best epoch into the models of a run."""
     models = {domain_prefix(one.domain) if one.domain else MAIN: one.model for one in run.all}
     load_best(place.folder / "checkpoints", best_epoch, models)

@@ -38,7 +38,7 @@ class Refit:
         self._hand_over(again, run)
 
     def _again(self, run: Run) -> Run:
-        """Returns the run with training up to the test cut, and fresh weights from the same seed."""
+        """Returns the run with training up to the test cut and with fresh weights from the same seed."""
         again = run.over(lambda data: replace(knowing_until_test(data), split=data.split.training_until_test()))
         again.build(for_training=True)
         return again

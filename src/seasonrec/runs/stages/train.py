@@ -43,11 +43,11 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
 
     Args:
         run: A built run; its models hold the best epoch's weights afterwards.
-        place: Where and with what.
+        place: Folder, trainer and tracker.
         epochs: Epochs to train without validation; None lets the validation part choose.
     """
     loss, training, validation = batches_of(run, place.shard)
-    if not loss.gives_probabilities and place.trainer.monitor == "bits":  # asked of every loss before it trains
+    if not loss.gives_probabilities and place.trainer.monitor == "bits":
         print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {domain.domain: (domain, *batches_of(domain, place.shard)) for domain in run.domains}
     module = module_of(run, loss, place.folder, {name: (one.model, own) for name, (one, own, _, _) in others.items()})
@@ -62,7 +62,7 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
     if others and validation is not None:
         following = InTurn(validation, {name: own for name, (_, _, _, own) in others.items() if own is not None})
     result = fit(module, batches, following, place.trainer, place.folder, place.logger, epochs)
-    if place.trainer.strategy == "fsdp":  # these models' weights lie in shares in all processes
+    if place.trainer.strategy == "fsdp":  # the processes hold shards of these models
         run.build()
         load_stage(run, place, result.best_epoch)
     return result
@@ -71,7 +71,7 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
 def module_of(
     run: Run, loss: Loss, folder: Path, domains: dict[str, tuple[Any, Loss]] | None = None
 ) -> RecommenderModule:
-    """Returns the model with its loss, and the optimiser, objective, balancing and adversary that a run names."""
+    """Returns the training module of a run's model, with the optimiser, objective and methods that the run names."""
     config = run.config
     return RecommenderModule(
         run.model,
@@ -87,7 +87,7 @@ def module_of(
 
 
 def batches_of(run: Run, shard: Shard = WHOLE) -> tuple[Loss, TrainingLoader, ValidationBatches | None]:
-    """Returns the loss over one log, and its batches of training and validation; None where that part is empty."""
+    """Returns the loss over one log and its training and validation batches, or None without a validation part."""
     config, data = run.config, run.data
     options: LoaderOptions = build(config.loader)()
     split, horizon_s = data.split, data.protocol.horizon_s
