@@ -1,4 +1,4 @@
-"""Ablation studies: experiment x rows x seeds, run where missing, and their report."""
+"""Ablation studies: the runs of their missing cells, and their reports."""
 
 from seasonrec.ablate.entry import report, run
 

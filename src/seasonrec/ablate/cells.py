@@ -1,4 +1,4 @@
-"""The cells of a study: one training run a row and seed, one evaluation of all baselines, and trials of robustness."""
+"""Cells of a study: a training run for each row and seed, one evaluation of all baselines, and trials of robustness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
 
 Kind = Literal["train", "baselines", "robustness"]
-"""Subcommand that a cell is: a training run, all baselines, or trials of a run that was trained."""
+"""Subcommand of a cell: a training run, all baselines, or trials of a trained run."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Cell:
     Args:
         row: Row of the table, or ``baselines``.
         seed: Seed of the run.
-        folder: Run folder of the cell, where its log and its results lie.
-        run_dir: The run folder that the command is given; for the baselines, the study's own folder.
+        folder: Folder of the cell's log and results.
+        run_dir: The command's ``run_dir``; for the baselines, the study's own folder.
         overrides: Hydra overrides that decide the numbers.
-        group: Name of the study, by which a tracker groups its runs.
-        kind: What is run.
+        group: Name of the study; trackers group runs by it.
+        kind: Subcommand.
     """
 
     row: str
@@ -59,9 +59,9 @@ class Cell:
 
 
 def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
-    """Returns the cells of rows x seeds, with the baselines first and trials of the trained runs last.
+    """Returns the cells of a study: the baselines, then the rows, then the trials of trained runs.
 
-    Seeds turn slowest, so that a study that is cut short has every row at its first seed.
+    All rows of a seed come before the next seed, so that an interrupted study compares all rows at its first seeds.
     """
     shared = merged(study.full, overrides)
     cells = []

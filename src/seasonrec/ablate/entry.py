@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seasonrec.ablate.cells import BASELINES, expand
+from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launch import Failure
 from seasonrec.ablate.progress import spell
 from seasonrec.ablate.runner import Options, run_cells
@@ -31,7 +31,7 @@ from seasonrec.report.write import write_report
 from seasonrec.runs.record import write_json
 
 RECORD = "study.json"
-"""File of the run folder that keeps the study as it was run, for its report."""
+"""File that keeps a study for its report."""
 
 
 def run(study: Path, settings: Mapping[str, Any], options: Options | None = None) -> None:
@@ -39,16 +39,16 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
 
     Args:
         study: The study file.
-        settings: ``run_dir``, ``launcher``, ``jobs``, ``stale``, see
-            :class:`~seasonrec.config.schema.AblateConfig`, and ``overrides``: Hydra overrides for all cells; where the
-            user has one, ``config_dir``: a folder of yaml files to look into before the shipped one.
-        options: How to run, where the settings do not say it.
+        settings: ``run_dir``, ``launcher``, ``jobs`` and ``stale`` as in
+            :class:`~seasonrec.config.schema.AblateConfig`; ``overrides``, the Hydra overrides of all cells; and
+            optionally ``config_dir``, the user's own folder of yaml files.
+        options: Options of running; the settings win over them.
 
     Raises:
         StudyError: If the study file is wrong, or its folder holds cells of another configuration.
         ConfigError: If a cell's configuration is wrong.
-        SystemExit: With code 1 if a cell failed; the report is then made of the rows that have results. With 130 after
-            Ctrl-C and 143 after SIGTERM; what it has started is stopped first.
+        SystemExit: With code 1 if a cell failed; the report then shows the rows that have results. With 130 after
+            Ctrl-C and 143 after SIGTERM; the started processes are stopped first.
     """
     own_conf = Path(settings["config_dir"]) if "config_dir" in settings else None
     tree = ConfTree.of(own_conf)
@@ -70,7 +70,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     except KeyboardInterrupt as stopped:
         options.console.print("\nStopped. Run the same command again to go on.")
         number = signal.SIGTERM if isinstance(stopped, _Terminated) else signal.SIGINT
-        raise SystemExit(128 + number) from None  # what a shell gives
+        raise SystemExit(128 + number) from None  # the code of a shell
     _say_failures(failures, options.console)
     try:
         show(make_report(run_dir), options.console)
@@ -83,9 +83,9 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
 
 
 def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -> str:
-    """Returns the question of a study, its rows and runs, how long they take, and where the logs are.
+    """Returns the question, rows, runs, predicted time and logs of a study.
 
-    The recorded seconds of the complete runs predict those of the others.
+    The prediction is the recorded time of the complete runs.
     """
     cells = [cell for cell in expand(study, run_dir, overrides) if cell.kind == "train"]
     complete = [cell.folder for cell in cells if is_complete(cell)]
@@ -100,12 +100,12 @@ def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: from ``kill``, or a cluster whose time is over."""
+    """SIGTERM, which ``kill`` or a cluster sends."""
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Stops the started processes on SIGTERM, as on Ctrl-C; by default it would end this process only."""
+    """Raises on SIGTERM as on Ctrl-C, so that the started processes are stopped too."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Terminated
@@ -118,7 +118,6 @@ def _terminable() -> Iterator[None]:
 
 
 def _refuse_another(run_dir: Path, study: Study) -> None:
-    """Refuses a folder that holds another study, whose table would be overwritten."""
     kept = read_object(run_dir / RECORD)
     if kept is not None and kept["study"]["name"] != study.name:
         raise StudyError(
@@ -128,7 +127,7 @@ def _refuse_another(run_dir: Path, study: Study) -> None:
 
 
 def report(run_dir: Path, reference: str | None = None) -> None:
-    """Makes a study's report again and prints its summary; see :func:`make_report`."""
+    """Writes a study's report again and prints its summary; see :func:`make_report`."""
     show(make_report(run_dir, reference), Console())
 
 
@@ -137,15 +136,15 @@ def make_report(run_dir: Path, reference: str | None = None) -> Report:
 
     Args:
         run_dir: Folder of the study.
-        reference: Row that all others are compared with, into ``run_dir/beside_REFERENCE``; None for the study's own,
-            into ``run_dir``.
+        reference: Row that all others are compared with; its report goes to ``run_dir/beside_REFERENCE``. None for the
+            study's own reference, whose report goes to ``run_dir``.
 
     Returns:
         The table, the comparisons and the files.
 
     Raises:
         StudyError: If the folder is not that of a study, none of its cells is complete, or it has no such row.
-        ReportError: If two protocols meet, a file is damaged, or the results do not hold what the study asks for.
+        ReportError: If protocols differ, a file is damaged, or the results lack a metric or slice of the study.
     """
     record = read_object(run_dir / RECORD)
     if record is None:
@@ -169,8 +168,9 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     cells = expand(study, run_dir, overrides)
     complete = [cell for cell in cells if is_complete(cell)]
     rows = []
-    for name in _baseline_names(run_dir / BASELINES) if any(cell.kind == "baselines" for cell in complete) else []:
-        rows.append(read_row(name, True, [run_dir / BASELINES / name]))
+    for cell in [cell for cell in complete if cell.kind == "baselines"]:
+        evaluated = [name for name in BASELINE_ROWS if (cell.folder / name / "metrics.json").is_file()]
+        rows += [read_row(name, True, [cell.folder / name]) for name in evaluated]
     for name in study.rows:
         folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
         if folders:
@@ -179,18 +179,12 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     return rows, [cell.label for cell in cells if cell not in complete]
 
 
-def _baseline_names(folder: Path) -> list[str]:
-    found = {path.parent.name for path in folder.glob("*/metrics.json")}
-    return [name for name in BASELINE_ROWS if name in found]
-
-
 def _say_failures(failures: Sequence[Failure], console: Console) -> None:
     if failures:
         count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
-        lines = "\n".join(str(failure) for failure in failures)
-        _say(
-            console, f"{count}; the rest was run. Run the same command again to go on with them.\n{lines}", style="red"
-        )
+        lines = "\n".join(map(str, failures))
+        text = f"{count}; the others were run. Run the same command again to try the failed ones again.\n{lines}"
+        _say(console, text, style="red")
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:

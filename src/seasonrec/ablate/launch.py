@@ -1,4 +1,4 @@
-"""Runs jobs as subprocesses, several side by side: a job is one command and the cells that it owes."""
+"""Jobs as subprocesses, several in parallel; a job is one command for one or more cells."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import indent
 from typing import Protocol
 
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.state import index_baselines, is_complete
 
 COMMAND = (sys.executable, "-P", "-m", "seasonrec.cli")
-"""Beginning of a cell's command; its arguments follow."""
+"""Program of a cell's command."""
 
 POLL_S = 0.2
 PATIENCE_S = 10.0
-"""Seconds between stopping a job and killing it."""
+"""Seconds between SIGTERM and SIGKILL to a job."""
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """Terminal sequences that move the cursor or colour text."""
 
 TAIL_LINES = 15
-"""Last lines of its log that a failure is shown with."""
+"""Lines of its log that a failure shows."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One subprocess and what it owes.
+    """One subprocess and its cells.
 
     Args:
-        cells: Cells that are complete when the job is done.
-        arguments: Written after the command.
-        log: File that the output is appended to.
-        environment: Variables that the job needs besides those of the study.
+        cells: Cells that the job completes.
+        arguments: Arguments of the command.
+        log: File that receives the output.
+        environment: Variables in addition to those of the study.
     """
 
     cells: tuple[Cell, ...]
@@ -54,8 +55,8 @@ class Failure:
 
     Args:
         cell: The cell.
-        reason: Exit code or signal, in words.
-        log: Where the whole output lies.
+        reason: Exit code or signal, as text.
+        log: File with the whole output.
         tail: The last lines of the output.
     """
 
@@ -65,17 +66,15 @@ class Failure:
     tail: str
 
     def __str__(self) -> str:
-        return f"{self.cell.label}: {self.reason}; log: {self.log}\n" + "\n".join(
-            f"    {line}" for line in self.tail.splitlines()
-        )
+        return f"{self.cell.label}: {self.reason}; log: {self.log}\n{indent(self.tail, '    ')}"
 
 
 @dataclass(frozen=True)
 class Running:
     """A job that was started.
 
-    The output goes straight to the log file, not through a pipe: a job outlives a study that is killed, and the next
-    run of the study waits for it. It has a process group of its own, so that what it has started ends with it.
+    The output goes to the log file instead of a pipe, because a job outlives a killed study; the next run of the study
+    waits for it. The job has its own process group, so that the processes it has started can be stopped with it.
 
     Args:
         job: The job.
@@ -91,7 +90,7 @@ class Running:
 
         Args:
             job: The job.
-            command: Program that takes the job's arguments.
+            command: Program for the job's arguments.
             keep_open: File descriptors that the job inherits.
         """
         job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -136,19 +135,19 @@ class Watcher(Protocol):
 def run_jobs(
     jobs: Sequence[Job], at_once: int, start: Callable[[Job, int], Running], watcher: Watcher
 ) -> list[Failure]:
-    """Runs all jobs, several side by side, and says which of their cells are not complete.
+    """Runs all jobs, several in parallel, and returns the failures of their cells.
 
-    The next job starts as soon as one has ended. Two jobs never work in one folder at once: trials of a trained run
-    wait for the run, and what comes after them may go first.
+    Two jobs never work in one folder at once: trials of a trained run wait for the run, and later jobs may overtake
+    them.
 
     Args:
-        jobs: The jobs, first come first.
-        at_once: How many run side by side.
+        jobs: The jobs, in order.
+        at_once: Number of parallel jobs.
         start: Starts a job in a slot, a number below ``at_once`` that no other running job has.
-        watcher: Told of every job.
+        watcher: Observer of the jobs.
 
     Raises:
-        KeyboardInterrupt: Passed on after the running jobs were stopped; their checkpoints stay.
+        KeyboardInterrupt: Raised again after the running jobs were stopped; their checkpoints stay.
     """
     waiting, running, failures = list(jobs), dict[int, Running](), list[Failure]()
     try:
@@ -166,7 +165,7 @@ def run_jobs(
                 failed = one.failures()
                 watcher.end(one.job, failed)
                 failures += failed
-                for job in _owing(waiting, failed):
+                for job in _dependent(waiting, failed):
                     waiting.remove(job)
                     watcher.begin(job)
                     skipped = [Failure(cell, "not started, because its run failed", job.log, "") for cell in job.cells]
@@ -181,7 +180,7 @@ def run_jobs(
 
 
 def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
-    """Returns the first job that works in no folder of a job that runs or that waits before it."""
+    """Returns the first waiting job whose folders no running or earlier waiting job uses."""
     taken = {cell.folder for one in running for cell in one.job.cells}
     for job in waiting:
         folders = {cell.folder for cell in job.cells}
@@ -191,8 +190,8 @@ def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
     return None
 
 
-def _owing(waiting: Sequence[Job], failed: Sequence[Failure]) -> list[Job]:
-    """Returns the jobs that depend on a failed one, such as trials of its run."""
+def _dependent(waiting: Sequence[Job], failed: Sequence[Failure]) -> list[Job]:
+    """Returns the waiting jobs in the folders of failed cells, for example the trials of a failed run."""
     folders = {failure.cell.folder for failure in failed}
     return [job for job in waiting if folders & {cell.folder for cell in job.cells}]
 
@@ -204,7 +203,7 @@ def _stop(running: Sequence[Running]) -> None:
     for one in running:
         with contextlib.suppress(subprocess.TimeoutExpired):
             one.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        _signal(one, signal.SIGKILL)  # workers that outlived it too
+        _signal(one, signal.SIGKILL)  # also to its workers
         one.process.wait()
 
 
@@ -214,7 +213,7 @@ def _signal(one: Running, number: signal.Signals) -> None:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """Returns the last non-empty lines of a log; a line that was drawn over counts as it was last drawn."""
+    """Returns the last non-empty lines of a log; of a line that was drawn several times, the last text."""
     if not path.is_file():
         return []
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Commands that run the missing cells: one per cell, or Hydra's multirun over many."""
+"""Commands for the missing cells: one per cell, or one multirun of Hydra per row."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ JOBS_AT_ONCE = {
     "submitit_slurm": "hydra.launcher.array_parallelism",
     "ray": "+hydra.launcher.ray.init.num_cpus",  # a job takes one of them
 }
-"""Option of each launcher for the number of parallel cells; submitit_local starts all at once."""
+"""Option of each launcher for the number of parallel cells; submitit_local starts all cells at once."""
 
 PLUGINS = {
     "submitit_local": ("hydra_submitit_launcher", 'pip install -c constraints.txt ".[slurm]"'),
     "submitit_slurm": ("hydra_submitit_launcher", 'pip install -c constraints.txt ".[slurm]"'),
     "ray": ("hydra_ray_launcher", 'pip install ".[ray]", without the constraints'),
 }
-"""Packages of the launchers that do not come with seasonrec, and how they are installed."""
+"""Packages of the launchers that do not come with seasonrec, and the commands that install them."""
 
 
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
-    """Returns the commands that make the missing cells, in the order in which they run.
+    """Returns the jobs that run the missing cells, in order.
 
-    With ``local`` each cell is a command of its own. With a Hydra launcher each row is one multirun over its missing
-    seeds. The baselines are always one command, and so is each trial of a trained run, after all of them.
+    With ``local`` each cell is a job. With a Hydra launcher each row is one multirun over its missing seeds, between
+    the baselines and the trials of trained runs.
 
     Args:
         cells: Missing cells.
@@ -56,18 +56,9 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
 
 
 def require_installed(launcher: str) -> None:
-    """Refuses a launcher whose package is missing, before anything runs.
-
-    Raises:
-        StudyError: If it is.
-    """
+    """Raises a ``StudyError`` where the package of a launcher is not installed."""
     if launcher in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[launcher][0]}") is None:
         raise StudyError(f"launcher={launcher} is not installed; run {PLUGINS[launcher][1]}.")
-
-
-def jobs_side_by_side(launcher: str, jobs: int) -> int:
-    """Returns jobs of a plan that run at once: those of Hydra's launchers have their cells side by side within them."""
-    return jobs if launcher == "local" else 1
 
 
 def _single(cell: Cell, environment: Mapping[str, str] | None = None) -> Job:
@@ -75,12 +66,8 @@ def _single(cell: Cell, environment: Mapping[str, str] | None = None) -> Job:
 
 
 def _by_row(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Groups the training cells by row."""
-    by_row: dict[str, list[Cell]] = {}
-    for cell in cells:
-        if cell.kind == "train":
-            by_row.setdefault(cell.row, []).append(cell)
-    return list(by_row.values())
+    trained = [cell for cell in cells if cell.kind == "train"]
+    return [[cell for cell in trained if cell.row == row] for row in dict.fromkeys(cell.row for cell in trained)]
 
 
 def _multirun(cells: Sequence[Cell], launcher: str, jobs: int, number: int) -> Job:

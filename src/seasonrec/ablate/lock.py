@@ -1,4 +1,4 @@
-"""One study at a time in one folder, the jobs that a killed study left behind included."""
+"""A lock of a study's folder, which also waits for the jobs of a killed study."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ WAIT_S = 0.5
 
 @contextmanager
 def hold(folder: Path, say: Callable[[str], None]) -> Iterator[int]:
-    """Holds the folder's lock, and waits for it first where it is taken.
+    """Waits for the folder's lock and holds it.
 
-    The lock goes with the open file, which the jobs of a study inherit: it is free when the last of them has ended,
-    so a cell is never trained by two processes at once, not even after the study itself was killed with -9. Where the
-    file system has no locks, nobody is kept out.
+    The lock belongs to the open file, which the jobs of a study inherit. It is free when the last job has ended, so two
+    processes never train one cell, even after ``kill -9`` of the study. A file system without locks keeps nobody out.
 
     Args:
         folder: Run folder of the study.
-        say: Told once if there is something to wait for.
+        say: Called once with a message if the lock is taken.
 
     Yields:
-        The file descriptor that jobs must inherit.
+        The file descriptor that the jobs must inherit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
@@ -40,6 +39,6 @@ def _acquired(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: nobody can be kept out
-        return True
+    except OSError:  # a file system without locks
+        pass
     return True

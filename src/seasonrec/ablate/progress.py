@@ -1,4 +1,4 @@
-"""The progress line of a running study: cells done and in total, time elapsed, time left."""
+"""Progress of a running study: complete cells, elapsed time and remaining time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from seasonrec.ablate.launch import Failure, Job, tail
 from seasonrec.ablate.state import is_complete
 
 HEARTBEAT_S = 30.0
-"""Seconds between two lines about a job where the output is no terminal."""
+"""Seconds between two lines about a job where the output is not a terminal."""
 
 
 def spell(seconds: float) -> str:
-    """Returns seconds as a person says them: 45s, 3m 05s, 1h 02m."""
+    """Returns a duration as 45s, 3m 05s or 1h 02m."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -30,12 +30,12 @@ def spell(seconds: float) -> str:
 
 
 class StudyProgress:
-    """A line for the study and one for each running job, drawn over on a terminal; elsewhere lines now and then.
+    """A bar for the study and one for each running job; where the output is not a terminal, a line from time to time.
 
     Args:
-        total: Cells of the study, those that are skipped included.
+        total: Cells of the study, including the skipped ones.
         done: Cells that were complete before.
-        console: Where to draw.
+        console: Output.
     """
 
     def __init__(self, total: int, done: int, console: Console) -> None:
@@ -65,14 +65,15 @@ class StudyProgress:
         head = f"{which} of {self._total}, {_label(job.cells)}"
         several = len(job.cells) > 1
         bar = self._bars.add_task(escape(head), total=len(job.cells) if several else None, times="", last="")
-        self._running[job.log] = _Line(job, head, bar, time.monotonic())
+        now_s = time.monotonic()
+        self._running[job.log] = _Line(job, head, bar, started_s=now_s, spoke_s=now_s)
         if any(cell.kind != "baselines" for cell in job.cells):
             self._pace.start()
         if not self._console.is_terminal:  # a terminal has its line already
             self._say(f"{head} ...")
 
     def poll(self) -> None:
-        """Redraws the lines; where there is no terminal, speaks every ``HEARTBEAT_S`` seconds of each job."""
+        """Redraws the bars; without a terminal, prints a line for each job every ``HEARTBEAT_S`` seconds."""
         now_s = time.monotonic()
         within = {log: line.complete() for log, line in self._running.items()}
         self._pace.reach(self._ended - self._skipped + sum(within.values()))
@@ -86,12 +87,12 @@ class StudyProgress:
                 self._say(f"{line.head}: {spent}, {inside}{self._left()} | {last}")
 
     def end(self, job: Job, failures: Sequence[Failure]) -> None:
-        """Counts a job as done and says how it ended."""
+        """Counts a job as done and prints its result."""
         line = self._running.pop(job.log)
         self._bars.remove_task(line.bar)
         self._ended += len(job.cells)
         if any(cell.kind == "baselines" for cell in job.cells):
-            self._skipped += len(job.cells)  # says nothing of how long a training run takes
+            self._skipped += len(job.cells)  # does not predict the time of a training run
         self._pace.reach(self._ended - self._skipped)
         verdict = f"{_count(len(failures), 'cell')} failed ({failures[0].reason})" if failures else "done"
         self._say(f"{line.head}: {verdict} in {spell(time.monotonic() - line.started_s)}, {self._left()}")
@@ -112,18 +113,15 @@ class _Line:
     head: str
     bar: TaskID
     started_s: float
-    spoke_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.spoke_s = self.started_s
+    spoke_s: float
 
     def complete(self) -> int:
-        """Returns cells of a shared job that are complete; a job of one cell ends with it."""
+        """Returns the number of complete cells of a job with several cells."""
         return sum(map(is_complete, self.job.cells)) if len(self.job.cells) > 1 else 0
 
 
 class _Pace:
-    """Cells that this run has finished and since when: their rate predicts the end, however many run side by side."""
+    """The rate of finished cells, which predicts the remaining time with any number of parallel jobs."""
 
     def __init__(self) -> None:
         self.finished = 0

@@ -1,4 +1,4 @@
-"""Runs the cells of a study that are missing, and leaves the complete ones alone."""
+"""Runner of the missing cells of a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from seasonrec.ablate.cells import Cell, expand
 from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
-from seasonrec.ablate.launchers import jobs_side_by_side, plan, require_installed
+from seasonrec.ablate.launchers import plan, require_installed
 from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress
 from seasonrec.ablate.shares import gpu_share
@@ -27,10 +27,10 @@ from seasonrec.runs.record import code_commit
 SHOWN_DIFFERENCES = 3
 
 OPTION_SLOTS = ("data", "split", "protocol", "loader", "trainer", "optimizer", "objective", "adversarial")
-"""Slots whose classes need nothing but their options, so that they can be tried before anything runs."""
+"""Slots whose classes need only their options, so that wrong values are found before the first cell."""
 
 Compose = Callable[..., RunConfig]
-"""Turns overrides, with the user's own folder as ``extra``, into the complete configuration; raises ConfigError."""
+"""Function from overrides, and the user's own folder as ``extra``, to the complete configuration."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Options:
         launcher: ``local`` (a command for each cell) or a Hydra launcher: ``joblib``, ``submitit_local``,
             ``submitit_slurm``, ``ray``.
         jobs: Cells at once.
-        stale: What becomes of cells that were run with another configuration: ``refuse``, or ``rerun`` (deletes them).
-        command: Program that takes a cell's arguments.
-        flags: What every cell's command is given besides.
-        compose: Gives the configuration that a cell would run with.
-        console: Where progress is shown.
+        stale: Treatment of cells that were run with another configuration: ``refuse``, or ``rerun`` (deletes them).
+        command: Program for a cell's arguments.
+        flags: Further arguments of every cell's command.
+        compose: Function from overrides to the configuration of a cell.
+        console: Output for the progress.
     """
 
     launcher: str = "local"
@@ -64,24 +64,21 @@ def run_cells(
     options: Options,
     begin: Callable[[], None] = lambda: None,
 ) -> list[Failure]:
-    """Runs what is missing of a study.
-
-    Every cell is composed and checked before the first one starts.
+    """Runs the missing cells of a study; all cells are composed and checked before the first one starts.
 
     Args:
         study: The study.
-        run_dir: Its folder; the same folder again means: go on.
-        overrides: Overrides of this run, shared by all cells, over those of the study.
-        options: How to run.
-        begin: Called when everything is checked, before the first cell runs.
+        run_dir: Its folder; complete cells in it are kept.
+        overrides: Overrides for all cells; they win over those of the study.
+        options: Options of running.
+        begin: Called after the checks, before the first cell.
 
     Returns:
-        The cells that failed; the others were run all the same.
+        The failures; the other cells were run.
 
     Raises:
         ConfigError: With the mistakes of all cells.
-        StudyError: If the study asks for a slice that does not exist, if stale cells are found and are not to be run
-            again, or if an option is wrong.
+        StudyError: If a slice of the study does not exist, if stale cells are refused, or if an option is wrong.
     """
     cells = expand(study, run_dir, overrides)
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
@@ -95,7 +92,7 @@ def run_cells(
         _say_other_code([cell for cell in cells if states[cell] is State.COMPLETE], options.console)
         begin()
         with StudyProgress(len(cells), len(cells) - len(missing), options.console) as progress:
-            at_once = jobs_side_by_side(options.launcher, options.jobs)
+            at_once = options.jobs if options.launcher == "local" else 1  # a multirun has its own parallel cells
 
             def start(job: Job, slot: int) -> Running:
                 for cell in job.cells:
@@ -110,11 +107,11 @@ def run_cells(
 
 
 def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[str, Any]]:
-    """Returns the configuration of every cell; a row is composed once, its seeds differ in ``seed`` alone.
+    """Returns the configuration of every cell; a row is composed once, because its seeds differ in ``seed`` alone.
 
     Raises:
-        ConfigError: With the mistakes of all rows at once.
-        StudyError: With the values, of all rows at once, that the classes of :data:`OPTION_SLOTS` do not take.
+        ConfigError: With the mistakes of all rows.
+        StudyError: With the values of all rows that the classes of :data:`OPTION_SLOTS` refuse.
     """
     by_row: dict[str, dict[str, Any]] = {}
     mistakes: list[Mistake] = []
@@ -125,7 +122,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
             mistakes += error.mistakes
             continue
         if cell.kind == "train" and by_row[cell.row].get("name") != cell.row:
-            problem = f"a cell of this row would call itself {by_row[cell.row].get('name')!r}"
+            problem = f"a cell of this row would have the name {by_row[cell.row].get('name')!r}"
             mistakes.append(Mistake(f"row {cell.row}", problem, "take name out of its file or its overrides"))
     if mistakes:
         raise ConfigError(mistakes)
@@ -136,7 +133,7 @@ def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[s
 
 
 def _refused_values(config: dict[str, Any]) -> Iterator[str]:
-    """Yields what the classes say to values of the right type that are out of range, or no date, or no time zone."""
+    """Yields the errors of classes about values that have the right type but are, for example, out of range."""
     for slot in OPTION_SLOTS:
         if slot in config and is_component(config[slot]):
             try:
@@ -146,7 +143,7 @@ def _refused_values(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _say_other_code(complete: Sequence[Cell], console: Console) -> None:
-    """Stamps know the configuration of a cell, not the code that it ran by."""
+    """Prints a note where complete cells were run with other code, which the stamps do not record."""
     records = (read_object(cell.folder / "record.json") for cell in complete if cell.kind == "train")
     ran_by = Counter(record["commit"] for record in records if record and record.get("commit"))
     others = {commit: number for commit, number in ran_by.items() if commit != code_commit()}

@@ -1,4 +1,4 @@
-"""The state of a cell on disk, and the check that it still belongs to the study."""
+"""State of a cell on disk, and the check that it belongs to the study."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.runs.record import write_json
 
 INDEX = "rows.json"
-"""File that lists the baselines of a finished evaluation."""
+"""File with the list of baselines of a finished evaluation."""
 
 STAMP = "cell.json"
-"""File beside a cell's results that keeps the configuration it was launched with."""
+"""File with the configuration that a cell was launched with."""
 
 TRIALS = "robustness.csv"
-"""File that trials of a trained run leave beside its results."""
+"""File with the trials of a trained run."""
 
 BASELINE_KEYS = ("data", "split", "protocol")
 """Top-level keys that decide the numbers of a baseline."""
@@ -33,11 +33,10 @@ class State(Enum):
 
 
 def state(cell: Cell, config: dict[str, Any]) -> State:
-    """Returns what to do with a cell.
+    """Returns the state of a cell.
 
-    A cell whose stamp differs from ``config`` is stale, finished or not: its checkpoint belongs to another model. A
-    cell is complete when every metrics.json that it owes is there and parses. Everything else is missing, and training
-    goes on from the checkpoint if there is one.
+    A cell whose stamp differs from ``config`` is stale, finished or not: its checkpoint belongs to another model. The
+    training of a missing cell continues from its checkpoint if there is one.
     """
     if changes(cell, config):
         return State.STALE
@@ -45,7 +44,7 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
 
 
 def is_complete(cell: Cell) -> bool:
-    """Returns whether the cell's results are all there; the file that says so is written last, whole or not at all."""
+    """Returns whether a cell has all its results; ``metrics.json`` and the list of baselines are written last."""
     if cell.kind == "train":
         return read_object(cell.folder / "metrics.json") is not None
     if cell.kind == "robustness":
@@ -56,7 +55,7 @@ def is_complete(cell: Cell) -> bool:
 
 
 def index_baselines(cell: Cell) -> None:
-    """Lists the baselines that a finished command left, so that a killed one is told from a finished one."""
+    """Writes the list of evaluated baselines; its presence means that the command has finished."""
     write_json(cell.folder / INDEX, {"rows": sorted(path.parent.name for path in cell.folder.glob("*/metrics.json"))})
 
 
@@ -65,29 +64,29 @@ def changes(cell: Cell, config: dict[str, Any]) -> list[str]:
     path = cell.folder / STAMP
     kept = read_object(path)
     if kept is None:
-        unknown = f"{path.name} is missing, so nobody can say which configuration made these results"
+        unknown = f"{path.name} is missing, so the configuration of these results is unknown"
         return [unknown] if is_complete(cell) else []
-    return differences(kept["config"], numbers_of(cell, config))
+    return differences(kept["config"], _deciding(cell, config))
 
 
 def stamp(cell: Cell, config: dict[str, Any]) -> None:
-    """Writes down the configuration a cell is about to run with; trials of what it was before are no longer its own."""
-    write_json(cell.folder / STAMP, {"config": numbers_of(cell, config)})
+    """Saves the configuration of a cell before it runs, and deletes the trials of its earlier run."""
+    write_json(cell.folder / STAMP, {"config": _deciding(cell, config)})
     if cell.kind == "train":
         (cell.folder / TRIALS).unlink(missing_ok=True)
 
 
-def numbers_of(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a configuration that decides the cell's numbers."""
+def _deciding(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the keys of a configuration that decide the cell's numbers, as JSON would read them back."""
     if cell.kind == "baselines":
         kept = {key: config[key] for key in BASELINE_KEYS if key in config}
     else:
         kept = {key: value for key, value in config.items() if key not in PLACE_KEYS}
-    return dict(json.loads(json.dumps(kept, default=str)))  # dates and tuples as they will be when read back
+    return dict(json.loads(json.dumps(kept, default=str)))
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """Returns a json file that holds an object, or None where it is absent or half-written."""
+    """Returns the object in a JSON file, or None where the file is absent or incomplete."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

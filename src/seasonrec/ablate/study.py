@@ -1,4 +1,4 @@
-"""The study file: one question, its rows and seeds, checked as a whole before anything runs."""
+"""Study files: a question, rows and seeds, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -30,32 +30,33 @@ SLICES = (
 
 
 class StudyError(UserError):
-    """Everything that is wrong with a study, in one message."""
+    """All mistakes in a study, in one message."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """An ablation study: experiment x rows x seeds, and what of it the table shows.
+    """An ablation study: experiment x rows x seeds, with the contents of its table and figures.
 
     Args:
         name: Name of the study; the group of its runs in a tracker.
-        experiment: Name of a file in ``conf/experiment``, or a list of overrides that say what the full row is.
-        question: What the study asks, printed above its table.
+        experiment: Name of a file in ``conf/experiment``, or a list of overrides; it defines the full row.
+        question: Question of the study, printed above its table.
         rows: Names of the rows in the order of the table. In the file each is a name that says its change, or
             ``name: [overrides]``, see :mod:`seasonrec.config.rows`.
-        seeds: One run a row and seed; each at or above zero.
-        overrides: Hydra overrides that all rows share: the budget, never a part of the model.
+        seeds: Seeds of every row, each at or above zero.
+        overrides: Hydra overrides that all rows share: the budget, never a component of the model.
         reference: Row that every other model row is compared with.
         baseline_reference: Baseline that the reference is compared with.
         metrics: Metrics of the table, per event, for example ``ndcg@10`` and ``bits``.
         slices: Slices of the table, for example ``all`` and ``in_season``.
-        effect_slices: Slices on which the figure shows the effect of each section; empty for those of the table.
+        effect_slices: Slices in the figure of the sections' effects; empty for those of the table.
         figure_rows: Rows of the figure by week; empty for the two references and the first ablation.
-        note: What a reader must know of the budget; printed on the table.
-        baselines: Whether the baselines are evaluated; they share the table.
+        note: A remark on the budget, printed on the table.
+        baselines: Whether the baselines are evaluated and shown in the table.
         costs: Columns of cost, for example ``minutes`` and ``trained_share``.
         robustness: Rows whose runs are tried with perturbed inputs and changed histories, see
             :mod:`seasonrec.evaluation.robustness.trials`; the report draws the curves.
+        changes: Overrides of each row by name.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Study:
 
     @property
     def full(self) -> list[str]:
-        """Overrides of the full row, those of the study included."""
+        """Overrides of the full row, including those of the study."""
         experiment = [f"experiment={self.experiment}"] if isinstance(self.experiment, str) else self.experiment
         return [*experiment, *self.overrides]
 
@@ -91,7 +92,7 @@ def read_study(path: Path, tree: ConfTree) -> Study:
         tree: Groups and options that rows may name.
 
     Raises:
-        StudyError: With every mistake of the file at once: key, value met and nearest valid name.
+        StudyError: With every mistake in the file.
     """
     raw = _load(path)
     mistakes = list(_shape_mistakes(raw))
@@ -107,15 +108,15 @@ def read_study(path: Path, tree: ConfTree) -> Study:
 
 
 def with_changes(study: Study, overrides: Sequence[str], compose: Callable[[list[str]], RunConfig]) -> Study:
-    """Returns the study with the changes of its rows written out as Hydra overrides.
+    """Returns the study with the changes of its rows as Hydra overrides.
 
     Args:
         study: The study.
         overrides: Overrides for all of its runs.
-        compose: Gives the configuration of the full row, on which ``without=[season.text]`` depends.
+        compose: Composes the configuration of the full row, on which ``without=[season.text]`` depends.
 
     Raises:
-        StudyError: If a row takes away what the full row does not have.
+        StudyError: If a row removes an entry that the full row does not have.
     """
     if not any(override_key(change) in PSEUDO for row in study.changes.values() for change in row):
         return study
@@ -150,13 +151,12 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
 
 
 def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    """Returns two lists of overrides as one; where both set a key, the second says it."""
-    by_key = {override_key(override): override for override in first}
-    return list((by_key | {override_key(override): override for override in second}).values())
+    """Returns two lists of overrides as one; where both set a key, the second wins."""
+    return list({override_key(override): override for override in (*first, *second)}.values())
 
 
 def study_of(entries: dict[str, Any]) -> Study:
-    """Returns a study from plain values that were checked."""
+    """Returns a study from checked plain values."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
     return Study(**values)
 
