@@ -16,7 +16,7 @@ from rich.console import Console
 
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launch import Failure
-from seasonrec.ablate.progress import spell
+from seasonrec.ablate.progress import say, spell
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
@@ -63,7 +63,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(write_json, run_dir / RECORD, record)
-    _say(options.console, _opening(content, run_dir, overrides, options.jobs))
+    say(options.console, _opening(content, run_dir, overrides, options.jobs))
     try:
         with _terminable():
             failures = run_cells(content, run_dir, overrides, options, begin)
@@ -77,7 +77,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     except (StudyError, ReportError) as error:
         if not failures:
             raise
-        _say(options.console, f"No report: {error}")
+        say(options.console, f"No report: {error}")
     if failures:
         raise SystemExit(1)
 
@@ -184,8 +184,4 @@ def _say_failures(failures: Sequence[Failure], console: Console) -> None:
         count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
         lines = "\n".join(map(str, failures))
         text = f"{count}; the others were run. Run the same command again to try the failed ones again.\n{lines}"
-        _say(console, text, style="red")
-
-
-def _say(console: Console, text: str, style: str | None = None) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+        say(console, text, style="red")

@@ -120,16 +120,13 @@ class Running:
 
 
 class Watcher(Protocol):
-    """An observer of running jobs."""
+    """An observer of jobs: of the beginning and end of each, and about five times per second in between."""
 
-    def begin(self, job: Job) -> None:
-        """Handles the start of a job."""
+    def begin(self, job: Job) -> None: ...
 
-    def poll(self) -> None:
-        """Handles a tick, about five times per second."""
+    def poll(self) -> None: ...
 
-    def end(self, job: Job, failures: Sequence[Failure]) -> None:
-        """Handles the end of a job."""
+    def end(self, job: Job, failures: Sequence[Failure]) -> None: ...
 
 
 def run_jobs(

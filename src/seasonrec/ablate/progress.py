@@ -29,6 +29,11 @@ def spell(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Prints text as it is, without markup or line breaks of its own."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+
+
 class StudyProgress:
     """A bar for the study and one for each running job; where the output is not a terminal, a line from time to time.
 
@@ -98,7 +103,7 @@ class StudyProgress:
         self._say(f"{line.head}: {verdict} in {spell(time.monotonic() - line.started_s)}, {self._left()}")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, line)
 
     def _left(self) -> str:
         remaining = self._total - self._skipped - self._pace.finished

@@ -15,7 +15,7 @@ from seasonrec.ablate.cells import Cell, expand
 from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
 from seasonrec.ablate.launchers import plan, require_installed
 from seasonrec.ablate.lock import hold
-from seasonrec.ablate.progress import StudyProgress
+from seasonrec.ablate.progress import StudyProgress, say
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
 from seasonrec.ablate.study import Study, StudyError, check_slices
@@ -149,10 +149,8 @@ def _say_other_code(complete: Sequence[Cell], console: Console) -> None:
     others = {commit: number for commit, number in ran_by.items() if commit != code_commit()}
     if others and code_commit():
         told = ", ".join(f"{number} by {commit}" for commit, number in others.items())
-        console.print(
-            f"note: complete cells were run by other code than today's {code_commit()} ({told}); they are kept. Delete "
-            "their folders to run them again.", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        note = f"note: complete cells were run by other code than today's {code_commit()} ({told}); they are kept."
+        say(console, f"{note} Delete their folders to run them again.")
 
 
 def _settle_stale(cells: Sequence[Cell], configs: dict[Cell, dict[str, Any]], rule: str) -> None:

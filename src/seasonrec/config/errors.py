@@ -58,8 +58,5 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """Returns a value as yaml would write it, in one line and at most 60 characters."""
-    if value is None or isinstance(value, bool):
-        text = {None: "null", True: "true", False: "false"}[value]
-    else:
-        text = repr(value)
+    text = {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -167,7 +167,7 @@ def _balancing(slots: Slots) -> Iterator[Mistake]:
 
 
 def _gradients(slots: Slots) -> Iterator[Mistake]:
-    """Runs whose gradients are balanced or compared task by task."""
+    """Yields the mistakes of runs that balance or compare the gradients of tasks."""
     option, every = slots.option("balancing"), slots.value("objective", "interference_every_steps")
     askers = {
         f"balancing={option}": ("balancing=uncertainty, dwa or fixed", option in GRADIENT_BALANCING),
