@@ -15,7 +15,6 @@ from typing import Any
 from rich.console import Console
 
 from seasonrec.ablate.cells import expand
-from seasonrec.ablate.launch import Failure
 from seasonrec.ablate.progress import say, spell
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
@@ -71,7 +70,10 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         options.console.print("\nStopped. Run the same command again to go on.")
         number = signal.SIGTERM if isinstance(stopped, _Terminated) else signal.SIGINT
         raise SystemExit(128 + number) from None  # the code of a shell
-    _say_failures(failures, options.console)
+    if failures:
+        count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
+        text = f"{count}; the others were run. Run the same command again to try the failed ones again."
+        say(options.console, "\n".join([text, *map(str, failures)]), style="red")
     try:
         show(make_report(run_dir), options.console)
     except (StudyError, ReportError) as error:
@@ -177,11 +179,3 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
             tried = [cell.folder for cell in complete if cell.row == name and cell.kind == "robustness"]
             rows.append(replace(read_row(name, False, folders), trials=tuple(f / "robustness.csv" for f in tried)))
     return rows, [cell.label for cell in cells if cell not in complete]
-
-
-def _say_failures(failures: Sequence[Failure], console: Console) -> None:
-    if failures:
-        count = "1 cell failed" if len(failures) == 1 else f"{len(failures)} cells failed"
-        lines = "\n".join(map(str, failures))
-        text = f"{count}; the others were run. Run the same command again to try the failed ones again.\n{lines}"
-        say(console, text, style="red")

@@ -174,7 +174,6 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _shape_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
-    """Yields unknown and missing keys, empty values, and values of the wrong type."""
     known = {each.name: each for each in fields(Study) if each.name != "changes"}
     for key in raw:
         if key not in known:

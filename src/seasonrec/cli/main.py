@@ -136,7 +136,7 @@ def _own_conf(given: str | None) -> Path | None:
 
 
 def _sweep_folder(overrides: list[str]) -> list[str]:
-    """Puts the jobs of a multirun under the given run_dir, unless that names a folder for each job."""
+    """Returns the setting that puts the jobs of a multirun under run_dir, unless run_dir has a folder for each job."""
     given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
     return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from seasonrec.config.source import Module
+from seasonrec.config.source import Module, name_of
 
 _SEQUENCES = {"tuple", "list", "Tuple", "List", "Sequence", "Iterable", "Collection"}
 _MAPPINGS = {"dict", "Dict", "Mapping"}
@@ -46,14 +46,14 @@ def wants_components(annotation: ast.expr | None, module: Module) -> bool:
     """Returns whether the annotation takes nothing but a mapping from names to nested components, or null."""
     named = _choices_but_null(annotation, module)
     return bool(named) and all(
-        _name(choice) in _MAPPINGS and any(wants_component(member, scope) for member in _members(choice)[-1:])
+        name_of(choice) in _MAPPINGS and any(wants_component(member, scope) for member in _members(choice)[-1:])
         for choice, scope in named
     )
 
 
 def wants_tuple(annotation: ast.expr | None, module: Module) -> bool:
     """Returns whether the annotation takes a tuple, which yaml writes as a list."""
-    return any(_name(choice) in {"tuple", "Tuple"} for choice, _ in _choices(annotation, module))
+    return any(name_of(choice) in {"tuple", "Tuple"} for choice, _ in _choices(annotation, module))
 
 
 def described(annotation: ast.expr | None, module: Module) -> str:
@@ -64,9 +64,9 @@ def described(annotation: ast.expr | None, module: Module) -> str:
 def _word(choice: ast.expr) -> str:
     if _stands_for_component(choice):
         return "an option with a _target_"
-    if isinstance(choice, ast.Subscript) and _name(choice) == "Literal":
+    if isinstance(choice, ast.Subscript) and name_of(choice) == "Literal":
         return f"one of {ast.unparse(choice.slice).strip('()')}"
-    return "null" if _name(choice) == "None" else ast.unparse(choice)
+    return "null" if name_of(choice) == "None" else ast.unparse(choice)
 
 
 def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr, Module]]:
@@ -81,10 +81,10 @@ def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr
             return _choices(ast.parse(text, mode="eval").body, module)
         case ast.BinOp(op=ast.BitOr()):
             return _choices(annotation.left, module) + _choices(annotation.right, module)
-        case ast.Subscript() if _name(annotation) in {"Optional", "Union", "Annotated"}:
+        case ast.Subscript() if name_of(annotation) in {"Optional", "Union", "Annotated"}:
             inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-            members = inner[:1] if _name(annotation) == "Annotated" else inner
-            empty = [(ast.Constant(None), module)] if _name(annotation) == "Optional" else []
+            members = inner[:1] if name_of(annotation) == "Annotated" else inner
+            empty = [(ast.Constant(None), module)] if name_of(annotation) == "Optional" else []
             return [choice for member in members for choice in _choices(member, module)] + empty
         case ast.Name() if annotation.id not in _SCALARS:
             found = module.lookup(annotation.id)
@@ -94,11 +94,11 @@ def _choices(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr
 
 
 def _choices_but_null(annotation: ast.expr | None, module: Module) -> list[tuple[ast.expr, Module]]:
-    return [(choice, scope) for choice, scope in _choices(annotation, module) if _name(choice) != "None"]
+    return [(choice, scope) for choice, scope in _choices(annotation, module) if name_of(choice) != "None"]
 
 
 def _fits_one(value: object, annotation: ast.expr, module: Module) -> bool:
-    name = _name(annotation)
+    name = name_of(annotation)
     if name in _SCALARS:
         return _SCALARS[name](value)
     members = _members(annotation)
@@ -113,7 +113,7 @@ def _fits_one(value: object, annotation: ast.expr, module: Module) -> bool:
 
 
 def _entries_fit(values: list[object], name: str, members: list[ast.expr], module: Module) -> bool:
-    if name in {"tuple", "Tuple"} and members and not _is_ellipsis(members[-1]):
+    if name in {"tuple", "Tuple"} and members and ast.unparse(members[-1]) != "...":
         return len(values) == len(members) and all(
             fits(value, member, module) for value, member in zip(values, members, strict=True)
         )
@@ -121,27 +121,10 @@ def _entries_fit(values: list[object], name: str, members: list[ast.expr], modul
 
 
 def _stands_for_component(annotation: ast.expr) -> bool:
-    return _name(annotation) not in {*_SCALARS, *_SEQUENCES, *_MAPPINGS, "Literal"}
+    return name_of(annotation) not in {*_SCALARS, *_SEQUENCES, *_MAPPINGS, "Literal"}
 
 
 def _members(annotation: ast.expr) -> list[ast.expr]:
     if not isinstance(annotation, ast.Subscript):
         return []
     return list(annotation.slice.elts) if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-
-
-def _is_ellipsis(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is Ellipsis
-
-
-def _name(annotation: ast.expr) -> str:
-    match annotation:
-        case ast.Name():
-            return annotation.id
-        case ast.Attribute():
-            return annotation.attr
-        case ast.Subscript():
-            return _name(annotation.value)
-        case ast.Constant(value=None):
-            return "None"
-    return ast.unparse(annotation)

@@ -34,7 +34,6 @@ class Checker:
         return list(self._bind(config, schema, ""))
 
     def _component(self, node: Any, path: str) -> Iterator[Mistake]:
-        """Yields all mistakes of a node that stands for a component."""
         if isinstance(node, Unresolved):
             return
         if not is_component(node):

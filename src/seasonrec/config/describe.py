@@ -37,7 +37,10 @@ def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[
             lines.append(f"  {name:<14} {_default(argument, stated.get(name))}")
     for group in groups:
         for option in chosen.get(group, ()):
-            lines += _option_keys(tree, group, option)
+            content, place = read_yaml(tree.file(group, option)), group
+            if group in LIST_GROUPS:
+                content, place = content.get(option) or {}, f"{group}.{option}"
+            lines += _keys(content, place, f"\nKeys of {group}={option}:")
     return "\n".join(lines)
 
 
@@ -65,13 +68,6 @@ def _groups(tree: ConfTree, groups: list[str], defaults: dict[str, list[str]]) -
             mark = "*" if option in defaults.get(group, ()) else " "
             yield f"  {mark} {option:<18} {summary(file) if file else ''}"
     yield ""
-
-
-def _option_keys(tree: ConfTree, group: str, option: str) -> Iterator[str]:
-    content, place = read_yaml(tree.file(group, option)), group
-    if group in LIST_GROUPS:
-        content, place = content.get(option) or {}, f"{group}.{option}"
-    yield from _keys(content, place, f"\nKeys of {group}={option}:")
 
 
 def _keys(node: dict[str, Any], place: str, title: str | None = None) -> Iterator[str]:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from seasonrec.config.errors import nearest
-from seasonrec.config.source import Module, find_module
+from seasonrec.config.source import Module, find_module, name_of
 from seasonrec.errors import UserError
 
 UNKNOWN = "give _target_ as package.module.Class of something that is installed or on PYTHONPATH"
@@ -141,7 +141,7 @@ def _class_arguments(module: Module, node: ast.ClassDef) -> list[Argument] | Non
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return list(_function_arguments(module, statement))[1:]
     inherited = [arguments for base in node.bases if (arguments := _base_arguments(module, base)) is not None]
-    decorator = next((entry for entry in node.decorator_list if _called_name(entry) == "dataclass"), None)
+    decorator = next((entry for entry in node.decorator_list if name_of(entry) == "dataclass"), None)
     if decorator is None:
         return inherited[0] if inherited else None
     merged = {argument.name: argument for arguments in reversed(inherited) for argument in arguments}
@@ -161,7 +161,7 @@ def _fields(module: Module, node: ast.ClassDef, keyword_only: bool) -> Iterator[
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
-        kind = _called_name(statement.annotation)
+        kind = name_of(statement.annotation)
         if kind == "KW_ONLY":
             keyword_only = True
         elif kind != "ClassVar" and _flag(statement.value, "init", True):
@@ -172,7 +172,7 @@ def _fields(module: Module, node: ast.ClassDef, keyword_only: bool) -> Iterator[
 
 
 def _field_default(value: ast.expr | None) -> ast.expr | None:
-    if not isinstance(value, ast.Call) or _called_name(value) != "field":
+    if not isinstance(value, ast.Call) or name_of(value) != "field":
         return value
     given = {keyword.arg: keyword.value for keyword in value.keywords}
     factory = given.get("default_factory")
@@ -183,23 +183,9 @@ def _field_default(value: ast.expr | None) -> ast.expr | None:
     return factory or given.get("default")
 
 
-def _called_name(node: ast.expr | None) -> str:
-    """Returns ``x`` for ``x``, ``m.x``, ``x(...)`` and ``x[...]``."""
-    match node:
-        case ast.Name():
-            return node.id
-        case ast.Attribute():
-            return node.attr
-        case ast.Call():
-            return _called_name(node.func)
-        case ast.Subscript():
-            return _called_name(node.value)
-    return ""
-
-
 def _flag(call: ast.expr | None, name: str, default: bool) -> bool:
     """Returns the literal keyword ``name`` of ``dataclass(...)`` or ``field(...)``."""
-    if isinstance(call, ast.Call) and _called_name(call) in {"dataclass", "field"}:
+    if isinstance(call, ast.Call) and name_of(call) in {"dataclass", "field"}:
         for keyword in call.keywords:
             if keyword.arg == name and isinstance(keyword.value, ast.Constant):
                 return bool(keyword.value.value)

@@ -118,3 +118,17 @@ def _bindings(body: list[ast.stmt]) -> dict[str, ast.stmt]:
             case ast.If():  # if TYPE_CHECKING
                 names.update(_bindings(statement.body))
     return names
+
+
+def name_of(node: ast.expr) -> str:
+    """Returns ``x`` for ``x``, ``m.x``, ``x(...)`` and ``x[...]``; the source of any other expression."""
+    match node:
+        case ast.Name():
+            return node.id
+        case ast.Attribute():
+            return node.attr
+        case ast.Call():
+            return name_of(node.func)
+        case ast.Subscript():
+            return name_of(node.value)
+    return ast.unparse(node)
