@@ -17,7 +17,7 @@ from seasonrec.evaluation.results.store import read_results
 
 
 def evaluate_in(processes: int, shop: Shop, folder: Path) -> list[dict[str, Any]]:
-    script = Path(__file__).with_name("two_processes.py")
+    script = Path(__file__).parent / "support" / "two_processes.py"
     arguments = [sys.executable, str(script), str(shop.cache_dir), str(folder / "meeting"), str(folder)]
     started = [
         subprocess.Popen([*arguments, str(rank), str(processes)], stderr=subprocess.PIPE, text=True)

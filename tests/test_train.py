@@ -148,7 +148,8 @@ def test_texts_that_another_language_model_has_read_are_refused(
     assert before == {"minilm": weights_identity("minilm")}
     monkeypatch.setattr("seasonrec.models.language.text_vectors.weights_identity", lambda name: "another")
     assert main(["evaluate", f"checkpoint={folder}", f"output={tmp_path}"]) == 2
-    assert f"'minilm' read them, whose weights have changed since ({before['minilm'][:12]}" in capsys.readouterr().err
+    message = f"was trained with the language model 'minilm', whose weights have changed since ({before['minilm'][:12]}"
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

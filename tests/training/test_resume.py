@@ -172,7 +172,7 @@ def test_a_step_of_gathered_batches_takes_as_long_as_all_of_them(
 
 def test_process_killed_with_9_in_mid_epoch(shop: Shop, undisturbed: SmallRun, tmp_path: Path) -> None:
     here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([str(here), str(here.parent / "support"), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, str(here / "small_runs.py"), str(shop.cache_dir), str(tmp_path)]
     command.append(json.dumps(["batch_start", 1, 4]))
     killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, timeout=120)
