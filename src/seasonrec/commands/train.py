@@ -1,4 +1,4 @@
-"""``seasonrec train``: the table of contents of a run."""
+"""``seasonrec train``: all steps of a run in their order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from seasonrec.training.logger import RunIdentity, log_results
 
 
 def run(config: RunConfig) -> float:
-    """Runs data, audit, stages, evaluation and record; everything lies in ``config.run_dir`` afterwards.
+    """Prepares the data, checks for leaks, trains, evaluates, and writes the results to ``config.run_dir``.
 
-    A run that was killed continues from its last checkpoint when it is started again in the same folder. A run on
-    several devices is several processes: each works on its share of the batches, and the first writes and prints.
+    A killed run continues from its last checkpoint when it is started again in the same folder. A run on several
+    devices has several processes: each works on its share of the batches, and the first one writes and prints.
 
     Args:
-        config: The complete configuration, as accepted by the preflight.
+        config: The complete configuration, as checked by the preflight.
 
     Returns:
         The monitored metric on the validation part, for a sweeper.
@@ -84,7 +84,7 @@ def _run(config: RunConfig, values: list[float], shard: Shard) -> None:
 
 
 def _open(config: RunConfig, shard: Shard) -> Run:
-    """Opens the data; the first process first looks whether the folder is this run's."""
+    """Opens the data; the first process also saves the configuration and refuses the folder of another run."""
     if shard.is_first:
         refuse_another_run(Path(config.run_dir), config)
         write_yaml(Path(config.run_dir) / "config.yaml", config.as_dict())
@@ -96,7 +96,7 @@ def _open(config: RunConfig, shard: Shard) -> Run:
 
 
 def _audit(run: Run, shard: Shard) -> None:
-    """Looks for leaks in the first process; the others would look at the same."""
+    """Checks for leaks in the first process alone, because all processes have the same data."""
     for one in run.all if shard.is_first else ():
         data, model = one.data, one.model
         horizon_s = data.protocol.horizon_s
@@ -107,7 +107,7 @@ def _audit(run: Run, shard: Shard) -> None:
 
 
 def _logger(run: Run, shard: Shard) -> Logger | None:
-    """Opens the tracker, in the first process alone."""
+    """Opens the tracker in the first process."""
     if not shard.is_first:
         return None
     config = run.config
@@ -118,7 +118,7 @@ def _logger(run: Run, shard: Shard) -> Logger | None:
 
 
 def _finish_domain(domain: Run, main: Run, shard: Shard) -> None:
-    """Evaluates a further domain beside its own baselines, into a folder laid out like a run's."""
+    """Evaluates a further domain and its baselines; its folder has the layout of a run's."""
     if shard.is_first:
         save_weights(domain.folder / "model.safetensors", domain.model)
     tags = tags_of(domain.data)
@@ -141,7 +141,7 @@ def _finish(
     clock: StageClock,
     logger: Logger | None,
 ) -> None:
-    """Does what the first process does alone: weights, baselines, tracker, record, table."""
+    """Saves the weights and the record, evaluates the baselines, logs and prints the results; first process only."""
     save_weights(run.folder / "model.safetensors", run.model)
     if run.config.baselines:
         with clock("baselines"):

@@ -67,13 +67,9 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _absolute(node: Component) -> Component:
-    return cast(
-        Component,
-        {
-            key: str(Path(value).absolute()) if key in FILE_KEYS and value and Path(value).is_file() else value
-            for key, value in node.items()
-        },
-    )
+    files = {key: Path(node[key]) for key in FILE_KEYS if node.get(key)}
+    paths = {key: str(file.absolute()) for key, file in files.items() if file.is_file()}
+    return cast(Component, {**node, **paths})
 
 
 def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> OpenData:
@@ -93,7 +89,7 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
 
 
 def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -> tuple[SeasonalRecommender, Facts]:
-    """Returns the recommender that a configuration names, with fresh weights, and the facts of its data.
+    """Returns the recommender of a configuration with new weights, and the facts of its data.
 
     Args:
         config: The complete configuration of a run.

@@ -14,7 +14,7 @@ from seasonrec.training.fit import FitResult
 
 @dataclass(frozen=True)
 class Refit:
-    """Trains from fresh weights on the training and validation parts, for as many epochs as ``train`` chose.
+    """Training of new weights on the training and validation parts, for as many epochs as ``train`` chose.
 
     Every statistic is fitted up to the test cut. The learning rate follows the schedule of the chosen epochs, so that
     the only change is the data. The test part and the protocol's fingerprint stay as they are.

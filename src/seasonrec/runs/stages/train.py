@@ -24,7 +24,7 @@ from seasonrec.training.module import RecommenderModule
 
 @dataclass(frozen=True)
 class Train:
-    """Trains on the training part; the validation part chooses the epoch."""
+    """Training on the training part; the validation part chooses the epoch."""
 
     after: str = ""
 
