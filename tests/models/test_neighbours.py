@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from small_shop import Shop
+from torch import Tensor
 
+from seasonrec.batches.facts import Facts
 from seasonrec.models.augmentation import neighbours as neighbours_module
 from seasonrec.models.augmentation.insert import Insert
 from seasonrec.models.augmentation.neighbours import neighbours
@@ -47,20 +49,44 @@ def test_neighbours_do_not_depend_on_events_after_the_cut(shop: Shop) -> None:
     assert torch.equal(neighbours("baskets", 4, "minilm", "insert", shop.facts(), other).ids, before.ids)
 
 
+def text_neighbours(facts: Facts, vectors: Tensor, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    monkeypatch.setattr(neighbours_module, "TextReader", lambda name, cache_dir: lambda texts: vectors)
+    return neighbours("text", 3, "minilm", "substitute", facts, None).ids.tolist()  # type: ignore[no-any-return]
+
+
+def text_vectors(shop: Shop) -> Tensor:
+    return torch.randn(shop.log.num_items, 6, generator=torch.Generator().manual_seed(0)) + 3.0
+
+
 @pytest.mark.parametrize("chunk", [1 << 24, 70])
 def test_neighbours_by_text(shop: Shop, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    vectors = torch.randn(shop.log.num_items, 6, generator=torch.Generator().manual_seed(0)) + 3.0
-    monkeypatch.setattr(neighbours_module, "TextReader", lambda name, cache_dir: lambda texts: vectors)
+    vectors, facts = text_vectors(shop), shop.facts()
     monkeypatch.setattr(neighbours_module, "CHUNK_PAIRS", chunk)
-    found = neighbours("text", 3, "minilm", "substitute", shop.facts(), None)
-    centred = (vectors - vectors.mean(0)).double().numpy()
+    found = text_neighbours(facts, vectors, monkeypatch)
+    known = facts.item_is_known
+    centred = (vectors - vectors[known].mean(0)).double().numpy()
     for item in range(shop.log.num_items):
         cosine = [
-            -2.0 if other == item else centred[item] @ centred[other] / np.linalg.norm(centred[other])
+            -2.0
+            if other == item or not known[other]
+            else centred[item] @ centred[other] / np.linalg.norm(centred[other])
             for other in range(shop.log.num_items)
         ]
-        assert found.ids[item].tolist() == np.argsort(cosine)[::-1][:3].tolist()
-    assert (found.ids[-1] == shop.log.num_items).all()
+        assert found[item] == np.argsort(cosine)[::-1][:3].tolist()
+    assert found[-1] == [shop.log.num_items] * 3
+
+
+def test_texts_of_items_after_the_cut_change_no_neighbour_of_known_items(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gives the items that come after the cut other texts, close to those of a known item."""
+    vectors, known = text_vectors(shop), shop.facts().item_is_known
+    other = torch.where(known[:, None], vectors, 9.0 * vectors[0])
+    before, after = (text_neighbours(shop.facts(), one, monkeypatch) for one in (vectors, other))
+    late = set((~known).nonzero().squeeze(1).tolist())
+    assert late
+    assert not late & {neighbour for row in before for neighbour in row}
+    assert all(before[item] == after[item] for item in range(shop.log.num_items) if item not in late)
 
 
 def test_more_neighbours_than_items(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,8 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
     """Returns the ``count`` nearest items of every item.
 
     Args:
-        by: ``"baskets"``: items bought together before the validation cut; ``"text"``: items with similar texts.
+        by: ``"baskets"``: items bought together before the validation cut; ``"text"``: items with similar texts, of
+            those that were sold before the validation cut.
         count: Number ``K`` of neighbours per item.
         reader: Language model for ``"text"``, see :func:`~seasonrec.models.language.pretrained.resolve`.
         owner: Name of the caller, for messages.
@@ -134,18 +135,23 @@ def _top(
 
 
 def _by_text(facts: Facts, reader: str, count: int, owner: str) -> NDArray[np.int64]:
-    """Returns neighbours ``(V, K)`` by the cosine of the centred text vectors."""
+    """Returns neighbours ``(V, K)`` by the cosine of the centred text vectors.
+
+    Items first seen after the validation cut are no neighbours, and the mean that centres the vectors leaves them out:
+    a training sequence would otherwise tell which items come later.
+    """
     if not facts.spec.has_text:
         raise UserError(
             f"{owner}: by=text needs item texts, and this data has none; give the data a text column, or "
             "choose by=baskets."
         )
     vectors = TextReader(reader, facts.cache_dir)(facts.item_texts)
-    vectors = torch.nn.functional.normalize(vectors - vectors.mean(0), dim=-1)
-    found, step = [], max(1, CHUNK_PAIRS // len(vectors))
+    known = facts.item_is_known.nonzero().squeeze(1)  # (known,)
+    vectors = torch.nn.functional.normalize(vectors - vectors[known].mean(0), dim=-1)
+    found, step = [], max(1, CHUNK_PAIRS // len(known))
     for first in range(0, len(vectors), step):
-        near = vectors[first : first + step] @ vectors.T
-        itself = torch.arange(len(near))
-        near[itself, itself + first] = -torch.inf
-        found.append(near.topk(min(count, len(vectors) - 1)).indices)
+        items = torch.arange(first, min(first + step, len(vectors)))
+        near = (vectors[items] @ vectors[known].T).masked_fill(items[:, None] == known, -torch.inf)
+        best = near.topk(min(count, len(known)))
+        found.append(torch.where(best.values > -torch.inf, known[best.indices], len(vectors)))
     return torch.cat(found).numpy()
