@@ -18,7 +18,6 @@ from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.models.task.base import TaskFeatures, TaskOutput
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
-OWN = ("category", "demand", "next_basket", "purchase", "search", "spend", "time_to_next", "user_match")
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "[calendar]", "habit": "none"}
 PLAIN |= {"head": "next_item", "sharing": "hard"}
 WIDTH = 16

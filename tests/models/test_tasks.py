@@ -11,11 +11,12 @@ import pytest
 import torch
 from hashed_reader import HashedReader
 from small_shop import Shop
-from task_cases import OPTIONS, OWN, WIDTH, Case, head_of, make_case
+from task_cases import OPTIONS, WIDTH, Case, head_of, make_case
 
 from seasonrec.batches.audit import replace_future
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
+from seasonrec.data.calendar import local_days
 from seasonrec.models.context_use import check_contexts
 from seasonrec.models.task.base import Kind
 from seasonrec.training.checkpointing.weights import load_weights, save_weights
@@ -38,11 +39,6 @@ def cases(shop: Shop) -> Iterator[dict[str, Case]]:
 @pytest.fixture
 def case(cases: dict[str, Case], option: str) -> Case:
     return cases[option]
-
-
-def own_only(option: str) -> None:
-    if option not in OWN:
-        pytest.skip("it has tests of its own")
 
 
 @every_task
@@ -111,38 +107,45 @@ def test_saved_weights_give_the_same_output(case: Case, option: str, tmp_path: P
 
 
 @every_task
-def test_requests_alone_give_the_same_loss_as_in_a_batch(case: Case, option: str) -> None:
-    own_only(option)
-    builder, requests = case.builder(), case.shop.some_requests(12)
-    if option == "user_match":
-        pytest.skip("it compares the requests of a batch")
-    days = np.unique(builder(requests).labels["demand"].first) if option == "demand" else np.arange(12)
-    together = case.output(builder(requests[days]))
-    alone = [case.output(builder(requests[day : day + 1])) for day in days]
+def test_requests_alone_give_the_same_loss_as_in_a_batch(case: Case) -> None:
+    if case.head.compares_users:
+        pytest.skip("the other requests of a batch are its candidates")
+    builder, requests = case.builder(), on_distinct_days(case.shop)
+    together = case.output(builder(requests))
+    alone = [case.output(builder(requests[row : row + 1])) for row in range(len(requests))]
     counts = torch.tensor([float(len(output.truth)) for output in alone])
     assert counts.sum() == len(together.truth)
     mean = (torch.stack([output.loss for output in alone]) * counts).sum() / counts.sum()
     torch.testing.assert_close(mean, together.loss, rtol=1e-5, atol=1e-5)
 
 
+def on_distinct_days(shop: Shop) -> Requests:
+    """Returns requests of different days, since a series has one sample per day."""
+    requests = shop.some_requests(12)
+    _, rows = np.unique(local_days(requests.times_s, shop.log.timezone), return_index=True)
+    return requests[rows]
+
+
+KEEPS_REQUESTS_WITHOUT_A_BASKET = ("contrastive", "time_to_next")
+"""Tasks whose samples need no basket: two views of a history; a time that is censored."""
+
+
 @every_task
 def test_a_batch_without_samples_has_a_loss_of_zero(case: Case, option: str) -> None:
-    own_only(option)
-    asked = replace(case.shop.some_requests(3), baskets=np.full(3, -1))
-    if option in ("demand", "time_to_next", "user_match"):
-        end_s = np.full(3, case.shop.split.end_s - 1)
-        asked = replace(asked, users=asked.users[[0, 0, 0]], times_s=end_s, known_until_s=end_s)
+    """Asks for one user in the log's last second, so that nothing follows and no other user can be compared."""
+    asked, end_s = case.shop.some_requests(3), np.full(3, case.shop.split.end_s - 1)
+    asked = replace(asked, users=asked.users[[0, 0, 0]], times_s=end_s, known_until_s=end_s, baskets=np.full(3, -1))
     output = case.output(case.builder()(asked))
-    if option != "time_to_next":  # it keeps censored requests without a basket
+    assert output.loss.isfinite(), "a mean over no samples must be 0, see mean_of in models/task/candidates.py"
+    if option not in KEEPS_REQUESTS_WITHOUT_A_BASKET:
+        assert len(output.truth) == 0, "requests without a basket are no samples; if they are, name the task above"
         assert output.loss == 0
-        assert len(output.truth) == 0
     output.loss.backward()
     case.model.zero_grad()
 
 
 @every_task
-def test_a_sample_of_the_whole_catalogue_gives_the_same_output(case: Case, option: str) -> None:
-    own_only(option)
+def test_a_sample_of_the_whole_catalogue_gives_the_same_output(case: Case) -> None:
     builder, requests = case.builder(), case.shop.some_requests(20)
     sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 5000, 0.0)
     sampled = builder(requests, sampler=sampler, random=np.random.default_rng(0))
@@ -187,8 +190,7 @@ def test_contexts_and_labels_are_read_as_declared(case: Case) -> None:
 
 
 @every_task
-def test_evaluation_draws_no_random_numbers(case: Case, option: str) -> None:
-    own_only(option)
+def test_evaluation_draws_no_random_numbers(case: Case) -> None:
     batch = case.training_batch()
     state = torch.get_rng_state()
     first, second = case.output(batch), case.output(batch)
@@ -196,7 +198,7 @@ def test_evaluation_draws_no_random_numbers(case: Case, option: str) -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("option", [name for name in OWN if name not in ("user_match", "demand")])
+@every_task
 @pytest.mark.parametrize("season", ["[calendar]", "[]"])
 def test_the_request_time_matters_only_through_the_season(shop: Shop, option: str, season: str) -> None:
     """Compares requests of one user with equal history and basket at two dates.
@@ -204,6 +206,8 @@ def test_the_request_time_matters_only_through_the_season(shop: Shop, option: st
     The head's own context is held fixed, because it contains the time since the last basket.
     """
     case = make_case(shop, option, season=season)
+    if case.head.compares_users or case.head.is_series:
+        pytest.skip("one request has no candidates" if case.head.compares_users else "a series may read the date")
     batch, later = (case.builder()(one) for one in two_dates(shop))
     held = {context.name: batch.context[context.name] for context in case.head.reads}
     first = case.output(batch).prediction
@@ -236,8 +240,7 @@ def two_dates(shop: Shop) -> list[Requests]:
 
 
 @every_task
-def test_the_future_of_the_log_changes_no_prediction(case: Case, option: str) -> None:
-    own_only(option)
+def test_the_future_of_the_log_changes_no_prediction(case: Case) -> None:
     requests = case.shop.some_requests(10)
     builder, later = case.builder(), int(requests.known_until_s.max())
     changed = replace(case, shop=replace(case.shop, log=replace_future(case.shop.log, later)))
