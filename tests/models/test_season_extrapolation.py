@@ -14,14 +14,22 @@ from seasonrec.batches.context.last_year import LastYearContext, request_and_kno
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import TimeSplit, spec_of
+from seasonrec.config import build, compose, conf_dir
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.errors import UserError
 from seasonrec.models.calendar_features import HolidayRamps
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.last_year import LastYearSeason
 from seasonrec.models.season.text import TextSeason, date_in_words
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "season").glob("*.yaml"))
+TRAINED_DAYS = range(230)
+"""Days of the first year's log before the validation cut: May to December."""
+UNCOVERED_DAYS = range(306, 311)
+"""Early March after that log, a time of year that it does not hold, with no ramp of a holiday."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +54,39 @@ def _trained_calendar(first_year):
     torch.nn.init.normal_(season.phase.weight)
     torch.nn.init.normal_(season.condition.weight)
     return season
+
+
+def _effect(season, shop, days):
+    """Returns the season's queries and scores on days, for fixed queries and items."""
+    requests, draw, num_items = _at(shop.log, days), torch.Generator().manual_seed(0), shop.log.num_items
+    context = {one.name: one.bind(shop.log, shop.spec)(requests) for one in season.reads}
+    items = ScoredItems(torch.randn(num_items, 16, generator=draw), None, num_items)
+    effect = season(torch.randn(len(requests), 16, generator=draw), items, context)
+    return [part for part in (effect.query, effect.scores) if part is not None]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_uncovered_time_of_year_reads_no_weight_that_training_has_not_touched(option, first_year, monkeypatch):
+    """Finds the weights without a gradient on all days of training, changes them, and asks for a later time of year."""
+    monkeypatch.setattr("seasonrec.models.season.text.TextReader", HashedReader)
+    torch.manual_seed(0)
+    try:
+        season = build(compose([f"season=[{option}]"]).season[option])(facts=first_year.facts())
+    except UserError:
+        return  # it refuses a log of less than a year
+    with torch.no_grad():
+        for weight in season.parameters():
+            weight += 0.1 * torch.randn_like(weight)  # as after training
+    sum(part.square().sum() for part in _effect(season, first_year, TRAINED_DAYS)).backward()
+    expected = _effect(season, first_year, UNCOVERED_DAYS)
+    with torch.no_grad():
+        for weight in season.parameters():
+            weight += 0.1 if weight.grad is None else 0.1 * (weight.grad == 0)
+    found = _effect(season, first_year, UNCOVERED_DAYS)
+    assert all(torch.equal(*both) for both in zip(expected, found, strict=True)), (
+        "the effect in March depends on weights that no day from May to December has trained; multiply the feature by "
+        "0 until the log has been there, in training and in the test, as harmonics() in calendar_features.py does"
+    )
 
 
 def test_yearly_harmonics_are_zero_until_the_log_holds_a_full_cycle(first_year):
