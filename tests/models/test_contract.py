@@ -1,92 +1,26 @@
 """Contract tests of every component; a new file under models/ with its yaml is tested automatically."""
 
-import importlib
-import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from contract_cases import CASES, ROOM, SLOTS, Case, make_case, modules_of, part_of
 from hashed_reader import HashedReader
-from small_shop import MAX_SEQ_LEN, Shop
+from small_shop import Shop
 from tiny_language_models import save_tiny
-from torch import nn
 
-import seasonrec.models
 from seasonrec.batches.audit import replace_future
-from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.loader import LoaderOptions, TrainingLoader
+from seasonrec.batches.context.calendar import CalendarContext
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
-from seasonrec.config import Composer, ConfTree, build, conf_dir
-from seasonrec.models.context_use import check_contexts
-from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.models.context_use import check_contexts, pick
 from seasonrec.training.checkpointing.weights import load_weights, save_weights
 
-SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
-CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
-PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "", "habit": "none"}
-PLAIN |= {"head": "next_item", "sharing": "hard"}
-ROOM = 4
-"""Positions of the models beyond the windows of the batches, for more padding."""
-
 every_part = pytest.mark.parametrize(("slot", "option"), CASES, ids=[f"{slot}={option}" for slot, option in CASES])
-
-
-@cache
-def composer() -> Composer:
-    return Composer(ConfTree.of())
-
-
-@cache
-def part_of(slot: str, option: str) -> Any:
-    """Returns the component of an option; seasons are a list, so they are returned by name."""
-    node = getattr(composer().compose([f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"]), slot)
-    return {name: build(one) for name, one in (node or {}).items()} if slot == "season" else build(node)
-
-
-def modules_of(slot: str) -> list[type[nn.Module]]:
-    """Returns every component class of the slot's folder: a module whose constructor takes facts."""
-    found = []
-    for path in sorted((Path(seasonrec.models.__file__).parent / slot).glob("[!_]*.py")):
-        module = importlib.import_module(f"seasonrec.models.{slot}.{path.stem}")
-        classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-        found += [c for c in classes if issubclass(c, nn.Module) and "facts" in inspect.signature(c).parameters]
-    return found
-
-
-@dataclass
-class Case:
-    """A recommender with the tested component, plain other components and non-zero weights."""
-
-    model: SeasonalRecommender
-    part: nn.Module
-    shop: Shop
-
-    def batch(self, requests: Requests) -> SequenceBatch:
-        return self.shop.builder(self.model.contexts())(requests)
-
-    def training_batch(self) -> SequenceBatch:
-        """Returns a batch whose windows serve several requests each."""
-        builder = self.shop.builder(self.model.contexts())
-        baskets = self.shop.split.train_baskets(self.shop.log)
-        loader = TrainingLoader(builder, baskets, LoaderOptions(batch_size=60), 0, seed=3)
-        return next(iter(loader))
-
-
-def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
-    torch.manual_seed(seed)
-    parts = {name: part_of(name, plain) for name, plain in (PLAIN | {slot: option}).items()}
-    model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.05 * torch.randn_like(parameter))
-    return Case(model, getattr(model, slot), shop)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +176,10 @@ def test_gradients_are_summed_in_a_fixed_order(case: Case, slot: str) -> None:
             names.add(node)
             nodes += [following for following, _ in node.next_functions]
     indexed = [node.name() for node in names if node.name() == "IndexBackward0"]
-    assert not indexed or slot == "habit"
+    assert not indexed or slot == "habit", (
+        "the gradient of x[index] is summed in another order in each run; write at_requests(hidden, batch) from "
+        "seasonrec.models.components for the requests' positions, F.embedding(index, x) elsewhere"
+    )
 
 
 @every_part
@@ -277,19 +214,47 @@ def test_contexts_are_read_as_declared(case: Case) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-SEASONS = [option for slot, option in CASES if slot == "season"]
+@pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "habit"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_habit_leaves_the_given_scores_as_they_are(
+    cases: dict[tuple[str, str], Case], option: str, sampled: bool
+) -> None:
+    case = cases["habit", option]
+    sampler = NegativeSampler.of(np.ones(case.shop.log.num_items), 6, 0.0) if sampled else None
+    builder = case.shop.builder(case.model.contexts())
+    batch = builder(case.shop.some_requests(9), sampler=sampler, random=np.random.default_rng(0))
+    items = case.model.read(batch).items
+    given = torch.randn(batch.num_requests, len(items.vectors))
+    kept = given.clone()
+    case.part(given, items, pick(batch, case.part))
+    assert torch.equal(given, kept), "the habit writes into its scores; use index_put in place of index_put_ or +="
 
 
-@pytest.mark.parametrize("option", SEASONS)
+def two_dates(shop: Shop) -> Requests:
+    """Returns a weekend far from any holiday and a weekday of another month near one, with the same history."""
+    log = shop.log
+    gaps = (log.basket_times_s[1:] - log.basket_times_s[:-1]) * (log.basket_users[1:] == log.basket_users[:-1])
+    for basket in (-gaps * (log.basket_times_s[1:] > shop.split.validation_from_s)).argsort():
+        times_s = np.arange(log.basket_times_s[basket] + 3600, log.basket_times_s[basket + 1], SECONDS_PER_DAY)
+        users, none = np.full(len(times_s), log.basket_users[basket]).astype(np.int64), np.full(len(times_s), -1)
+        requests = Requests(users, times_s, times_s, none)
+        calendar = CalendarContext().bind(log, shop.spec)(requests)
+        near, is_weekend = calendar.holiday_days.abs().amin(1), calendar.weekday >= 5
+        month = torch.from_numpy(times_s.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64))
+        first, second = is_weekend & (near > 7), ~is_weekend & (near <= 1)
+        pairs = (first[:, None] & second & (month[:, None] != month)).nonzero()
+        if len(pairs):
+            return requests[pairs[0].numpy()]
+    raise AssertionError("the shop has no such two dates")
+
+
+@pytest.mark.parametrize("option", [option for slot, option in CASES if slot == "season"])
 def test_two_dates_give_two_rankings(cases: dict[tuple[str, str], Case], option: str) -> None:
     """Ranks for one user with one history, at two times between the same two purchases."""
     case = cases["season", option]
-    log = case.shop.log
-    gaps = (log.basket_times_s[1:] - log.basket_times_s[:-1]) * (log.basket_users[1:] == log.basket_users[:-1])
-    late = log.basket_times_s[1:] > case.shop.split.validation_from_s
-    basket = int((gaps * late).argmax())
-    times = log.basket_times_s[basket] + 3600 + gaps[basket] // 2 * torch.arange(2).numpy()
-    user = log.basket_users[[basket, basket]].astype("int64")
-    requests = Requests(user, times, times, times * 0 - 1)
+    requests = two_dates(case.shop)
     first, second = case.model(case.batch(requests)).argsort(dim=1, descending=True)
-    assert not torch.equal(first, second)
+    assert not torch.equal(first, second), (
+        f"season={option} ranks alike on {' and '.join(map(str, requests.times_s.astype('datetime64[s]')))}, which "
+        "differ in weekend, month and holiday; a season reads the request's time through a context in its `reads`"
+    )
