@@ -65,11 +65,17 @@ class NegativeSampler:
             item_ids=torch.from_numpy(item_ids.astype(np.int64)),
             target_column=torch.from_numpy(np.searchsorted(item_ids, targets)),
             negative_columns=torch.from_numpy(np.searchsorted(item_ids, negatives)),
-            log_expected=torch.from_numpy(self._log_expected(item_ids).astype(np.float32)),
+            log_expected=torch.from_numpy(self.log_expected(item_ids).astype(np.float32)),
         )
 
-    def _log_expected(self, item_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the logarithm of ``1 - (1 - q) ** draws``, exact for tiny ``q``."""
+    def log_expected(self, item_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the logarithm of each item's probability of being drawn, ``1 - (1 - q) ** draws``, ``(P,)``.
+
+        It is exact for tiny ``q``.
+
+        Args:
+            item_ids: ``(P,)`` item numbers.
+        """
         before = np.where(item_ids > 0, self.cumulative[item_ids - 1], 0.0)
         probability = np.maximum(self.cumulative[item_ids] - before, np.finfo(np.float64).tiny)
         missed = self.num_negatives * np.log1p(-np.minimum(probability, 1.0 - 1e-12))

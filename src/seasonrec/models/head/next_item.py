@@ -13,7 +13,8 @@ from seasonrec.models.scoring import LinearScores, ScoredItems
 class NextItemHead(nn.Module):
     """Inner products of query and items plus a bias, which starts at the log of the item's smoothed training share.
 
-    Training therefore starts from popularity.
+    Training therefore starts from popularity. A loss whose minimum lies elsewhere moves this start, see
+    :class:`~seasonrec.training.loss.base.StartsBias`.
 
     Args:
         dropout: Dropout of the query.

@@ -18,7 +18,7 @@ from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.base import Place, load_stage
 from seasonrec.training.fit import FitResult, fit
-from seasonrec.training.loss.base import Loss
+from seasonrec.training.loss.base import Loss, start_bias
 from seasonrec.training.module import RecommenderModule
 
 
@@ -50,6 +50,9 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
     if not loss.gives_probabilities and place.trainer.monitor == "bits":
         print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {domain.domain: (domain, *batches_of(domain, place.shard)) for domain in run.domains}
+    start_bias(run.model.head, loss)
+    for domain, own_loss, _, _ in others.values():
+        start_bias(domain.model.head, own_loss)
     module = module_of(run, loss, place.folder, {name: (one.model, own) for name, (one, own, _, _) in others.items()})
     for domain, _, _, own_validation in others.values():
         if own_validation is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.sampling import NegativeSampler
@@ -32,3 +33,30 @@ class Loss(Protocol):
             reading: Result of ``model.read(batch)``, if the caller has it.
         """
         ...
+
+
+@runtime_checkable
+class StartsBias(Protocol):
+    """Loss at whose minimum a score without features is not the logarithm of the item's share.
+
+    The head's bias starts at the log share, which is the minimum of a softmax. With another loss, training would first
+    have to move every bias. AdamW moves all of them at the same rate, however popular the items are, so that the model
+    forgets popularity before it learns anything else.
+    """
+
+    def starting_bias(self, log_share: Tensor) -> Tensor:
+        """Returns the bias ``(V,)`` of the minimum, from the logarithms ``(V,)`` of the items' target shares."""
+        ...
+
+
+def start_bias(head: nn.Module, loss: Loss) -> None:
+    """Sets the bias of an untrained head to the start of a loss that has one.
+
+    Args:
+        head: Head whose ``bias``, if it has one, holds the log shares.
+        loss: Loss of its training.
+    """
+    bias = getattr(head, "bias", None)
+    if isinstance(loss, StartsBias) and isinstance(bias, nn.Parameter):
+        with torch.no_grad():
+            bias.copy_(loss.starting_bias(bias))

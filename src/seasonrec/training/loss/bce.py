@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.training.loss.sampled import sampled_logits, sampler_of
+from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
 class BCE:
     """Binary cross-entropy of target and negatives; the target and the mean over the negatives have equal weights.
+
+    Without features, an item with the share ``p`` of the targets and ``r`` of the drawn negatives has the probability
+    ``p / (p + r)`` of being a target. The head's bias starts at the logit of this, ``log(p / r)``; with uniform draws
+    ``r`` is ``1 / V``. From the log share, at which every score says "no target", the loss ends as plain popularity.
 
     Args:
         num_negatives: Draws per batch.
@@ -27,6 +32,9 @@ class BCE:
 
     def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def starting_bias(self, log_share: Tensor) -> Tensor:
+        return log_share - torch.log_softmax(log_drawn(self.sampler), 0).to(log_share)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)

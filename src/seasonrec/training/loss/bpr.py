@@ -8,11 +8,15 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.training.loss.sampled import sampled_logits, sampler_of
+from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
 class BPR:
     """Negative log probability that the target ranks above a negative; a mean over its negatives, then over targets.
+
+    Only differences of scores count. Without features, the loss is least if two items differ by the difference of their
+    ``log(p / r)``, with ``p`` an item's share of the targets and ``r`` of the drawn negatives. The head's bias starts
+    there. With uniform draws this is the log share.
 
     Args:
         num_negatives: Draws per batch.
@@ -27,6 +31,10 @@ class BPR:
 
     def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
+
+    def starting_bias(self, log_share: Tensor) -> Tensor:
+        drawn = log_drawn(self.sampler)
+        return log_share - (drawn - drawn.exp().mean().log()).to(log_share)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)

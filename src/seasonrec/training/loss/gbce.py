@@ -11,7 +11,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.training.loss.sampled import sampled_logits, sampler_of
+from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
 class GBCE:
@@ -19,6 +19,9 @@ class GBCE:
 
     ``beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)``, where ``alpha`` is the sampled share of the catalogue. An item
     that is drawn twice counts once, so ``alpha = 1 - (1 - 1 / V) ** n`` for ``n`` draws of ``V`` items.
+
+    Without features, the loss is least at the score ``log(beta * p / alpha)`` of an item with the share ``p`` of the
+    targets. The head's bias starts there; with ``calibration`` 1 this is the log share.
 
     Args:
         num_negatives: Draws per batch, uniform over the items.
@@ -40,6 +43,9 @@ class GBCE:
         self.sampler = sampler_of(num_negatives, 0.0, facts)
         alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
+
+    def starting_bias(self, log_share: Tensor) -> Tensor:
+        return log_share + math.log(self.beta) - log_drawn(self.sampler).to(log_share)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)

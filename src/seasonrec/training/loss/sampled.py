@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,6 +52,11 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
     if num_items < 2:
         raise UserError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
     return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)
+
+
+def log_drawn(sampler: NegativeSampler) -> Tensor:
+    """Returns the logarithm of the probability that a batch's sample has each item, ``(V,)`` float32."""
+    return torch.from_numpy(sampler.log_expected(np.arange(len(sampler.cumulative)))).float()
 
 
 def sample_of(batch: SequenceBatch) -> ItemSample:
