@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -70,12 +69,6 @@ def test_refit_fits_statistics_up_to_the_test_cut(refitted: Path) -> None:
     before = Requests.of_baskets(log, (log.basket_times_s < split.test_from_s).nonzero()[0])
     events = sum(int(log.basket_offsets[basket + 1] - log.basket_offsets[basket]) for basket in before.baskets)
     assert int(run.facts.item_train_counts.sum()) == events
-
-
-def test_a_finished_refit_is_evaluated_again_to_the_last_digit(refitted: Path, tmp_path: Path) -> None:
-    assert main(["evaluate", f"checkpoint={refitted}", f"output={tmp_path}"]) == 0
-    assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads((refitted / "metrics.json").read_text())
-    assert pl.read_parquet(tmp_path / "results.parquet").equals(pl.read_parquet(refitted / "results.parquet"))
 
 
 def test_a_run_killed_in_its_second_stage_skips_the_first_and_ends_alike(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,14 +31,15 @@ class Place:
     Args:
         folder: Folder of the stage, for its checkpoints and its record.
         trainer: Budget and hardware.
-        before: Records of earlier stages by name.
+        before: Results of earlier stages by name, without their time and memory: a stage that returns one of them
+            would count both again.
         logger: Tracker of curves, or None.
         shard: Share of this process.
     """
 
     folder: Path
     trainer: TrainerOptions
-    before: dict[str, dict[str, Any]]
+    before: dict[str, FitResult]
     logger: Logger | None = None
     shard: Shard = WHOLE
 
@@ -77,27 +78,28 @@ def stages_of(config: RunConfig) -> dict[str, Stage]:
 
 def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Logger | None, shard: Shard) -> FitResult:
     """Runs the stages that are not finished, restores the others, and returns the result of the last one."""
-    records: dict[str, dict[str, Any]] = {}
+    before: dict[str, FitResult] = {}
     result = None
     for name, stage in stages_of(run.config).items():
-        place = Place(run.folder / "stages" / name, trainer, dict(records), logger, shard)
+        place = Place(run.folder / "stages" / name, trainer, dict(before), logger, shard)
         path = place.folder / "record.json"
         start = time.perf_counter()
         with clock(name):
             if path.is_file():
-                records[name] = json.loads(path.read_text(encoding="utf-8"))
-                stage.restore(run, place, records[name])
-                result = FitResult(**records[name])
+                record = json.loads(path.read_text(encoding="utf-8"))
+                stage.restore(run, place, record)
+                result = FitResult(**record)
             else:
                 result = stage(run, place)
         clock.add(name, result.earlier_s)
         if not path.is_file():
             seconds = time.perf_counter() - start + result.earlier_s
             peaks = highest(peak_memory(), result.earlier_peaks)
-            records[name] = asdict(result) | {"earlier_s": seconds, "earlier_peaks": peaks}
+            record = asdict(result) | {"earlier_s": seconds, "earlier_peaks": peaks}
             wait_for_all(shard)  # until every process has looked for the record
             if shard.is_first:
-                write_json(path, records[name])
+                write_json(path, record)
+        before[name] = replace(result, earlier_s=0.0, earlier_peaks={})
     assert result is not None
     return result
 

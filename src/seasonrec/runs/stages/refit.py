@@ -26,7 +26,7 @@ class Refit:
         return knowing_until_test(data)
 
     def __call__(self, run: Run, place: Place) -> FitResult:
-        chosen = FitResult(**place.before["train"])
+        chosen = place.before["train"]
         again = self._again(run)
         result = fit_run(again, replace(place, logger=None), epochs=chosen.best_epoch + 1)
         self._hand_over(again, run)
