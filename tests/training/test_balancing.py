@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 from balancing_by_hand import BATCHES, REFERENCES, module_of, nearest_harmless, train, train_by_hand, weights_of
-from small_runs import Curve, Killed, small_run
+from small_runs import Curve, Killed, small_model, small_run
 from small_shop import Shop
 from small_tasks import SMALL_TASKS
 
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.habit.none import NoHabit
+from seasonrec.models.task.contrastive import ContrastiveHead
+from seasonrec.models.task.search import SearchHead
 from seasonrec.models.temporal.none import NoTemporal
 from seasonrec.training.adversarial.fgm import FGM
 from seasonrec.training.balancing.base import GradientBalancing, SeveralTasks
@@ -31,7 +34,10 @@ from seasonrec.training.balancing.support import GradientBalancingCheck
 from seasonrec.training.balancing.uncertainty import UncertaintyBalancing
 from seasonrec.training.balancing.upgrad import UPGrad, harmless
 from seasonrec.training.fit import TrainerOptions
+from seasonrec.training.loss.full_softmax import FullSoftmax
+from seasonrec.training.module import RecommenderModule
 from seasonrec.training.objective import Objective
+from seasonrec.training.optimizer import AdamWOptions
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "balancing").glob("*.yaml"))
 BY_GRADIENTS = ("cagrad", "mgda", "pcgrad", "upgrad")
@@ -246,6 +252,35 @@ def test_one_task_alone_is_refused(option: str) -> None:
 def test_options_out_of_range_are_refused(make: Callable[..., Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(tasks=("next_item", "spend"))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, {"next_item": 1.0, "contrastive": 0.1, "purchase": 1.0}),
+        ({"contrastive": 1.0, "purchase": 2.0}, {"next_item": 1.0, "contrastive": 1.0, "purchase": 2.0}),
+    ],
+)
+def test_fixed_weights_are_those_given_or_the_defaults_of_the_heads(
+    shop: Shop, tmp_path: Path, given: dict[str, float] | None, expected: dict[str, float]
+) -> None:
+    torch.manual_seed(0)
+    tasks = {"contrastive": ContrastiveHead, "purchase": SMALL_TASKS["purchase"]}
+    model, facts = small_model(shop, task=tasks), shop.facts()
+    loss, balancing = FullSoftmax(facts=facts), partial(FixedBalancing, given)
+    module = RecommenderModule(model, loss, AdamWOptions(), validation_metrics, tmp_path, balancing=balancing)
+    weighed = module.balancing.weigh({name: torch.tensor(3.0) for name in expected})
+    assert {name: loss.item() / 3.0 for name, loss in weighed.items()} == pytest.approx(expected)
+    assert SearchHead.default_weight == 0.03
+
+
+def test_two_epochs_of_dwa_are_those_of_weights_1() -> None:
+    balancing = DynamicWeightAverage(tasks=("next_item", "spend"))
+    for losses in ((8.0, 2.0), (4.0, 1.9)):
+        assert {name: weight.item() for name, weight in balancing.current().items()} == {"next_item": 1.0, "spend": 1.0}
+        balancing.observe(dict(zip(balancing.tasks, torch.tensor(losses), strict=True)))
+        balancing.end_epoch()
+    assert balancing.current()["spend"] > 1.0 > balancing.current()["next_item"]
 
 
 def test_cagrad_out_of_range_and_without_its_solver(monkeypatch: pytest.MonkeyPatch) -> None:

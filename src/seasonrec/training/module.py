@@ -92,6 +92,8 @@ class RecommenderModule(L.LightningModule):
             )
         self.tasks = (MAIN_TASK, *(name for name in model.task if name not in self.series))
         self.balancing = balancing(tasks=self.tasks)
+        weights = {name: getattr(model.task[name], "default_weight", 1.0) for name in self.tasks[1:]}
+        self.balancing.take_defaults({MAIN_TASK: 1.0} | weights)
         self.adversarial = adversarial
         self.is_adversarial_pass = False
         self._pass_loss: Callable[[], Tensor] | None = None

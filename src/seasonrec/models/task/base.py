@@ -77,6 +77,7 @@ class TaskHead(nn.Module):
     Attributes:
         kind: See :data:`Kind`.
         is_series: True for a time-series loss, weighted by ``lambda_t``; False for a recommendation task.
+        default_weight: Weight of a recommendation task's loss under ``balancing=fixed``, where the next item has 1.
         compares_users: True if the other users of a batch are the candidates, so that metrics depend on the batch.
         reads: Contexts that it reads beside the query.
         labels: Labels of each request that it needs.
@@ -84,6 +85,7 @@ class TaskHead(nn.Module):
 
     kind: Kind
     is_series = False
+    default_weight = 1.0
     compares_users = False
     reads: tuple[Context, ...] = ()
     labels: tuple[Labels, ...] = ()

@@ -32,6 +32,9 @@ class ContrastiveHead(TaskHead):
     For the ranking metrics, each first view is a query and the second views of the batch are its candidates, so the
     metrics depend on the batch size.
 
+    Its default weight is 0.1, the paper's ``lambda``: at 1 it cost the next item 0.013 bits on the validation weeks of
+    Complete Journey, at 0.1 nothing.
+
     Args:
         crop: Largest share of the shortest history to drop, see :class:`~seasonrec.models.augmentation.crop.Crop`.
         mask: Probability that an event is masked.
@@ -50,6 +53,7 @@ class ContrastiveHead(TaskHead):
 
     kind = "ranking"
     compares_users = True
+    default_weight = 0.1
 
     def __init__(
         self,

@@ -26,6 +26,10 @@ class Balancing(Protocol):
         weights = self.current()
         return {name: weights[name].to(loss) * loss if weights else loss for name, loss in losses.items()}
 
+    def take_defaults(self, weights: Mapping[str, float]) -> None:
+        """Receives the tasks' default weights once, before training; a balancing that finds weights ignores them."""
+        return
+
     def observe(self, losses: Mapping[str, Tensor]) -> None:
         """Receives each training batch's losses once, without gradient, before the backward pass."""
         return

@@ -14,7 +14,8 @@ class FixedBalancing(nn.Module, Balancing):
     """Fixed weight of every task's loss.
 
     Args:
-        weights: Weight by task name, at or above 0; 1 for a task that is not named.
+        weights: Weight by task name, at or above 0. A task that is not named has the default of its head, see
+            :class:`~seasonrec.models.task.base.TaskHead`; the next item has 1.
 
     Raises:
         ValueError: If a weight is negative or belongs to no task, or all are 0.
@@ -31,12 +32,16 @@ class FixedBalancing(nn.Module, Balancing):
                 )
             if not weight >= 0:
                 raise UserError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
-        self.weights = {name: float(given.get(name, 1.0)) for name in tasks}
+        self.given = {name: float(weight) for name, weight in given.items()}
+        self.weights = {name: self.given.get(name, 1.0) for name in tasks}
         if not sum(self.weights.values()) > 0:
             raise UserError(
                 f"balancing.weights must not sum to 0, got {self.weights}: nothing would be learned; give at least one "
                 "task a weight above 0."
             )
+
+    def take_defaults(self, weights: Mapping[str, float]) -> None:
+        self.weights = {name: self.given.get(name, weights[name]) for name in self.weights}
 
     def weigh(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.weights[name] * loss for name, loss in losses.items()}
