@@ -16,8 +16,11 @@ from seasonrec.training.balancing.base import SeveralTasks, had_samples
 class DynamicWeightAverage(SeveralTasks):
     """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
 
-    A task whose loss falls slowly gets a larger weight. All weights are 1 in the first two epochs. The means are over
-    all processes and the batches that had samples of the task.
+    A task whose loss falls slowly gets a larger weight. The means are over all processes and the batches that had
+    samples of the task.
+
+    All weights are 1 in the first two epochs, because the ratio needs two earlier epochs. In a run of one or two epochs
+    this equals ``balancing=fixed`` with all weights 1, by construction; it needs at least three.
 
     Args:
         temperature: A higher temperature gives more even weights.
