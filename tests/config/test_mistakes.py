@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from seasonrec.config import Composer, ConfigError
+from seasonrec.config import Composer, ConfigError, conf_dir
 from seasonrec.config.tree import LIST_GROUPS
 
 AddFile = Callable[[str, str], Composer]
+SEASONS = sorted(path.stem for path in (conf_dir() / "season").glob("*.yaml"))
 
 ON_THE_COMMAND_LINE = {
     "unknown top-level key": (["batch_sise=3"], "batch_sise = 3: unknown key, neither a value nor a group"),
@@ -119,7 +120,7 @@ ON_THE_COMMAND_LINE = {
     "removed entry": (["~season.text"], "~season.text: '~' is not supported; write season=[A,B] without text"),
     "removed key": (["~seed"], "~seed: '~' is not supported; write seed=..., or take it out"),
     "removed ablation": (["~ablation"], "~ablation: '~' is not supported; write ablation=null for none"),
-    "null in a list": (["season=[text,null]"], "season = null: unknown option; valid names: calendar, "),
+    "null in a list": (["season=[text,null]"], f"season = null: unknown option; valid names: {SEASONS[0]}, "),
     "slot set to null": (["habit=null"], "habit = null: a slot cannot be null; write habit=none to switch it off"),
     "slot set to null without an off": (["data=null"], "data = null: a slot cannot be null; choose one of "),
     "value below a value": (["seed.first=1"], "seed.first = 1: 'seed' is a single value without keys of its own"),
@@ -294,14 +295,14 @@ def test_value_set_in_an_option_that_an_ablation_removes(add_file: AddFile) -> N
 
 
 def test_all_mistakes_in_one_message(composer: Composer) -> None:
-    overrides = ["backbone=sasrek", "season=sommer", "seed=one", "loader.batchsize=3", "+extra=1", "sead=2", "name=???"]
+    overrides = ["backbone=sasrek", "season=xyz", "seed=one", "loader.batchsize=3", "+extra=1", "sead=2", "name=???"]
     with pytest.raises(ConfigError) as error:
         composer.compose(overrides)
     message = str(error.value)
     assert message.startswith("8 mistakes in the configuration, nothing was run:\n  ")
     for part in (
         "backbone = sasrek: unknown option; did you mean 'sasrec'?",
-        "season = sommer: unknown option; valid names: calendar, last_year, momentum, text; write season=[] for none",
+        f"season = xyz: unknown option; valid names: {', '.join(SEASONS)}; write season=[] for none",
         "seed = 'one': must be int",
         "loader.batchsize = 3: unknown key of seasonrec.batches.loader.LoaderOptions; did you mean 'batch_size'?",
         "+extra=1: '+' adds keys",
