@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
@@ -10,20 +10,32 @@ PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Returns sorted lines ``key: stored -> wanted`` of the values that differ; a nested key is written with dots."""
-    before, after = _flat(stored), _flat(wanted)
-    return [
-        f"{key}: {before.get(key, 'absent')!r} -> {after.get(key, 'absent')!r}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
+    """Returns sorted lines ``key: stored -> wanted`` of the values that differ; a nested key is written with dots.
+
+    A slot with another option is one line with the names of the options.
+    """
+    return sorted(_lines(stored, wanted, ""))
 
 
-def _flat(node: object, prefix: str = "") -> dict[str, Any]:
-    """Returns nested mappings as ``{"trainer.max_epochs": 3, ...}``; an empty one is a value."""
-    if not isinstance(node, Mapping) or not node:
-        return {prefix: node}
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+def _lines(stored: object, wanted: object, path: str) -> Iterator[str]:
+    stored, wanted = _as_list_slot(stored, wanted), _as_list_slot(wanted, stored)
+    if stored == wanted:
+        return
+    if isinstance(stored, Mapping) and isinstance(wanted, Mapping) and stored.get("_target_") == wanted.get("_target_"):
+        for key in stored.keys() | wanted.keys():
+            inner = f"{path}.{key}" if path else str(key)
+            yield from _lines(stored.get(key, "absent"), wanted.get(key, "absent"), inner)
+    else:
+        yield f"{path}: {_shown(stored)} -> {_shown(wanted)}"
+
+
+def _as_list_slot(value: object, other: object) -> object:
+    """Returns no components in place of null where the other configuration has a list of components."""
+    return {} if value is None and isinstance(other, Mapping) and "_target_" not in other else value
+
+
+def _shown(value: object) -> str:
+    """Returns the option's name of a component, which is that of its module, or the value."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return str(value["_target_"]).split(".")[-2]
+    return repr(value)
