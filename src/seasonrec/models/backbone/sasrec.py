@@ -49,8 +49,22 @@ class SASRec(nn.Module):
         ValueError: If ``num_heads`` does not divide the width, or there is no layer.
 
     References:
-        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018. Departures: no dropout on the
-        attention weights.
+        Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018.
+
+    Departures of the backbone from the paper and its authors' code:
+
+    - Positions count from the start of the window. Theirs count from its end: the last event always has the last one.
+    - Position 0 is a learned start token, so that a user without events has a query.
+    - Queries, keys and values read the normalised input, and the residual is the input itself. Their queries alone are
+      normalised, and the residual of each sub-layer is the normalised input.
+    - The inputs are not multiplied by ``sqrt(D)``.
+    - Two heads by default, with a projection of their outputs; one head and no projection there.
+    - No dropout on the attention weights, and none inside the feed-forward layers.
+
+    Departures of the default model around it: the head has a bias that starts at the log popularity, and dropout 0.5 on
+    the query; the loss is the full softmax over the items of the next basket, a set, where theirs is a binary
+    cross-entropy of the next item against one negative; items have text vectors beside their ids; season and habit add
+    scores. ``item_encoder=id season=[] habit=none loss=bce loss.num_negatives=1`` undoes most of these.
     """
 
     def __init__(self, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.3, *, facts: Facts) -> None:
