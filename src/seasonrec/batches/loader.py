@@ -30,7 +30,9 @@ class LoaderOptions:
     """Options of the batches.
 
     Args:
-        batch_size: Maximal number of requests in a training batch; a window may serve two successive batches.
+        batch_size: Maximal number of requests in a training batch. This is not the number of sequences: one window of a
+            user's events serves several requests, so that a batch has fewer windows than requests, and more targets,
+            because a request asks for a whole basket. A window may serve two successive batches.
         evaluation_batch_size: Requests in an evaluation batch; each has its own window.
         min_context_share: Least share of a full window that every request reads, if the user has enough events. A low
             value gives fewer windows and a faster epoch; a high value gives requests more history.
