@@ -92,6 +92,11 @@ REFUSED = {
         ["data=table", "data.events=E.csv", "task=[spend]"],
         "task.spend: needs events with a value; name their column, data.value_column=NAME",
     ),
+    "a day in another form": (
+        ["split.validation_from=2016-10-01", "split.test_from=01.12.2016"],
+        "split.test_from = 01.12.2016: must be a day; write YYYY-MM-DD, for example 2017-11-06",
+    ),
+    "no stage": (["stage=[]"], "stage = []: must name at least one stage; write stage=[train]"),
     "refit before train": (["stage=[refit,train]"], "stage = ['refit', 'train']: refit comes after train"),
 }
 ACCEPTED = {

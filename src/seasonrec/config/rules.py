@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from seasonrec.config.errors import Mistake, shown
@@ -133,9 +135,18 @@ def _cuts(slots: Slots) -> Iterator[Mistake]:
         return
     names = ("train_from", "validation_from", "test_from")
     days = {name: day for name in names if (day := slots.value("split", name)) is not None}
-    for (first, day), (second, later) in zip(list(days.items())[:-1], list(days.items())[1:], strict=True):
+    for name in [name for name, day in days.items() if not _is_day(day)]:
+        yield Mistake(f"split.{name}", "must be a day", "write YYYY-MM-DD, for example 2017-11-06", days.pop(name))
+    for (first, day), (second, later) in pairwise(days.items()):
         if day >= later:  # days as YYYY-MM-DD are in the order of their text
             yield Mistake(f"split.{second}", f"must lie after split.{first}={day}", "move one of the two", later)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _series(slots: Slots) -> Iterator[Mistake]:
@@ -276,6 +287,8 @@ def _processes(slots: Slots) -> Iterator[Mistake]:
 
 def _stages(slots: Slots) -> Iterator[Mistake]:
     names = list(slots.node("stage") or {})
+    if not names:
+        yield Mistake("stage", "must name at least one stage", "write stage=[train]", "[]")
     if "refit" in names and "train" not in names[: names.index("refit")]:
         yield Mistake("stage", "refit comes after train", "write stage=[train,refit]", shown(names))
 
