@@ -49,17 +49,17 @@ def changed(batch: SequenceBatch, option: str) -> Iterator[tuple[str, SequenceBa
         yield "target_items", replace(batch, target_items=batch.target_items.flip(0))
     for name, label in batch.labels.items():
         for field, value in vars(label).items():
-            if (other := another(field, value, batch.num_requests)) is not None:
+            for other in others(field, value, batch.num_requests):
                 yield f"{name}.{field}", replace(batch, labels=batch.labels | {name: replace(label, **{field: other})})
 
 
-def another(field: str, value: Any, num_requests: int) -> Tensor | None:
-    """Returns other values of the requests; None for values that say which requests they are, and for statistics."""
+def others(field: str, value: Any, num_requests: int) -> list[Tensor]:
+    """Returns other values of the requests; none for values that say which requests they are, and for statistics."""
     if field == "items":
-        return value.flip(0)
+        return [value.flip(0)]
     if value.shape[:1] != (num_requests,) or value.dtype == torch.int64:
-        return None
-    return ~value if value.dtype == torch.bool else 2 * value + 1
+        return []
+    return [~value] if value.dtype == torch.bool else [2 * value + 1, 0 * value]
 
 
 def same_samples(before: TaskOutput, after: TaskOutput, field: str) -> bool:

@@ -213,7 +213,9 @@ def test_the_request_time_matters_only_through_the_season(shop: Shop, option: st
     first = case.output(batch).prediction
     second = case.output(replace(later, context=later.context | held)).prediction
     available = (first > -math.inf) & (second > -math.inf)
-    assert torch.equal(first[available], second[available]) == (season == "[]")
+    assert torch.equal(first[available], second[available]) == (season == "[]"), (
+        "the date must change the prediction with a season and not without one; read it through features.query alone"
+    )
 
 
 def test_demand_reads_the_date_itself(shop: Shop) -> None:
