@@ -168,6 +168,45 @@ def test_robustness_tries_a_run_and_draws_what_it_found(run: Run, tmp_path: Path
     assert set(bits) >= {("random", 0.5), ("swap", 1.0), ("drop", 1.0), ("shuffle", 1.0)}
 
 
+def test_counterfactual_asks_a_run_with_wrong_dates(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, metrics = run
+    assert main(["counterfactual", f"checkpoint={folder}", f"output={tmp_path}", "days=[28,182]"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["counterfactual.csv"]
+    shown = capsys.readouterr().out
+    assert "│ season " in shown
+    assert "What the date is worth, in bits on all (one seed): told a date 182 days too early, full loses " in shown
+    table = pl.read_csv(tmp_path / "counterfactual.csv")
+    assert table["fingerprint"].unique().to_list() == [metrics["fingerprint"]]
+    right = {
+        (line["slice"], line["metric"]): line["value"] for line in table.filter(kind="right").iter_rows(named=True)
+    }
+    for name, values in metrics["slices"].items():
+        if values["n"]:
+            assert right[name, "bits"] == pytest.approx(values["bits"], rel=1e-6)
+            assert right[name, "ndcg@10"] == pytest.approx(values["ndcg@10"], rel=1e-6)
+    lost = table.filter(slice="all", metric="bits", days=182).select("kind", "difference")
+    assert dict(lost.iter_rows()).keys() == {"season", "trend", "both"}
+    assert 0.0 not in lost["difference"]  # words and calendar, and the trend
+
+
+def test_counterfactual_says_what_it_cannot_ask(
+    run: Run, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = run
+    assert main(["counterfactual", f"checkpoint={folder}", "days=[28,0]"]) == 2
+    assert (
+        "days must be whole weeks from 7 to 364 days, got [0]; whole weeks keep the weekday" in capsys.readouterr().err
+    )
+    assert main(["counterfactual", f"checkpoint={tmp_path}"]) == 2
+    assert f"checkpoint must be the folder of a finished run, got {tmp_path}" in capsys.readouterr().err
+    assert main(of_table(files, tmp_path / "dateless", "season=[]")) == 0
+    assert main(["counterfactual", f"checkpoint={tmp_path / 'dateless'}"]) == 2
+    told = f"checkpoint must be a run with a season, which reads the date, got {tmp_path / 'dateless'} with season=[]"
+    assert told in capsys.readouterr().err
+
+
 def test_evaluate_refuses_data_that_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events, _ = write_log(tmp_path)
     assert main(of_table(tmp_path, tmp_path / "run")) == 0

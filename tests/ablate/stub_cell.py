@@ -1,7 +1,7 @@
 """Stands in for ``seasonrec``: takes the arguments of a cell, and does what its own first arguments say.
 
-``stub_cell.py [--fail ROW:SEED] [--sleep SECONDS] train|baselines|robustness key=value ...``; counts its calls beside
-the results, with the seconds between which each ran, and prints what it sees of threads and GPUs.
+``stub_cell.py [--fail ROW:SEED] [--sleep SECONDS] train|baselines|robustness|counterfactual key=value ...``; counts its
+calls beside the results, with the seconds between which each ran, and prints what it sees of threads and GPUs.
 """
 
 import argparse
@@ -22,10 +22,14 @@ options = parser.parse_args()
 began_s = time.time()
 given = {key: value.strip("'") for key, value in (override.split("=", 1) for override in options.overrides)}
 print(f"threads {os.environ.get('POLARS_MAX_THREADS')}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}")
-if options.subcommand == "robustness":
+if options.subcommand in ("robustness", "counterfactual"):
     time.sleep(options.sleep)
+    if options.subcommand == options.fail:
+        sys.exit(4)
     trained = json.loads((Path(given["checkpoint"]) / "metrics.json").read_text())  # fails before the run has ended
-    (Path(given["checkpoint"]) / "robustness.csv").write_text(trained["name"])
+    days = "\n".join(["days", "0", *given.get("days", "[]").strip("[]").split(","), ""])
+    text = trained["name"] if options.subcommand == "robustness" else days
+    (Path(given["checkpoint"]) / f"{options.subcommand}.csv").write_text(text)
     sys.exit()
 row, run_dir = given.get("name", "full"), Path(given["run_dir"])
 print(f"epoch 1 of {row}\repoch 2 of {row}")

@@ -53,6 +53,26 @@ def test_rows_named_for_robustness_are_tried_after_all_training(tmp_path):
         assert kinds == ["baselines", *["train"] * 4, *["robustness"] * 2]
 
 
+def test_the_reference_is_told_wrong_dates_after_all_training(tmp_path):
+    study = replace(STUDY, robustness=("no_season",), wrong_dates=(28, 182))
+    *trained, first, second = expand(study, tmp_path, [])
+    assert trained == expand(replace(study, wrong_dates=()), tmp_path, [])
+    assert (first.label, second.label) == ("full seed 0, counterfactual", "full seed 1, counterfactual")
+    assert first.arguments == ["counterfactual", f"checkpoint='{tmp_path}/cells/full/seed_0'", "days=[28,182]"]
+    stamp(trained[1], CONFIG)
+    finish(trained[1])
+    assert state(first, CONFIG) is State.MISSING
+    first.table.write_text("kind,days\nright,0\nboth,28\n")
+    assert state(first, CONFIG) is State.MISSING  # made when the study asked for other dates
+    first.table.write_text("kind,days\nright,0\nboth,28\nboth,182\n")
+    assert state(first, CONFIG) is State.COMPLETE
+    stamp(trained[1], CONFIG)  # trained again
+    assert not first.table.exists()
+    for launcher in ("local", "joblib"):
+        kinds = [cell.kind for job in plan(expand(study, tmp_path, []), launcher, 1) for cell in job.cells]
+        assert kinds == ["baselines", *["train"] * 4, *["robustness"] * 2, *["counterfactual"] * 2]
+
+
 def test_the_second_list_of_overrides_wins():
     assert merged(["a=1", "b=2"], ["b=3", "c=4"]) == ["a=1", "b=3", "c=4"]
 

@@ -33,7 +33,8 @@ def compose(overrides: list[str]) -> Mock:
     trainer = {"max_epochs": given.get("trainer.max_epochs", 1), "devices": int(given.get("trainer.devices", 1))}
     protocol = {"holidays": ["Thanksgiving", "Christmas"]}
     config = {"name": given.get("name", "full").strip("'"), "trainer": trainer, "data": {}, "protocol": protocol}
-    return Mock(as_dict=lambda: config)
+    season = {} if given.get("season") == "[]" else {"momentum": {}}
+    return Mock(as_dict=lambda: config | {"season": season})
 
 
 def run(run_dir: Path, *stub: str, study: Study = STUDY, overrides: tuple[str, ...] = (), **options):
@@ -194,6 +195,26 @@ def test_trials_of_a_failed_run_are_not_started(tmp_path):
     ]
     assert not (tmp_path / "cells/full/seed_0/robustness.txt").exists()
     assert "nothing left" in shown
+
+
+def test_a_failed_trial_does_not_stop_another_one_of_its_run(tmp_path):
+    study = replace(STUDY, robustness=("full",), wrong_dates=(28,), baselines=False, seeds=(0,))
+    failures, _ = run(tmp_path, "--fail", "robustness", study=study)
+    assert [one.cell.label for one in failures] == ["full seed 0, robustness"]
+    assert (tmp_path / "cells/full/seed_0/counterfactual.csv").is_file()
+
+
+def test_a_reference_without_season_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(StudyError, match=r"wrong_dates: the reference no_season has season=\[\] and reads no date"):
+        run(tmp_path, study=replace(STUDY, wrong_dates=(28,), reference="no_season"))
+    assert calls(tmp_path) == {}
+
+
+def test_other_wrong_dates_are_asked_without_training_again(tmp_path):
+    for wrong_dates in ((28,), (28, 91)):
+        assert run(tmp_path, study=replace(STUDY, wrong_dates=wrong_dates))[0] == []
+    assert set(calls(tmp_path).values()) == {1}
+    assert (tmp_path / "cells/full/seed_0/counterfactual.csv").read_text().split() == ["days", "0", "28", "91"]
 
 
 def test_trials_are_made_anew_with_their_run(tmp_path):

@@ -58,6 +58,13 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         (GOOD + "sedes: [1]\n", "sedes = [1]: unknown key; did you mean 'seeds'?"),
         (GOOD.replace("question: Does it know the season?\n", ""), "question: missing; every study states it"),
         (GOOD + "robustness: [no_habits]\n", "robustness[0] = 'no_habits': is not among the rows"),
+        (
+            GOOD + "wrong_dates: [28, 30]\n",
+            "wrong_dates[1] = 30: must be whole weeks from 7 to 364 days; whole weeks ke",
+        ),
+        (GOOD + "wrong_dates: [0]\n", "wrong_dates[0] = 0: must be whole weeks"),
+        (GOOD + "wrong_dates: [half]\n", "wrong_dates[0] = 'half': must hold whole numbers"),
+        (GOOD + "wrong_dates: 28\n", "wrong_dates = 28: must be a list; write [28]"),
         (GOOD + "figure_rows: [full, nobody]\n", "figure_rows[1] = 'nobody': is neither a row nor a baseline"),
         (
             GOOD + "baseline_reference: personel\n",

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from seasonrec.data import calendar
-from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+from seasonrec.data.calendar import days_earlier, holiday_days, local_days, signed_distances, weekdays
 from seasonrec.data.datasets.table import Table
 
 
@@ -52,6 +52,21 @@ def test_days_equal_those_of_polars(zone: str) -> None:
         utc = pl.from_epoch(pl.Series(times), time_unit="s").dt.replace_time_zone("UTC")
         expected = utc.dt.convert_time_zone(zone).dt.date().to_physical().to_numpy()
         assert (local_days(times, zone) == expected).all()
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "UTC"])
+@pytest.mark.parametrize("days", [0, 28, 182])
+def test_earlier_days_keep_the_local_day_and_the_clock(zone: str, days: int) -> None:
+    times_s = seconds("2017-10-01T00:00") + np.arange(0, 120 * 86_400, 1_799)  # over a change of clocks
+    moved_s = days_earlier(times_s, days, zone)
+    assert (local_days(moved_s, zone) == local_days(times_s, zone) - days).all()
+    local, moved = (pl.from_epoch(pl.Series(one)).dt.convert_time_zone(zone).dt.time() for one in (times_s, moved_s))
+    assert (local == moved).mean() > 0.999  # all but the hour of a change
+    assert days or (moved_s == times_s).all()
+
+
+def test_earlier_days_may_lie_before_1970() -> None:
+    assert days_earlier(np.array([86_400]), 28, "UTC").tolist() == [-27 * 86_400]
 
 
 def test_weekdays_begin_on_monday() -> None:

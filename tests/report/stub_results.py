@@ -1,6 +1,6 @@
 """Stand-in for ``seasonrec`` in a whole study, which writes results with known effects.
 
-``--fail ROW`` fails a row, ``--fail ROW:robustness`` its trials.
+``--fail ROW`` fails a row, ``--fail ROW:robustness`` or ``ROW:counterfactual`` its trials.
 """
 
 import sys
@@ -8,11 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from made_results import make_run, make_targets, write_run
+from made_wrong_dates import write_wrong_dates
 
 fail, subcommand, overrides = sys.argv[2], sys.argv[3], sys.argv[4:]
 given = {key: value.strip("'") for key, value in (override.split("=", 1) for override in overrides)}
+folder = Path(given.get("checkpoint", ""))
+if subcommand == "counterfactual":
+    if f"{folder.parent.name}:counterfactual" == fail:
+        sys.exit("out of memory")
+    days = tuple(map(int, given["days"].strip("[]").split(",")))
+    write_wrong_dates(folder, int(folder.name.removeprefix("seed_")), days)
+    sys.exit()
 if subcommand == "robustness":
-    folder = Path(given["checkpoint"])
     if f"{folder.parent.name}:robustness" == fail:
         sys.exit("the model has no such target")
     identity = f"{folder.parent.name},{folder.name.removeprefix('seed_')},0123456789abcdef"

@@ -36,7 +36,8 @@ FILES = {
 
 def compose(overrides: list[str]) -> Mock:
     name = dict(override.split("=", 1) for override in overrides).get("name", "full").strip("'")
-    return Mock(as_dict=lambda: {"name": name, "data": {}, "protocol": {"holidays": ["Thanksgiving", "Christmas"]}})
+    config = {"data": {}, "protocol": {"holidays": ["Thanksgiving", "Christmas"]}, "season": {"momentum": {}}}
+    return Mock(as_dict=lambda: config | {"name": name})
 
 
 def run_study(folder: Path, text: str = STUDY, fail: str = "none") -> None:
@@ -150,6 +151,28 @@ def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing
     curves = pl.read_csv(tmp_path / "runs" / "figure_robustness.csv")
     assert set(curves["name"]) == {"full", "no_season"}
     assert set(curves["kind"]) == {"adversarial", "random", "drop"}
+
+
+def test_wrong_dates_of_the_reference_are_a_table_a_figure_and_a_sentence(done, tmp_path):
+    before = {name: (done / "runs" / name).read_bytes() for name in ("table.csv", "comparisons.csv", "table.md")}
+    assert not list((done / "runs").glob("*wrong_dates*"))
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    text = f"{STUDY}wrong_dates: [28, 182]\n"
+    with pytest.raises(SystemExit):
+        run_study(tmp_path, text, fail="full:counterfactual")
+    told = (tmp_path / "runs" / "table.md").read_text()
+    assert "not yet run): full seed 0, counterfactual, full seed 1, counterfactual." in told
+    assert not list((tmp_path / "runs").glob("*wrong_dates*"))
+    run_study(tmp_path, text)
+    made = {path.name for path in (tmp_path / "runs").glob("*wrong_dates*")}
+    assert made == {"wrong_dates.md", "wrong_dates.csv", "figure_wrong_dates.png", "figure_wrong_dates.pdf"}
+    table = pl.read_csv(tmp_path / "runs" / "wrong_dates.csv")
+    assert table["seeds"].unique().to_list() == [2]
+    shown = (tmp_path / "shown.txt").read_text()
+    sentence = "What the date is worth, in bits on all (2 seeds): told a date 182 days too early, full loses 0.020"
+    assert shown.count(sentence) == (tmp_path / "runs" / "wrong_dates.md").read_text().count(sentence) == 1
+    for name in ("table.csv", "comparisons.csv"):
+        assert (tmp_path / "runs" / name).read_bytes() == before[name]
 
 
 def test_a_failed_row_ends_in_code_1_and_a_table_of_the_others(tmp_path):

@@ -1,4 +1,4 @@
-"""Cells of a study: a training run for each row and seed, one evaluation of all baselines, and trials of robustness."""
+"""Cells of a study: a training run for each row and seed, one evaluation of all baselines, and trials of runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from seasonrec.config.rows import REFERENCE_ROW
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
 
-Kind = Literal["train", "baselines", "robustness"]
+Kind = Literal["train", "baselines", "robustness", "counterfactual"]
 """Subcommand of a cell: a training run, all baselines, or trials of a trained run."""
+
+TRIALS: tuple[Kind, ...] = ("robustness", "counterfactual")
+"""Subcommands that try a trained run; each writes a table of its own name into the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Cell:
         overrides: Hydra overrides that decide the numbers.
         group: Name of the study; trackers group runs by it.
         kind: Subcommand.
+        days: Days by which the wrong dates of a ``counterfactual`` are too early.
     """
 
     row: str
@@ -39,23 +43,30 @@ class Cell:
     overrides: tuple[str, ...]
     group: str
     kind: Kind = "train"
+    days: tuple[int, ...] = ()
 
     @property
     def arguments(self) -> list[str]:
         """Subcommand and overrides, as written after ``seasonrec``."""
-        if self.kind == "robustness":
-            return [self.kind, f"checkpoint={quoted(str(self.run_dir))}"]
+        if self.kind in TRIALS:
+            days = [f"days=[{','.join(map(str, self.days))}]"] if self.days else []
+            return [self.kind, f"checkpoint={quoted(str(self.run_dir))}", *days]
         return [self.kind, *self.overrides, f"group={quoted(self.group)}", f"run_dir={quoted(str(self.run_dir))}"]
 
     @property
     def label(self) -> str:
         if self.kind == "baselines":
             return BASELINES
-        return f"{self.row} seed {self.seed}" + (", robustness" if self.kind == "robustness" else "")
+        return f"{self.row} seed {self.seed}" + (f", {self.kind}" if self.kind in TRIALS else "")
 
     @property
     def log(self) -> Path:
-        return self.folder / ("robustness.txt" if self.kind == "robustness" else "log.txt")
+        return self.folder / (f"{self.kind}.txt" if self.kind in TRIALS else "log.txt")
+
+    @property
+    def table(self) -> Path:
+        """File that a trial writes."""
+        return self.folder / f"{self.kind}.csv"
 
 
 def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
@@ -77,4 +88,6 @@ def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
             own = (*changed, *name, f"seed={seed}", "baselines=false")
             cells.append(Cell(row, seed, folder, folder, own, study.name))
     tried = [replace(cell, kind="robustness") for cell in cells if cell.row in study.robustness]
-    return [*cells, *tried]
+    asked = [cell for cell in cells if cell.row == study.reference and study.wrong_dates]
+    dated = [replace(cell, kind="counterfactual", days=study.wrong_dates) for cell in asked]
+    return [*cells, *tried, *dated]

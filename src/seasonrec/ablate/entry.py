@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seasonrec.ablate.cells import expand
+from seasonrec.ablate.cells import TRIALS, expand
 from seasonrec.ablate.progress import say, spell
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
@@ -176,6 +176,8 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     for name in study.rows:
         folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
         if folders:
-            tried = [cell.folder for cell in complete if cell.row == name and cell.kind == "robustness"]
-            rows.append(replace(read_row(name, False, folders), trials=tuple(f / "robustness.csv" for f in tried)))
+            tried, dated = (
+                tuple(cell.table for cell in complete if cell.row == name and cell.kind == kind) for kind in TRIALS
+            )
+            rows.append(replace(read_row(name, False, folders), trials=tried, wrong_dates=dated))
     return rows, [cell.label for cell in cells if cell not in complete]

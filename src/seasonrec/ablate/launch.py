@@ -188,8 +188,8 @@ def _next(waiting: Sequence[Job], running: Iterable[Running]) -> Job | None:
 
 
 def _dependent(waiting: Sequence[Job], failed: Sequence[Failure]) -> list[Job]:
-    """Returns the waiting jobs in the folders of failed cells, for example the trials of a failed run."""
-    folders = {failure.cell.folder for failure in failed}
+    """Returns the waiting trials of failed runs."""
+    folders = {failure.cell.folder for failure in failed if failure.cell.kind == "train"}
     return [job for job in waiting if folders & {cell.folder for cell in job.cells}]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
-from seasonrec.ablate.cells import Cell
+from seasonrec.ablate.cells import TRIALS, Cell
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.shares import thread_share
 from seasonrec.ablate.study import StudyError
@@ -50,7 +50,7 @@ def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
         at_once = min(jobs, len(cells))
         return [_single(cell, thread_share(at_once) if at_once > 1 else {}) for cell in cells]
     baselines = [_single(cell) for cell in cells if cell.kind == "baselines"]
-    tried = [_single(cell) for cell in cells if cell.kind == "robustness"]
+    tried = [_single(cell) for cell in cells if cell.kind in TRIALS]
     multiruns = [_multirun(row, launcher, jobs, number) for number, row in enumerate(_by_row(cells), 1)]
     return [*baselines, *multiruns, *tried]
 

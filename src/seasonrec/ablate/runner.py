@@ -18,7 +18,7 @@ from seasonrec.ablate.lock import hold
 from seasonrec.ablate.progress import StudyProgress, say
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
-from seasonrec.ablate.study import Study, StudyError, check_slices
+from seasonrec.ablate.study import Study, StudyError, check_slices, check_wrong_dates
 from seasonrec.config import ConfigError, Mistake, build, compose
 from seasonrec.config.annotations import is_component
 from seasonrec.config.schema import RunConfig
@@ -85,6 +85,8 @@ def run_cells(
     require_installed(options.launcher)
     configs = configurations(cells, options.compose)
     check_slices(study, configs[cells[0]])
+    reference = next(cell for cell in cells if cell.row == study.reference)
+    check_wrong_dates(study, configs[reference].get("season"))
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from seasonrec.ablate.cells import Cell
+from seasonrec.ablate.cells import TRIALS, Cell
 from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.runs.record import write_json
 
@@ -16,9 +18,6 @@ INDEX = "rows.json"
 
 STAMP = "cell.json"
 """File with the configuration that a cell was launched with."""
-
-TRIALS = "robustness.csv"
-"""File with the trials of a trained run."""
 
 BASELINE_KEYS = ("data", "split", "protocol")
 """Top-level keys that decide the numbers of a baseline."""
@@ -47,11 +46,21 @@ def is_complete(cell: Cell) -> bool:
     """Returns whether a cell has all its results; ``metrics.json`` and the list of baselines are written last."""
     if cell.kind == "train":
         return read_object(cell.folder / "metrics.json") is not None
-    if cell.kind == "robustness":
-        return (cell.folder / TRIALS).is_file() and read_object(cell.folder / "metrics.json") is not None
+    if cell.kind in TRIALS:
+        return _has_table(cell) and read_object(cell.folder / "metrics.json") is not None
     index = read_object(cell.folder / INDEX)
     owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
     return all(read_object(path) is not None for path in owed)
+
+
+def _has_table(cell: Cell) -> bool:
+    """Returns whether a trial has its table, for a ``counterfactual`` with the wrong dates that the study asks for."""
+    if not cell.table.is_file():
+        return False
+    if not cell.days:
+        return True
+    with cell.table.open(encoding="utf-8", newline="") as file:
+        return {line.get("days") for line in csv.DictReader(file)} == {"0", *map(str, cell.days)}
 
 
 def index_baselines(cell: Cell) -> None:
@@ -73,7 +82,8 @@ def stamp(cell: Cell, config: dict[str, Any]) -> None:
     """Saves the configuration of a cell before it runs, and deletes the trials of its earlier run."""
     write_json(cell.folder / STAMP, {"config": _deciding(cell, config)})
     if cell.kind == "train":
-        (cell.folder / TRIALS).unlink(missing_ok=True)
+        for kind in TRIALS:
+            replace(cell, kind=kind).table.unlink(missing_ok=True)
 
 
 def _deciding(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:

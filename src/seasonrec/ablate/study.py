@@ -18,6 +18,7 @@ from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
+from seasonrec.evaluation.counterfactual.dates import DAYS_REMEDY, DAYS_RULE, refused_days
 from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
 from seasonrec.evaluation.slices.holidays import slice_names
 from seasonrec.report.costs import COLUMNS
@@ -56,6 +57,8 @@ class Study:
         costs: Columns of cost, for example ``minutes`` and ``trained_share``.
         robustness: Rows whose runs are tried with perturbed inputs and changed histories, see
             :mod:`seasonrec.evaluation.robustness.trials`; the report draws the curves.
+        wrong_dates: Days by which wrong dates are too early, in whole weeks. The reference's runs are ranked again with
+            them, see :mod:`seasonrec.evaluation.counterfactual.dates`; the report says what the right date is worth.
         changes: Overrides of each row by name.
     """
 
@@ -75,6 +78,7 @@ class Study:
     baselines: bool = True
     costs: tuple[str, ...] = ("minutes", "weights")
     robustness: tuple[str, ...] = ()
+    wrong_dates: tuple[int, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -150,6 +154,23 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
 
 
+def check_wrong_dates(study: Study, season: object) -> None:
+    """Checks that the reference of a study with wrong dates has a season, which is what reads the date.
+
+    Args:
+        study: The study.
+        season: Slot ``season`` in the configuration of the reference.
+
+    Raises:
+        StudyError: If it has none.
+    """
+    if study.wrong_dates and not season:
+        given = Mistake(
+            "wrong_dates", f"the reference {study.reference} has season=[] and reads no date", "take it out"
+        )
+        raise StudyError(f"nothing was run:\n  {given}")
+
+
 def merged(first: Sequence[str], second: Sequence[str]) -> list[str]:
     """Returns two lists of overrides as one; where both set a key, the second wins."""
     return list({override_key(override): override for override in (*first, *second)}.values())
@@ -223,6 +244,9 @@ def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
     for place, row in enumerate(raw.get("robustness", [])):
         if row not in names:
             yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, names), shown(row))
+    for place, days in enumerate(raw.get("wrong_dates", [])):
+        if refused_days([days]):
+            yield Mistake(f"wrong_dates[{place}]", DAYS_RULE, DAYS_REMEDY, shown(days))
     known = [*names, *BASELINES]
     for place, row in enumerate(raw.get("figure_rows", [])):
         if row not in known:

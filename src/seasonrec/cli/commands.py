@@ -13,7 +13,7 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
-THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness")
+THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual")
 """Commands that run as jobs of Hydra; the others begin with a path."""
 
 
@@ -90,6 +90,11 @@ _ALL = (
         "robustness", "checkpoint=DIR [key=value ...]",
         "ranks with perturbed inputs and changed histories, and draws what that costs.",
         "seasonrec.commands.robustness:run",
+    ),
+    _small(
+        "counterfactual", "checkpoint=DIR [days=[28,91,182]]",
+        "ranks with wrong dates for season and trend, and says what the right date is worth.",
+        "seasonrec.commands.counterfactual:run",
     ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
 )  # fmt: skip

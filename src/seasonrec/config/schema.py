@@ -160,6 +160,23 @@ class RobustnessConfig(Config):
 
 
 @dataclass(frozen=True)
+class CounterfactualConfig(Config):
+    """Arguments of ``seasonrec counterfactual``.
+
+    Args:
+        checkpoint: Folder of a finished run with a season.
+        days: Days by which the wrong dates are too early, in whole weeks, so that the weekday stays right.
+        output: Folder that receives the table; null for the run's own.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
+    """
+
+    checkpoint: str
+    days: tuple[int, ...] = (28, 91, 182)
+    output: str | None = None
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AblateConfig(Config):
     """Arguments of ``seasonrec ablate`` beside the study; every other override goes to each of its runs.
 

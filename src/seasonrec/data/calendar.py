@@ -64,6 +64,15 @@ def _offsets_s(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
     return local.dt.epoch("s").to_numpy().astype(np.int64) - times_s
 
 
+def days_earlier(times_s: NDArray[np.int64], days: int, timezone: str) -> NDArray[np.int64]:
+    """Returns the ``(N,)`` times that the local clock showed ``days`` days earlier.
+
+    A fixed number of seconds would cross midnight where daylight saving lies between the two dates.
+    """
+    moved_s = times_s - days * SECONDS_PER_DAY
+    return moved_s + _offsets_s(times_s, timezone) - _offsets_s(moved_s, timezone)
+
+
 def weekdays(days: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns the weekdays of day numbers; Monday is 0."""
     return (days + EPOCH_WEEKDAY) % 7

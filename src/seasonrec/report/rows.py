@@ -28,6 +28,7 @@ class Row:
         interference: Cosines of its tasks' gradients; None if not measured.
         tasks: Metrics of its further tasks; None if it has none.
         trials: Files of its robustness trials, one per run that has them.
+        wrong_dates: Files of its wrong dates, one per run that has them.
         gives_probabilities: Whether its loss gives probabilities; if False, its bits have no meaning.
     """
 
@@ -38,6 +39,7 @@ class Row:
     interference: pl.DataFrame | None = None
     tasks: pl.DataFrame | None = None
     trials: tuple[Path, ...] = ()
+    wrong_dates: tuple[Path, ...] = ()
     gives_probabilities: bool = True
 
     @property

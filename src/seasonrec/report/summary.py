@@ -16,6 +16,7 @@ from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.render import cell_words, column_title
 from seasonrec.report.selection import Selection
 from seasonrec.report.tables import Grid, GridRow, digits
+from seasonrec.report.wrong_dates import DateWorth
 
 WIDTH = 100
 """Most columns of text that the framed table takes."""
@@ -36,12 +37,14 @@ class Report:
         grid: Its table.
         compared: Its comparisons, see :func:`~seasonrec.report.comparisons.comparison_table`.
         files: Its files.
+        worth: What the date is worth to the reference; None if the study has no wrong dates.
     """
 
     selection: Selection
     grid: Grid
     compared: pl.DataFrame
     files: tuple[Path, ...]
+    worth: DateWorth | None = None
 
 
 def show(report: Report, console: Console) -> None:
@@ -54,6 +57,7 @@ def show(report: Report, console: Console) -> None:
     more = f" ({left_out} more columns there)" if left_out else ""
     for line in (
         answer(report),
+        *([report.worth.sentence()] if report.worth else []),
         *(note for note in report.grid.notes if not note.startswith("Made by")),
         f"Open first: {picture}; the whole table: {folder / 'table.md'}{more}; every difference with its interval and "
         f"p-value: {folder / 'comparisons.md'}.",

@@ -19,13 +19,14 @@ from seasonrec.report.selection import Selection
 from seasonrec.report.summary import Report
 from seasonrec.report.tables import grid, long_table
 from seasonrec.report.tasks import task_table, tasks_markdown
+from seasonrec.report.wrong_dates import DateWorth
 
 
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
     If rows have them, there are also ``tasks.{md,csv}`` of further tasks, a figure of the cosines of their gradients,
-    and a figure of the robustness trials.
+    a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a figure of what the date is worth.
 
     Args:
         folder: Folder of the files.
@@ -42,6 +43,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
     long = long_table(rows, selection.columns)
     compared = comparison_table(rows, selection.reference, [*selection.columns, *extra])
     laid = grid(rows, selection, long, compared)
+    worth = _worth(rows, selection)
     folder.mkdir(parents=True, exist_ok=True)
     written = [
         _write_text(folder / "table.md", to_markdown(laid)),
@@ -52,8 +54,9 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
         _write_csv(folder / "costs.csv", _costs(rows)),
         *_tasks(folder, rows),
         *_figures(folder, rows, selection, compared),
+        *(_wrong_dates(folder, worth) if worth else []),
     ]
-    return Report(selection, laid, compared, tuple(written))
+    return Report(selection, laid, compared, tuple(written), worth)
 
 
 def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
@@ -62,6 +65,20 @@ def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
         return []
     table = task_table(measured)
     return [_write_text(folder / "tasks.md", tasks_markdown(table)), _write_csv(folder / "tasks.csv", table)]
+
+
+def _worth(rows: Sequence[Row], selection: Selection) -> DateWorth | None:
+    """Returns what the date is worth to the row that was told wrong ones, if there is one."""
+    for row in rows:
+        if row.wrong_dates:
+            return DateWorth.of(row.wrong_dates, selection.slices, row.gives_probabilities)
+    return None
+
+
+def _wrong_dates(folder: Path, worth: DateWorth) -> list[Path]:
+    written = [_write_text(folder / "wrong_dates.md", worth.markdown())]
+    written.append(_write_csv(folder / "wrong_dates.csv", worth.table))
+    return [*written, *worth.figure(folder / "figure_wrong_dates")]
 
 
 def write_weeks(folder: Path, rows: Sequence[Row], selection: Selection) -> list[Path]:

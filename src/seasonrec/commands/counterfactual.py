@@ -1,0 +1,68 @@
+"""``seasonrec counterfactual``: what the right date is worth to a trained model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import polars as pl
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from seasonrec.config import build
+from seasonrec.config.schema import CounterfactualConfig, RunConfig
+from seasonrec.errors import UserError
+from seasonrec.evaluation.counterfactual.dates import check_days
+from seasonrec.evaluation.counterfactual.trials import counterfactual_table
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.evaluation.robustness.trials import write_table
+from seasonrec.evaluation.slices.holidays import slice_names
+from seasonrec.report.summary import WIDTH
+from seasonrec.report.wrong_dates import MOST_SLICES, TITLE, DateWorth
+from seasonrec.runs.finished import load_models, open_finished, read_config
+from seasonrec.runs.opening import batch_builder, device_of
+from seasonrec.training.loss.base import Loss
+
+
+def run(options: CounterfactualConfig) -> None:
+    """Writes ``counterfactual.csv`` and prints it: ``seasonrec counterfactual checkpoint=DIR``."""
+    check_days(options.days)
+    checkpoint = Path(options.checkpoint)
+    _require_season(read_config(checkpoint, options.allow), checkpoint)
+    finished = load_models(open_finished(checkpoint, options.allow))
+    config, data = finished.config, finished.data
+    model = finished.model.to(device_of(config))
+    builder = batch_builder(model, data.log, data.spec, config.max_seq_len)
+    scorer = ModelScorer(config.name, model, builder)
+    table = counterfactual_table(scorer, data.log, data.spec, data.split, data.protocol, options.days)
+    identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}
+    path = Path(options.output or checkpoint) / "counterfactual.csv"
+    write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
+    loss: Loss = build(config.loss)(facts=finished.facts)
+    slices = ("all", *slice_names(data.protocol.holidays))
+    _show(DateWorth.of([path], slices, loss.gives_probabilities))
+    print(f"  {path}", flush=True)
+
+
+def _require_season(config: RunConfig, checkpoint: Path) -> None:
+    if not config.season:
+        raise UserError(
+            f"checkpoint must be a run with a season, which reads the date, got {checkpoint} with season=[]; give "
+            "another, for example one of season=[momentum,calendar]."
+        )
+
+
+def _show(worth: DateWorth) -> None:
+    worth = replace(worth, slices=worth.slices[:MOST_SLICES])
+    table = Table(title=TITLE, caption=worth.note, box=box.ROUNDED)
+    for number, title in enumerate(worth.head("\n")):
+        table.add_column(title, justify="left" if number == 0 else "right", no_wrap=True)
+    for _, lines in groupby(worth.body(), key=itemgetter(0)):
+        for line in lines:
+            table.add_row(*line)
+        table.add_section()
+    Console(width=WIDTH).print(table)
+    print(worth.sentence(), flush=True)

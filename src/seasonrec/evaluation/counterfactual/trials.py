@@ -1,0 +1,111 @@
+"""Ranking quality of a trained model that is told a wrong date, beside the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seasonrec.batches.splits import Split
+from seasonrec.data.calendar import local_days
+from seasonrec.data.log import EventLog
+from seasonrec.data.spec import DataSpec
+from seasonrec.errors import UserError
+from seasonrec.evaluation.counterfactual.dates import KINDS, WrongDate, check_days, on_wrong_date
+from seasonrec.evaluation.protocol import Protocol
+from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.evaluation.results.store import RunResults
+from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.statistics.significance import compare
+
+RIGHT = "right"
+"""Kind of the lines with the right date."""
+
+METRICS = ("ndcg@10", "bits")
+SCHEMA = {
+    "kind": pl.String, "days": pl.Int64, "slice": pl.String, "metric": pl.String, "value": pl.Float64,
+    "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64, "baskets": pl.Int64,
+    "before_log": pl.Int64,
+}  # fmt: skip
+
+
+def counterfactual_table(
+    scorer: ModelScorer,
+    log: EventLog,
+    spec: DataSpec,
+    split: Split,
+    protocol: Protocol,
+    days: Sequence[int],
+    progress: Callable[[str], None] = print,
+) -> pl.DataFrame:
+    """Returns NDCG@10 and bits of every slice with the right date, and with wrong dates for season, trend and both.
+
+    The whole part is ranked once with the right date and three times per wrong date.
+
+    Args:
+        scorer: The trained model.
+        log: The prepared log.
+        spec: Facts of the log.
+        split: The cuts.
+        protocol: Part, horizon, candidates and tags.
+        days: Days by which a wrong date is too early.
+        progress: Called with a line for each date.
+
+    Returns:
+        ``kind`` (``right``, ``season``, ``trend``, ``both``), ``days`` (0 for ``right``), ``slice``, ``metric``,
+        ``value``, its ``difference`` to the right date with the ends ``low`` and ``high`` of a 95% interval over users
+        (null for ``right``), ``n`` targets, and how many of all ``baskets`` have a date ``before_log``, the first day
+        of the log. A slice without targets is left out.
+
+    Raises:
+        UserError: If the model has no season, or ``days`` are not whole weeks.
+    """
+    check_days(days)
+    names = {context.name for context in scorer.model.season.reads}
+    if not names:
+        raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
+    tags = BasketTags.of(log, split, protocol)
+    early = _before_log(log, spec, tags.baskets)
+    found: dict[tuple[str, int], RunResults] = {}
+    for kind, off, tried in _dated(scorer, names, days):
+        frame = evaluate(tried, log, split, protocol, tags=tags, show_progress=False).drop("top_items")
+        found[kind, off] = RunResults(scorer.name, 0, "", log.num_items, frame)
+        told = ", ".join(f"{metric} {_mean(found[kind, off], 'all', metric):.4f}" for metric in METRICS)
+        progress(f"{f'{kind}, date {off} days too early' if off else 'right date'}: {told}")
+    lines = [(*key, *line, len(tags.baskets), early(key[1])) for key, line in _lines(found, next(iter(found.values())))]
+    order = {key: place for place, key in enumerate(found)}
+    return pl.DataFrame(sorted(lines, key=lambda line: order[line[0], line[1]]), schema=SCHEMA, orient="row")
+
+
+def _dated(scorer: ModelScorer, names: set[str], days: Sequence[int]) -> Iterator[tuple[str, int, ModelScorer]]:
+    yield RIGHT, 0, scorer
+    for kind, off in product(KINDS, days):
+        yield kind, off, replace(scorer, builder=on_wrong_date(scorer.builder, names, WrongDate(kind, off)))
+
+
+def _lines(
+    found: dict[tuple[str, int], RunResults], right: RunResults
+) -> Iterator[tuple[tuple[str, int], tuple[object, ...]]]:
+    """Yields the numbers of every date, slices outermost: one slice's resamples are drawn once for all dates."""
+    for slice_name, metric in product(right.events.masks, METRICS):
+        entries = len(right.events.values(slice_name, metric)[1])
+        for key, one in found.items() if entries else ():
+            cost = None if one is right else compare([one], [right], slice_name, metric)
+            numbers = (cost.difference, cost.low, cost.high) if cost else (None, None, None)
+            yield key, (slice_name, metric, _mean(one, slice_name, metric), *numbers, entries)
+
+
+def _mean(results: RunResults, slice_name: str, metric: str) -> float:
+    return float(results.events.values(slice_name, metric)[1].mean())
+
+
+def _before_log(log: EventLog, spec: DataSpec, baskets: NDArray[np.int64]) -> Callable[[int], int]:
+    """Returns a function from the days of a wrong date to the number of requests that it puts before the log."""
+    first, *asked = local_days(np.append(spec.first_time_s, log.basket_times_s[baskets]), log.timezone).tolist()
+    age = np.asarray(asked) - first
+    return lambda days: int((age < days).sum())
