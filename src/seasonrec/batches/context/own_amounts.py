@@ -17,6 +17,10 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 SHORTEST_DAYS = 1.0 / 24.0
 """Least time in days (one hour), so that the logarithms of shorter times do not dominate the others."""
 
+UNIT = 2.0**-32
+"""Unit in which amounts are summed. Sums of whole numbers are exact, so that the baskets of other users, which may lie
+in the future of a request, do not change the last bits of its difference of two sums."""
+
 
 @dataclass(frozen=True)
 class OwnAmounts:
@@ -83,13 +87,14 @@ class OwnAmountsIndex:
         self.log = log
         known = np.isfinite(amounts)
         value = np.where(known, amounts, 0.0)
-        self.sums = np.zeros((len(amounts) + 1, 3))
-        np.cumsum(np.stack([known, value, value * value], axis=1), axis=0, out=self.sums[1:])
+        self.sums = np.zeros((len(amounts) + 1, 3), dtype=np.int64)
+        parts = np.rint(np.stack([known, value, value * value], axis=1) / UNIT).astype(np.int64)
+        np.cumsum(parts, axis=0, out=self.sums[1:])
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnAmounts:
         before = self.log.baskets_before(requests.users, requests.known_until_s)
         first = np.asarray(self.log.user_baskets)[requests.users]
-        count, total, squares = (self.sums[before] - self.sums[first]).T
+        count, total, squares = (self.sums[before] - self.sums[first]).T * UNIT
         mean = total / np.maximum(count, 1)
         variance = np.maximum(squares / np.maximum(count, 1) - mean * mean, 0.0)
         last_s = np.asarray(self.log.basket_times_s)[np.maximum(before - 1, 0)]
