@@ -1,29 +1,41 @@
 """Leak audit: a valid log passes, each kind of leak is refused."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import planted_leaks as leaks
 import pytest
 import torch
 from numpy.typing import NDArray
-from small_shop import Shop
+from planted_leaks import Habit, PeekingContext
+from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.batches import audit as module
-from seasonrec.batches.audit import LeakError, audit, replace_future
+from seasonrec.batches import audit_sample, epoch_plan
+from seasonrec.batches.audit import Audited, LeakError, audit
+from seasonrec.batches.audit_sample import sample
+from seasonrec.batches.audit_windows import EVENTS, REQUESTS, TRUTH
+from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext
 from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.context.own_amounts import OwnGapsContext, OwnValuesContext
 from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.context.weekly_sales import WeeklySalesContext
+from seasonrec.batches.epoch_plan import WindowRule
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import BoundLabels, Cuts
+from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.other_future import another_future, later_births
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
 from seasonrec.batches.user_pools import Period
+from seasonrec.data.calendar import local_days, weekdays
 from seasonrec.data.log import EventLog
-from seasonrec.data.spec import DataSpec
 
 DAY = 86_400
 CONTEXTS: dict[str, Context] = {
@@ -31,148 +43,183 @@ CONTEXTS: dict[str, Context] = {
     "momentum": MomentumContext(),
     "calendar": CalendarContext(),
     "last_year": LastYearContext(),
+    "own_values": OwnValuesContext(),
+    "own_gaps": OwnGapsContext(),
+    "weekly_sales": WeeklySalesContext(),
 }
+WHERE = r" of the request of user '\w+' at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d changes when the events from second"
+TRAINING = r"a training window that reads on after its request: "
 
 
-def run(shop: Shop, contexts: dict[str, Context] = CONTEXTS, horizon_s: int = 0, **other: Any) -> list[str]:
-    given = {"log": shop.log, "spec": shop.spec, "split": shop.split, "facts": shop.facts()} | other
-    return audit(given["log"], given["spec"], given["split"], given["facts"], contexts, horizon_s, given.get("labels"))
+def after_the_cut(shop: Shop) -> EventLog:
+    until_s = shop.spec.train_until_s
+    return replace(another_future(shop.log, until_s), item_first_seen_s=later_births(shop.log, until_s))
+
+
+def run(shop: Shop, contexts: dict[str, Context] = CONTEXTS, **other: Any) -> list[str]:
+    given = {"log": shop.log, "spec": shop.spec, "split": shop.split, "max_seq_len": MAX_SEQ_LEN} | other
+    if "made" not in other:
+        given["made"] = {"facts": shop.facts()}
+        given["made_again"] = {"facts": replace(shop, log=after_the_cut(shop)).facts()}
+    return audit(Audited(contexts=contexts, **given))
 
 
 @pytest.mark.parametrize("horizon_days", [0, 14])
 def test_sound_log_passes(shop: Shop, horizon_days: int) -> None:
     lines = run(shop, horizon_s=horizon_days * DAY)
-    assert len(lines) == 4
-    assert any("['calendar', 'last_year', 'momentum', 'own_history']" in line for line in lines)
+    assert len(lines) == 5
+    assert any(f"contexts {sorted(CONTEXTS)}" in line for line in lines)
 
 
 @pytest.fixture
 def long_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the shop count as a long log, of which the audit replaces an excerpt."""
-    monkeypatch.setattr(module, "AUDITED_EVENTS", 200)
-    monkeypatch.setattr(module, "SAMPLED_BASKETS", 20)
-    monkeypatch.setattr(module, "SAMPLE", 4)
+    monkeypatch.setattr(module, "SAMPLED_EVENTS", 200)
+    monkeypatch.setattr(module, "SAMPLED_CELLS", 120)
+    monkeypatch.setattr(audit_sample, "SAMPLED_BASKETS", 20)
 
 
 @pytest.mark.usefixtures("long_log")
 def test_long_log_passes_and_is_audited_in_part(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     replaced: list[int] = []
 
-    def noted(log: EventLog, moment_s: int) -> EventLog:
+    def noted(log: EventLog, *moment: Any) -> EventLog:
         replaced.append(log.num_users)
-        return replace_future(log, moment_s)
+        return another_future(log, *moment)
 
-    monkeypatch.setattr(module, "replace_future", noted)
-    assert run(shop)
+    monkeypatch.setattr(module, "another_future", noted)
+    assert any(" 15 sampled requests" in line for line in run(shop))
     assert max(replaced) < shop.log.num_users
 
 
 @pytest.mark.usefixtures("long_log")
-def test_last_request_of_a_long_log_is_looked_at(shop: Shop) -> None:
-    for cut in range(30, 60):
-        baskets = np.arange(cut)
-        asked = module._sample(shop.log, baskets, 0)
-        assert len(asked) == 4
-        assert asked.times_s.max() == shop.log.basket_times_s[baskets].max()
-
-
-@pytest.mark.usefixtures("long_log")
 def test_leaks_of_a_long_log(shop: Shop) -> None:
-    with pytest.raises(LeakError, match=r"context\.peek\.tensor of training requests up to second \d+ changes"):
-        run(shop, {"peek": PeekingContext(sales_up_to_the_request)})
-    late = Facts.of(shop.log, replace(shop.spec, train_until_s=shop.spec.last_time_s), 16, 12, shop.cache_dir)
-    facts = replace(shop.facts(), item_train_counts=late.item_train_counts)
-    with pytest.raises(LeakError, match=r"facts\.item_train_counts is not what the events before second \d+ give"):
-        run(shop, facts=facts)
+    for look in (leaks.sales_up_to_the_request, leaks.size_of_own_basket):
+        with pytest.raises(LeakError, match=r"context\.peek\.tensor \(PeekingContext\)"):
+            run(shop, {"peek": PeekingContext(look)})
 
 
-def test_statistic_that_reads_what_comes_after_the_cut(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The audit of a long log also tests the excerpt's statistics: given ones could be wrong in the same way twice."""
-    of = Facts.of
-
-    def reads_all(log: EventLog, spec: DataSpec, *sizes: Any) -> Facts:
-        return of(log, replace(spec, train_until_s=spec.last_time_s), *sizes)
-
-    facts = reads_all(shop.log, shop.spec, 16, 12, shop.cache_dir)
-    monkeypatch.setattr(Facts, "of", reads_all)
-    monkeypatch.setattr(module, "AUDITED_EVENTS", 200)
-    with pytest.raises(LeakError, match=r"facts\.item_train_counts changes when the events from second \d+ on are"):
-        run(shop, facts=facts)
-
-
-def test_context_that_leaks_for_chosen_items_alone(shop: Shop) -> None:
-    class Sly(PeekingContext):
-        def bind(self, log: EventLog, spec: DataSpec) -> Callable[..., Peek]:
-            def compute(requests: Requests, items: NDArray[np.int64] | None = None) -> Peek:
-                return Peek(torch.zeros(1) if items is None else torch.from_numpy(all_sales(log, requests)[:, items]))
-
-            return compute
-
-    with pytest.raises(LeakError, match=r"context of some items\.peek\.tensor of training requests"):
-        run(shop, {"peek": Sly(first_target)})
+def test_sample_holds_all_kinds_of_days_horizons_and_the_last_request(shop: Shop) -> None:
+    baskets = shop.split.train_baskets(shop.log)
+    asked = sample(shop.log, baskets, (0, 7 * DAY), 2, 100)
+    days = weekdays(local_days(asked.times_s, shop.log.timezone))
+    assert set(days.tolist()) == set(range(7))
+    horizons = (asked.times_s - asked.known_until_s).tolist()
+    both = {(day, horizon) for day in range(7) for horizon in (0, 7 * DAY)}
+    assert {*zip(days.tolist(), horizons, strict=True)} == both
+    dates = {str(np.datetime64(int(day), "D"))[5:] for day in local_days(asked.times_s, shop.log.timezone)}
+    assert dates & {"12-24", "12-25", "12-26"}
+    assert asked.times_s.max() == shop.log.basket_times_s[baskets].max()
+    assert len(sample(shop.log, baskets, (0,), 2, 4)) == 5
 
 
-@dataclass(frozen=True)
-class Peek:
-    tensor: torch.Tensor
-
-
-@dataclass(frozen=True)
-class PeekingContext:
-    """Context with the result of ``look``."""
-
-    look: Callable[[EventLog, Requests], NDArray[Any]]
-    name: str = "peek"
-
-    def bind(self, log: EventLog, spec: DataSpec) -> Callable[..., Peek]:
-        return lambda requests, items=None: Peek(torch.from_numpy(np.asarray(self.look(log, requests))))
-
-
-def first_target(log: EventLog, requests: Requests) -> NDArray[Any]:
-    return log.event_items[log.basket_offsets[requests.baskets]]
-
-
-def next_visit(log: EventLog, requests: Requests) -> NDArray[Any]:
-    following = log.baskets_before(requests.users, requests.known_until_s + 1)
-    return log.basket_times_s[np.minimum(following, log.num_baskets - 1)]
-
-
-def sales(log: EventLog, chosen: list[NDArray[np.bool_]]) -> NDArray[Any]:
-    return np.stack([np.bincount(log.event_items[events], minlength=log.num_items) for events in chosen])
-
-
-def sales_up_to_the_request(log: EventLog, requests: Requests) -> NDArray[Any]:
-    return sales(log, [log.event_times_s <= time_s for time_s in requests.times_s])
-
-
-def all_sales(log: EventLog, requests: Requests) -> NDArray[Any]:
-    return sales(log, [log.event_times_s > 0 for _ in requests.times_s])
-
-
-@pytest.mark.parametrize("look", [first_target, next_visit, sales_up_to_the_request, all_sales])
-def test_context_that_reads_the_future(shop: Shop, look: Callable[..., Any]) -> None:
-    message = r"a target visible in its own input: context\.peek\.tensor of training requests up to second \d+ changes"
-    with pytest.raises(LeakError, match=message):
+@pytest.mark.parametrize("look", leaks.CONTEXTS, ids=lambda look: look.__qualname__)
+def test_context_that_reads_the_future(shop: Shop, look: leaks.Look) -> None:
+    message = rf"a target visible in its own input, \w+ part: context\.peek\.tensor \(PeekingContext\){WHERE}"
+    with pytest.raises(
+        LeakError, match=message + r" \d+ on are replaced; read events before requests\.known_until_s only\."
+    ):
         run(shop, {"peek": PeekingContext(look)})
 
 
-def test_context_that_ignores_the_horizon(shop: Shop) -> None:
-    def sales_before_the_request(log: EventLog, requests: Requests) -> NDArray[Any]:
-        return sales(log, [log.event_times_s < time_s for time_s in requests.times_s])
+def test_context_that_leaks_for_chosen_items_alone(shop: Shop) -> None:
+    leak: dict[str, Context] = {"peek": leaks.LeakOfChosenItems(leaks.all_sales)}
+    with pytest.raises(LeakError, match=rf"context of some items\.peek\.tensor \(LeakOfChosenItems\){WHERE}"):
+        run(shop, leak)
 
-    peek: dict[str, Context] = {"peek": PeekingContext(sales_before_the_request)}
-    assert run(shop, peek)
-    with pytest.raises(LeakError, match=r"context\.peek\.tensor of training requests"):
-        run(shop, peek, horizon_s=30 * DAY)
+
+def test_context_that_leaks_between_the_requests_of_a_batch(shop: Shop) -> None:
+    leak: dict[str, Context] = {"peek": PeekingContext(leaks.sales_as_known_to_the_last_of_the_batch)}
+    with pytest.raises(LeakError, match=rf"{TRAINING}context\.peek\.tensor \(PeekingContext\){WHERE}"):
+        run(shop, leak)
+
+
+def test_window_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = epoch_plan._history_ends
+
+    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
+        return ends(log, baskets, horizon_s) + np.diff(log.basket_offsets)[baskets]
+
+    monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
+    with pytest.raises(LeakError, match=rf"{TRAINING}item_ids{WHERE}"):
+        run(shop)
+
+
+def test_window_with_one_event_of_the_requests_own_basket_without_its_item(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The position alone then tells that the basket is large."""
+    ends = epoch_plan._history_ends
+
+    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
+        return ends(log, baskets, horizon_s) - (np.diff(log.basket_offsets)[baskets] > 2)
+
+    monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
+    with pytest.raises(LeakError, match=rf"{TRAINING}\w+{WHERE}"):
+        run(shop)
+
+
+def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The positions of earlier requests then tell how much follows."""
+    windows = epoch_plan._windows
+
+    def to_the_last(
+        log: EventLog, baskets: NDArray[np.int64], users: Any, rule: WindowRule, random: Any
+    ) -> tuple[NDArray[np.int64], ...]:
+        ends, first, _, _ = windows(log, baskets, users, rule, random)
+        last = ends[np.append(first[1:], len(baskets)) - 1]
+        own = log.user_offsets[log.basket_users[baskets[first]]]
+        starts = np.maximum(last - rule.max_seq_len, own)
+        return ends, first, starts, last - starts
+
+    monkeypatch.setattr(epoch_plan, "_windows", to_the_last)
+    with pytest.raises(LeakError, match=rf"{TRAINING}\w+{WHERE}"):
+        run(shop)
+
+
+def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_more(self: BatchBuilder, requests: Requests) -> NDArray[np.int64]:
+        return self._basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s + 1)]
+
+    monkeypatch.setattr(BatchBuilder, "history_ends", one_more)
+    with pytest.raises(LeakError, match=rf"a target visible in its own input, training part: item_ids{WHERE}"):
+        run(shop)
+
+
+@pytest.mark.parametrize("augment", leaks.AUGMENTATIONS, ids=lambda augment: augment.__name__)
+def test_augmentation_that_reads_the_future(shop: Shop, augment: Any) -> None:
+    with pytest.raises(LeakError, match=rf"augmented\.\w+ \(function\){WHERE}"):
+        run(shop, augment=augment)
+
+
+@pytest.mark.parametrize(("value", "place"), leaks.MADE, ids=lambda given: getattr(given, "__name__", given))
+def test_component_made_of_later_events(shop: Shop, value: Callable[..., Any], place: str) -> None:
+    until_s = shop.spec.train_until_s
+    made, again = (Habit(value(log, until_s), place) for log in (shop.log, after_the_cut(shop)))
+    message = r"statistics from after the cut: model\.\S+ \(Habit\) changes when the events from \d{4}-\d\d-\d\d "
+    with pytest.raises(LeakError, match=message):
+        run(shop, made={"model": made}, made_again={"model": again})
+
+
+def test_first_seen_times_of_later_items_may_differ(shop: Shop) -> None:
+    made, again = (Habit(log.item_first_seen_s, "buffer") for log in (shop.log, after_the_cut(shop)))
+    assert run(shop, made={"model": made}, made_again={"model": again})
 
 
 @pytest.mark.parametrize("name", ["item_train_counts", "item_interval_days"])
 def test_statistic_from_after_the_cut(shop: Shop, name: str) -> None:
-    late = Facts.of(shop.log, replace(shop.spec, train_until_s=shop.spec.last_time_s), 16, 12, shop.cache_dir)
-    facts = replace(shop.facts(), **{name: getattr(late, name)})
-    message = rf"statistics from after the cut: facts\.{name} changes when the events from second \d+ on are replaced"
+    until_s = shop.spec.last_time_s
+    made, again = (
+        Facts.of(log, replace(shop.spec, train_until_s=until_s), 16, 12, shop.cache_dir)
+        for log in (shop.log, after_the_cut(shop))
+    )
+    message = rf"statistics from after the cut: facts\.{name} \(Facts\) changes when the events from .* are replaced"
     with pytest.raises(LeakError, match=message):
-        run(shop, facts=facts)
+        run(
+            shop,
+            made={"facts": replace(shop.facts(), **{name: getattr(made, name)})},
+            made_again={"facts": replace(shop.facts(), **{name: getattr(again, name)})},
+        )
 
 
 def test_basket_from_after_the_cut_in_training(shop: Shop) -> None:
@@ -234,19 +281,20 @@ def test_item_first_seen_at_a_wrong_time(shop: Shop, shift_s: int) -> None:
     log = replace(shop.log, item_first_seen_s=first_seen)
     name = shop.log.items["item_id"][4]
     with pytest.raises(LeakError, match=rf"an item ranked before it existed: item '{name}' has its first-seen time at"):
-        run(shop, log=log, facts=replace(shop, log=log).facts())
+        run(shop, log=log)
 
 
-def test_replaced_future_leaves_the_past_and_the_order(shop: Shop) -> None:
+def test_every_field_of_a_batch_is_compared_or_truth() -> None:
+    names = {field.name for field in fields(SequenceBatch)}
+    assert {*EVENTS, *REQUESTS, *TRUTH, "context", "request_window"} == names
+    assert not {*EVENTS, *REQUESTS} & {*TRUTH}
+
+
+def test_the_message_names_component_field_request_date_and_remedy(shop: Shop) -> None:
+    with pytest.raises(LeakError) as refused:
+        run(shop, {"peek": PeekingContext(leaks.size_of_own_basket)})
+    user, day = re.findall(r"user '(\w+)' at (\d{4}-\d\d-\d\d)", str(refused.value))[0]
     log = shop.log
-    moment = int(log.basket_times_s[50])
-    other = replace_future(log, moment)
-    past = log.event_times_s < moment
-    assert (other.event_items[past] == log.event_items[past]).all()
-    assert (other.event_times_s[past] == log.event_times_s[past]).all()
-    assert (other.event_items[~past] != log.event_items[~past]).all()
-    assert (other.event_times_s[~past] > log.event_times_s[~past]).all()
-    assert (other.basket_times_s == other.event_times_s[other.basket_offsets[:-1]]).all()
-    for user in range(log.num_users):
-        own = other.event_times_s[log.user_offsets[user] : log.user_offsets[user + 1]]
-        assert (np.diff(own) >= 0).all()
+    number = log.users["user_id"].to_list().index(user)
+    own = log.basket_times_s[log.user_baskets[number] : log.user_baskets[number + 1]]
+    assert day in {str(np.datetime64(int(d), "D")) for d in local_days(own, log.timezone)}

@@ -1,103 +1,158 @@
 """Leak audit before training.
 
-The audit copies the log, replaces all events after a moment, and checks that the inputs of requests before that moment
-do not change by a single bit. It covers new contexts without a further check.
+The audit compares two worlds: the log, and another log that agrees with it up to a request and differs after it.
+Everything that the model may read of the request must be equal to the bit in both worlds. This covers new components
+without a further check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from seasonrec.batches.batch import SequenceBatch
-from seasonrec.batches.context.base import BoundContext, Context
-from seasonrec.batches.excerpt import excerpt
-from seasonrec.batches.facts import Facts
+from seasonrec.batches.audit_sample import sample
+from seasonrec.batches.audit_windows import EVENTS, REQUESTS, chosen_users, views
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.equality import difference
+from seasonrec.batches.excerpt import excerpt, excerpt_of
 from seasonrec.batches.labels.base import Labels
-from seasonrec.batches.loader import BatchBuilder
+from seasonrec.batches.loader import Augment, BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.batches.other_future import another_future, replace_future, same_requests
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
-from seasonrec.batches.user_pools import Period
+from seasonrec.batches.user_pools import BasketSource, Period
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
-SAMPLE = 64
-"""Number of requests of each part that are checked: evenly spread, including the last."""
+EACH_KIND = 2
+"""Number of requests of each part that are tried on each weekday and near each holiday, one for each horizon."""
 
-SAMPLED_CELLS = 1 << 23
-"""Limit of requests times items in the sample of a part; with over 100,000 items, fewer requests are checked."""
+SAMPLED_CELLS = 1 << 20
+"""Limit of requests times items in the sample of a part; with over 20,000 items, fewer requests may be tried."""
 
-AUDITED_EVENTS = 1 << 22
+SAMPLED_EVENTS = 1 << 16
 """Limit of the events of the copied log. A longer log is reduced to every n-th user and the users of the sample."""
 
-SAMPLED_BASKETS = 1 << 20
-"""Limit of the baskets from which a part's sample is drawn. A longer part is reduced to every n-th basket."""
+TRAINED = 256
+"""Limit of the requests of the compared training batches."""
+
+TRAINING_MOMENTS = 3
+"""Number of requests at whose second the training batches are compared."""
 
 SOME_ITEMS = 16
 """Number of items for which the contexts are also computed alone."""
 
-FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
+LONGER_HORIZON_S = 7 * SECONDS_PER_DAY
+"""Seconds by which the history of every other request ends earlier than the protocol says."""
 
 
 class LeakError(UserError):
     """Error of a run whose model could read future events."""
 
 
-def audit(
-    log: EventLog,
-    spec: DataSpec,
-    split: Split,
-    facts: Facts,
-    contexts: Mapping[str, Context],
-    horizon_s: int,
-    labels: Mapping[str, Labels] | None = None,
-) -> list[str]:
-    """Checks that no future event can reach the model.
+@dataclass(frozen=True)
+class Audited:
+    """Everything through which a run reads its log.
 
     Args:
-        facts: Facts with which the components of the model are built.
-        contexts: Contexts that the components read, by name.
+        log: The prepared log.
+        spec: Facts of the data.
+        split: The cuts.
+        max_seq_len: Maximal number of events of a window.
         horizon_s: Seconds before a request at which its history ends.
+        contexts: Contexts that the components read, by name.
         labels: Labels of the model's tasks, by name.
+        made: Objects by name that were made of the log before training, for example the facts and the model.
+        made_again: The same objects, made of another log that agrees with the log before the validation cut.
+        options: Options of the batches.
+        augment: Change of training windows; None for no change.
+    """
+
+    log: EventLog
+    spec: DataSpec
+    split: Split
+    max_seq_len: int
+    horizon_s: int = 0
+    contexts: Mapping[str, Context] = field(default_factory=dict)
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    made: Mapping[str, Any] = field(default_factory=dict)
+    made_again: Mapping[str, Any] = field(default_factory=dict)
+    options: LoaderOptions = field(default_factory=LoaderOptions)
+    augment: Augment | None = None
+
+    def builder(self, log: EventLog) -> BatchBuilder:
+        """Returns a builder of the model's batches in another world."""
+        bound = {name: context.bind(log, self.spec) for name, context in self.contexts.items()}
+        return BatchBuilder(log, bound, self.max_seq_len)
+
+    def loader(self, log: EventLog, baskets: Any, augment: Augment | None = None) -> TrainingLoader:
+        """Returns the training batches of another world."""
+        return TrainingLoader(self.builder(log), baskets, self.options, self.horizon_s, 0, augment=augment)
+
+    def refuse(self, what: str, place: str, requests: Requests, remedy: str) -> NoReturn:
+        """Raises the error of a request that could read the future at a place."""
+        user = self.log.users["user_id"][int(requests.users[0])]
+        time = datetime.fromtimestamp(int(requests.times_s[0]), ZoneInfo(self.log.timezone))
+        raise LeakError(
+            f"{what}: {self.named(place)} of the request of user {user!r} at {time:%Y-%m-%d %H:%M:%S} changes when the "
+            f"events from second {int(requests.known_until_s[0])} on are replaced; {remedy}."
+        )
+
+    def named(self, place: str) -> str:
+        """Returns a place with the class of its component."""
+        kind, _, rest = place.partition(".")
+        name = rest.partition(".")[0]
+        owner: Any = self.made.get(kind)
+        if kind.startswith("context") and name in self.contexts:
+            owner = self.contexts[name]
+        elif kind == "augmented":
+            owner = self.augment
+        return f"{place} ({type(owner).__name__})" if owner is not None else place
+
+
+def audit(run: Audited) -> list[str]:
+    """Checks that no future event can reach the model.
 
     Returns:
         One line for each passed check.
 
     Raises:
         LeakError: If a training basket lies at or after the validation cut, an item's first-seen time differs from its
-            first event, a target is visible in its own input, a statistic or a context reads events after its
-            moment, or a label of a training or validation request reads events after the next cut.
+            first event, an object that is made before training reads events from the cut on, an input of a request
+            reads events of its own second or later, or a label of a training or validation request reads events after
+            the next cut.
     """
-    parts = split.baskets_by_part(log)
-    _check_parts(log, split, parts)
-    _check_first_seen(log)
-    asked = {name: _sample(log, baskets, horizon_s) for name, baskets in parts.items()}
-    small = excerpt(log, np.concatenate([requests.users for requests in asked.values()]), AUDITED_EVENTS)
-    _check_statistics(log, small.log, spec, facts)
-
-    def bind(one: EventLog) -> dict[str, BoundContext]:
-        return {name: context.bind(one, spec) for name, context in contexts.items()}
-
-    bound = bind(small.log)
-    for name, requests in asked.items():
-        _check_requests(small.log, bound, bind, facts.max_seq_len, small.requests(requests), name)
-    for name, until_s in (("training", split.validation_from_s), ("validation", split.test_from_s)):
-        _check_labels(small.log, labels or {}, split, small.requests(asked[name]), name, until_s)
+    parts = run.split.baskets_by_part(run.log)
+    _check_parts(run.log, run.split, parts)
+    _check_first_seen(run.log)
+    _check_made(run)
+    limit = max(4, SAMPLED_CELLS // run.log.num_items)
+    horizons_s = (run.horizon_s, run.horizon_s + LONGER_HORIZON_S)
+    asked = {name: sample(run.log, baskets, horizons_s, EACH_KIND, limit) for name, baskets in parts.items()}
+    small = excerpt(run.log, np.concatenate([requests.users for requests in asked.values()]), SAMPLED_EVENTS)
+    there = replace(run, log=small.log)
+    tried = {name: small.requests(requests) for name, requests in asked.items()}
+    for name, requests in tried.items():
+        _check_requests(there, requests, name)
+    windows = _check_training(there, tried["training"])
+    for name, until_s in (("training", run.split.validation_from_s), ("validation", run.split.test_from_s)):
+        _check_labels(there, tried[name], name, until_s)
     return [
         f"no test or validation event among {len(parts['training']):,} training baskets",
-        f"candidates exist: first-seen times of {log.num_items:,} items equal their first events",
-        "statistics do not change when everything from the validation cut on is replaced",
-        f"inputs and contexts {sorted(contexts)} of {_sample_size(log)} requests per part do not change when their "
-        "future is replaced",
-        *([f"labels {sorted(labels)} end at the cut after their request"] if labels else []),
+        f"candidates exist: first-seen times of {run.log.num_items:,} items equal their first events",
+        f"{sorted(run.made)} do not change with everything from the validation cut on",
+        f"inputs and contexts {sorted(run.contexts)} of {sum(map(len, tried.values()))} sampled requests do not change "
+        "with what follows, each at its own second",
+        f"training batches of {windows} sampled requests do not change with what follows",
+        *([f"labels {sorted(run.labels)} end at the cut after their request"] if run.labels else []),
     ]
 
 
@@ -125,114 +180,93 @@ def _check_first_seen(log: EventLog) -> None:
         )
 
 
-def _check_statistics(log: EventLog, small: EventLog, spec: DataSpec, facts: Facts) -> None:
-    def facts_of(one: EventLog) -> Facts:
-        return Facts.of(one, spec, facts.embedding_dim, facts.max_seq_len, facts.cache_dir)
-
-    if small is not log:
-        if name := _differing(facts, facts_of(log)):
-            raise LeakError(
-                f"statistics from after the cut: facts.{name} is not what the events before second "
-                f"{spec.train_until_s} give; compute it from events before the cut."
-            )
-        facts = facts_of(small)
-    if name := _differing(facts, facts_of(replace_future(small, spec.train_until_s))):
+def _check_made(run: Audited) -> None:
+    until_s = run.spec.train_until_s
+    if place := difference(run.made, run.made_again, "", births_from_s=until_s):
+        date = datetime.fromtimestamp(until_s, ZoneInfo(run.log.timezone))
         raise LeakError(
-            f"statistics from after the cut: facts.{name} changes when the events from second "
-            f"{spec.train_until_s} on are replaced; compute it from events before the cut."
+            f"statistics from after the cut: {run.named(place)} changes when the events from {date:%Y-%m-%d} (second "
+            f"{until_s}) on are replaced; compute it from events before the cut."
         )
 
 
-def _differing(facts: Facts, again: Facts) -> str | None:
-    names = ("item_train_counts", "item_interval_days", "item_first_seen_s")
-    return _first_change(*({name: getattr(one, name) for name in names} for one in (facts, again)))
+def _check_requests(run: Audited, requests: Requests, part: str) -> None:
+    """Checks that the inputs of each request do not change with the events from its own second on."""
+    here = run.builder(run.log)
+    for place in range(len(requests)):
+        one = requests[place : place + 1]
+        other = another_future(run.log, int(one.known_until_s[0]), int(one.baskets[0]))
+        before, after = _inputs(run, here, one), _inputs(run, run.builder(other), same_requests(other, one))
+        if where := difference(before, after, ""):
+            what = f"a target visible in its own input, {part} part"
+            run.refuse(what, where, one, "read events before requests.known_until_s only")
 
 
-def _first_change(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str | None:
-    return next((name for name, value in before.items() if not torch.equal(value, after[name])), None)
+def _inputs(run: Audited, builder: BatchBuilder, requests: Requests) -> dict[str, Any]:
+    """Returns the inputs of the model for requests, by name, without the truth."""
+    batch = builder(requests)
+    items = np.unique(np.linspace(0, builder.log.num_items - 1, SOME_ITEMS).astype(np.int64))
+    inputs: dict[str, Any] = {name: getattr(batch, name) for name in (*EVENTS, *REQUESTS)}
+    inputs["context"] = batch.context
+    inputs["context of some items"] = {name: compute(requests, items) for name, compute in builder.contexts.items()}
+    if run.augment:
+        augmented = run.augment(batch, np.random.default_rng(0))
+        inputs["augmented"] = {name: getattr(augmented, name) for name in (*EVENTS, *REQUESTS)}
+    return inputs
 
 
-def _check_requests(
-    log: EventLog,
-    bound: Mapping[str, BoundContext],
-    bind: Callable[[EventLog], Mapping[str, BoundContext]],
-    max_seq_len: int,
-    requests: Requests,
-    part: str,
-) -> None:
-    """Checks for each half of the requests that their inputs do not change with events after the last one."""
-    order = np.argsort(requests.known_until_s, kind="stable")
-    for group in np.array_split(order, min(2, len(order))):
-        asked = requests[group]
-        moment = int(asked.known_until_s[-1])
-        other = replace_future(log, moment)
-        before = _inputs(log, bound, max_seq_len, asked)
-        if name := _first_change(before, _inputs(other, bind(other), max_seq_len, asked)):
-            raise LeakError(
-                f"a target visible in its own input: {name} of {part} requests up to second {moment} changes when "
-                "the events from then on are replaced; read events before known_until_s only."
-            )
+def _check_training(run: Audited, requests: Requests) -> int:
+    """Checks the training batches of some users; returns the number of their requests."""
+    baskets = run.split.train_baskets(run.log)
+    few = excerpt_of(run.log, chosen_users(run.log, baskets, requests.users, TRAINED))
+    run = replace(run, log=few.log)
+    baskets = run.split.train_baskets(few.log)
+    asked = sample(few.log, baskets, (run.horizon_s,), 1, TRAINING_MOMENTS)
+    for place in range(len(asked)):
+        one = asked[place : place + 1]
+        _check_windows(run, one)
+        if run.augment:
+            _check_augmented(run, one, baskets)
+    return len(baskets)
 
 
-def _check_labels(
-    log: EventLog, labels: Mapping[str, Labels], split: Split, requests: Requests, part: str, until_s: int
-) -> None:
+def _check_windows(run: Audited, one: Requests) -> None:
+    """Checks what each request up to a given one reads of the windows of the training loader."""
+    other = another_future(run.log, int(one.known_until_s[0]), int(one.baskets[0]))
+    period: BasketSource = Period(run.split.train_from_s, run.split.validation_from_s)
+    before, after = (views(run.loader(log, period), int(one.times_s[0])) for log in (run.log, other))
+    for key, view in before.items():
+        is_past = key[1] < one.known_until_s[0] or key == (one.users[0], one.times_s[0])
+        if is_past and (place := difference(view, after.get(key, {}), "")):
+            what, remedy = "a training window that reads on after its request", "end histories at known_until_s"
+            run.refuse(what, place, _request(run, key), remedy)
+
+
+def _check_augmented(run: Audited, one: Requests, baskets: NDArray[np.int64]) -> None:
+    """Checks that an augmentation moves no later event into the view of a request; windows keep their shape."""
+    other = replace_future(run.log, int(one.known_until_s[0]), shift_s=0)
+    before, after = (
+        views(run.loader(log, baskets, run.augment), int(one.times_s[0]), by_position=True) for log in (run.log, other)
+    )
+    for key in before.keys() & after.keys():
+        if place := difference(before[key], after[key], "augmented"):
+            what, remedy = "an augmentation that reads on after a request", "keep events on their side of a request"
+            run.refuse(what, place, _request(run, key), remedy)
+
+
+def _request(run: Audited, key: tuple[int, ...]) -> Requests:
+    users, times_s = np.array([key[0]]), np.array([key[1]])
+    return Requests(users, times_s, times_s - run.horizon_s, np.array([-1]))
+
+
+def _check_labels(run: Audited, requests: Requests, part: str, until_s: int) -> None:
     """Checks that the labels of a part's requests do not change with events after the part."""
-    other = replace_future(log, until_s)
-    for name, label in labels.items():
-        before, after = (dict(_tensors(label.bind(one, split.cuts)(requests), name)) for one in (log, other))
-        if place := _first_change(before, after):
+    other = another_future(run.log, until_s)
+    for name, label in run.labels.items():
+        before = label.bind(run.log, run.split.cuts)(requests)
+        after = label.bind(other, run.split.cuts)(same_requests(other, requests))
+        if place := difference(before, after, name):
             raise LeakError(
                 f"a label reads beyond its part: {place} of {part} requests changes when the events from "
                 f"second {until_s} on are replaced; read events before the next cut only."
             )
-
-
-def replace_future(log: EventLog, moment_s: int) -> EventLog:
-    """Returns the log with other items, three days later, in place of the events from a moment on."""
-    items = np.array(log.event_items)
-    event_times_s, basket_times_s = np.array(log.event_times_s), np.array(log.basket_times_s)
-    late = event_times_s >= moment_s
-    items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
-    event_times_s[late] += FUTURE_SHIFT_S
-    basket_times_s[basket_times_s >= moment_s] += FUTURE_SHIFT_S
-    return replace(log, event_items=items, event_times_s=event_times_s, basket_times_s=basket_times_s)
-
-
-def _sample(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> Requests:
-    if len(baskets) > SAMPLED_BASKETS:
-        latest = baskets[np.argmax(log.basket_times_s[baskets])]
-        baskets = np.append(baskets[:: len(baskets) // SAMPLED_BASKETS + 1], latest)
-    by_time = baskets[np.argsort(log.basket_times_s[baskets], kind="stable")]
-    places = np.unique(np.linspace(0, len(by_time) - 1, min(_sample_size(log), len(by_time))).astype(np.int64))
-    return Requests.of_baskets(log, by_time[places], horizon_s)
-
-
-def _sample_size(log: EventLog) -> int:
-    return max(4, min(SAMPLE, SAMPLED_CELLS // log.num_items))
-
-
-def _inputs(
-    log: EventLog, bound: Mapping[str, BoundContext], max_seq_len: int, requests: Requests
-) -> dict[str, Tensor]:
-    """Returns the inputs of the model for requests, by name, without the targets."""
-    batch = BatchBuilder(log, bound, max_seq_len)(requests)
-    items = np.unique(np.linspace(0, log.num_items - 1, SOME_ITEMS).astype(np.int64))
-    of_some = {name: compute(requests, items) for name, compute in bound.items()}
-    given = dict(_tensors(batch.context, "context")) | dict(_tensors(of_some, "context of some items"))
-    return given | {name: getattr(batch, name) for name in _READ}
-
-
-_TRUTH = ("target_items", "target_request", "sample", "labels")
-_READ = tuple(field.name for field in fields(SequenceBatch) if field.name not in ("context", "domain", *_TRUTH))
-
-
-def _tensors(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from _tensors(entry, f"{path}.{key}")
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _tensors(getattr(value, field.name), f"{path}.{field.name}")

@@ -41,8 +41,12 @@ def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt
     if log.num_events <= max_events:
         return Excerpt(log, log, np.arange(log.num_users))
     step = -(-log.num_events // max_events)
-    chosen = np.union1d(np.arange(0, log.num_users, step), users)
-    return Excerpt(_log_of(log, chosen), log, chosen)
+    return excerpt_of(log, np.union1d(np.arange(0, log.num_users, step), users))
+
+
+def excerpt_of(log: EventLog, users: NDArray[np.int64]) -> Excerpt:
+    """Returns the excerpt of ``(U',)`` rising users."""
+    return Excerpt(_log_of(log, users), log, users)
 
 
 def _log_of(log: EventLog, users: NDArray[np.int64]) -> EventLog:

@@ -22,6 +22,7 @@ from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.report.rows import read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.write import write_weeks
+from seasonrec.runs.audited import audited
 from seasonrec.runs.finished import refuse_another_run
 from seasonrec.runs.opening import OpenData, with_absolute_paths
 from seasonrec.runs.record import StageClock, code_commit, environment, write_json, write_yaml
@@ -97,12 +98,10 @@ def _open(config: RunConfig, shard: Shard) -> Run:
 
 def _audit(run: Run, shard: Shard) -> None:
     """Checks for leaks in the first process alone, because all processes have the same data."""
-    for one in run.all if shard.is_first else ():
-        data, model = one.data, one.model
-        horizon_s = data.protocol.horizon_s
-        lines = audit(data.log, data.spec, data.split, one.facts, model.contexts(), horizon_s, model.labels())
-        if one.domain:
-            print(f"  domain {one.domain}:", flush=True)
+    for domain, one in audited(run) if shard.is_first else ():
+        lines = audit(one)
+        if domain:
+            print(f"  domain {domain}:", flush=True)
         print("\n".join(f"  no leak found: {line}" for line in lines), flush=True)
 
 

@@ -1,0 +1,96 @@
+"""Equality to the bit of everything that a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seasonrec.data.spec import DataSpec
+
+Leaf = Tensor | NDArray[Any] | float | tuple[Any, ...]
+"""A value without parts that are looked at one by one."""
+
+_SECONDS: tuple[object, ...] = (torch.int64, np.dtype(np.int64))
+"""Types of times in seconds."""
+
+_HIDDEN = ("_parameters", "_buffers", "_modules")
+"""Attributes in which a module keeps its tensors and parts under their own names."""
+
+
+def difference(before: Any, after: Any, name: str, births_from_s: int | None = None) -> str | None:
+    """Returns the place of the first difference of two objects, or None.
+
+    Tensors, arrays, numbers and texts count, in mappings, sequences, modules and other objects.
+
+    Args:
+        before: An object.
+        after: The same object, made of another log.
+        name: Name of the object, with which its places begin; may be empty.
+        births_from_s: Second from which first-seen times are unknown. Such a time, an int64, may differ, because
+            availability at a request is no secret of the future.
+    """
+    found, other = dict(leaves(before, name)), dict(leaves(after, name))
+    for place, value in found.items():
+        if place not in other or not _same(value, other[place], births_from_s):
+            return place
+    return next((place for place in other if place not in found), None)
+
+
+def leaves(value: Any, path: str, seen: set[int] | None = None) -> Iterator[tuple[str, Leaf]]:
+    """Yields all tensors, arrays, numbers and tuples of texts or numbers within a value, with their places."""
+    if isinstance(value, Tensor | np.ndarray | int | float):
+        yield path, value
+    elif isinstance(value, tuple | list) and all(isinstance(entry, str | int | float) for entry in value):
+        yield path, tuple(value)
+    else:
+        seen = set() if seen is None else seen
+        if id(value) not in seen:
+            seen.add(id(value))
+            for name, entry in _entries(value):
+                yield from leaves(entry, ".".join(part for part in (path, name) if part), seen)
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the parts of a value by name; a part without a name has the place of the whole."""
+    if isinstance(value, Mapping):
+        yield from ((str(key), entry) for key, entry in value.items())
+    elif isinstance(value, tuple | list):
+        yield from ((str(place), entry) for place, entry in enumerate(value))
+    elif isinstance(value, partial):
+        yield from (("", value.func), ("args", value.args), ("", value.keywords))
+    elif isinstance(value, MethodType):
+        yield "", value.__self__
+    elif isinstance(value, FunctionType):
+        yield from zip(
+            value.__code__.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True
+        )
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from ((field.name, getattr(value, field.name)) for field in fields(value) if not _is_spec(value))
+    elif not isinstance(value, type):
+        yield from (("" if name in _HIDDEN else name, entry) for name, entry in getattr(value, "__dict__", {}).items())
+
+
+def _is_spec(value: Any) -> bool:
+    """Returns True for the facts of the whole data, which every component may know."""
+    return isinstance(value, DataSpec)
+
+
+def _same(one: Leaf, other: Leaf, births_from_s: int | None) -> bool:
+    if type(one) is not type(other):
+        return False
+    if not isinstance(one, Tensor | np.ndarray) or not isinstance(other, Tensor | np.ndarray):
+        return one == other or one != one
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    equal: Any = (one == other) | ((one != one) & (other != other))
+    if births_from_s is not None and one.dtype in _SECONDS:
+        equal = equal | ((one >= births_from_s) & (other >= births_from_s))
+    return bool(equal.all())
