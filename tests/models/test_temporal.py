@@ -218,6 +218,7 @@ def test_recurrence_against_torch_over_one_sequence_of_baskets(
         (partial(VAETemporal, latent_dim=0), "temporal.latent_dim must be at least 1, got 0; temporal=none"),
         (partial(VAETemporal, beta=-0.1), "temporal.beta must be at least 0, got -0.1; a negative weight"),
         (partial(VAETemporal, beta=float("nan")), "temporal.beta must be at least 0, got nan"),
+        (partial(VAETemporal, annealing_share=1.5), r"annealing_share must lie in \[0, 1\], got 1.5; 0 has all"),
         (partial(VAETemporal, prior="flow"), "temporal.prior must be standard or learned, got 'flow'; choose one"),
     ],
 )

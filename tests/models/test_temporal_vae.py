@@ -43,6 +43,15 @@ def test_penalty_is_beta_times_the_mean_divergence(prior: str, facts: Facts) -> 
     assert reading.penalties["kl"].shape == ()
 
 
+def test_penalty_grows_with_the_progress_of_the_training(facts: Facts) -> None:
+    batch = some_batch()
+    module, hidden = shaken(VAETemporal(beta=0.3, annealing_share=0.4, facts=facts)).train(), some_hidden(batch)
+    whole = module(hidden, batch).penalties["kl"].item()
+    for progress, share in ((0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (0.9, 1.0)):
+        module.at_progress(progress)
+        assert module(hidden, batch).penalties["kl"].item() == pytest.approx(share * whole, rel=1e-5)
+
+
 def test_only_the_divergence_above_the_free_nats_is_penalised(facts: Facts) -> None:
     batch = some_batch()
     module, hidden = shaken(VAETemporal(beta=0.3, facts=facts)).train(), some_hidden(batch)

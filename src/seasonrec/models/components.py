@@ -74,6 +74,15 @@ class TemporalModule(Protocol):
         ...
 
 
+@runtime_checkable
+class FollowsTraining(Protocol):
+    """Component that changes in the course of training, for example by a weight that grows."""
+
+    def at_progress(self, share: float) -> None:
+        """Receives the share of the planned optimiser steps that are done, in [0, 1), before every training batch."""
+        ...
+
+
 def at_requests(hidden: Tensor, batch: SequenceBatch) -> Tensor:
     """Gathers the vector at each request's position, ``(B, T + 1, D)`` to ``(N, D)``.
 

@@ -21,6 +21,7 @@ from seasonrec.training.adversarial.base import Adversarial
 from seasonrec.training.balancing.base import Balancing, GradientBalancing
 from seasonrec.training.balancing.fixed import FixedBalancing
 from seasonrec.training.balancing.gradients import add_gradients
+from seasonrec.training.component_schedule import ComponentSchedule
 from seasonrec.training.distributed.means import PassMeans
 from seasonrec.training.distributed.strategies import SharedWeights, share_weights
 from seasonrec.training.interference import TaskInterference
@@ -112,7 +113,8 @@ class RecommenderModule(L.LightningModule):
         every = self.objective.interference_every_steps
         interference = [TaskInterference(every, self.run_dir / "interference.csv")] if every else []
         peft = [PeftSchedule(self.model.peft)] if self.model.peft else []
-        return [*adversarial, *self.balancing.callbacks(), *peft, *interference, _BrokenPass()]
+        schedule = ComponentSchedule.of(self)
+        return [*schedule, *adversarial, *self.balancing.callbacks(), *peft, *interference, _BrokenPass()]
 
     def losses(self, batch: SequenceBatch) -> Losses:
         """Returns every task's loss, a mean over its own samples; ``next_item`` has the chosen loss over targets."""

@@ -31,23 +31,30 @@ class VAETemporal(nn.Module):
             collapse), which can happen because the query also has the backbone's output.
         prior: ``standard``: the standard normal. ``learned``: a Gaussian computed from the GRU's state before the last
             basket and the gap before that basket, so that the predictable content of a basket has no cost.
+        annealing_share: Share of the training's steps over which the weight grows linearly from 0 to ``beta``; 0 has
+            all of ``beta`` from the first step. A divergence that is penalised before the state helps the prediction
+            pulls the state to the prior, where it stays. The other half of the default trains with all of ``beta``.
 
     Shape:
         - hidden: ``(B, T + 1, D)``; query: ``(N, D)``; penalties: ``kl`` in training.
 
     Raises:
-        ValueError: If ``latent_dim`` is below 1, ``beta`` or ``free_nats`` below 0, or ``prior`` unknown.
+        ValueError: If ``latent_dim`` is below 1, ``beta`` or ``free_nats`` below 0, ``annealing_share`` outside [0, 1],
+            or ``prior`` unknown.
 
     References:
-        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018 (the weight ``beta``). Sachdeva et
-        al., Sequential Variational Autoencoders for Collaborative Filtering, WSDM 2019 (a GRU gives a state for every
-        step). Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior). Kingma
-        et al., Improving Variational Inference with Inverse Autoregressive Flow, NIPS 2016, appendix C.8 (free bits).
+        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018 (the weight ``beta``, which grows
+        linearly from 0 as in Bowman et al., Generating Sentences from a Continuous Space, CoNLL 2016). Sachdeva et al.,
+        Sequential Variational Autoencoders for Collaborative Filtering, WSDM 2019 (a GRU gives a state for every step).
+        Chung et al., A Recurrent Latent Variable Model for Sequential Data, NIPS 2015 (a learned prior). Kingma et al.,
+        Improving Variational Inference with Inverse Autoregressive Flow, NIPS 2016, appendix C.8 (free bits).
         Departures: each step reads a basket; the query keeps the backbone's output instead of being decoded from the
-        state alone; ``beta`` is not annealed; free nats apply to the whole state, not to groups of dimensions.
+        state alone; the growth lasts a share of the training instead of a number of updates; free nats apply to the
+        whole state, not to groups of dimensions.
     """
 
     changes_hidden = True
+    growth: Tensor
 
     def __init__(
         self,
@@ -55,6 +62,7 @@ class VAETemporal(nn.Module):
         beta: float = 0.02,
         free_nats: float = 0.0,
         prior: Literal["standard", "learned"] = "standard",
+        annealing_share: float = 0.5,
         *,
         facts: Facts,
     ) -> None:
@@ -63,17 +71,28 @@ class VAETemporal(nn.Module):
             raise UserError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
         if not beta >= 0:
             raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative weight would reward divergence.")
+        if not 0.0 <= annealing_share <= 1.0:
+            raise UserError(
+                f"temporal.annealing_share must lie in [0, 1], got {annealing_share}; 0 has all of beta from the start."
+            )
         if not free_nats >= 0:
             raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 penalises all of it.")
         if prior not in ("standard", "learned"):
             raise UserError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim
         self.beta = beta
+        self.annealing_share = annealing_share
         self.free_nats = free_nats
+        # a tensor, because a compiled module would be compiled again for each number
+        self.register_buffer("growth", torch.ones(()), persistent=False)
         self.recurrence = BasketRecurrence(nn.GRUCell, width, num_layers=1)
         self.posterior = Gaussian(width, width, latent_dim)
         self.prior = Gaussian(width + 1, width, latent_dim) if prior == "learned" else None
         self.out = zeroed(Linear(latent_dim, width))
+
+    def at_progress(self, share: float) -> None:
+        """Sets the weight of the divergence for the next batches; see ``annealing_share``."""
+        self.growth.fill_(min(1.0, share / self.annealing_share) if self.annealing_share else 1.0)
 
     def forward(self, hidden: Tensor, batch: SequenceBatch) -> SequenceReading:
         states = self.recurrence(hidden, batch)
@@ -83,7 +102,7 @@ class VAETemporal(nn.Module):
         if not self.training:
             return SequenceReading(query)
         divergence = gaussian_kl((mean, log_variance), self._prior(states, mean)).mean()
-        return SequenceReading(query, {"kl": self.beta * (divergence - self.free_nats).clamp(min=0.0)})
+        return SequenceReading(query, {"kl": self.beta * self.growth * (divergence - self.free_nats).clamp(min=0.0)})
 
     def _prior(self, states: BasketStates, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and log variance ``(N, Z)`` of the prior."""
