@@ -91,6 +91,8 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
     for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
         record = _evaluate(baseline, data, tags, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
+        if "tried" in baseline.chosen:
+            print(f"{baseline.name}: best of {baseline.chosen['tried']} settings on the validation part", flush=True)
 
 
 def tags_of(data: OpenData) -> BasketTags:

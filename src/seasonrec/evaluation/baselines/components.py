@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.daily_counts import DailyCounts
-from seasonrec.batches.context.last_year import request_and_known_days, window_a_year_ago
+from seasonrec.batches.context.last_year import window_a_year_ago
 from seasonrec.batches.context.lift import smoothed_share
 from seasonrec.batches.context.own_history import OwnHistoryContext, OwnHistoryIndex
 from seasonrec.batches.context.rows import RowCache
@@ -39,17 +39,23 @@ class PopularityComponents:
         One pseudo-event is distributed by the items' all-time shares, which have one pseudo-event per item.
         """
         known, row = np.unique(self.counts.known_days(requests), return_inverse=True)
-        share = self._all_time(known)
-        if days is not None:
-            share = _smoothed(self.counts.window(known, days), share)
-        return _per_request(share, row)
+        return _per_request(self.window_of_days(known, days), row)
 
-    def last_year(self, requests: Requests, half_window_days: int = 14) -> Tensor:
-        """Returns ``(N, V)`` shares of the sales around the same day a year ago; without sales, the all-time shares."""
-        days, row = request_and_known_days(self.counts, requests)
+    def window_of_days(self, known: NDArray[np.int64], days: int | None) -> NDArray[np.float64]:
+        """Returns ``(Q, V)`` shares of the ``days`` days before each day; see :meth:`window`."""
+        share = self._all_time(known)
+        return share if days is None else _smoothed(self.counts.window(known, days), share)
+
+    def last_year_of_days(self, days: NDArray[np.int64], half_window_days: int) -> NDArray[np.float64]:
+        """Returns ``(Q, V)`` shares of the sales around the same day a year ago; without sales, the all-time shares.
+
+        Args:
+            days: ``(Q, 2)`` days of the request and numbers of known days, see ``request_and_known_days``.
+            half_window_days: Number of days on each side of the day a year ago.
+        """
         start, stop = window_a_year_ago(days, half_window_days)
         window = self.counts.before(stop) - self.counts.before(start)
-        return _per_request(_smoothed(window, self._all_time(days[:, 1])), row)
+        return _smoothed(window, self._all_time(days[:, 1]))
 
     def decayed(self, requests: Requests, half_life_days: float) -> Tensor:
         """Returns ``(N, V)`` shares of all earlier sales, halved every half-life."""

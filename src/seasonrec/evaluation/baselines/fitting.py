@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,10 +15,21 @@ from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
 from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
+from seasonrec.evaluation.baselines.counters import CounterFitter, counters
 from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
 from seasonrec.evaluation.protocol import Protocol
 
-BASELINES = ("popularity", "recent_7d", "recent_28d", "decayed", "last_year", "personal", "personal_recent")
+BASELINES = (
+    "popularity",
+    "recent_7d",
+    "recent_28d",
+    "decayed",
+    "last_year",
+    "personal",
+    "personal_recent",
+    "personal_recent_lift",
+    "personal_by_history",
+)
 """Row names, simplest first; ``last_year`` exists only if the training part holds a yearly cycle."""
 
 HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
@@ -28,6 +40,24 @@ CHUNK, CHUNK_CELLS = 512, 1 << 26
 
 Probabilities = Callable[[Requests], list[Tensor]]
 """Function from requests to component probabilities, each ``(N, V)``."""
+
+
+class Fitted(typing.Protocol):
+    """A baseline with all its parameters."""
+
+    @property
+    def name(self) -> str:
+        """Row of the table."""
+        ...
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """Values chosen on validation, for the record."""
+        ...
+
+    def score(self, requests: Requests) -> Tensor:
+        """Returns ``(N, V)`` log probabilities."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,14 +117,14 @@ class BaselineFitter:
         return HALF_LIVES_DAYS[int(decayed.log().mean(0).argmax())]
 
 
-def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Baseline]:
+def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Fitted]:
     """Builds all baselines, in the order of ``BASELINES``; the horizon is that of the protocol."""
     fitter = BaselineFitter(log, split, protocol)
     popular = PopularityComponents(log)
     personal = PersonalComponents(log, spec, HALF_LIVES_DAYS)
     half_life = fitter.best_half_life(popular)
     own = ["count", *(f"half_life_{days:g}d" for days in HALF_LIVES_DAYS)]
-    baselines = [
+    baselines: list[Fitted] = [
         fitter.single("popularity", lambda requests: popular.window(requests, None)),
         fitter.single("recent_7d", lambda requests: popular.window(requests, 7)),
         fitter.single("recent_28d", lambda requests: popular.window(requests, 28)),
@@ -110,6 +140,6 @@ def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protoco
             [*own, "recent_7d", "recent_28d", "popularity"],
         ),
     ]
-    if spec.training_cycles >= 1.0:
-        baselines.append(fitter.single("last_year", popular.last_year))
+    counting = CounterFitter(log, popular, personal, fitter.requests)
+    baselines += [counting.fit(counter) for counter in counters(spec.training_cycles >= 1.0)]
     return sorted(baselines, key=lambda baseline: BASELINES.index(baseline.name))
