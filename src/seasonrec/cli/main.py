@@ -70,7 +70,7 @@ def _command(name: str, arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    rows = [f"  {command.name:<10} {command.about}" for command in COMMANDS.values()]
+    rows = [f"  {command.name:<14} {command.about}" for command in COMMANDS.values()]
     title = "seasonrec: sequential recommendation that adapts to the season."
     more = "seasonrec COMMAND --help shows its options; seasonrec --version shows the version."
     return "\n".join([title, "", *rows, "", more])
