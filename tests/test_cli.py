@@ -163,6 +163,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["train", "--seed=3"], "--seed=3: a key is written without dashes; write seed=3"),
+        (["train", "run_dir=/dev/null/x"], "run_dir = /dev/null/x: /dev/null is a file; give a folder, or the path of"),
+        (
+            ["train", "season=calendar,text"],
+            "season = calendar,text: several values need --multirun; write season=[calendar,text]",
+        ),
         (["train", "--fast"], "--fast: no such flag; take it out; keys are written key=value, without dashes"),
         (["report", "out", "--reference=a"], "--reference=a: a key is written without dashes; write reference=a"),
         (["train", "hydra.run.dir=out"], "hydra.run.dir = out: does not move the results; write run_dir=out"),
@@ -175,6 +180,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_mistake_ends_in_one_sentence(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2
     assert f"\n  {message}" in capsys.readouterr().err
+
+
+def test_a_right_override_beside_a_wrong_flag_is_not_blamed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--seed=3", "name=x"]) == 2
+    assert "1 mistake in the configuration" in capsys.readouterr().err
 
 
 def test_hydra_is_given_the_value_of_each_job(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from small_log import of_table, write_log
 import seasonrec
 from seasonrec.cli.main import main
 from seasonrec.config import ConfigError
+from seasonrec.errors import UserError
 from seasonrec.runs.recommending import RequestError
 from seasonrec.runs.trained import TrainedRun
 
@@ -60,15 +62,34 @@ def test_scores_and_triples_agree_with_the_lists(run: TrainedRun) -> None:
     assert run.score(triples)["score"].to_list() == pytest.approx(lists["score"].reverse().to_list(), abs=1e-6)
 
 
+def test_a_date_may_be_a_date(run: TrainedRun) -> None:
+    told = [run.scores(["u1"], at=at).values for at in ("2017-12-20", date(2017, 12, 20), datetime(2017, 12, 20))]
+    assert told[0].equal(told[1])
+    assert told[0].equal(told[2])
+
+
 def test_another_date_gives_other_scores(run: TrainedRun) -> None:
     summer, winter = (run.scores(users=["u1"], at=day).values for day in ("2017-07-01", "2017-12-20"))
     assert not summer.equal(winter)
+
+
+@pytest.mark.parametrize("overrides", [(["data=synthetic"],), ({"data": "synthetic"},)])
+def test_overrides_are_separate_texts(overrides: tuple) -> None:
+    with pytest.raises(UserError, match="overrides are texts such as 'data=table', each an argument of its own, got"):
+        seasonrec.compose(*overrides)
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
         (lambda run: run.recommend(["u1"], at="someday"), "date must be a day"),
+        (
+            lambda run: run.recommend("all", at="2017-12-20"),
+            "users must be a list of ids .* or None for all, got 'all'",
+        ),
+        (lambda run: run.recommend([], at="2017-12-20"), r"users must be a list of ids .*, got \[\]"),
+        (lambda run: run.recommend([1, 2], at="2017-12-20"), r"users must be a list of ids .*, got \[1, 2\]"),
+        (lambda run: run.scores(["u1"], at="2017-12-20", items="i3"), "items must be a list of ids .*, got 'i3'"),
         (lambda run: run.recommend(["u1"], at="2017-12-20", top_k=17), r"top_k must lie in 1\.\.16"),
         (lambda run: run.scores(["u1"], at="2017-12-20", items=["i99"]), "items must be in the catalogue, got 'i99'"),
         (lambda run: run.score(pl.DataFrame({"user_id": ["u1"]})), "must have the columns"),

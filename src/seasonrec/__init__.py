@@ -97,8 +97,12 @@ def compose(*overrides: str, run_dir: str | Path | None = None) -> RunConfig:
 
     Raises:
         ConfigError: With every mistake at once.
+        UserError: If an override is no text.
     """
     from seasonrec.config import compose as composed
     from seasonrec.config.overrides import quoted
+    from seasonrec.errors import UserError
 
+    if wrong := [override for override in overrides if not isinstance(override, str)]:
+        raise UserError(f"overrides are texts such as 'data=table', each an argument of its own, got {wrong[0]!r:.60}.")
     return composed([*overrides, *([] if run_dir is None else [f"run_dir={quoted(str(run_dir))}"])])

@@ -63,7 +63,10 @@ def test_only_keeps_the_core_and_what_it_names() -> None:
     ("entry", "told"),
     [
         ("no_seson", "no such row: a name must say its change, as no_season or temporal=gru; did you mean 'no_season'"),
-        ("temporal=gruu", "no such row"),
+        (
+            "temporal=gruu",
+            "no such row: a name must say its change, as no_season or temporal=gru; temporal: did you mean 'gru'?",
+        ),
         ({"longer": ["trainer.max_epochs=9"]}, "rows[0]: trainer.max_epochs: a row must not touch it"),
         ({"other": ["data=synthetic"]}, "rows[0]: data: a row must not touch it"),
         ({"only": ["habits"]}, "no such section in only=[habits]; did you mean 'habit'?"),

@@ -41,6 +41,15 @@ def test_a_folder_that_is_no_finished_run_is_refused(tmp_path):
         read_config(tmp_path)
 
 
+def test_a_file_or_the_folder_of_a_study_is_told_from_a_run(tmp_path):
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(RunFolderError, match=f"got the file {tmp_path}/model.safetensors; give {tmp_path}"):
+        read_config(tmp_path / "model.safetensors")
+    (tmp_path / "study.json").touch()
+    with pytest.raises(RunFolderError, match=r"is the folder of a study; give one of its runs: .*/cells/ROW/seed_N"):
+        read_config(tmp_path)
+
+
 def test_a_run_from_before_a_section_existed_has_that_section_off(config, tmp_path):
     old = {key: value for key, value in config.as_dict().items() if key not in ("adversarial", "task", "stage")}
     write_yaml(tmp_path / "config.yaml", old)

@@ -95,9 +95,11 @@ def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -
     if cost is not None:
         left_s = (len(cells) - len(complete)) * sum(cost.seconds.values()) / jobs
         expected = f"{len(complete)} are complete, about {spell(left_s)} left"
+    baselines = ", and the baselines" if study.baselines else ""
     return (
-        f"{study.name}: {study.question}\n  {len(study.rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs: "
-        f"{', '.join(study.rows)}\n  {expected}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt"
+        f"{study.name}: {study.question}\n"
+        f"  {len(study.rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs{baselines}: {', '.join(study.rows)}\n"
+        f"  {expected}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt"
     )
 
 

@@ -108,7 +108,7 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
 
 
 def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
-    for flag in flags:
+    for flag in (argument for argument in flags if argument.startswith("-")):
         bare = flag.lstrip("-")
         if "=" in bare:
             yield Mistake(flag, "a key is written without dashes", f"write {bare}")
@@ -117,9 +117,14 @@ def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
 
 
 def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistake]:
-    """Refuses ``hydra.run.dir``, which would move only Hydra's log."""
+    """Refuses a ``run_dir`` that cannot be made, and ``hydra.run.dir``, which would move only Hydra's log."""
     for override in overrides:
         key, _, folder = override.partition("=")
+        place = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+        if key == "run_dir" and not place.is_dir():
+            yield Mistake("run_dir", f"{place} is a file", "give a folder, or the path of a new one", folder)
+        elif key == "run_dir" and not os.access(place, os.W_OK):
+            yield Mistake("run_dir", f"{place} cannot be written", "give a folder that can", folder)
         if key.lstrip("+") == "hydra.run.dir":
             remedy = f"write run_dir={folder}" if command.schema == RUN_SCHEMA else "take it out"
             yield Mistake("hydra.run.dir", "does not move the results", remedy, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +12,6 @@ from seasonrec.evaluation.robustness.trials import RobustnessOptions, robustness
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import batch_builder, device_of
-
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every font of a PDF
 
 
 def run(options: RobustnessConfig) -> None:

@@ -32,6 +32,7 @@ from seasonrec.training.checkpointing.weights import save_weights
 from seasonrec.training.distributed.processes import first_alone, only_first_speaks, run_everywhere, wait_for_all
 from seasonrec.training.fit import FitResult, TrainerOptions
 from seasonrec.training.logger import RunIdentity, log_results
+from seasonrec.training.loss.base import Loss
 
 
 def run(config: RunConfig) -> float:
@@ -165,7 +166,7 @@ def _figures(run: Run) -> list[Path]:
 
 def _record(run: Run, result: FitResult, clock: StageClock) -> dict[str, Any]:
     config, model, parameters = run.config, run.model, list(run.model.parameters())
-    loss: Any = build(config.loss).func
+    loss: Loss = build(config.loss)(facts=run.facts)
     return {
         "name": config.name,
         "group": config.group,

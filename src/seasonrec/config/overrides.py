@@ -164,6 +164,8 @@ def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
     elif override.is_sweep_override() and not multirun:
         key = str(override.key_or_group)
         remedy = f"add --multirun, or quote the value: {key}=\"'...'\""
+        if key in LIST_GROUPS:
+            remedy = f"write {key}=[{shown_value(override)}] for all of them, or add --multirun for one each"
         yield Mistake(key, "several values need --multirun", remedy, shown_value(override))
 
 

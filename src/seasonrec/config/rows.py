@@ -92,7 +92,11 @@ def row_mistakes(entry: object, place: str, tree: ConfTree) -> Iterator[Mistake]
     if changes is None and changes_of(name, tree) is None:
         known = [REFERENCE_ROW, *(f"no_{section}" for section in SECTIONS), *tree.options("ablation")]
         problem = "no such row: a name must say its change, as no_season or temporal=gru"
-        yield Mistake(place, problem, f"{nearest(name, known)} or write {name}: [slot=option]", shown(name))
+        group, _, option = name.partition("=")
+        remedy = f"{nearest(name, known)} or write {name}: [slot=option]"
+        if tree.options(group):
+            remedy = f"{group}: {nearest(option, tree.options(group))}"
+        yield Mistake(place, problem, remedy, shown(name))
     for change in changes or ():
         key, top = override_key(change), override_key(change).partition(".")[0]
         if key in PSEUDO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -14,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seasonrec.atomic import writing
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every font of a PDF
 
 TEXT_WIDTH_IN = 7.0
 COLUMN_WIDTH_IN = 3.4

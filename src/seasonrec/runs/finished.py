@@ -63,6 +63,10 @@ def read_config(run_dir: Path, allow: Sequence[str] = ()) -> RunConfig:
         RunFolderError: If the folder holds no trained model.
         ConfigError: If the configuration is invalid or names a component that is not allowed.
     """
+    if run_dir.is_file():
+        raise RunFolderError(f"checkpoint must be the folder of a run, got the file {run_dir}; give {run_dir.parent}.")
+    if (run_dir / "study.json").is_file():
+        raise RunFolderError(f"{run_dir} is the folder of a study; give one of its runs: {run_dir}/cells/ROW/seed_N.")
     for name in ("config.yaml", "model.safetensors"):
         if not (run_dir / name).is_file():
             raise RunFolderError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -71,20 +71,21 @@ class Question:
     time_s: int
 
 
-def question(run: Run, users: Sequence[str] | None, at: str, events: Path | None = None) -> Question:
+def question(run: Run, users: Sequence[str] | None, at: str | date, events: Path | None = None) -> Question:
     """Returns checked requests without reading a model.
 
     Args:
         run: An opened run.
         users: Ids; None for every user of the log. A user without events gets the list of an empty history.
-        at: Day, or date-time in ISO 8601; a day means the local midnight that begins it.
+        at: Day or date-time, also as text in ISO 8601; a day means the local midnight that begins it.
         events: File with newer events in the form of the run's own data.
 
     Raises:
-        RequestError: If the date cannot be read or lies before the first events.
+        RequestError: If the users are no list of ids, or the date cannot be read or lies before the first events.
     """
+    require_ids(users, "users")
     data = run.data
-    time_s = request_time_s(at, data.log, data.protocol)
+    time_s = request_time_s(str(at), data.log, data.protocol)
     log = data.log if events is None else _with_newer(data.log, run.config.data, events)
     log, numbers = _numbered(log, None if users is None else list(users))
     _tell_gap(log, time_s - data.protocol.horizon_s)
@@ -114,8 +115,9 @@ def scored(run: Run, asked: Question, items: Sequence[str] | None) -> Scores:
     """Returns the scores of requests for some items, or for all.
 
     Raises:
-        RequestError: If an item is not in the catalogue.
+        RequestError: If the items are no list of ids, or one is not in the catalogue.
     """
+    require_ids(items, "items")
     log = asked.log
     requests = _requests(asked.users, np.full(len(asked.users), asked.time_s), run.data.protocol)
     numbers = None if items is None else _numbers(log.items["item_id"], list(items), "items")
@@ -210,6 +212,12 @@ def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
 
 def _local(time_s: int, log: EventLog) -> str:
     return f"{datetime.fromtimestamp(time_s, UTC).astimezone(ZoneInfo(log.timezone)):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def require_ids(ids: Sequence[str] | None, argument: str) -> None:
+    """Checks that an argument is a list of at least one id, or None."""
+    if ids is not None and (isinstance(ids, str) or not len(ids) or not all(isinstance(one, str) for one in ids)):
+        raise RequestError(f"{argument} must be a list of ids such as ['17', '23'], or None for all, got {ids!r:.60}.")
 
 
 def require_top_k(top_k: int, log: EventLog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class TrainedRun:
         self,
         users: Sequence[str] | None = None,
         *,
-        at: str,
+        at: str | date,
         top_k: int = 10,
         events: str | Path | None = None,
         progress: bool = False,
@@ -71,7 +72,7 @@ class TrainedRun:
 
         Args:
             users: Ids; None for all users of the log. A user without events gets the list of an empty history.
-            at: Day, or date-time in ISO 8601; a day means the local midnight that begins it.
+            at: Day or date-time, also as text in ISO 8601; a day means the local midnight that begins it.
             top_k: Items per user.
             events: File with newer events in the form of the run's own data.
             progress: Whether to show a bar.
@@ -87,12 +88,14 @@ class TrainedRun:
         asked = question(run, users, at, None if events is None else Path(events))
         return pl.concat(recommended(run, asked, top_k, progress))
 
-    def scores(self, users: Sequence[str] | None = None, *, at: str, items: Sequence[str] | None = None) -> Scores:
+    def scores(
+        self, users: Sequence[str] | None = None, *, at: str | date, items: Sequence[str] | None = None
+    ) -> Scores:
         """Returns the scores of users for items at one time.
 
         Args:
             users: Ids; None for all users of the log.
-            at: Day, or date-time in ISO 8601.
+            at: Day or date-time, also as text in ISO 8601.
             items: Ids; None for the whole catalogue.
 
         Raises:
