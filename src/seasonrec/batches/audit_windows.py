@@ -14,16 +14,14 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import ContextValue, DayTables
 from seasonrec.data.log import EventLog
 
-TRUTH = ("target_items", "target_request", "basket_ids", "sample", "labels", "domain")
-"""Fields of a batch that hold or name the truth, which inputs must not show."""
+TRUTH = ("target_items", "target_request", "basket_ids", "sample", "labels", "weight", "domain")
+"""Fields of a batch that hold or name the truth, for losses and metrics; inputs must not show it."""
 
 EVENTS = ("item_ids", "timestamps_s", "is_padding")
 """Fields of a batch with a value for each event of a window."""
 
-REQUESTS = tuple(
-    field.name for field in fields(SequenceBatch) if field.name not in (*TRUTH, *EVENTS, "context", "request_window")
-)
-"""Fields of a batch with a value for each request."""
+REQUESTS = ("request_position", "request_time_s", "user_ids")
+"""Fields of a batch with a value for each request that the model may read."""
 
 Key = tuple[int, ...]
 """User and second of a request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -38,11 +38,12 @@ def audited(run: Run) -> Iterator[tuple[str, Audited]]:
     with isolate_rng(), redirect_stdout(StringIO()):  # the notes of the components were printed before
         here = _built(run, _excerpt) if any(one.data.log.num_events > AUDITED_EVENTS for one in run.all) else run
         there = _built(here, _after_the_cut)
-    for one, made, again in zip(run.all, here.all, there.all, strict=True):
-        yield one.domain, _audited(one, _made(made), _made(again))
+        pairs = [(_made(one), _made(other)) for one, other in zip(here.all, there.all, strict=True)]
+    for one, (made, again) in zip(run.all, pairs, strict=True):
+        yield one.domain, _audited(one, made, again)
 
 
-def _built(run: Run, change: Any) -> Run:
+def _built(run: Run, change: Callable[[OpenData], OpenData]) -> Run:
     again = run.over(change)
     again.build(for_training=True)
     return again
