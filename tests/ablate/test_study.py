@@ -52,6 +52,19 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     assert "reference = 'fulll': is not among the rows; did you mean 'full'?" in told
 
 
+def test_a_mistake_of_shape_hides_no_mistake_of_another_key(tmp_path):
+    told = message(
+        tmp_path,
+        "name: small\nexperiment: first_season\nquestion: ''\nrows: [full, no_seson]\nseeds: nought\noverides: []\n"
+        "metrics: [bit]\n",
+    )
+    assert [line.split(":")[0].strip() for line in told.splitlines()[1:]] == [
+        "overides = []", "seeds = 'nought'", "rows[1] = 'no_seson'", "metrics[0] = 'bit'",
+    ]  # fmt: skip
+    told = message(tmp_path, GOOD.replace("rows: [full, no_season]", "rows: full") + "robustness: [full]\n")
+    assert told.startswith("1 mistake in the study")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -100,8 +101,9 @@ def read_study(path: Path, tree: ConfTree) -> Study:
     """
     raw = _load(path)
     mistakes = list(_shape_mistakes(raw))
-    if not mistakes:
-        mistakes = [*_row_mistakes(raw, tree), *_other_mistakes(raw, tree.options("experiment"))]
+    wrong = {re.split(r"[\[.]", mistake.path)[0] for mistake in mistakes}
+    sound = {key: value for key, value in raw.items() if key not in wrong}  # the others have been reported
+    mistakes += [*_row_mistakes(sound, tree), *_other_mistakes(sound, tree.options("experiment"))]
     if mistakes:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
@@ -232,24 +234,25 @@ def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
     for key in ("rows", "seeds", "metrics", "slices"):
         if raw.get(key) == []:
             yield Mistake(key, "must not be empty", "name at least one", "[]")
-    found = [mistake for place, row in enumerate(raw["rows"]) for mistake in row_mistakes(row, f"rows[{place}]", tree)]
+    rows = raw.get("rows", [])
+    found = [mistake for place, row in enumerate(rows) for mistake in row_mistakes(row, f"rows[{place}]", tree)]
     yield from found
-    names = [str(row) if found else named(row)[0] for row in raw["rows"]]
+    names = [str(row) if found else named(row)[0] for row in rows]
     for place, name in enumerate(names):
         if names.index(name) != place:
             yield Mistake(f"rows[{place}]", "stands twice", "name it once", shown(name))
-    for place, seed in enumerate(raw["seeds"]):
+    for place, seed in enumerate(raw.get("seeds", [])):
         if seed < 0:
             yield Mistake(f"seeds[{place}]", "a seed is at least 0", "count from 0", shown(seed))
     for place, row in enumerate(raw.get("robustness", [])):
-        if row not in names:
+        if names and row not in names:
             yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, names), shown(row))
     for place, days in enumerate(raw.get("wrong_dates", [])):
         if refused_days([days]):
             yield Mistake(f"wrong_dates[{place}]", DAYS_RULE, DAYS_REMEDY, shown(days))
     known = [*names, *BASELINES]
     for place, row in enumerate(raw.get("figure_rows", [])):
-        if row not in known:
+        if names and row not in known:
             yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, known), shown(row))
     baseline = raw.get("baseline_reference", Study.baseline_reference)
     if baseline not in BASELINES:
@@ -260,9 +263,11 @@ def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
 
 
 def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator[Mistake]:
-    if isinstance(raw["experiment"], str) and raw["experiment"] not in experiments:
-        remedy = nearest(raw["experiment"], experiments)
-        yield Mistake("experiment", "no such file in conf/experiment", remedy, shown(raw["experiment"]))
+    experiment = raw.get("experiment", [])
+    if isinstance(experiment, str) and experiment not in experiments:
+        yield Mistake(
+            "experiment", "no such file in conf/experiment", nearest(experiment, experiments), shown(experiment)
+        )
     for place, override in enumerate(raw.get("overrides", [])):
         if override_key(override) in STUDY_KEYS:
             yield Mistake(f"overrides[{place}]", "the study sets this key itself", "take it out", shown(override))
