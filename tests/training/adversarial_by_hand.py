@@ -263,7 +263,7 @@ def train_by_hand(
             if place % ranks == 0:
                 state = torch.get_rng_state()
             torch.set_rng_state(state)
-            method(hand, batch, 1 / full)
+            method(hand, batch, (1.0 if batch.weight is None else batch.weight.item()) / full)
         if clip is not None:
             nn.utils.clip_grad_norm_(weights, clip)
         optimizer.step()

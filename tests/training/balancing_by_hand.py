@@ -30,6 +30,9 @@ AIMS = {"next_item": (1.0, 2.0, 0.5), "spend": (-2.0, 1.0, -1.0), "demand": (0.3
 
 BATCHES = np.random.default_rng(3).normal(1.0, 0.7, size=(5, WIDTH))
 
+WEIGHTS = (0.5, 1.5, 1.25, 0.75, 1.0)
+"""Weights of the batches in their steps."""
+
 
 @dataclass
 class Vector:
@@ -38,6 +41,7 @@ class Vector:
     values: Tensor
     target_items: tuple[int, ...] = (0,)
     domain: None = None
+    weight: Tensor | None = None
 
 
 class Vectors:
@@ -47,7 +51,8 @@ class Vectors:
         return len(BATCHES)
 
     def __iter__(self) -> Iterator[Vector]:
-        return (Vector(torch.from_numpy(row)) for row in BATCHES)
+        pairs = zip(BATCHES, WEIGHTS, strict=True)
+        return (Vector(torch.from_numpy(row), weight=torch.tensor(weight)) for row, weight in pairs)
 
 
 class Flag(nn.Module):
@@ -258,9 +263,9 @@ def train_by_hand(reference: ByHand, epochs: int, accumulate: int, clip: float |
         for start in range(0, len(BATCHES), accumulate):
             gradient = {name: np.zeros_like(weight) for name, weight in weights.items()}
             learnt = np.zeros_like(reference.own_gradient())
-            for batch in BATCHES[start : start + accumulate]:
-                seen.append(add_batch(gradient, weights, batch, reference, 1 / accumulate))
-                learnt = learnt + reference.own_gradient() / accumulate
+            for batch, weight in zip(BATCHES[start:][:accumulate], WEIGHTS[start:], strict=False):
+                seen.append(add_batch(gradient, weights, batch, reference, weight / accumulate))
+                learnt = learnt + weight * reference.own_gradient() / accumulate
             length = np.sqrt(sum((g**2).sum() for g in (*gradient.values(), learnt)))
             shorter = 1.0 if clip is None else min(1.0, clip / (length + 1e-6))
             reference.end_step()

@@ -36,6 +36,8 @@ class SequenceBatch:
         sample: The items that are scored; None for the whole catalogue.
         labels: Labels that the tasks need, by name; see :mod:`seasonrec.batches.labels.base`.
         domain: Name of the further domain of the batch; None for the main domain.
+        weight: Scalar float32, the weight of the batch's losses in its optimiser step: its number of targets over the
+            mean of the step's batches, of all processes. The step's mean is then a mean over targets. None is 1.
     """
 
     item_ids: Tensor
@@ -52,6 +54,7 @@ class SequenceBatch:
     sample: ItemSample | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
     domain: str | None = None
+    weight: Tensor | None = None
 
     @property
     def num_requests(self) -> int:

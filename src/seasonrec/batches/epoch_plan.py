@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation.merging import changes
+from seasonrec.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,29 @@ class PoolPlan:
     def __len__(self) -> int:
         return len(self.batches)
 
+    @cached_property
+    def num_targets(self) -> NDArray[np.int64]:
+        """Numbers of targets of the batches in the order of the epoch, ``(len(self),)``; made at the first use."""
+        counts = np.diff(self.stops, prepend=0)
+        _, rows = gather_ranges(self.first, self.first + counts)
+        baskets = self.baskets[rows]
+        sizes = self.log.basket_offsets[baskets + 1] - self.log.basket_offsets[baskets]
+        starts = [_range(len(self.baskets), len(self), number)[0] for number in range(len(self))]
+        found: NDArray[np.int64] = np.add.reduceat(sizes, starts)[self.batches]
+        return found
+
+    def weight(self, number: int, size: int) -> Tensor | None:
+        """Returns the number of targets of a batch over the mean of its step, or None if the batch is the whole step.
+
+        Args:
+            number: Number of the batch in the order of the epoch.
+            size: Batches of a step, of all processes together.
+        """
+        if size == 1:
+            return None
+        step = self.num_targets[number // size * size :][:size]
+        return torch.tensor(self.num_targets[number] / step.mean(), dtype=torch.float32)
+
     def batch(self, number: int) -> BatchPlan:
         """Returns the ``number``-th batch in the order of the epoch."""
         start, stop = _range(len(self.baskets), len(self.batches), int(self.batches[number]))
@@ -107,6 +134,33 @@ class PoolPlan:
         rank[in_log] = np.arange(len(first))
         requests = Requests.of_baskets(self.log, self.baskets[rows], self.horizon_s)
         return BatchPlan(requests, self.ends[rows], rank[owner], self.starts[low : high + 1][in_log])
+
+
+def number_of_batches(batch_size: int, ranks: int, step_batches: int, num_requests: int) -> int:
+    """Returns the number of batches of a pool, a multiple of those of a step.
+
+    Args:
+        batch_size: Maximal number of requests in a batch.
+        ranks: Processes.
+        step_batches: Batches of each process in a step.
+        num_requests: Requests of the pool.
+
+    Raises:
+        ValueError: If there are fewer requests than a step has batches.
+    """
+    size = ranks * step_batches
+    if num_requests < size:
+        gathered, fewer = (
+            ("", "")
+            if step_batches == 1
+            else (f" with {step_batches} batches each per step", " or a lower trainer.accumulate_batches")
+        )
+        raise UserError(
+            f"{ranks} processes{gathered} cannot share {num_requests} training requests of a pool; take fewer "
+            f"devices{fewer}, or a larger loader.pool_size."
+        )
+    wanted = -(-num_requests // (batch_size * size))
+    return min(wanted, num_requests // size) * size
 
 
 def _windows(

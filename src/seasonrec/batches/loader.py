@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import BoundContext
-from seasonrec.batches.epoch_plan import PoolPlan, WindowRule
+from seasonrec.batches.epoch_plan import PoolPlan, WindowRule, number_of_batches
 from seasonrec.batches.labels.base import BoundLabels
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.batches.sampling import NegativeSampler
@@ -192,17 +193,19 @@ class TrainingLoader:
     A log with more than ``pool_size`` requests is read in pools of users in shuffled order. Memory: one plan at a time,
     and 8 bytes per user while the pools are made.
 
-    Several processes share an epoch. Batch ``b`` belongs to rank ``b % world_size``. The number of batches of a pool is
-    rounded up to a multiple of ``world_size``, so that all ranks have the same number.
+    Several processes share an epoch. Batch ``b`` belongs to rank ``b % world_size``. A step has ``step_batches``
+    batches of each process, and a pool has whole steps. The batches of a step carry weights, so that all its targets
+    count the same. Every rank knows the plan of all, so that nothing is exchanged.
 
     Args:
         baskets: Training baskets, as a period or as ``(K,)`` rising numbers.
         horizon_s: Seconds before a request at which its history ends.
         sampler: Sampler of the items on which a batch is scored; None for the whole catalogue.
         augment: Function that changes the windows of each batch; None for no change.
+        step_batches: Batches of each process in a step of the optimiser.
 
     Raises:
-        ValueError: If a pool has fewer requests than there are processes.
+        ValueError: If a pool has fewer requests than a step has batches.
     """
 
     def __init__(
@@ -215,18 +218,21 @@ class TrainingLoader:
         sampler: NegativeSampler | None = None,
         shard: Shard = WHOLE,
         augment: Augment | None = None,
+        step_batches: int = 1,
     ) -> None:
         self.builder = builder
         self.options = options
         self.seed = seed
         self.sampler = sampler
         self.shard = shard
+        self.step_batches = step_batches
         self.augment = augment
         self.source: BasketSource = baskets if isinstance(baskets, Period) else GivenBaskets(np.asarray(baskets))
         self.pools = cut_pools(builder.log, self.source, options.pool_size)
         step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
         self.rule = WindowRule(builder.max_seq_len, step, options.shift_windows, options.shuffle, horizon_s)
-        self.lengths = [self._batches_of(pool.num_requests) for pool in self.pools]
+        lengths = partial(number_of_batches, options.batch_size, shard.world_size, step_batches)
+        self.lengths = [lengths(pool.num_requests) for pool in self.pools]
         self.epoch = 0
         self.position = 0
         self._plan: tuple[int, int, PoolPlan] | None = None
@@ -260,9 +266,11 @@ class TrainingLoader:
         self.epoch, self.position = state["epoch"], state["position"]
 
     def _batch(self, epoch: int, pool: int, before: int, number: int) -> SequenceBatch:
-        planned = self._pool_plan(epoch, pool).batch(number)
+        plan = self._pool_plan(epoch, pool)
+        planned = plan.batch(number)
         random = None if self.sampler is None else self._random(epoch, before + number + 1)
         batch = self.builder(planned.requests, planned.window_of, self.sampler, random, planned.ends, planned.starts)
+        batch = replace(batch, weight=plan.weight(number, self.shard.world_size * self.step_batches))
         return batch if self.augment is None else self.augment(batch, self._random(epoch, before + number + 1, 1))
 
     def _pool_order(self, epoch: int) -> list[int]:
@@ -288,13 +296,3 @@ class TrainingLoader:
         in a zero.
         """
         return np.random.default_rng((self.seed, epoch, *place))
-
-    def _batches_of(self, num_requests: int) -> int:
-        ranks = self.shard.world_size
-        if num_requests < ranks:
-            raise UserError(
-                f"{ranks} processes cannot share {num_requests} training requests of a pool; take fewer devices, or a "
-                "larger loader.pool_size."
-            )
-        wanted = -(-num_requests // (self.options.batch_size * ranks))
-        return min(wanted, num_requests // ranks) * ranks

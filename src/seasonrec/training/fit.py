@@ -67,7 +67,7 @@ class TrainerOptions:
             weights and of the optimiser's state; ``"auto"`` is ddp. It has no effect with one process.
         precision: ``"32-true"`` on a CPU, ``"bf16-mixed"`` on a GPU (slower on a CPU without bf16 units).
         gradient_clip_norm: Largest gradient norm of a step; 0 does not clip.
-        accumulate_batches: Batches per step.
+        accumulate_batches: Batches of each process per step; their losses count by targets, as in one large batch.
         compile: Whether to compile the inner network with ``torch.compile``.
         num_threads: CPU threads of torch per process; None keeps torch's choice, or divides it among the processes.
         checkpoint_every_steps: Steps between checkpoints within an epoch.

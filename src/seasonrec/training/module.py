@@ -103,6 +103,7 @@ class RecommenderModule(L.LightningModule):
         """Losses of the last batch by name, without their graph, for the lines of progress."""
         self.batch_losses: Losses | None = None
         """Losses of the current batch with their graph, if per-task gradients are needed."""
+        self._batch_weight: Tensor | None = None
 
     def configure_model(self) -> None:
         share_weights(self, self.trainer.strategy)
@@ -154,7 +155,8 @@ class RecommenderModule(L.LightningModule):
         self.step_losses = {name: loss.detach() for name, loss in shown.items()}
         for name, loss in self.step_losses.items():
             self.log(f"train/{name}", loss, batch_size=len(batch.target_items), prog_bar=True)
-        return objective
+        self._batch_weight = batch.weight
+        return objective if batch.weight is None else objective * batch.weight
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Adds the gradient of the objective; a gradient balancing combines the tasks' gradients itself."""
@@ -162,7 +164,8 @@ class RecommenderModule(L.LightningModule):
         if losses is None or not isinstance(self.balancing, GradientBalancing):
             super().backward(loss, *args, **kwargs)
         else:
-            share = 1 / self.trainer.accumulate_grad_batches
+            weight = 1.0 if self._batch_weight is None else self._batch_weight.double()
+            share = weight / self.trainer.accumulate_grad_batches
             add_gradients(losses, self.objective, self.balancing, self.model.parameters(), share)
 
     def on_validation_start(self) -> None:

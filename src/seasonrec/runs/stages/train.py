@@ -46,7 +46,8 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
         place: Folder, trainer and tracker.
         epochs: Epochs to train without validation; None lets the validation part choose.
     """
-    loss, training, validation = batches_of(run, place.shard)
+    gathered = 1 if run.domains else place.trainer.accumulate_batches  # losses of other domains are no parts of one
+    loss, training, validation = batches_of(run, place.shard, gathered)
     if not loss.gives_probabilities and place.trainer.monitor == "bits":
         print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {domain.domain: (domain, *batches_of(domain, place.shard)) for domain in run.domains}
@@ -89,15 +90,25 @@ def module_of(
     )
 
 
-def batches_of(run: Run, shard: Shard = WHOLE) -> tuple[Loss, TrainingLoader, ValidationBatches | None]:
-    """Returns the loss over one log and its training and validation batches, or None without a validation part."""
+def batches_of(
+    run: Run, shard: Shard = WHOLE, step_batches: int = 1
+) -> tuple[Loss, TrainingLoader, ValidationBatches | None]:
+    """Returns the loss over one log and its training and validation batches, or None without a validation part.
+
+    Args:
+        run: A built run or domain.
+        shard: Share of this process.
+        step_batches: Batches of each process in a step of the optimiser.
+    """
     config, data = run.config, run.data
     options: LoaderOptions = build(config.loader)()
     split, horizon_s = data.split, data.protocol.horizon_s
     loss: Loss = build(config.loss)(facts=run.facts)
     past = Period(split.train_from_s, split.validation_from_s)
     augment = build(config.augmentation)(facts=run.facts, log=data.log)
-    training = TrainingLoader(run.batches, past, options, horizon_s, run.seed, loss.sampler, shard, augment)
+    training = TrainingLoader(
+        run.batches, past, options, horizon_s, run.seed, loss.sampler, shard, augment, step_batches
+    )
     if split.validation_from_s == split.test_from_s:
         return loss, training, None
     following = Period(split.validation_from_s, split.test_from_s)

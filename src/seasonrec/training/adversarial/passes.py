@@ -62,7 +62,8 @@ class BatchPasses:
         leaves = _leaves(deltas) if wants_gradients else deltas
         with self._shifted(leaves), self._returning(loss):
             found = self.trainer.strategy.training_step(self.batch, self.batch_idx)
-        scaled = self._scaled(found * (share / self.trainer.accumulate_grad_batches))
+        weight = 1.0 if self.batch.weight is None else self.batch.weight
+        scaled = self._scaled(found * (weight * (share / self.trainer.accumulate_grad_batches)))
         self._check(scaled)
         scaled.backward()  # type: ignore[no-untyped-call]  # torch's
         return [None if leaf is None else leaf.grad for leaf in leaves]

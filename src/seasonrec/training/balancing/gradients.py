@@ -66,7 +66,7 @@ def add_gradients(
     objective: Objective,
     balancing: GradientBalancing,
     parameters: Iterable[nn.Parameter],
-    share: float,
+    share: float | Tensor,
 ) -> None:
     """Adds ``share`` of the objective's gradient to ``.grad``; the balancing combines the recommendation tasks.
 
@@ -78,7 +78,7 @@ def add_gradients(
         objective: The weights of the two sums.
         balancing: Gives the coefficients.
         parameters: The model's weights.
-        share: One over the number of batches per step.
+        share: One over the number of batches per step, times the batch's weight.
     """
     rest = {name: objective.lambda_t * loss for name, loss in losses.series.items()} | dict(losses.penalties)
     rest = {name: loss for name, loss in rest.items() if loss.requires_grad}
