@@ -51,7 +51,7 @@ def run(config: RunConfig) -> float:
     stages_of(config)  # refuses a wrong order before anything runs
     options: TrainerOptions = build(config.trainer)()
     options.check_machine()
-    values: list[float] = []
+    values: list[float] = []  # filled by the first process, which is this one
     run_everywhere(partial(_run, config, values), options.devices, options.num_nodes, options.uses_gpu)
     return values[0]
 
@@ -60,7 +60,7 @@ def _run(config: RunConfig, values: list[float], shard: Shard) -> None:
     with only_first_speaks(shard):
         trainer: TrainerOptions = build(config.trainer)()
         trainer.take_threads()
-        code_commit()  # asked now, while the files are those that were imported
+        code_commit()  # kept for the record: asked now, while the files are those that were imported
         forget_peak()
         clock = StageClock()
         with first_alone(shard):
@@ -68,7 +68,7 @@ def _run(config: RunConfig, values: list[float], shard: Shard) -> None:
                 run = _open(config, shard)
             with clock("build"):
                 run.build(for_training=True)
-        opened = run.data
+        opened = run.data  # a later stage may take further statistics into run.data; baselines keep these
         with clock("audit"):
             _audit(run, shard)
         logger = _logger(run, shard)
@@ -99,7 +99,9 @@ def _open(config: RunConfig, shard: Shard) -> Run:
 
 def _audit(run: Run, shard: Shard) -> None:
     """Checks for leaks in the first process alone, because all processes have the same data."""
-    for domain, one in audited(run) if shard.is_first else ():
+    if not shard.is_first:
+        return
+    for domain, one in audited(run):
         lines = audit(one)
         if domain:
             print(f"  domain {domain}:", flush=True)
@@ -155,11 +157,12 @@ def _finish(
 
 def _figures(run: Run) -> list[Path]:
     """Draws the run's metric by week beside the strongest habit baseline, for the tracker."""
-    selection = Selection(run.config.name, "", ("all",), (run.config.trainer["monitor"],), reference=run.config.name)
-    baseline = selection.baseline_reference
+    name, baseline = run.config.name, Selection.baseline_reference
+    metric = run.config.trainer["monitor"]
+    selection = Selection(name=name, question="", slices=("all",), metrics=(metric,), reference=name)
     rows = [
-        read_row(run.config.name, False, [run.folder]),
-        read_row(baseline, True, [run.folder / "baselines" / baseline]),
+        read_row(name, is_baseline=False, folders=[run.folder]),
+        read_row(baseline, is_baseline=True, folders=[run.folder / "baselines" / baseline]),
     ]
     return [path for path in write_weeks(run.folder, rows, selection) if path.suffix == ".png"]
 
