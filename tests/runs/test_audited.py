@@ -106,10 +106,10 @@ def habit_of_counts(self: NoHabit, facts: Any, real: Any = NoHabit.__init__) -> 
 @pytest.mark.parametrize(
     ("owner", "name", "leak", "place"),
     [
-        (neighbours, "_baskets", all_baskets, r"augmentation\.neighbours\.ids \(Substitute\)"),
+        (neighbours, "_baskets", all_baskets, r"augmentation\.neighbours\.ids \(Neighbours\)"),
         (facts, "_statistics", statistics_of_all, r"facts\.item_train_counts \(Facts\)"),
         (SeasonalRecommender, "score", until_birth, r"scores \(Tensor\)"),
-        (NoHabit, "__init__", habit_of_counts, r"model\.habit\.usual \(SeasonalRecommender\)"),
+        (NoHabit, "__init__", habit_of_counts, r"model\.habit\.usual \(NoHabit\)"),
     ],
     ids=["augmentation", "facts", "scores", "habit"],
 )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seasonrec.batches.audit_sample import sample
 from seasonrec.batches.audit_windows import EVENTS, REQUESTS, chosen_users, views
 from seasonrec.batches.context.base import Context
-from seasonrec.batches.equality import difference
+from seasonrec.batches.equality import difference, owner
 from seasonrec.batches.excerpt import excerpt, excerpt_of
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.loader import Augment, BatchBuilder, LoaderOptions, TrainingLoader
@@ -109,13 +109,13 @@ class Audited:
     def named(self, place: str) -> str:
         """Returns a place with the class of its component."""
         kind, _, rest = place.partition(".")
-        name = rest.partition(".")[0]
-        owner: Any = self.made.get(kind)
-        if kind.startswith("context") and name in self.contexts:
-            owner = self.contexts[name]
+        if kind in self.made:
+            component = owner(self.made[kind], rest)
         elif kind == "augmented":
-            owner = self.augment
-        return f"{place} ({type(owner).__name__})" if owner is not None else place
+            component = self.augment
+        else:
+            component = self.contexts.get(rest.partition(".")[0])
+        return f"{place} ({type(component).__name__ if component is not None else 'windows'})"
 
 
 def audit(run: Audited) -> list[str]:
@@ -150,7 +150,7 @@ def audit(run: Audited) -> list[str]:
         f"candidates exist: first-seen times of {run.log.num_items:,} items equal their first events",
         f"{sorted(run.made)} do not change with everything from the validation cut on",
         f"inputs and contexts {sorted(run.contexts)} of {sum(map(len, tried.values()))} sampled requests do not change "
-        "with what follows, each at its own second",
+        f"with what follows, each at its own second, among {small.log.num_users:,} of {run.log.num_users:,} users",
         f"training batches of {windows} sampled requests do not change with what follows",
         *([f"labels {sorted(run.labels)} end at the cut after their request"] if run.labels else []),
     ]

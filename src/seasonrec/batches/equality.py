@@ -44,6 +44,16 @@ def difference(before: Any, after: Any, name: str, births_from_s: int | None = N
     return next((place for place in other if place not in found), None)
 
 
+def owner(value: Any, place: str) -> Any:
+    """Returns the innermost object on the way to a place within a value, for example the module of a buffer."""
+    for name in place.split("."):
+        inner = getattr(value, name, None)
+        if isinstance(inner, Tensor | FunctionType) or not hasattr(inner, "__dict__"):
+            break
+        value = inner
+    return value
+
+
 def leaves(value: Any, path: str, seen: set[int] | None = None) -> Iterator[tuple[str, Leaf]]:
     """Yields all tensors, arrays, numbers and tuples of texts or numbers within a value, with their places."""
     if isinstance(value, Tensor | np.ndarray | int | float):

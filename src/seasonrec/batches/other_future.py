@@ -100,7 +100,7 @@ def _of_the_asking_user(
     user: int,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the later baskets and the users of the new ones, so that the asking user's totals must differ."""
+    """Returns the later baskets and the users of the new ones; the asking user has fewer baskets or more."""
     later = int((log.basket_users[late] == user).sum())
     if later and random.random() < 0.5:
         return kept[log.basket_users[kept] != user], users[users != user]
