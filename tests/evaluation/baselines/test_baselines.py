@@ -9,7 +9,8 @@ from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.evaluation.baselines import components
 from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
-from seasonrec.evaluation.baselines.fitting import BASELINES, BaselineFitter, fit_baselines
+from seasonrec.evaluation.baselines.fitter import BaselineFitter
+from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
 from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate

@@ -35,7 +35,9 @@ LIFTS = tuple(
     for windows in ((7, 28), (3, 7, 28), (1, 7, 28, 84))
     for prior in (1.0, 5.0)
 )
-LAST_YEARS = tuple(DayOptions(half_window_days=days) for days in (3, 7, 10, 14, 21, 28))
+LAST_YEARS = tuple(
+    DayOptions(half_window_days=days, lift_prior_events=prior) for days in (7, 14, 21) for prior in (1.0, 5.0)
+)
 FINE_WINDOWS_DAYS = (3, 7, 14, 28, 56, None)
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.batches.context.last_year import request_and_known_days
+from seasonrec.batches.context.last_year import request_and_known_days, window_a_year_ago
 from seasonrec.batches.context.lift import Lift
 from seasonrec.batches.context.own_history import OwnHistoryIndex
 from seasonrec.batches.context.rows import RowCache
@@ -31,7 +31,7 @@ class Evidence:
     Args:
         row: ``(N,)`` int64, row of each request in the ``Q`` days.
         popular: ``(Q, V, D)`` probabilities of all items by day; each of the ``D`` sums to 1.
-        lifts: ``(Q, V, K)`` log ratios of recent sales to all earlier ones.
+        lifts: ``(Q, V, K)`` log ratios of recent sales, or those a year ago, to all earlier ones.
         request: ``(P,)`` int64, ascending.
         item: ``(P,)`` int64, ascending within a request.
         own: ``(P, C)`` shares of the user's purchases; each of the ``C`` sums to 1 within a request.
@@ -65,7 +65,7 @@ class DayOptions:
 
     Args:
         windows_days: Look-backs of the shares; None for all earlier days.
-        half_window_days: Days on each side of the day a year ago, as a further share; None leaves it out.
+        half_window_days: Days on each side of the day a year ago, for a further share and lift; None leaves both out.
         lift_windows_days: Look-backs of the lifts of items and of their categories; empty for no lifts.
         lift_prior_events: Strength of the shrinkage of the lifts towards 1, in expected events.
     """
@@ -84,7 +84,9 @@ class DayOptions:
     @property
     def lift_names(self) -> list[str]:
         """Names of the ``K`` lifts."""
-        return [f"{what}_{days}d" for what in ("item", "category") for days in self.lift_windows_days]
+        windows = [f"{days}d" for days in self.lift_windows_days]
+        windows += [] if self.half_window_days is None else ["last_year"]
+        return [f"{what}_{window}" for what in ("item", "category") for window in windows]
 
 
 class DayTables:
@@ -115,12 +117,13 @@ class DayTables:
 
     def _compute(self, days: Days) -> NDArray[np.float32]:
         """Returns ``(Q, V, D + K)`` shares and lifts."""
-        known = days[:, 1]
-        shares = [self.popular.window_of_days(known, length) for length in self.options.windows_days]
-        if self.options.half_window_days is not None:
-            shares.append(self.popular.last_year_of_days(days, self.options.half_window_days))
-        shares += _uniform_and_newborn(self.popular.counts.before(known) == 0)
+        known, half_window_days = days[:, 1], self.options.half_window_days
         windows = [(np.maximum(known - length, 0), known) for length in self.options.lift_windows_days]
+        shares = [self.popular.window_of_days(known, length) for length in self.options.windows_days]
+        if half_window_days is not None:
+            shares.append(self.popular.last_year_of_days(days, half_window_days))
+            windows.append(window_a_year_ago(days, half_window_days))
+        shares += _uniform_and_newborn(self.popular.counts.before(known) == 0)
         lifts = self.lift(known, windows) if windows else ()
         return np.concatenate([np.stack(shares, axis=-1), *lifts], axis=-1, dtype=np.float32, casting="same_kind")
 
