@@ -30,6 +30,7 @@ def old(tmp_path: Path) -> Path:
 def test_an_old_run_is_evaluated_to_the_last_digit(old: Path, tmp_path: Path) -> None:
     assert main(["evaluate", f"checkpoint={old}", f"output={tmp_path / 'again'}"]) == 0
     before, now = (json.loads((folder / "metrics.json").read_text()) for folder in (old, tmp_path / "again"))
+    assert set(now.pop("groups")) == {"own", "hot", "young", "sold"}  # younger than the run
     assert now == before
     assert now["slices"]["all"]["n"] > 50
 

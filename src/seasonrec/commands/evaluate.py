@@ -17,6 +17,7 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
+from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -70,7 +71,8 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
     tags = tags or tags_of(data)
     model.to(device)
     scorer = ModelScorer(config.name, model, run.batches.only(model.contexts(with_tasks=False)))
-    record = _evaluate(scorer, data, tags, config.seed, folder, shard)
+    partitions = Partitions(data.log, data.protocol)
+    record = _evaluate(scorer, data, tags, partitions, config.seed, folder, shard)
     if not model.task:
         return record
     requests = Requests.of_baskets(data.log, tags.baskets, data.protocol.horizon_s)
@@ -87,9 +89,9 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
         folder: Folder of their folders.
         tags: The tagged baskets, where they are known already.
     """
-    tags = tags or tags_of(data)
+    tags, partitions = tags or tags_of(data), Partitions(data.log, data.protocol)
     for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
-        record = _evaluate(baseline, data, tags, 0, folder / baseline.name, WHOLE)
+        record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
         if "tried" in baseline.chosen:
             print(f"{baseline.name}: best of {baseline.chosen['tried']} settings on the validation part", flush=True)
@@ -101,14 +103,23 @@ def tags_of(data: OpenData) -> BasketTags:
 
 
 def _evaluate(
-    scorer: Scorer, data: OpenData, tags: BasketTags, seed: int, folder: Path, shard: Shard
+    scorer: Scorer,
+    data: OpenData,
+    tags: BasketTags,
+    partitions: Partitions,
+    seed: int,
+    folder: Path,
+    shard: Shard,
 ) -> dict[str, Any]:
-    share = evaluate(scorer, data.log, data.split, data.protocol, tags=tags, shard=shard, show_progress=shard.is_first)
-    frame, part = gather(share, shard), data.protocol.part
+    protocol, progress = data.protocol, shard.is_first
+    share = evaluate(
+        scorer, data.log, data.split, protocol, tags=tags, partitions=partitions, shard=shard, show_progress=progress
+    )
+    frame, part = gather(share, shard), protocol.part
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
-    return results.record(data.protocol.top_ks)
+    return results.record(protocol.top_ks)
 
 
 def print_table(run_dir: Path, domain: str = "") -> None:

@@ -17,6 +17,9 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation import metrics
+from seasonrec.evaluation.groups.columns import GroupArrays, no_columns
+from seasonrec.evaluation.groups.partitions import Partitions
+from seasonrec.evaluation.groups.targets import group_columns
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
@@ -68,12 +71,28 @@ def requests_at_once(num_items: int, at_most: int) -> int:
 
 
 class Ranks(typing.NamedTuple):
-    """Counts and bits of all targets, and the lists of all requests; see :mod:`seasonrec.evaluation.ranking.ranks`."""
+    """Counts and bits of all targets, and the lists of all requests; see :mod:`seasonrec.evaluation.ranking.ranks`.
+
+    ``groups`` has the columns of :mod:`seasonrec.evaluation.groups.columns`, or none.
+    """
 
     greater: NDArray[np.int32]
     ties: NDArray[np.int32]
     bits: NDArray[np.float32]
     top_items: NDArray[np.int32]
+    groups: GroupArrays
+
+    @staticmethod
+    def joined(pieces: list[Ranks]) -> Ranks:
+        """Returns the ranks of all chunks in one, at least one."""
+        groups = {name: np.concatenate([piece.groups[name] for piece in pieces]) for name in pieces[0].groups}
+        return Ranks(
+            greater=np.concatenate([piece.greater for piece in pieces]),
+            ties=np.concatenate([piece.ties for piece in pieces]),
+            bits=np.concatenate([piece.bits for piece in pieces]),
+            top_items=np.concatenate([piece.top_items for piece in pieces]),
+            groups=groups,
+        )
 
 
 def evaluate(
@@ -83,6 +102,7 @@ def evaluate(
     protocol: Protocol,
     *,
     tags: BasketTags | None = None,
+    partitions: Partitions | None = None,
     chunk: int = 256,
     shard: Shard = WHOLE,
     show_progress: bool = True,
@@ -98,6 +118,7 @@ def evaluate(
         split: The cuts.
         protocol: Part, horizon, candidates and tags.
         tags: Tagged baskets of the part, if several scorers share them.
+        partitions: Partitions at which the bits are split; None splits none.
         chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
         shard: Shard of this process; :func:`~seasonrec.evaluation.ranking.gathering.gather` merges the shards.
         show_progress: Whether to show a progress bar.
@@ -112,11 +133,15 @@ def evaluate(
     chunk = requests_at_once(log.num_items, chunk)
     tags = tags.where(np.arange(len(tags.baskets)) // chunk % shard.world_size == shard.rank)
     length = min(protocol.list_length, log.num_items)
-    greater, ties, bits, best = _rank_all(scorer, log, protocol, tags.baskets, chunk, length, show_progress)
-    events = tags.events.with_columns(greater=pl.Series(greater), ties=pl.Series(ties), bits=pl.Series(bits))
-    lists = events.group_by("request", maintain_order=True).agg(pl.col(TARGET_COLUMNS)).drop("request")
+    ranks = _rank_all(scorer, log, protocol, partitions, tags.baskets, chunk, length, show_progress)
+    counted = {"greater": ranks.greater, "ties": ranks.ties, "bits": ranks.bits, **ranks.groups}
+    events = tags.events.with_columns(pl.Series(name, values) for name, values in counted.items())
+    listed = (*TARGET_COLUMNS, *ranks.groups)
+    lists = events.group_by("request", maintain_order=True).agg(pl.col(listed)).drop("request")
+    best = ranks.top_items
     top_items = pl.Series("top_items", best).cast(pl.List(pl.Int32)).list.eval(pl.element().filter(pl.element() >= 0))
-    return pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal").select(COLUMNS)
+    whole = pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal")
+    return whole.select(*COLUMNS, *ranks.groups)
 
 
 def quick_metrics(
@@ -136,7 +161,7 @@ def quick_metrics(
     """
     baskets = np.asarray(baskets, dtype=np.int64)
     chunk = requests_at_once(log.num_items, chunk)
-    ranks = _rank_all(scorer, log, protocol, baskets, chunk, list_length=0, show_progress=False)
+    ranks = _rank_all(scorer, log, protocol, None, baskets, chunk, list_length=0, show_progress=False)
     return {
         "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
         "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
@@ -149,6 +174,7 @@ def _rank_all(
     scorer: Scorer,
     log: EventLog,
     protocol: Protocol,
+    partitions: Partitions | None,
     baskets: NDArray[np.int64],
     chunk: int,
     list_length: int,
@@ -156,27 +182,35 @@ def _rank_all(
 ) -> Ranks:
     steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
-    pieces = [_no_ranks(list_length)]
+    pieces = [_no_ranks(list_length, no_columns() if partitions else {})]
     # not inference_mode: tensors that a scorer caches may be trained on later
     with torch.no_grad(), during_pass(scorer):
         for start in steps:
             requests = Requests.of_baskets(log, baskets[start : start + chunk], protocol.horizon_s)
-            pieces.append(_rank_chunk(scorer, log, requests, candidates, list_length))
-    return Ranks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
+            pieces.append(_rank_chunk(scorer, log, requests, candidates, partitions, list_length))
+    return Ranks.joined(pieces)
 
 
-def _no_ranks(list_length: int) -> Ranks:
+def _no_ranks(list_length: int, groups: GroupArrays) -> Ranks:
     counts = np.empty(0, dtype=np.int32)
-    return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32))
+    return Ranks(counts, counts, np.empty(0, dtype=np.float32), np.empty((0, list_length), dtype=np.int32), groups)
 
 
 def _rank_chunk(
-    scorer: Scorer, log: EventLog, requests: Requests, candidates: CandidateFilter, list_length: int
+    scorer: Scorer,
+    log: EventLog,
+    requests: Requests,
+    candidates: CandidateFilter,
+    partitions: Partitions | None,
+    list_length: int,
 ) -> Ranks:
     owner, position = gather_ranges(log.basket_offsets[requests.baskets], log.basket_offsets[requests.baskets + 1])
     targets = np.asarray(log.event_items[position], dtype=np.int64)
     scores = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
     target_request, target_items = (torch.from_numpy(array).to(scores.device) for array in (owner, targets))
     greater, ties, bits = rank_targets(scores, target_request, target_items)
-    best = top_items(scores, list_length)
-    return Ranks(*(tensor.cpu().numpy() for tensor in (greater, ties, bits, best)))
+    best = top_items(scores, list_length).cpu().numpy()
+    groups: GroupArrays = {}
+    if partitions:
+        groups = group_columns(scores, partitions(requests), target_request, target_items, greater, ties)
+    return Ranks(greater.cpu().numpy(), ties.cpu().numpy(), bits.cpu().numpy(), best, groups)

@@ -4,7 +4,7 @@ A results frame has one row per basket, in the order of the log. The columns of 
 ``user_id``, ``basket`` (i64), ``request_time_s`` (i64), ``day``, ``week`` (local, Monday), ``month`` (i8), ``window``
 (holiday window, null on ordinary days) and ``cold_user``. Lists over its targets are ``items``, ``greater``, ``ties``
 (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). ``top_items`` are the best
-candidates in order.
+candidates in order. Frames of this version also have the lists of :mod:`seasonrec.evaluation.groups.columns`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from seasonrec.atomic import writing
 from seasonrec.batches.splits import Part
 from seasonrec.errors import UserError
+from seasonrec.evaluation.groups.columns import GROUP_COLUMNS, has_groups
+from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
 
 BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
@@ -58,8 +60,9 @@ class RunResults:
         return RankedEvents.of(self.frame)
 
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
-        """Returns the content of ``metrics.json`` for these results."""
+        """Returns the content of ``metrics.json`` for these results; ``groups`` only if the frame has their columns."""
         top_ks = tuple(top_ks)
+        groups = {"groups": summarise_groups(self.frame)} if has_groups(self.frame) else {}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -67,18 +70,20 @@ class RunResults:
             "part": self.part,
             "slices": summarise(self.events, top_ks),
             "coverage": coverage(self.frame, top_ks, self.num_items),
+            **groups,
         }
 
 
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame atomically, with the other fields as metadata of the file."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
+    columns = (*COLUMNS, *(GROUP_COLUMNS if has_groups(results.frame) else ()))
     with writing(path) as temporary:
-        results.frame.select(COLUMNS).write_parquet(temporary, metadata=metadata)
+        results.frame.select(columns).write_parquet(temporary, metadata=metadata)
 
 
 def read_results(path: Path) -> RunResults:
-    """Reads results that :func:`write_results` wrote.
+    """Reads results that :func:`write_results` wrote; those of older versions have no columns of partitions.
 
     Raises:
         FileNotFoundError: If there is no such file.
