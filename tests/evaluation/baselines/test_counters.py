@@ -105,6 +105,11 @@ def test_a_counter_with_another_budget_is_refused():
         Counter("mine", [DayOptions()])
 
 
+def test_a_bin_begins_at_one_basket_or_more(fitted):
+    """Quantiles of short histories are 0, and no user has fewer baskets than that."""
+    assert min(fitted["personal_by_history"].chosen["baskets_from"]) >= 1.0
+
+
 def test_last_year_is_no_worse_than_the_popularity_it_contains(shop):
     rows = {row.name: row for row in fit_baselines(shop.log, shop.spec, shop.split, Protocol())}
     requests = shop.some_requests(200)

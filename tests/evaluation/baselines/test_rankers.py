@@ -10,7 +10,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines import ease, tifu_knn
 from seasonrec.evaluation.baselines.components import PopularityComponents
-from seasonrec.evaluation.baselines.ease import Ease, EaseOptions
+from seasonrec.evaluation.baselines.ease import Ease, EaseCounts, EaseOptions
 from seasonrec.evaluation.baselines.fitter import BaselineFitter
 from seasonrec.evaluation.baselines.rankers import EASE, SETTINGS, TIFU_KNN, Ranker, RankerFitter
 from seasonrec.evaluation.baselines.tifu_knn import TifuKnn, TifuOptions
@@ -80,14 +80,14 @@ def test_ease_follows_the_paper():
     weights = np.eye(NUM_ITEMS) - inverse @ np.diag(1.0 / np.diag(inverse))
     assert 0.2 < matrix.mean() < 0.8
     np.testing.assert_allclose(np.diag(weights), 0.0, atol=1e-12)
-    found = Ease(log, early, options)(requests_at(early)).numpy()
+    found = Ease(EaseCounts(log, early), options)(requests_at(early)).numpy()
     np.testing.assert_allclose(found, matrix @ weights, atol=1e-5)
 
 
 def test_ease_scores_the_items_bought_most(monkeypatch):
     monkeypatch.setattr(ease, "MAX_ITEMS", 5)
     log = log_of_weeks(0, other_seed=3)
-    found = Ease(log, cut_s(3), EaseOptions(5.0))
+    found = Ease(EaseCounts(log, cut_s(3)), EaseOptions(5.0))
     assert len(found.items) == 5
     rest = np.setdiff1d(np.arange(NUM_ITEMS), found.items)
     assert not found(requests_at(cut_s(3)))[:, rest].any()

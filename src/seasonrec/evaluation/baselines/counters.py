@@ -154,7 +154,8 @@ def counters(has_last_year: bool) -> list[Counter]:
 def _edges(user_baskets: Tensor, by_history: bool) -> Tensor:
     if not by_history:
         return user_baskets.new_zeros(0)
-    return torch.from_numpy(np.unique(np.ceil(np.quantile(user_baskets.numpy(), BIN_QUANTILES))).astype(np.float32))
+    edges = np.ceil(np.quantile(user_baskets.numpy(), BIN_QUANTILES)).clip(min=1.0)
+    return torch.from_numpy(np.unique(edges).astype(np.float32))
 
 
 def _thinned(log: EventLog, requests: Requests) -> Requests:

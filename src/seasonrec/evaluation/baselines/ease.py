@@ -31,34 +31,45 @@ class EaseOptions:
     l2: float
 
 
-class Ease:
-    """Scores ``x B`` for the items ``x`` that a user has bought; ``B`` predicts each item by the other ones.
-
-    ``B = I - P diag(1 / P)`` with ``P = (X'X + l2 I)^-1`` and the binary matrix ``X`` of users and items.
-
-    Departures: ``X`` ends at ``until_s``, while ``x`` holds all that is known at the request, purchases of the same
-    item included; the items bought most have scores, the rest has 0. Scores are no probabilities and may be below 0.
-    Softmaxes at a few temperatures, mixed with a uniform floor and a newborn share, make bits of them and keep the
-    order of all items that were sold before. ``B`` has a diagonal of 0, so that the model says little of repeats.
+class EaseCounts:
+    """Numbers of users who bought two items, ``X'X`` of the binary matrix ``X`` of users and items.
 
     Args:
         log: The prepared log.
         until_s: End of the purchases in ``X``, at or before every request's ``known_until_s``.
-        options: Strength of the penalty.
-
-    References:
-        Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019.
     """
 
-    def __init__(self, log: EventLog, until_s: int, options: EaseOptions) -> None:
+    def __init__(self, log: EventLog, until_s: int) -> None:
         self.log = log
         users = np.arange(log.num_users)
         known = bought_items(log, users, np.full(len(users), until_s))
         sold = np.asarray(known.sum(0)).ravel()
         self.items = np.sort(np.argsort(-sold, kind="stable")[:MAX_ITEMS])
         chosen = known[:, self.items]
-        gram = torch.from_numpy((chosen.T @ chosen).toarray())
-        gram.diagonal().add_(options.l2)
+        self.together = torch.from_numpy((chosen.T @ chosen).toarray())
+
+
+class Ease:
+    """Scores ``x B`` for the items ``x`` that a user has bought; ``B`` predicts each item by the other ones.
+
+    ``B = I - P diag(1 / P)`` with ``P = (X'X + l2 I)^-1`` and the binary matrix ``X`` of users and items.
+
+    Departures: ``X`` ends with the training part, while ``x`` holds all that is known at the request. Bought items stay
+    in the list. The items bought most have scores, the rest has 0. Scores are no probabilities and may be below 0;
+    softmaxes at a few temperatures, with a uniform floor and a newborn share, make bits of them and keep the order
+    of all items that were sold before. ``B`` has a diagonal of 0, so that the model says little of repeats.
+
+    Args:
+        counts: The product ``X'X``, which every setting shares.
+        options: Strength of the penalty.
+
+    References:
+        Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019.
+    """
+
+    def __init__(self, counts: EaseCounts, options: EaseOptions) -> None:
+        self.log, self.items = counts.log, counts.items
+        gram = counts.together + options.l2 * torch.eye(len(self.items))
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         self.weights = -inverse / inverse.diagonal()
         self.weights.fill_diagonal_(0.0)

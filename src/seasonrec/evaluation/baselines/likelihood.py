@@ -69,9 +69,11 @@ def log_likelihood(model: LogLinear, observed: Observed) -> Tensor:
     lift = log_lift.exp()
     by_row = torch.einsum("qvd,qv->qd", evidence.popular, lift.view(evidence.popular.shape[:2]))  # (Q, D)
     total = (by_row @ by_day.T)[evidence.row].gather(1, bins[:, None]).squeeze(1)  # (N,)
-    popular = _of_bin(observed.pair_popular, by_day, bins[evidence.request])
-    boosted = (popular + _of_bin(evidence.own, by_own, bins[evidence.request])) * (evidence.features @ model.own).exp()
-    total = total.index_add(0, evidence.request, lift.index_select(0, observed.pair_cell) * (boosted - popular))
+    added = _of_bin(evidence.own, by_own, bins[evidence.request])  # (P,), beyond the shares by day
+    if len(model.own):
+        popular = _of_bin(observed.pair_popular, by_day, bins[evidence.request])
+        added = (popular + added) * (evidence.features @ model.own).exp() - popular
+    total = total.index_add(0, evidence.request, lift.index_select(0, observed.pair_cell) * added)
     bins = bins[observed.request]
     share = _of_bin(observed.popular, by_day, bins) + _of_bin(observed.own, by_own, bins)
     exponent = log_lift.index_select(0, observed.cell) + observed.features @ model.own
@@ -123,6 +125,8 @@ def _mixture_only(observed: Observed, edges: Tensor) -> LogLinear:
 
 def _of_bin(shares: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
     """Returns each row of ``(n, c)`` shares times the weights of its bin, ``(B, c)``; two products, no large gather."""
+    if len(weights) == 1:
+        return shares @ weights[0]
     return (shares @ weights.T).gather(1, bins[:, None]).squeeze(1)
 
 

@@ -15,7 +15,7 @@ from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.components import PopularityComponents
 from seasonrec.evaluation.baselines.counters import SETTINGS
-from seasonrec.evaluation.baselines.ease import TEMPERATURES, Ease, EaseOptions
+from seasonrec.evaluation.baselines.ease import TEMPERATURES, Ease, EaseCounts, EaseOptions
 from seasonrec.evaluation.baselines.evidence import DayOptions, DayTables
 from seasonrec.evaluation.baselines.fitter import Baseline, BaselineFitter, Probabilities
 from seasonrec.evaluation.baselines.mixture import fit_mixture
@@ -31,6 +31,8 @@ SMALLEST_WEIGHT = 1e-5
 
 Options = TifuOptions | EaseOptions
 
+Builder = Callable[[Options], Probabilities]
+
 
 @dataclass(frozen=True)
 class Ranker:
@@ -39,13 +41,14 @@ class Ranker:
     Args:
         name: Row name.
         settings: Settings to choose from on the validation part.
-        build: Function from the log, the end of its training events and a setting to probabilities of one order.
+        build: Function from the log and the end of its training events to a function from a setting to probabilities of
+            one order.
         parts: Names of these probabilities.
     """
 
     name: str
     settings: Sequence[Options]
-    build: Callable[[EventLog, int, Options], Probabilities]
+    build: Callable[[EventLog, int], Builder]
     parts: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -74,9 +77,10 @@ class RankerFitter:
     def fit(self, ranker: Ranker) -> Baseline:
         """Returns the recommender with the best of its settings, mixed with a floor."""
         baskets = self.fitter.requests.baskets[::CHOICE_EVERY]
-        tried = [self._ndcg(ranker.build(self.log, self.until_s, one), baskets) for one in ranker.settings]
+        build = ranker.build(self.log, self.until_s)
+        tried = [self._ndcg(build(one), baskets) for one in ranker.settings]
         best = max(range(SETTINGS), key=lambda place: tried[place])
-        scores = ranker.build(self.log, self.until_s, ranker.settings[best])
+        scores = build(ranker.settings[best])
 
         def components(requests: Requests) -> list[torch.Tensor]:
             row, floor, _ = self.floor(requests)
@@ -94,10 +98,23 @@ class RankerFitter:
         return quick_metrics(alone, self.log, baskets, self.protocol)["ndcg@10"]
 
 
+def _ease(log: EventLog, until_s: int) -> Builder:
+    counts = EaseCounts(log, until_s)
+    return lambda options: Ease(counts, typing.cast(EaseOptions, options)).probabilities
+
+
+def _tifu_knn(log: EventLog, until_s: int) -> Builder:
+    def build(options: Options) -> Probabilities:
+        scores = TifuKnn(log, until_s, typing.cast(TifuOptions, options))
+        return lambda requests: [scores(requests)]
+
+    return build
+
+
 EASE = Ranker(
     "ease",
     [EaseOptions(l2) for l2 in (200.0, 500.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0)],
-    lambda log, until_s, options: Ease(log, until_s, typing.cast(EaseOptions, options)).probabilities,
+    _ease,
     [f"softmax_{factor:g}" for factor in TEMPERATURES],
 )
 
@@ -111,10 +128,6 @@ TIFU_KNN = Ranker(
         TifuOptions(7, 0.95, 0.8, 900, 0.7),
         TifuOptions(7, 1.0, 0.9, 900, 0.7),
     ],
-    lambda log, until_s, options: _alone(TifuKnn(log, until_s, typing.cast(TifuOptions, options))),
+    _tifu_knn,
     ["scores"],
 )
-
-
-def _alone(component: Callable[[Requests], torch.Tensor]) -> Probabilities:
-    return lambda requests: [component(requests)]
