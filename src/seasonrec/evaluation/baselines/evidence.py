@@ -30,11 +30,11 @@ class Evidence:
 
     Args:
         row: ``(N,)`` int64, row of each request in the ``Q`` days.
-        popular: ``(Q, V, D)`` probabilities of all items by day; each of the ``D`` sums to 1.
-        lifts: ``(Q, V, K)`` log ratios of recent sales, or those a year ago, to all earlier ones.
+        popular: ``(Q, V, R)`` probabilities of all items by day; each of the ``R`` sums to 1.
+        lifts: ``(Q, V, L)`` log ratios of recent sales, or those a year ago, to all earlier ones.
         request: ``(P,)`` int64, ascending.
         item: ``(P,)`` int64, ascending within a request.
-        own: ``(P, C)`` shares of the user's purchases; each of the ``C`` sums to 1 within a request.
+        own: ``(P, S)`` shares of the user's purchases; each of the ``S`` sums to 1 within a request.
         features: ``(P, G)`` own features, the exponents' factors.
         user_baskets: ``(N,)`` number of known baskets of the user.
     """
@@ -77,13 +77,13 @@ class DayOptions:
 
     @property
     def share_names(self) -> list[str]:
-        """Names of the ``D`` shares."""
+        """Names of the ``R`` shares."""
         recent = [f"recent_{days}d" if days else "popularity" for days in self.windows_days]
         return [*recent, *(["last_year"] if self.half_window_days is not None else []), "uniform", "newborn"]
 
     @property
     def lift_names(self) -> list[str]:
-        """Names of the ``K`` lifts."""
+        """Names of the ``L`` lifts."""
         windows = [f"{days}d" for days in self.lift_windows_days]
         windows += [] if self.half_window_days is None else ["last_year"]
         return [f"{what}_{window}" for what in ("item", "category") for window in windows]
@@ -112,11 +112,11 @@ class DayTables:
         """Returns ``row``, ``popular`` and ``lifts`` of :class:`Evidence`."""
         days, row = request_and_known_days(self.popular.counts, requests)
         keys = [tuple(pair) for pair in days.tolist()]
-        table = torch.from_numpy(self._known(keys, lambda places, _: self._compute(days[places])))  # (Q, V, D + K)
+        table = torch.from_numpy(self._known(keys, lambda places, _: self._compute(days[places])))  # (Q, V, R + L)
         return torch.from_numpy(row), table[..., : self.num_shares], table[..., self.num_shares :]
 
     def _compute(self, days: Days) -> NDArray[np.float32]:
-        """Returns ``(Q, V, D + K)`` shares and lifts."""
+        """Returns ``(Q, V, R + L)`` shares and lifts."""
         known, half_window_days = days[:, 1], self.options.half_window_days
         windows = [(np.maximum(known - length, 0), known) for length in self.options.lift_windows_days]
         shares = [self.popular.window_of_days(known, length) for length in self.options.windows_days]
@@ -144,7 +144,7 @@ def read_evidence(tables: DayTables, index: OwnHistoryIndex, requests: Requests,
     """
     row, popular, lifts = tables(requests)
     own = index(requests)
-    weights = torch.cat([own.count[:, None], own.decayed], dim=1)  # (P, C)
+    weights = torch.cat([own.count[:, None], own.decayed], dim=1)  # (P, S)
     total = torch.zeros(len(requests), weights.shape[1]).index_add_(0, own.request, weights)
     features = own_features(own) if with_features else weights.new_zeros(len(weights), 0)
     shares = weights / total.clamp(min=1e-12)[own.request]

@@ -30,11 +30,11 @@ class Observed:
         evidence: Evidence of the requests.
         request: ``(M,)`` request of each target.
         cell: ``(M,)`` place of the target in a ``(Q, V)`` table.
-        own: ``(M, C)`` own shares of the targets; 0 where the item is new to the user.
-        popular: ``(M, D)`` shares by day of the targets.
+        own: ``(M, S)`` own shares of the targets; 0 where the item is new to the user.
+        popular: ``(M, R)`` shares by day of the targets.
         features: ``(M, G)`` own features of the targets, 0 where the item is new.
         pair_cell: ``(P,)`` place of each pair in a ``(Q, V)`` table.
-        pair_popular: ``(P, D)`` shares by day of the pairs.
+        pair_popular: ``(P, R)`` shares by day of the pairs.
     """
 
     evidence: Evidence
@@ -49,7 +49,7 @@ class Observed:
     @classmethod
     def of(cls, evidence: Evidence, request: Tensor, item: Tensor) -> Observed:
         """Returns the observed targets ``(request, item)``, both ``(M,)``."""
-        popular = evidence.popular.flatten(0, 1)  # (Q V, D)
+        popular = evidence.popular.flatten(0, 1)  # (Q V, R)
         num_items = evidence.popular.shape[1]
         cell = evidence.row[request] * num_items + item
         pair_cell = evidence.row[evidence.request] * num_items + evidence.item
@@ -67,7 +67,7 @@ def log_likelihood(model: LogLinear, observed: Observed) -> Tensor:
     by_own, by_day = model.split_weights(evidence)
     log_lift = (evidence.lifts @ model.lift).flatten()  # (Q V,)
     lift = log_lift.exp()
-    by_row = torch.einsum("qvd,qv->qd", evidence.popular, lift.view(evidence.popular.shape[:2]))  # (Q, D)
+    by_row = torch.einsum("qvd,qv->qd", evidence.popular, lift.view(evidence.popular.shape[:2]))  # (Q, R)
     total = (by_row @ by_day.T)[evidence.row].gather(1, bins[:, None]).squeeze(1)  # (N,)
     added = _of_bin(evidence.own, by_own, bins[evidence.request])  # (P,), beyond the shares by day
     if len(model.own):
@@ -85,7 +85,7 @@ def fit(observed: Observed, edges: Tensor, start: LogLinear | None = None, steps
 
     Args:
         observed: Evidence and targets.
-        edges: ``(B - 1,)`` edges of the bins.
+        edges: ``(J - 1,)`` edges of the bins.
         start: Parameters to start from; None for a mixture without exponents, fitted by EM.
         steps: Largest number of steps of L-BFGS; SciPy's, because PyTorch's imports its compiler for seconds.
     """
@@ -124,7 +124,7 @@ def _mixture_only(observed: Observed, edges: Tensor) -> LogLinear:
 
 
 def _of_bin(shares: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
-    """Returns each row of ``(n, c)`` shares times the weights of its bin, ``(B, c)``; two products, no large gather."""
+    """Returns each row of ``(n, c)`` shares times the weights of its bin, ``(J, c)``; two products, no large gather."""
     if len(weights) == 1:
         return shares @ weights[0]
     return (shares @ weights.T).gather(1, bins[:, None]).squeeze(1)

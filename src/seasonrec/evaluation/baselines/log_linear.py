@@ -14,15 +14,15 @@ from seasonrec.evaluation.baselines.evidence import Evidence
 class LogLinear:
     """Parameters of ``p(i) ~ (sum_c w_c share_c(i)) exp(lifts(i) . a + own features(i) . b)``.
 
-    Letters: see :class:`~seasonrec.evaluation.baselines.evidence.Evidence`; ``B`` bins of the number of known baskets.
+    Letters: see :class:`~seasonrec.evaluation.baselines.evidence.Evidence`; ``J`` bins of the number of known baskets.
     The shares contain a uniform floor and a share of newborn items, so that an item without sales has a probability.
     The sum runs over the catalogue, including items that are not sold before the request; the evaluator leaves these
     out and scales the others up.
 
     Args:
-        edges: ``(B - 1,)`` numbers of known baskets from which the next bin begins, ascending.
-        logits: ``(B, C + D)`` logits of the mixture weights, own shares first.
-        lift: ``(K,)`` exponents ``a`` of the lifts.
+        edges: ``(J - 1,)`` numbers of known baskets from which the next bin begins, ascending.
+        logits: ``(J, S + R)`` logits of the mixture weights, own shares first.
+        lift: ``(L,)`` exponents ``a`` of the lifts.
         own: ``(G,)`` exponents ``b`` of the own features.
 
     References:
@@ -37,7 +37,7 @@ class LogLinear:
 
     @property
     def weights(self) -> Tensor:
-        """``(B, C + D)`` mixture weights; a row sums to 1."""
+        """``(J, S + R)`` mixture weights; a row sums to 1."""
         return self.logits.softmax(1)
 
     def bins(self, evidence: Evidence) -> Tensor:
@@ -61,6 +61,6 @@ class LogLinear:
         return dense.log() - dense.sum(1, keepdim=True).log()
 
     def split_weights(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
-        """Returns ``(B, C)`` weights of the own shares and ``(B, D)`` weights of the shares by day."""
+        """Returns ``(J, S)`` weights of the own shares and ``(J, R)`` weights of the shares by day."""
         num_own = evidence.own.shape[1]
         return self.weights[:, :num_own], self.weights[:, num_own:]

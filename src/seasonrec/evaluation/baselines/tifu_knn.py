@@ -64,7 +64,7 @@ class TifuKnn:
         step = max(1, -(-log.num_users * log.num_items * 4 // POOL_BYTES))
         known = np.flatnonzero(self._known_baskets(np.arange(log.num_users)))
         self.pool_users = known[::step]
-        self.pool = self._vectors_then(self.pool_users)  # (P, V)
+        self.pool = self._vectors_then(self.pool_users)  # (users of the pool, V)
         self.half_norms = 0.5 * self.pool.square().sum(1)
 
     def __call__(self, requests: Requests) -> Tensor:
@@ -80,7 +80,7 @@ class TifuKnn:
         count = min(self.options.num_neighbours, len(self.pool_users) - 1)
         if count < 1:
             return torch.zeros(len(users), self.log.num_items)
-        closeness = self._vectors_then(users) @ self.pool.T - self.half_norms  # (U, P), falls with the distance
+        closeness = self._vectors_then(users) @ self.pool.T - self.half_norms  # (U, users of the pool)
         closeness.masked_fill_(torch.from_numpy(users[:, None] == self.pool_users), -torch.inf)
         chosen = torch.topk(closeness, count, dim=1, sorted=False).indices
         return torch.zeros_like(closeness).scatter_(1, chosen, 1.0 / count) @ self.pool
