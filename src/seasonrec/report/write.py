@@ -11,6 +11,7 @@ from seasonrec.atomic import write_text
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
+from seasonrec.report.groups import group_table, groups_markdown
 from seasonrec.report.interference import interference_figure, interference_table
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
@@ -25,8 +26,9 @@ from seasonrec.report.wrong_dates import DateWorth
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
     """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
 
-    If rows have them, there are also ``tasks.{md,csv}`` of further tasks, a figure of the cosines of their gradients,
-    a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a figure of what the date is worth.
+    If rows have them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
+    figure of the cosines of their gradients, a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a
+    figure of what the date is worth.
 
     Args:
         folder: Folder of the files.
@@ -52,11 +54,19 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
         _write_text(folder / "comparisons.md", comparisons_markdown(compared)),
         _write_csv(folder / "comparisons.csv", compared),
         _write_csv(folder / "costs.csv", _costs(rows)),
+        *_groups(folder, rows),
         *_tasks(folder, rows),
         *_figures(folder, rows, selection, compared),
         *(_wrong_dates(folder, worth) if worth else []),
     ]
     return Report(selection, laid, compared, tuple(written), worth)
+
+
+def _groups(folder: Path, rows: Sequence[Row]) -> list[Path]:
+    table = group_table(rows)
+    if not table.height:
+        return []
+    return [_write_text(folder / "groups.md", groups_markdown(table)), _write_csv(folder / "groups.csv", table)]
 
 
 def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
