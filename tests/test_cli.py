@@ -183,7 +183,7 @@ def test_a_mistake_ends_in_one_sentence(arguments: list[str], message: str, caps
 
 
 def test_a_right_override_beside_a_wrong_flag_is_not_blamed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train", "--seed=3", "name=x"]) == 2
+    assert cli.main(["train", "data=synthetic", "--seed=3", "name=x"]) == 2
     assert "1 mistake in the configuration" in capsys.readouterr().err
 
 
