@@ -76,6 +76,17 @@ def test_the_command_writes_and_prints_lists(trained: Path, tmp_path: Path, caps
     assert f"39 rows in {output}" in printed.replace("\n", "")
 
 
+def test_users_are_a_list_or_a_file(trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "users.txt").write_text("u3\nu1\n")
+    shared = ("recommend", f"checkpoint={trained / 'run'}", "date=2017-12-20", "top_k=3")
+    for name, users in (("file", tmp_path / "users.txt"), ("list", "[u3,u1]")):
+        assert main([*shared, f"users={users}", f"output={tmp_path / name}.csv"]) == 0
+    assert (tmp_path / "list.csv").read_text() == (tmp_path / "file.csv").read_text()
+    assert main([*shared, "users=[17,23]", f"output={tmp_path / 'numbers.csv'}"]) == 2
+    told = "users = [17, 23]: must be str or tuple[str, ...], got list; put each entry in quotes: ['17', '23']"
+    assert told in capfd.readouterr().err
+
+
 def test_scores_are_log_probabilities_of_all_candidates(ask: Ask) -> None:
     lists = ask(top_k=len(ITEMS) + 1)
     for _, one in lists.group_by("user_id"):

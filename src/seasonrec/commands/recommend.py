@@ -32,12 +32,19 @@ def run(options: RecommendConfig) -> None:
         UserError: If an option, the run's folder or a file cannot be used.
     """
     output = Path(options.output)
-    users = None if options.users == "all" else read_user_ids(Path(options.users))
+    users = _users(options.users)
     _check_writable_output(output)
     run = open_finished(Path(options.checkpoint), options.allow, from_cache=True)
     require_top_k(options.top_k, run.data.log)
     asked = question(run, users, options.date, None if options.events is None else Path(options.events))
     _write(output, recommended(load_models(run), asked, options.top_k), options.top_k)
+
+
+def _users(users: str | tuple[str, ...]) -> list[str] | None:
+    """Returns the ids of the users; None for all."""
+    if users == "all":
+        return None
+    return read_user_ids(Path(users)) if isinstance(users, str) else list(users)
 
 
 def _check_writable_output(output: Path) -> None:

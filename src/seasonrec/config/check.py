@@ -146,6 +146,8 @@ def _unreadable_defaults(given: dict[str, Any], signature: Signature, prefix: st
 def _type_remedy(value: object, wanted: str) -> str:
     if "str" in wanted.split() and isinstance(value, int | float | bool):
         return f"put it in quotes: \"'{value}'\" on a command line"
+    if isinstance(value, list) and "tuple[str" in wanted:
+        return f"put each entry in quotes: {[str(entry) for entry in value]}"
     if wanted.startswith(("tuple", "list")) and not isinstance(value, dict):
         return f"write [{value}]"
     return f"write {wanted}"

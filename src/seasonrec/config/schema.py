@@ -117,7 +117,7 @@ class RecommendConfig(Config):
 
     Args:
         checkpoint: Folder of a finished run.
-        users: File with one user id per line, or ``all``.
+        users: File with one user id per line, a list of ids, or ``all``.
         date: Day of the request, for example ``2017-12-20``.
         output: CSV file to write: ``user_id,rank,item_id,score``.
         top_k: Items per user.
@@ -126,7 +126,7 @@ class RecommendConfig(Config):
     """
 
     checkpoint: str
-    users: str
+    users: str | tuple[str, ...]
     date: str
     output: str
     top_k: int = 10
