@@ -223,7 +223,7 @@ def test_recommend(tmp_path: Path) -> None:
     for mistake in (
         "checkpont = DIR: unknown key, neither a value nor a group; did you mean 'checkpoint'?",
         "checkpoint: missing, seasonrec.config.schema.RecommendConfig needs it; write checkpoint=... (str)",
-        "users = 7: must be str, got int",
+        "users = 7: must be str or tuple[str, ...], got int",
         "top_k = 'ten': must be int, got str",
         "date: missing",
         "output: missing",
