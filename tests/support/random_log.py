@@ -21,6 +21,12 @@ def random_log(seed: int = 0, num_users: int = 40, num_items: int = 60, num_days
     popular = 1.0 / np.arange(1, num_items + 1) ** 1.2
     lengths = draw.integers(1, 6, len(users))
     items = np.concatenate([draw.choice(num_items, n, replace=False, p=popular / popular.sum()) for n in lengths])
+    return log_of(users, moments, lengths, items, num_items)
+
+
+def log_of(users: np.ndarray, moments: np.ndarray, lengths: np.ndarray, items: np.ndarray, num_items: int) -> EventLog:
+    """Returns the log of baskets by user and time, with their lengths and the items of all in order."""
+    num_users = int(users.max()) + 1
     times = np.repeat(moments, lengths)
     first_seen = np.full(num_items, np.iinfo(np.int64).max)
     np.minimum.at(first_seen, items, times)

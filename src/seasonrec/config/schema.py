@@ -13,12 +13,13 @@ class Component(dict[str, Any]):
     """
 
 
+@dataclass(frozen=True)
 class Config:
     """A command's configuration, complete and checked."""
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the configuration as a plain dictionary."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]  # a dataclass
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)

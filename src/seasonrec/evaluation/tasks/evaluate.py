@@ -86,7 +86,7 @@ def _passes(
         "user": ([], [matched]),
     }
     for name, head in model.task.items():
-        way = "user" if getattr(head, "compares_users", False) else "day" if head.is_series else "request"
+        way = "user" if head.compares_users else "day" if head.is_series else "request"
         ways[way][0].append(name)
     return (tasks_and_chunks for tasks_and_chunks in ways.values() if tasks_and_chunks[0])
 

@@ -5,6 +5,7 @@ Letters: ``N`` requests, ``C`` items that are scored, ``D`` width, ``P`` samples
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -69,7 +70,7 @@ class TaskOutput:
     start: Tensor | None = None
 
 
-class TaskHead(nn.Module):
+class TaskHead(nn.Module, ABC):
     """Base class of a further task: its head, its labels and its loss.
 
     The constructor takes the options, then ``*, facts: Facts``.
@@ -90,6 +91,6 @@ class TaskHead(nn.Module):
     reads: tuple[Context, ...] = ()
     labels: tuple[Labels, ...] = ()
 
+    @abstractmethod
     def forward(self, features: TaskFeatures, batch: SequenceBatch, context: ContextValues) -> TaskOutput:
         """Returns loss and predictions; reads labels from ``batch.labels``, contexts only from ``context``."""
-        raise NotImplementedError
