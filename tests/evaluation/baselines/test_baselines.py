@@ -2,12 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.complete_journey import CompleteJourney
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.evaluation.baselines import components
 from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
 from seasonrec.evaluation.baselines.fitter import BaselineFitter
 from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
@@ -37,21 +35,6 @@ def test_window_counts_the_days_before_the_request_and_not_its_own(shop):
         assert week.sum() > 0
         assert week[shares[row].argmax()] == week.max()
         assert shares[row].argsort()[-5:].tolist() == np.lexsort((before[day], week))[-5:].tolist()
-
-
-@pytest.mark.parametrize("dense_cells", [0, 1 << 26])
-@pytest.mark.parametrize("kept_bytes", [0, 5 * 30 * 4, 1 << 27])
-def test_decayed_counts_follow_day_by_day(shop, monkeypatch, dense_cells, kept_bytes):
-    monkeypatch.setattr(components, "DECAYED_BYTES", kept_bytes)
-    monkeypatch.setattr(components, "SWEPT_CELLS", 2_000)
-    counts = DailyCounts(shop.log, dense_cells)
-    before = counts.before(np.arange(counts.num_days + 1))
-    expected = np.zeros(before.shape, dtype=np.float32)
-    for day in range(1, len(before)):
-        expected[day] = 0.5 ** (1 / 7.0) * expected[day - 1] + (before[day] - before[day - 1])
-    decayed = components.DecayedCounts(counts, 7.0)
-    for days in ([3, 200, 201], [0], [counts.num_days], list(range(0, counts.num_days, 50))):
-        assert decayed.before(np.asarray(days)).tobytes() == expected[days].tobytes()
 
 
 def test_personal_shares_follow_the_users_own_counts(shop):
