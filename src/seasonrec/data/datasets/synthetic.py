@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.data.synthetic_truth import HOLIDAYS, SyntheticTruth
+from seasonrec.data.synthetic_truth import HOLIDAYS, PROMOTION_EVERY_DAYS, SyntheticTruth
 from seasonrec.data.tables import SourceTables
 from seasonrec.errors import UserError
 
@@ -38,6 +38,9 @@ class Synthetic:
         habit_share: Probability that an item is drawn from the user's favourites, from 0 to below 1.
         seasonal_share: Share of the items whose popularity swings with the year.
         cold_share: Share of the items that appear in the last 40% of the log.
+        gone_share: Share of the other items that are sold no longer from a day in the last half of the log.
+        promoted_share: Share of the items without a season that are on promotion for four weeks now and then, at no
+            recurring time of the year.
 
     Raises:
         ValueError: If a size is too small or a share is out of range.
@@ -53,6 +56,8 @@ class Synthetic:
     habit_share: float = 0.4
     seasonal_share: float = 0.5
     cold_share: float = 0.1
+    gone_share: float = 0.0
+    promoted_share: float = 0.0
 
     def __post_init__(self) -> None:
         self.country: str | None = "US"
@@ -62,7 +67,7 @@ class Synthetic:
                 raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}.")
         if not 0 < self.visits_per_week <= 4:
             raise UserError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
-        for name in ("habit_share", "seasonal_share", "cold_share"):
+        for name in ("habit_share", "seasonal_share", "cold_share", "gone_share", "promoted_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
 
@@ -79,15 +84,23 @@ class Synthetic:
         holiday[free[: len(free) // 3]] = np.arange(len(free) // 3) % len(HOLIDAYS)
         cold = _some(draw, count, self.cold_share)
         appears = draw.integers(int(0.6 * self.num_days), max(int(0.9 * self.num_days), 1), count)
+        later = np.random.default_rng([self.seed, 2])  # a stream of its own: a log without these is as before
+        gone = _of_these(later, ~cold, self.gone_share)
+        ends = later.integers(int(0.5 * self.num_days), max(int(0.95 * self.num_days), 1), count)
+        promoted = _of_these(later, ~seasonal & (holiday < 0), self.promoted_share)
+        starts = later.integers(0, PROMOTION_EVERY_DAYS, count)
         return SyntheticTruth(
             phase=draw.random(count),
             amplitude=np.where(seasonal, draw.uniform(1.0, 2.0, count), 0.0),
             base=draw.permutation(1.0 / np.arange(3, count + 3)),
             holiday=holiday,
             first_day=np.where(cold, appears, 0),
+            last_day=np.where(gone, ends, self.num_days),
+            promotion=np.where(promoted, starts, -1),
             favourites=draw.permuted(np.tile(np.arange(count), (self.num_users, 1)), axis=1)[:, :5],
             habit_share=self.habit_share,
             weekday_share=_WEEKDAY_SHARE,
+            basket_size=self.basket_size,
             first_date=date.fromisoformat(self.first_date),
         )
 
@@ -122,6 +135,14 @@ def _some(draw: np.random.Generator, count: int, share: float) -> NDArray[np.boo
     return draw.permutation(np.arange(count) < round(share * count))
 
 
+def _of_these(draw: np.random.Generator, chosen: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Returns ``(count,)`` bool: the given share of the chosen places, at random."""
+    places = draw.permutation(np.flatnonzero(chosen))
+    picked = np.zeros_like(chosen)
+    picked[places[: round(share * len(places))]] = True
+    return picked
+
+
 def _opening_times_s(first_date: date, num_days: int, timezone: str) -> NDArray[np.int64]:
     """Returns nine o'clock local time of each day, seconds since 1970-01-01 UTC."""
     opening = datetime(first_date.year, first_date.month, first_date.day, 9, tzinfo=ZoneInfo(timezone))
@@ -139,7 +160,7 @@ def _baskets(
     visits, items = [], []
     for start in range(0, len(users), _VISITS_AT_ONCE):
         part = slice(start, start + _VISITS_AT_ONCE)
-        chance = _chances(truth, users[part], days[part])
+        chance = truth.chances(users[part], days[part])
         with np.errstate(divide="ignore"):
             keys = np.log(chance) + draw.gumbel(size=chance.shape)  # the largest keys are a draw without replacement
         rank = np.argsort(np.argsort(-keys, axis=1), axis=1)
@@ -147,17 +168,6 @@ def _baskets(
         visits.append(visit + start)
         items.append(item)
     return np.concatenate(visits), np.concatenate(items)
-
-
-def _chances(truth: SyntheticTruth, users: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns ``(N, V)`` probabilities that each item is drawn first; 0 for items that do not exist yet."""
-    day_numbers, place = np.unique(days, return_inverse=True)
-    season = truth.season_shares(day_numbers)[place]
-    habit = np.zeros_like(season)
-    favourites = truth.favourites[users]
-    exists = days[:, None] >= truth.first_day[favourites]
-    np.put_along_axis(habit, favourites, exists / favourites.shape[1], axis=1)
-    return (1 - truth.habit_share) * season + truth.habit_share * habit
 
 
 def _item_table(truth: SyntheticTruth) -> pl.DataFrame:
