@@ -89,7 +89,7 @@ def train_step(path: Path, cache: Path) -> float:
     config = compose([*_data(path), *_STEP, f"cache_dir={cache}"])
     data = open_data(config, progress=lambda line: None)
     model, facts = build_model(config, data)
-    builder = batch_builder(model, data.log, data.spec, config.max_seq_len)
+    builder = batch_builder(model, data, config.max_seq_len)
     loss = build(config.loss)(facts=facts)
     past = Period(data.split.train_from_s, data.split.validation_from_s)
     loader = TrainingLoader(builder, past, build(config.loader)(), 0, 0, loss.sampler)

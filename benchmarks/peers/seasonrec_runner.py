@@ -77,7 +77,7 @@ class SeasonrecRunner(Runner):
         self.model, facts = build_model(self.config, self.data)
         if not self.settings.popularity_start:
             nn.init.zeros_(self.model.head.bias)  # the peers must learn the popularities, too
-        self.builder = batch_builder(self.model, self.data.log, self.data.spec, self.settings.length)
+        self.builder = batch_builder(self.model, self.data, self.settings.length)
         module = RecommenderModule(
             self.model,
             build(self.config.loss)(facts=facts),

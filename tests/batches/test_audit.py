@@ -179,7 +179,7 @@ def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.
 
 def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def one_more(self: BatchBuilder, requests: Requests) -> NDArray[np.int64]:
-        return self._basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s + 1)]
+        return self.log.basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s + 1)]
 
     monkeypatch.setattr(BatchBuilder, "history_ends", one_more)
     with pytest.raises(LeakError, match=rf"visible in its own input, training part: item_ids \(windows\){WHERE}"):

@@ -40,7 +40,10 @@ def assert_reads_own_past(shop: Shop, batch: SequenceBatch, horizon_s: int, at_l
         assert not batch.is_padding[window, :position].any()
         basket = int(batch.basket_ids[number])
         targets = batch.target_items[batch.target_request == number].tolist()
-        assert targets == log.event_items[log.basket_offsets[basket] : log.basket_offsets[basket + 1]].tolist()
+        bought = log.event_items[log.basket_offsets[basket] : log.basket_offsets[basket + 1]]
+        known = log.item_first_seen_s[bought] < int(batch.request_time_s[number]) - horizon_s
+        assert targets == bought[known].tolist()
+        assert int(batch.unavailable[number]) == (~known).sum()
         assert int(batch.request_time_s[number]) == log.basket_times_s[basket]
         assert int(batch.user_ids[number]) == log.basket_users[basket]
 

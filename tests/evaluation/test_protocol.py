@@ -37,9 +37,20 @@ def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
     assert fingerprint(*changed) != BASE
 
 
-def test_the_fingerprint_of_a_test_result_is_what_it_was_before_a_part_could_be_named():
-    """Checks that the fingerprint is that of commit e00ea3b, so that results published with it stay comparable."""
-    assert BASE == "9c815dd0ed9eaae1"
+def test_the_fingerprint_changes_with_the_holidays_and_with_the_clock_changes_of_the_zone(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol_module, "version", lambda package: f"another {package}")
+        assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol_module, "clock_digest", lambda timezone, until_s: "0" * 16)
+        assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
+
+
+def test_an_old_rule_of_candidates_is_refused_with_its_successors():
+    with pytest.raises(
+        ValueError, match=r"of an older version.*take before_request, or known"
+    ):
+        Protocol(candidates="seen_before_request")
 
 
 def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
@@ -60,7 +71,7 @@ def test_all_mistakes_are_named_at_once():
     assert "protocol.part must be one of validation, test, got 'training'" in message
     assert "protocol.horizon_days must be 0 or above, got -1" in message
     assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
-    assert "protocol.candidates must be one of seen_before_request, all, got 'sampled'" in message
+    assert "protocol.candidates must be one of known, before_request, all, got 'sampled'" in message
     assert "protocol.head_share must lie between 0 and 1, got 1.5" in message
     assert "protocol.season_ratio must be above 1, got 1.0" in message
 

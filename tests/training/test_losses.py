@@ -99,21 +99,44 @@ def test_a_product_of_factors_and_whole_scores_give_one_full_softmax(shop: Shop)
     model.habit.changes_scores = True  # it still passes them on, but as a matrix
     whole = loss(model, batch)
     whole.backward()
-    assert (model.first_seen_s > batch.request_time_s[:, None]).any()
+    assert (model.first_seen_s >= batch.candidates_until_s[:, None]).any()
     assert loss(model, batch).item() == pytest.approx(whole.item(), rel=1e-6)
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(tiled[name], parameter.grad, rtol=1e-3, atol=1e-6)
 
 
-def test_an_item_born_at_the_request_is_a_candidate_of_it(shop: Shop) -> None:
-    """Checks requests at an item's first event: the item is among the candidates, in both computations."""
+def test_an_item_born_at_the_request_is_no_candidate_of_it_and_no_target(shop: Shop) -> None:
+    """Checks requests at an item's first event, the very first of the log among them, in both computations."""
     model, loss, log = plain_model(shop), FullSoftmax(facts=shop.facts()), shop.log
     born = np.flatnonzero(np.isin(log.basket_times_s, log.item_first_seen_s))
     batch = shop.builder(model.contexts())(Requests.of_baskets(log, born))
+    assert batch.unavailable.sum() >= log.num_items
     tiled = loss(model, batch)
+    tiled.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
     model.habit.changes_scores = True
-    assert tiled.item() == pytest.approx(loss(model, batch).item(), rel=1e-6)
+    whole = loss(model, batch)
+    whole.backward()
+    assert tiled.item() == pytest.approx(whole.item(), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_batch_whose_items_are_all_new_teaches_nothing(option: str, shop: Shop) -> None:
+    """Checks the request of the log's first second: no item was sold before it."""
+    model, loss, log = plain_model(shop), loss_of(option, shop.facts()), shop.log
+    first = np.flatnonzero(log.basket_times_s == log.basket_times_s.min())[:1]
+    random = np.random.default_rng(0)
+    batch = shop.builder(model.contexts())(Requests.of_baskets(log, first), sampler=loss.sampler, random=random)
+    assert len(batch.target_items) == 0
+    value = loss(model, batch)
+    value.backward()
+    assert value.item() == 0.0
+    assert all(p.grad.abs().max() == 0.0 for p in model.parameters() if p.grad is not None)
 
 
 def noted_sizes(model: SeasonalRecommender, monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.audit_sample import sample
 from seasonrec.batches.audit_windows import EVENTS, REQUESTS, chosen_users, views
+from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.equality import difference, owner
 from seasonrec.batches.excerpt import excerpt, excerpt_of
@@ -68,6 +69,7 @@ class Audited:
         split: The cuts.
         max_seq_len: Maximal number of events of a window.
         horizon_s: Seconds before a request at which its history ends.
+        candidates: Rule of the candidates.
         contexts: Contexts that the components read, by name.
         labels: Labels of the model's tasks, by name.
         made: Objects by name that were made of the log before training, for example the facts and the model.
@@ -81,6 +83,7 @@ class Audited:
     split: Split
     max_seq_len: int
     horizon_s: int = 0
+    candidates: Candidates = "known"
     contexts: Mapping[str, Context] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Audited:
     def builder(self, log: EventLog) -> BatchBuilder:
         """Returns a builder of the model's batches in another world."""
         bound = {name: context.bind(log, self.spec) for name, context in self.contexts.items()}
-        return BatchBuilder(log, bound, self.max_seq_len)
+        return BatchBuilder(log, bound, self.max_seq_len, candidates=self.candidates)
 
     def loader(self, log: EventLog, baskets: Any, augment: Augment | None = None) -> TrainingLoader:
         """Returns the training batches of another world."""

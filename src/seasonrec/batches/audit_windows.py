@@ -14,13 +14,13 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import ContextValue, DayTables
 from seasonrec.data.log import EventLog
 
-TRUTH = ("target_items", "target_request", "basket_ids", "sample", "labels", "weight", "domain")
+TRUTH = ("target_items", "target_request", "unavailable", "basket_ids", "sample", "labels", "weight", "domain")
 """Fields of a batch that hold or name the truth, for losses and metrics; inputs must not show it."""
 
 EVENTS = ("item_ids", "timestamps_s", "is_padding")
 """Fields of a batch with a value for each event of a window."""
 
-REQUESTS = ("request_position", "request_time_s", "user_ids")
+REQUESTS = ("request_position", "request_time_s", "candidates_until_s", "user_ids")
 """Fields of a batch with a value for each request that the model may read."""
 
 Key = tuple[int, ...]

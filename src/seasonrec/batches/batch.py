@@ -11,6 +11,12 @@ from torch import Tensor
 
 from seasonrec.batches.sampling import ItemSample
 
+BY_REQUEST = (
+    "request_window", "request_position", "request_time_s", "candidates_until_s", "user_ids", "basket_ids",
+    "unavailable",
+)  # fmt: skip
+"""Fields with a value for each request."""
+
 
 @dataclass(frozen=True)
 class SequenceBatch:
@@ -27,10 +33,13 @@ class SequenceBatch:
         request_window: ``(N,)`` int64, the window of each request.
         request_position: ``(N,)`` int64 in ``0..T``: number of events of that window that the request may read.
         request_time_s: ``(N,)`` int64, the time at which the user asks.
+        candidates_until_s: ``(N,)`` int64; the items whose first event lies before this time are the candidates.
         user_ids: ``(N,)`` int64 user numbers.
         basket_ids: ``(N,)`` int64 basket numbers; -1 for a request without targets.
+        unavailable: ``(N,)`` int64, number of the basket's items that are no candidates. They are no targets, because
+            no model can give them a probability.
         target_request: ``(M,)`` int64, the request of each target.
-        target_items: ``(M,)`` int64 item numbers.
+        target_items: ``(M,)`` int64 item numbers; all are candidates of their requests.
         context: Contexts that the components read, by name; each is a dataclass of tensors. Values by item have the
             columns of ``sample``, if there is one.
         sample: The items that are scored; None for the whole catalogue.
@@ -46,8 +55,10 @@ class SequenceBatch:
     request_window: Tensor
     request_position: Tensor
     request_time_s: Tensor
+    candidates_until_s: Tensor
     user_ids: Tensor
     basket_ids: Tensor
+    unavailable: Tensor
     target_request: Tensor
     target_items: Tensor
     context: Mapping[str, Any]
@@ -67,10 +78,9 @@ class SequenceBatch:
         """
         ends = torch.tensor([start, stop], device=self.target_request.device)
         first, last = torch.searchsorted(self.target_request, ends).tolist()
-        by_request = ("request_window", "request_position", "request_time_s", "user_ids", "basket_ids")
         return replace(
             self,
-            **{name: getattr(self, name)[start:stop] for name in by_request},
+            **{name: getattr(self, name)[start:stop] for name in BY_REQUEST},
             target_request=self.target_request[first:last] - start,
             target_items=self.target_items[first:last],
             context={name: value.rows(start, stop) for name, value in self.context.items()},

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.batches.candidates import Candidates, available_targets
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation.merging import changes
@@ -26,6 +27,7 @@ class WindowRule:
         shift: Whether the first stretch of every user begins at a random place before the first event.
         shuffle: Whether windows and batches come in random order.
         horizon_s: Seconds before a request at which its history ends.
+        candidates: Rule of the candidates; other items of a basket are no targets.
     """
 
     max_seq_len: int
@@ -33,6 +35,7 @@ class WindowRule:
     shift: bool
     shuffle: bool
     horizon_s: int
+    candidates: Candidates = "known"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class PoolPlan:
     ) -> None:
         self.log = log
         self.baskets = baskets
-        self.horizon_s = rule.horizon_s
+        self.rule = rule
         self.ends, first, starts, lengths = _windows(log, baskets, users, rule, random)
         order = random.permutation(len(first)) if rule.shuffle else np.arange(len(first))
         narrow = np.uint16 if rule.max_seq_len < 2**16 else np.uint64  # numpy uses a radix sort for 16 bits
@@ -102,11 +105,16 @@ class PoolPlan:
         """Numbers of targets of the batches in the order of the epoch, ``(len(self),)``; made at the first use."""
         counts = np.diff(self.stops, prepend=0)
         _, rows = gather_ranges(self.first, self.first + counts)
-        baskets = self.baskets[rows]
-        sizes = self.log.basket_offsets[baskets + 1] - self.log.basket_offsets[baskets]
+        sizes = self._basket_targets()[rows]
         starts = [_range(len(self.baskets), len(self), number)[0] for number in range(len(self))]
         found: NDArray[np.int64] = np.add.reduceat(sizes, starts)[self.batches]
         return found
+
+    def _basket_targets(self) -> NDArray[np.int64]:
+        """Returns ``(K,)`` numbers of the items of each basket that are candidates of its request."""
+        requests = Requests.of_baskets(self.log, self.baskets, self.rule.horizon_s)
+        request = available_targets(self.log, requests, self.rule.candidates)[0]
+        return np.bincount(request, minlength=len(requests))
 
     def weight(self, number: int, size: int) -> Tensor | None:
         """Returns the number of targets of a batch over the mean of its step, or None if the batch is the whole step.
@@ -132,7 +140,7 @@ class PoolPlan:
         rank = np.empty(len(first), dtype=np.int64)  # windows are numbered in the order of the log
         in_log = np.argsort(first)
         rank[in_log] = np.arange(len(first))
-        requests = Requests.of_baskets(self.log, self.baskets[rows], self.horizon_s)
+        requests = Requests.of_baskets(self.log, self.baskets[rows], self.rule.horizon_s)
         return BatchPlan(requests, self.ends[rows], rank[owner], self.starts[low : high + 1][in_log])
 
 

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.candidates import Candidates, available_targets, candidates_until_s
 from seasonrec.batches.context.base import BoundContext
 from seasonrec.batches.epoch_plan import PoolPlan, WindowRule, number_of_batches
 from seasonrec.batches.labels.base import BoundLabels
-from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.batches.user_pools import BasketSource, GivenBaskets, Period, cut_pools, forget_pages
@@ -70,6 +71,7 @@ class BatchBuilder:
         contexts: Bound contexts by name.
         max_seq_len: Maximal number of events ``T`` of a window.
         labels: Bound labels by name, for batches with targets.
+        candidates: Rule of the candidates; items of a basket that are none are no targets.
     """
 
     def __init__(
@@ -78,24 +80,29 @@ class BatchBuilder:
         contexts: Mapping[str, BoundContext],
         max_seq_len: int,
         labels: Mapping[str, BoundLabels] | None = None,
+        candidates: Candidates = "known",
     ) -> None:
         self.log = log
         self.contexts = contexts
         self.max_seq_len = max_seq_len
         self.labels = labels or {}
+        self.candidates = candidates
         # plain arrays over the same files: indexing a np.memmap is several times slower
         self._event_items = np.asarray(log.event_items)
         self._event_times_s = np.asarray(log.event_times_s)
-        self._basket_offsets = np.asarray(log.basket_offsets)
         self._user_offsets = np.asarray(log.user_offsets)
 
     def only(self, names: Collection[str]) -> BatchBuilder:
         """Returns a builder with only these contexts and without labels."""
-        return BatchBuilder(self.log, {name: self.contexts[name] for name in names}, self.max_seq_len)
+        return self.over({name: self.contexts[name] for name in names})
+
+    def over(self, contexts: Mapping[str, BoundContext]) -> BatchBuilder:
+        """Returns a builder with these contexts in place of its own, and without labels."""
+        return BatchBuilder(self.log, contexts, self.max_seq_len, candidates=self.candidates)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
         """Returns ``(N,)`` numbers of the first event of each user that the request may not read."""
-        return self._basket_offsets[self.log.baskets_before(requests.users, requests.known_until_s)]
+        return np.asarray(self.log.basket_offsets)[self.log.baskets_before(requests.users, requests.known_until_s)]
 
     def __call__(
         self,
@@ -112,7 +119,7 @@ class BatchBuilder:
             window_of: ``(N,)`` number of the window that serves each request, from 0 without gaps; requests of one
                 window belong to one user. None gives every request its own window.
             sampler: Sampler of the items that are scored; None for the whole catalogue.
-            random: Source of the draws of the sampler.
+            random: Source of its draws.
             ends: ``(N,)`` result of :meth:`history_ends`, if the caller has it.
             starts: ``(B,)`` number of the first event of each window; None begins each window ``T`` events before its
                 last request, or at the first event of its user.
@@ -123,7 +130,7 @@ class BatchBuilder:
         start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user]) if starts is None else starts
         position = np.maximum(ends - start[window], 0)
         item_ids, times_s, is_padding = self._windows(start, window_end)
-        target_request, target_items = self._targets(requests.baskets)
+        target_request, target_items, unavailable = available_targets(self.log, requests, self.candidates)
         if sampler is not None and random is None:
             raise UserError(
                 "a batch with a sampler needs a source of random draws, got None; pass random=default_rng(seed)."
@@ -138,8 +145,10 @@ class BatchBuilder:
             request_window=torch.from_numpy(window),
             request_position=torch.from_numpy(position),
             request_time_s=torch.from_numpy(requests.times_s),
+            candidates_until_s=torch.from_numpy(candidates_until_s(self.candidates, requests)),
             user_ids=torch.from_numpy(requests.users),
             basket_ids=torch.from_numpy(requests.baskets),
+            unavailable=torch.from_numpy(unavailable),
             target_request=torch.from_numpy(target_request),
             target_items=torch.from_numpy(target_items),
             context=context,
@@ -160,13 +169,6 @@ class BatchBuilder:
         times_s = self._event_times_s[event]
         times_s[is_padding] = 0
         return item_ids, times_s, is_padding
-
-    def _targets(self, baskets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        known = np.maximum(baskets, 0)
-        start = self._basket_offsets[known]
-        stop = np.where(baskets >= 0, self._basket_offsets[known + 1], start)
-        request, event = gather_ranges(start, stop)
-        return request, self._event_items[event].astype(np.int64)
 
 
 def _gathered(
@@ -230,7 +232,8 @@ class TrainingLoader:
         self.source: BasketSource = baskets if isinstance(baskets, Period) else GivenBaskets(np.asarray(baskets))
         self.pools = cut_pools(builder.log, self.source, options.pool_size)
         step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
-        self.rule = WindowRule(builder.max_seq_len, step, options.shift_windows, options.shuffle, horizon_s)
+        order = (options.shift_windows, options.shuffle)
+        self.rule = WindowRule(builder.max_seq_len, step, *order, horizon_s, builder.candidates)
         lengths = partial(number_of_batches, options.batch_size, shard.world_size, step_batches)
         self.lengths = [lengths(pool.num_requests) for pool in self.pools]
         self.epoch = 0

@@ -35,7 +35,7 @@ def run(options: CounterfactualConfig) -> None:
     finished = load_models(open_finished(checkpoint, options.allow))
     config, data = finished.config, finished.data
     model = finished.model.to(device_of(config))
-    builder = batch_builder(model, data.log, data.spec, config.max_seq_len)
+    builder = batch_builder(model, data, config.max_seq_len)
     scorer = ModelScorer(config.name, model, builder)
     table = counterfactual_table(scorer, data.log, data.spec, data.split, data.protocol, options.days)
     identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}

@@ -28,7 +28,7 @@ def run(options: RobustnessConfig) -> None:
         seed=config.seed,
     )
     model = finished.model.to(device_of(config))
-    builder = batch_builder(model, data.log, data.spec, config.max_seq_len)
+    builder = batch_builder(model, data, config.max_seq_len)
     scorer = ModelScorer(config.name, model, builder)
     table = robustness_table(scorer, data.log, data.split.baskets(data.log, data.protocol.part), data.protocol, tried)
     identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from functools import lru_cache
 
 import holidays
@@ -55,6 +56,17 @@ def clock(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         changed = _offsets_s(middle, timezone) == new_s
         low, high = np.where(changed, low, middle), np.where(changed, middle, high)
     return np.append(0, high), np.append(offsets_s[0], new_s)
+
+
+def clock_digest(timezone: str, until_s: int) -> str:
+    """Returns 16 hexadecimal characters of a zone's offsets until a second.
+
+    The days come from the time-zone database that is compiled into polars, whose version no program can ask for. Its
+    content says more than a version: it changes only if the zone's own past does.
+    """
+    changes_s, offsets_s = clock(timezone)
+    known = changes_s <= until_s
+    return hashlib.sha256(changes_s[known].tobytes() + offsets_s[known].tobytes()).hexdigest()[:16]
 
 
 def _offsets_s(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:

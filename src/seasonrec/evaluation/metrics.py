@@ -2,7 +2,8 @@
 
 A target has ``greater`` candidates above it and ``ties`` candidates with an equal score, itself included. In a random
 order of ties it has each of the ranks ``greater + 1 .. greater + ties`` with the same probability. Every value is the
-exact mean over these orders. Letters: ``M`` targets, ``Q`` baskets.
+exact mean over these orders. A target that is no candidate has no place in the list: its ``ties`` are 0, and so is
+every value. Letters: ``M`` targets, ``Q`` baskets.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 
 def hit_rate(greater: Counts, ties: Counts, k: int) -> Floats:
     """Returns ``hr@k`` of each target: its probability of a rank of at most ``k``; ``(M,)`` in 0..1."""
-    return np.clip(k - greater.astype(np.int64), 0, ties) / ties
+    return np.clip(k - greater.astype(np.int64), 0, ties) / np.maximum(ties, 1)
 
 
 def ndcg(greater: Counts, ties: Counts, k: int) -> Floats:
@@ -27,14 +28,14 @@ def ndcg(greater: Counts, ties: Counts, k: int) -> Floats:
     gains = np.concatenate([[0.0], np.cumsum(_discounts(k))])
     first = np.minimum(greater, k)
     last = np.minimum(greater.astype(np.int64) + ties, k)
-    return (gains[last] - gains[first]) / ties
+    return (gains[last] - gains[first]) / np.maximum(ties, 1)
 
 
 def reciprocal_rank(greater: Counts, ties: Counts) -> Floats:
     """Returns ``mrr`` of each target: ``1 / rank`` over the whole list; ``(M,)`` in 0..1."""
     last = greater.astype(np.int64) + ties
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, int(last.max(initial=0)) + 1))])
-    return (harmonic[last] - harmonic[greater]) / ties
+    return (harmonic[last] - harmonic[greater]) / np.maximum(ties, 1)
 
 
 def basket_recall(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_baskets: int, k: int) -> Floats:
@@ -77,7 +78,7 @@ def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_bas
     """
     sizes = np.bincount(basket, minlength=num_baskets)
     greater, ties = greater.astype(np.int64), ties.astype(np.int64)
-    sure = np.bincount(basket[greater + ties <= k], minlength=num_baskets) > 0
+    sure = np.bincount(basket[(ties > 0) & (greater + ties <= k)], minlength=num_baskets) > 0
     across = (greater < k) & (greater + ties > k)
     targets = np.bincount(basket[across], minlength=num_baskets)  # m
     slots, group = np.zeros(num_baskets, np.int64), np.ones(num_baskets, np.int64)

@@ -6,20 +6,28 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from importlib.metadata import version
+from typing import get_args
 
+import numpy as np
+
+from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.splits import Part, Split
+from seasonrec.data.calendar import clock_digest
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Version of metrics, ranks, tags and slices; raise it when one of them changes, so that older numbers differ."""
+
+OLD_RULES = {
+    "seen_before_request": " of an older version, which also ranked items first sold in the request's own second; take "
+    "before_request, or known if items that first appear within the horizon shall be no candidates"
+}
 
 TARGETS_RULE = "distinct items of the basket"
 TIE_RULE = "prepared order is shuffled within a second; equal scores rank in expectation"
-
-Candidates = Literal["seen_before_request", "all"]
 
 MAJOR_HOLIDAYS = (
     "Thanksgiving",
@@ -44,8 +52,10 @@ class Protocol:
             and most for the baselines.
         horizon_days: Days before the request at which the readable history ends; 0 reads up to the request.
         top_ks: List lengths of the metrics, each at least 1.
-        candidates: ``seen_before_request`` ranks the items whose first event lies at or before the request time;
-            ``all`` ranks the whole catalogue, including items of the future.
+        candidates: ``known`` ranks the items whose first event lies before the end of the readable history, and so no
+            item that first appears within the horizon; ``before_request`` ranks those whose first event lies before
+            the request; ``all`` ranks the whole catalogue, including items of the future. The model trains among the
+            same candidates. A target that is none counts as a miss in every ranking metric and has no bits.
         holidays: Holidays of the ``holidays`` package with a holiday window, in order of precedence; a final "Day" or
             "Sunday" may be left out. A holiday that the country does not have is ignored. See
             :mod:`seasonrec.evaluation.slices.holidays`.
@@ -63,7 +73,7 @@ class Protocol:
     part: Part = "test"
     horizon_days: float = 0.0
     top_ks: tuple[int, ...] = (1, 5, 10, 20, 50)
-    candidates: Candidates = "seen_before_request"
+    candidates: Candidates = "known"
     holidays: tuple[str, ...] = MAJOR_HOLIDAYS
     cold_user_baskets: int = 5
     cold_item_events: int = 5
@@ -91,7 +101,8 @@ class Protocol:
             ),
             (
                 self.candidates not in get_args(Candidates),
-                f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}",
+                f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}"
+                + OLD_RULES.get(self.candidates, ""),
             ),
             (not 0 < self.head_share < 1, f"protocol.head_share must lie between 0 and 1, got {self.head_share}"),
             (self.season_ratio <= 1, f"protocol.season_ratio must be above 1, got {self.season_ratio}"),
@@ -112,8 +123,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
     """Returns 16 hexadecimal characters that two results share exactly if they are comparable.
 
     The hash covers the digest of the log, its source, the cuts, the part, the tie, candidate, target and slice rules,
-    the horizon and the version of the metrics. ``top_ks`` is left out, because it selects numbers and changes none. The
-    test part is left out, because older results name no part.
+    the horizon, the versions of the metrics and of the ``holidays`` package, and the clock changes of the log's time
+    zone. ``top_ks`` is left out, because it selects numbers and changes none.
 
     Args:
         protocol: The rules.
@@ -121,8 +132,7 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         split: The cuts.
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
-    silent = ("top_ks", "part") if protocol.part == "test" else ("top_ks",)
-    rules = {name: value for name, value in asdict(protocol).items() if name not in silent}
+    rules = {name: value for name, value in asdict(protocol).items() if name != "top_ks"}
     content = {
         "data": log.digest,
         "dataset": dict(dataset_identity),
@@ -130,6 +140,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         "targets": TARGETS_RULE,
         "ties": TIE_RULE,
         "metric_version": METRIC_VERSION,
+        "holidays": version("holidays"),
+        "clock": clock_digest(log.timezone, int(np.max(log.basket_times_s))),
         "rules": rules,
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

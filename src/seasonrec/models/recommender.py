@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.candidates import NEVER_S
 from seasonrec.batches.context.base import Context, union
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
@@ -178,9 +179,14 @@ class SeasonalRecommender(nn.Module):
         return self.habit(scores, items, pick(batch, self.habit))
 
     def mask_unavailable(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
-        """Sets the logits ``(N, C)`` of items first seen after the request to ``-inf``: they are no candidates."""
+        """Sets the logits ``(N, C)`` of items that are no candidates to ``-inf``.
+
+        A request without any candidate among the scored items keeps its logits: it has no target, and a softmax over
+        nothing has no gradient.
+        """
         first_seen_s = self.first_seen_s if batch.sample is None else self.first_seen_s[batch.sample.item_ids]
-        unavailable = first_seen_s > batch.request_time_s[:, None]
+        until_s = torch.where(batch.candidates_until_s > first_seen_s.min(), batch.candidates_until_s, NEVER_S)
+        unavailable = first_seen_s >= until_s[:, None]
         return scores.masked_fill(unavailable, float("-inf"))
 
     @contextmanager

@@ -104,6 +104,7 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         split=data.split,
         max_seq_len=config.max_seq_len,
         horizon_s=data.protocol.horizon_s,
+        candidates=data.protocol.candidates,
         contexts=run.model.contexts(),
         labels=run.model.labels(),
         made=made,

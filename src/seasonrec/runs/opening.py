@@ -124,18 +124,17 @@ def device_of(config: RunConfig) -> torch.device:
 
 
 def batch_builder(
-    model: SeasonalRecommender, log: EventLog, spec: DataSpec, max_seq_len: int, split: Split | None = None
+    model: SeasonalRecommender, data: OpenData, max_seq_len: int, with_labels: bool = False
 ) -> BatchBuilder:
     """Returns a builder of batches with the contexts that the model reads and the labels of its further tasks.
 
     Args:
         model: The recommender.
-        log: The prepared log.
-        spec: Facts of the log.
+        data: The opened data.
         max_seq_len: Events ``T`` of a window at most.
-        split: Cuts at which the labels of a request end; None for ranking, which needs no labels.
+        with_labels: Whether the further tasks need contexts and labels; ranking needs neither.
     """
-    wanted = model.contexts(with_tasks=split is not None)
-    contexts = {name: context.bind(log, spec) for name, context in wanted.items()}
-    labels = bind_all(model.labels(), log, split.cuts) if split else {}
-    return BatchBuilder(log, contexts, max_seq_len, labels)
+    log, wanted = data.log, model.contexts(with_tasks=with_labels)
+    contexts = {name: context.bind(log, data.spec) for name, context in wanted.items()}
+    labels = bind_all(model.labels(), log, data.split.cuts) if with_labels else {}
+    return BatchBuilder(log, contexts, max_seq_len, labels, data.protocol.candidates)

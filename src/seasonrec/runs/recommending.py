@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -171,7 +171,7 @@ def _log_probabilities(run: Run, log: EventLog, requests: Requests) -> Iterator[
 
 
 def _scorer(run: Run, log: EventLog) -> ModelScorer:
-    builder = batch_builder(run.model, log, run.data.spec, run.config.max_seq_len)
+    builder = batch_builder(run.model, replace(run.data, log=log), run.config.max_seq_len)
     return ModelScorer(run.config.name, run.model, builder)
 
 

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import zoneinfo
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -63,6 +64,7 @@ def environment() -> dict[str, Any]:
         "commit": code_commit(),
         "python": sys.version.split()[0],
         "packages": {name: _version(name) for name in PACKAGES},
+        "timezones": {"polars": "compiled into polars", "zoneinfo": _zone_files()},
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
@@ -93,6 +95,17 @@ def code_commit(file: Path = Path(__file__)) -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _zone_files() -> str | None:
+    """Returns folder and version of the time-zone files that ``zoneinfo`` reads; the package ``tzdata`` comes last."""
+    for folder in map(Path, zoneinfo.TZPATH):
+        if (folder / "UTC").exists():
+            listed = folder / "tzdata.zi"
+            first = listed.read_text(encoding="utf-8").partition("\n")[0] if listed.is_file() else "# version unknown"
+            return f"{folder}, {first.removeprefix('# version ')}"
+    own = _version("tzdata")
+    return own and f"tzdata {own}"
 
 
 def _version(name: str) -> str | None:

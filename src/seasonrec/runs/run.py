@@ -91,7 +91,7 @@ class Run:
 
     def _build_batches(self) -> None:
         data = self.data
-        self.batches = batch_builder(self.model, data.log, data.spec, self.config.max_seq_len, data.split)
+        self.batches = batch_builder(self.model, data, self.config.max_seq_len, with_labels=True)
 
     def over(self, change: Callable[[OpenData], OpenData]) -> Run:
         """Returns the run and its domains with changed data and without models."""

@@ -56,21 +56,23 @@ def test_sides_bits_and_ranks_are_those_of_a_plain_loop(frame, autumn_log, score
     for row in rows:
         requests = Requests.of_baskets(autumn_log, np.array([row["basket"]]))
         scores = scorer.score(requests)[0].double().numpy()
-        scores[autumn_log.item_first_seen_s > row["request_time_s"]] = -math.inf
+        scores[autumn_log.item_first_seen_s >= row["request_time_s"]] = -math.inf
         chances = np.exp(scores) / np.exp(scores).sum()
         for name, found in partitions(requests).items():
             first = found[0].numpy()
             assert row[name] == first[row["items"]].tolist()
-            mass = [chances[first == first[item]].sum() for item in row["items"]]
-            assert row[f"bits_{name}"] == pytest.approx((-np.log2(mass)).tolist(), abs=1e-5)
-            within = [-math.log2(chances[item] / part) for item, part in zip(row["items"], mass, strict=True)]
-            parts = np.array(row["bits"]) - np.array(row[f"bits_{name}"])
-            assert parts.tolist() == pytest.approx(within, abs=1e-5)  # stored float32 values add up
+            mass = np.array([chances[first == first[item]].sum() for item in row["items"]])
+            there = np.isfinite(scores[row["items"]])
+            of_side, bits = np.array(row[f"bits_{name}"]), np.array(row["bits"])
+            assert np.isnan(of_side).tolist() == np.isnan(bits).tolist() == (~there).tolist()
+            assert of_side[there] == pytest.approx(-np.log2(mass[there]), abs=1e-5)
+            within = -np.log2(chances[row["items"]][there] / mass[there])
+            assert (bits - of_side)[there] == pytest.approx(within, abs=1e-5)  # stored float32 values add up
         own = partitions(requests)["own"][0].numpy()
         rivals = [scores[own == own[item]] for item in row["items"]]
         pairs = list(zip(rivals, scores[row["items"]], strict=True))
         assert row["greater_own"] == [int((others > score).sum()) for others, score in pairs]
-        assert row["ties_own"] == [int((others == score).sum()) for others, score in pairs]
+        assert row["ties_own"] == [int((others == score).sum()) * math.isfinite(score) for others, score in pairs]
 
 
 @pytest.mark.parametrize("world_size", [2, 40])
@@ -98,9 +100,11 @@ def test_the_record_has_the_means_of_the_columns(frame):
     groups = json.loads(json.dumps(record["groups"]))
     assert list(groups) == list(SIDES)
     own = frame["own"].explode().to_numpy()
+    there = ~frame["bits"].explode().is_nan().to_numpy()
+    assert 0 < record["unavailable"] == (~there).sum()
     sides = groups["own"]["sides"]
-    assert [sides[name]["n"] for name in ("own", "new")] == [own.sum(), (~own).sum()]
-    assert sides["own"]["share"] == pytest.approx(own.mean())
+    assert [sides[name]["n"] for name in ("own", "new")] == [own.sum(), (~own & there).sum()]
+    assert sides["own"]["share"] == pytest.approx(own[there].mean())
     gains = metrics.ndcg(frame["greater_own"].explode().to_numpy(), frame["ties_own"].explode().to_numpy(), 10)
     assert sides["new"]["ndcg@10"] == pytest.approx(gains[~own].mean())
     assert "ndcg@10" not in groups["hot"]["sides"]["hot"]
@@ -115,9 +119,9 @@ def test_the_mass_of_a_side_is_the_mean_probability_given_to_it(frame, autumn_lo
     for row in frame.iter_rows(named=True):
         requests = Requests.of_baskets(autumn_log, np.array([row["basket"]]))
         scores = scorer.score(requests).double()
-        late = torch.from_numpy(autumn_log.item_first_seen_s > row["request_time_s"])
+        late = torch.from_numpy(autumn_log.item_first_seen_s >= row["request_time_s"])
         chances = scores.masked_fill(late, -math.inf).softmax(1)
-        masses += [float(chances[partitions(requests)["own"]].sum())] * len(row["items"])
+        masses += [float(chances[partitions(requests)["own"]].sum())] * sum(count > 0 for count in row["ties"])
     assert summarise_groups(frame)["own"]["sides"]["own"]["mass"] == pytest.approx(np.mean(masses), abs=1e-6)
 
 

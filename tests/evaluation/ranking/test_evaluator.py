@@ -13,7 +13,7 @@ from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import evaluator
 from seasonrec.evaluation.ranking.evaluator import evaluate, quick_metrics, requests_at_once
 from seasonrec.evaluation.ranking.ranks import top_items
-from seasonrec.evaluation.results.store import summarise
+from seasonrec.evaluation.results.store import RunResults, summarise
 from seasonrec.evaluation.results.targets import RankedEvents
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 
@@ -32,12 +32,12 @@ def test_ranks_are_those_of_a_plain_loop(autumn_log, autumn_split):
         events = slice(log.basket_offsets[row["basket"]], log.basket_offsets[row["basket"] + 1])
         assert row["items"] == log.event_items[events].tolist()
         scores = scorer.score(RequestsOf(row["user"]))[0].double().numpy()
-        scores[log.item_first_seen_s > row["request_time_s"]] = -math.inf
+        scores[log.item_first_seen_s >= row["request_time_s"]] = -math.inf
         own = scores[row["items"]]
         assert row["greater"] == [(scores > score).sum() for score in own]
-        assert row["ties"] == [(scores == score).sum() for score in own]
+        assert row["ties"] == [(scores == score).sum() * math.isfinite(score) for score in own]
         bits = (np.log(np.exp(scores).sum()) - own) / math.log(2)
-        assert row["bits"] == pytest.approx(bits.tolist(), abs=1e-5)
+        assert row["bits"] == pytest.approx(np.where(np.isinf(bits), math.nan, bits).tolist(), abs=1e-5, nan_ok=True)
         assert scores[row["top_items"]].tolist() == sorted(scores[np.isfinite(scores)], reverse=True)[:50]
 
 
@@ -50,9 +50,34 @@ def test_items_of_the_future_are_ranked_by_no_one_unless_asked(autumn_log, autum
     scorer = table_of(autumn_log)
     seen = evaluate(scorer, autumn_log, autumn_split, Protocol(), show_progress=False)
     everything = evaluate(scorer, autumn_log, autumn_split, Protocol(candidates="all"), show_progress=False)
+    born_s = autumn_log.item_first_seen_s[39]
     shown = seen.filter(pl.col("top_items").list.contains(39))
-    assert shown["basket"].to_list() == seen.filter(pl.col("items").list.contains(39))["basket"].to_list()
+    assert shown["basket"].to_list() == seen.filter(pl.col("request_time_s") > born_s)["basket"].to_list()
     assert everything["top_items"].list.contains(39).all()
+
+
+@pytest.mark.parametrize("horizon_days", [0.0, 28.0])
+def test_a_target_that_was_never_sold_before_is_missed_and_counted(autumn_log, autumn_split, horizon_days):
+    protocol = Protocol(horizon_days=horizon_days)
+    frame = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, show_progress=False)
+    until_s = frame["request_time_s"].to_numpy() - protocol.horizon_s
+    expected = [
+        [int(autumn_log.item_first_seen_s[item]) >= known_s for item in items]
+        for items, known_s in zip(frame["items"].to_list(), until_s.tolist(), strict=True)
+    ]
+    found = [[count == 0 for count in ties] for ties in frame["ties"].to_list()]
+    assert found == expected
+    assert [[math.isnan(bits) for bits in row] for row in frame["bits"].to_list()] == expected
+    unavailable = sum(map(sum, expected))
+    assert unavailable > 0
+    record = RunResults("table", 0, "f" * 16, autumn_log.num_items, frame).record((10,))
+    assert record["unavailable"] == unavailable
+    number = frame["items"].list.len().sum()
+    assert record["slices"]["all"]["n"] == number
+    bits = frame["bits"].explode().to_numpy().astype(np.float64)
+    assert record["slices"]["all"]["bits"] == pytest.approx(np.nansum(bits) / (number - unavailable))
+    quick = quick_metrics(table_of(autumn_log), autumn_log, autumn_split.test_baskets(autumn_log), protocol)
+    assert quick == pytest.approx({name: record["slices"]["all"][name] for name in quick})
 
 
 def test_tags_are_shared_and_scorers_do_not_change_them(autumn_log, autumn_split):

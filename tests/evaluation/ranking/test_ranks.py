@@ -1,8 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from seasonrec.evaluation import metrics
 from seasonrec.evaluation.ranking import counting
 from seasonrec.evaluation.ranking import ranks as ranking
 from seasonrec.evaluation.ranking.ranks import best, best_by_blocks, log_partition, rank_targets, top_items
@@ -38,9 +40,18 @@ def test_chunks_change_nothing(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(whole, rank_targets(scores, request, items), strict=True))
 
 
-def test_a_target_that_is_no_candidate_is_refused():
-    with pytest.raises(ValueError, match="an item ranked before it existed: target item 1 of request 0"):
-        rank_targets(torch.tensor([[0.0, NEVER]]), torch.tensor([0]), torch.tensor([1]))
+def test_a_target_that_is_no_candidate_is_a_miss_without_bits():
+    scores = torch.tensor([[0.0, NEVER, 1.0, NEVER]])
+    greater, ties, bits = rank_targets(scores, torch.tensor([0, 0]), torch.tensor([1, 0]))
+    assert (greater.tolist(), ties.tolist()) == ([2, 1], [0, 1])
+    assert bits.isnan().tolist() == [True, False]
+    counts = greater.numpy(), ties.numpy()
+    lists = [metrics.hit_rate(*counts, 50), metrics.ndcg(*counts, 50), metrics.reciprocal_rank(*counts)]
+    assert [values[0] for values in lists] == [0.0, 0.0, 0.0]
+    assert [values[1] for values in lists] == pytest.approx([1.0, 1.0 / math.log2(3.0), 0.5])
+    basket = np.array([0, 1])
+    assert metrics.basket_hit(*counts, basket, 2, 50).tolist() == [0.0, 1.0]
+    assert metrics.basket_recall(*counts, basket * 0, 1, 50).tolist() == [0.5]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

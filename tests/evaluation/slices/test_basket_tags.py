@@ -49,6 +49,12 @@ def test_repeat_is_what_the_user_bought_before_that_second():
     assert events["repeat"].to_list() == [True, True, False, True, True, False]
 
 
+def test_a_first_purchase_within_the_horizon_makes_no_repeat():
+    events = tags_of(BASKETS, horizon_days=5).events
+    # user 0 bought item 3 a day before the second test basket; what was bought earlier is known
+    assert events["repeat"].to_list() == [True, True, False, False, True, False]
+
+
 def test_cold_users_count_baskets_before_the_test():
     assert tags_of(BASKETS, cold_user_baskets=3).requests["cold_user"].to_list() == [False, False, True]
     assert tags_of(BASKETS, cold_user_baskets=4).requests["cold_user"].to_list() == [True, True, True]

@@ -84,7 +84,7 @@ def on_wrong_date(builder: BatchBuilder, names: Iterable[str], wrong: WrongDate)
     reads the time of the request from the batch (``transformer_time``) keeps the right one.
     """
     moved = {name: MovedContext(builder.contexts[name], wrong, builder.log.timezone) for name in names}
-    return BatchBuilder(builder.log, {**builder.contexts, **moved}, builder.max_seq_len)
+    return builder.over({**builder.contexts, **moved})
 
 
 def refused_days(days: Sequence[int]) -> list[int]:

@@ -42,7 +42,7 @@ class BitSplitter:
     Args:
         scores: ``(N, V)`` logits; -inf marks an item that is no candidate.
         target_request: ``(M,)`` int64 row of each target.
-        target_items: ``(M,)`` int64 item of each target, a candidate.
+        target_items: ``(M,)`` int64 item of each target; one that is no candidate has NaN bits.
     """
 
     def __init__(self, scores: Tensor, target_request: Tensor, target_items: Tensor) -> None:
@@ -59,7 +59,11 @@ class BitSplitter:
         masses = self._log_masses(is_first, place)  # (N, 2)
         of_side = -masses.log_softmax(dim=1)[self.request, place]
         within = masses[self.request, place] - self._own
-        return SplitBits(side, of_side.clamp_min(0.0) / math.log(2.0), within.clamp_min(0.0) / math.log(2.0))
+        unavailable = self._own == -math.inf
+        of_side, within = (
+            bits.clamp_min(0.0).masked_fill(unavailable, math.nan) / math.log(2.0) for bits in (of_side, within)
+        )
+        return SplitBits(side, of_side, within)
 
     def _log_masses(self, is_first: Tensor, place: Tensor) -> Tensor:
         relative = self._relative
@@ -97,14 +101,15 @@ def rank_within_side(
         scores: ``(N, V)`` float32 logits; -inf marks an item that is no candidate.
         is_first: ``(N, V)`` bool, True on the first side, which should be the smaller one.
         target_request: ``(M,)`` int64 row of each target.
-        target_items: ``(M,)`` int64 item of each target, a candidate.
+        target_items: ``(M,)`` int64 item of each target.
         greater: ``(M,)`` candidates above the target on both sides.
         ties: ``(M,)`` candidates equal to the target on both sides, itself included.
     """
     own = scores[target_request, target_items]
     above, level = count_above_and_level(_narrow(scores, is_first), target_request, own)
     side = is_first[target_request, target_items]
-    return torch.where(side, above, greater - above), torch.where(side, level, ties - level)
+    level = torch.where(side, level, ties - level).masked_fill(own == -math.inf, 0)
+    return torch.where(side, above, greater - above), level
 
 
 def _narrow(scores: Tensor, is_first: Tensor) -> Tensor:

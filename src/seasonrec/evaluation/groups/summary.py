@@ -31,7 +31,7 @@ class GroupValue:
         metric: ``bits_group`` (bits of the target's side), ``share`` (of the targets on the side), ``mass``
             (probability given to the side), ``bits_within`` (bits of the item within its side) or ``ndcg@10`` (among
             the items of the side).
-        chosen: ``(M,)`` bool, the targets that count.
+        chosen: ``(M,)`` bool, the targets that count: only ``ndcg@10`` counts those that are no candidates.
         values: ``(M,)`` float64, of which those of other targets are not read.
     """
 
@@ -54,15 +54,15 @@ def group_values(frame: pl.DataFrame) -> Iterator[GroupValue]:
     """
     bits = flat(frame, "bits").astype(np.float64)
     columns = {name: flat(frame, name) for name in GROUP_COLUMNS}
-    everywhere = np.ones(len(bits), dtype=np.bool_)
+    available = ~np.isnan(bits)
     for name, sides in SIDES.items():
         first, of_side = columns[name].astype(np.bool_), columns[f"bits_{name}"].astype(np.float64)
-        yield GroupValue(name, "", "bits_group", everywhere, of_side)
+        yield GroupValue(name, "", "bits_group", available, of_side)
         known = np.exp2(-of_side)
         for side, chosen in zip(sides, (first, ~first), strict=True):
-            yield GroupValue(name, side, "share", everywhere, chosen.astype(np.float64))
-            yield GroupValue(name, side, "mass", everywhere, np.where(chosen, known, 1.0 - known))
-            yield GroupValue(name, side, "bits_within", chosen, bits - of_side)
+            yield GroupValue(name, side, "share", available, chosen.astype(np.float64))
+            yield GroupValue(name, side, "mass", available, np.where(chosen, known, 1.0 - known))
+            yield GroupValue(name, side, "bits_within", chosen & available, bits - of_side)
             if name == RANKED:
                 gains = metrics.ndcg(columns[f"greater_{name}"], columns[f"ties_{name}"], RANKS_OF)
                 yield GroupValue(name, side, NDCG, chosen, gains)
@@ -72,8 +72,9 @@ def summarise_groups(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
     """Returns the content of ``groups`` in ``metrics.json``, by partition.
 
     Returns:
-        ``bits_group``, and ``sides``: by side ``n`` (its targets), ``share``, ``mass``, ``bits_within`` and for ``own``
-        ``ndcg@10``; see :class:`GroupValue`. A side without targets has no number within it.
+        ``bits_group``, and ``sides``: by side ``n`` (its targets that are candidates), ``share``, ``mass``,
+        ``bits_within`` and for ``own`` ``ndcg@10``; see :class:`GroupValue`. A side without targets has no number
+        within it.
     """
     bits: dict[str, float] = {}
     sides: dict[str, dict[str, dict[str, float]]] = {name: {side: {} for side in pair} for name, pair in SIDES.items()}
@@ -83,7 +84,7 @@ def summarise_groups(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
             continue
         numbers = sides[one.partition][one.side]
         if one.metric == "share":
-            numbers["n"] = int(one.values.sum())
+            numbers["n"] = int(one.values[one.chosen].sum())
         if one.chosen.any():
             numbers[one.metric] = one.mean
     return {name: {"bits_group": bits[name], "sides": sides[name]} for name in SIDES}

@@ -1,4 +1,4 @@
-"""Candidates of a request: the items that exist at its time."""
+"""Mask of the items that are no candidates of a request."""
 
 from __future__ import annotations
 
@@ -8,33 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seasonrec.batches.candidates import Candidates, candidates_until_s
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
-from seasonrec.evaluation.protocol import Candidates
 
 FEW = 0.25
 """Largest share of late items for which only their columns are masked."""
-
-
-def are_candidates(rule: Candidates, first_seen_s: Tensor, request_time_s: Tensor) -> Tensor:
-    """Returns ``(N, V)`` bool: whether an item is a candidate of a request.
-
-    Args:
-        rule: See :class:`~seasonrec.evaluation.protocol.Protocol`.
-        first_seen_s: ``(V,)`` int64 time of each item's first event, seconds since 1970-01-01 UTC.
-        request_time_s: ``(N,)`` int64 time of each request.
-    """
-    if rule == "all":
-        return torch.ones(len(request_time_s), len(first_seen_s), dtype=torch.bool, device=first_seen_s.device)
-    return first_seen_s[None, :] <= request_time_s[:, None]  # (N, V)
 
 
 class CandidateFilter:
     """Check of a scorer's logits, and mask of the items that are no candidates.
 
     The items are sorted by their first events. Requests after the last of these events need no mask. Other requests
-    need a mask only over the items that appear after the earliest request.
+    need a mask only over the items that appear after the earliest end of :func:`candidates_until_s`.
     """
 
     def __init__(self, rule: Candidates, log: EventLog) -> None:
@@ -58,17 +45,20 @@ class CandidateFilter:
         scores = scores.float()
         if not bool(torch.isfinite(scores.sum())):  # one fast pass; the sum alone may overflow
             self._refuse_non_finite(name, scores, requests)
-        return self._masked(scores, torch.from_numpy(requests.times_s))
+        return self._masked(scores, self._until_s(requests))
 
-    def _masked(self, scores: Tensor, times_s: Tensor) -> Tensor:
-        if self.rule == "all" or not len(times_s):
+    def _until_s(self, requests: Requests) -> Tensor:
+        return torch.from_numpy(candidates_until_s(self.rule, requests))
+
+    def _masked(self, scores: Tensor, until_s: Tensor) -> Tensor:
+        if not len(until_s):
             return scores
-        late = self.order[int(torch.searchsorted(self.ordered_s, times_s.min(), right=True)) :]
+        late = self.order[int(torch.searchsorted(self.ordered_s, until_s.min())) :]
         if not len(late):
             return scores
         if len(late) > FEW * len(self.order):
-            return scores.masked_fill((self.first_seen_s > times_s[:, None]).to(scores.device), -math.inf)
-        unavailable = (self.first_seen_s[late] > times_s[:, None]).to(scores.device)
+            return scores.masked_fill((self.first_seen_s >= until_s[:, None]).to(scores.device), -math.inf)
+        unavailable = (self.first_seen_s[late] >= until_s[:, None]).to(scores.device)
         late = late.to(scores.device)
         masked = scores.clone()
         masked[:, late] = scores[:, late].masked_fill(unavailable, -math.inf)
@@ -83,7 +73,7 @@ class CandidateFilter:
             )
 
     def _refuse_non_finite(self, name: str, scores: Tensor, requests: Requests) -> None:
-        candidates = are_candidates(self.rule, self.first_seen_s, torch.from_numpy(requests.times_s))
+        candidates = self.first_seen_s < self._until_s(requests)[:, None]
         broken = candidates.to(scores.device) & ~torch.isfinite(scores)
         if bool(broken.any()):
             row, item = (int(place) for place in broken.nonzero()[0])

@@ -157,7 +157,7 @@ def quick_metrics(
         chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
 
     Returns:
-        ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets.
+        ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets; ``bits`` over those that are candidates.
     """
     baskets = np.asarray(baskets, dtype=np.int64)
     chunk = requests_at_once(log.num_items, chunk)
@@ -166,7 +166,7 @@ def quick_metrics(
         "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
         "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
         "mrr": float(metrics.reciprocal_rank(ranks.greater, ranks.ties).mean()),
-        "bits": float(ranks.bits.mean(dtype=np.float64)),
+        "bits": float(np.nanmean(ranks.bits, dtype=np.float64)),
     }
 
 

@@ -31,18 +31,18 @@ def rank_targets(scores: Tensor, target_request: Tensor, target_items: Tensor) -
     Returns:
         ``(greater, ties, bits)``, each ``(M,)``: candidates with a higher score (int32), candidates with an equal
         score, including the target (int32), and -log2 of the target's softmax probability among the candidates
-        (float32).
+        (float32). A target that is no candidate has all candidates above it, 0 ties and NaN bits.
 
     Raises:
-        ValueError: If a score is NaN or +inf, or a target is no candidate of its request.
+        ValueError: If a score is NaN or +inf.
     """
     scores = scores.float()
     partition = log_partition(scores)  # (N,)
     own = scores[target_request, target_items]  # (M,)
-    _refuse_unavailable(own, target_request, target_items)
+    unavailable = own == -math.inf
     greater, ties = count_above_and_level(scores, target_request, own)
     bits = (partition[target_request] - own).clamp_min(0.0) / math.log(2.0)
-    return greater, ties, bits
+    return greater, ties.masked_fill(unavailable, 0), bits.masked_fill(unavailable, math.nan)
 
 
 def log_partition(scores: Tensor) -> Tensor:
@@ -106,14 +106,4 @@ def _refuse_non_finite(scores: Tensor) -> None:
         raise UserError(
             f"scores must be finite (or -inf where an item is no candidate), got {float(scores[request, item])} for "
             f"request {request} and item {item}; look for a division by zero or an overflow in the scorer."
-        )
-
-
-def _refuse_unavailable(own: Tensor, target_request: Tensor, target_items: Tensor) -> None:
-    unavailable = own == -math.inf
-    if bool(unavailable.any()):
-        place = int(unavailable.nonzero()[0])
-        raise UserError(
-            f"an item ranked before it existed: target item {int(target_items[place])} of request "
-            f"{int(target_request[place])} is no candidate; its first event must lie at or before the request."
         )

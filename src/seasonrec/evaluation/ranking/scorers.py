@@ -42,12 +42,14 @@ class ModelScorer:
 
 
 def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
-    """Returns ``bits`` and ``ndcg@10`` of every target of a batch, each ``(M,)``, for early stopping.
+    """Returns ``bits`` of every target of a batch, and ``ndcg@10`` of every item of its baskets, for early stopping.
+
+    An item that is no candidate is no target, and its ``ndcg@10`` is 0.
 
     Args:
         scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.
         batch: The batch with its targets.
     """
     greater, ties, bits = rank_targets(scores, batch.target_request, batch.target_items)
-    gains = metrics.ndcg(greater.cpu().numpy(), ties.cpu().numpy(), 10)
-    return {"bits": bits, "ndcg@10": torch.from_numpy(gains).to(bits)}
+    gains = torch.from_numpy(metrics.ndcg(greater.cpu().numpy(), ties.cpu().numpy(), 10)).to(bits)
+    return {"bits": bits, "ndcg@10": torch.cat([gains, gains.new_zeros(int(batch.unavailable.sum()))])}

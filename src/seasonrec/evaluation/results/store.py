@@ -3,8 +3,9 @@
 A results frame has one row per basket, in the order of the log. The columns of the basket are ``user`` (i32),
 ``user_id``, ``basket`` (i64), ``request_time_s`` (i64), ``day``, ``week`` (local, Monday), ``month`` (i8), ``window``
 (holiday window, null on ordinary days) and ``cold_user``. Lists over its targets are ``items``, ``greater``, ``ties``
-(i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). ``top_items`` are the best
-candidates in order. Frames of this version also have the lists of :mod:`seasonrec.evaluation.groups.columns`.
+(i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). A target that is no candidate has
+0 ties and NaN bits. ``top_items`` are the best candidates in order. Frames of this version also have the lists of
+:mod:`seasonrec.evaluation.groups.columns`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ class RunResults:
         return RankedEvents.of(self.frame)
 
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
-        """Returns the content of ``metrics.json`` for these results; ``groups`` only if the frame has their columns."""
+        """Returns the content of ``metrics.json`` for these results.
+
+        ``unavailable`` counts the targets that are no candidates. ``groups`` exists if the frame has their columns.
+        """
         top_ks = tuple(top_ks)
         groups = {"groups": summarise_groups(self.frame)} if has_groups(self.frame) else {}
         return {
@@ -68,6 +72,7 @@ class RunResults:
             "fingerprint": self.fingerprint,
             "seed": self.seed,
             "part": self.part,
+            "unavailable": self.events.unavailable,
             "slices": summarise(self.events, top_ks),
             "coverage": coverage(self.frame, top_ks, self.num_items),
             **groups,
@@ -141,7 +146,7 @@ def summarise(events: RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str
 
     Returns:
         ``n`` (targets), ``baskets``, ``users`` and the metrics by slice: means over targets, or over baskets for
-        ``basket_`` metrics. A slice without targets has only the three counts.
+        ``basket_`` metrics. A slice without targets has only the three counts, and one without candidates no bits.
     """
     top_ks = tuple(top_ks)
     names = [*event_metrics(top_ks), *basket_metrics(top_ks)]
@@ -150,7 +155,8 @@ def summarise(events: RankedEvents, top_ks: Iterable[int]) -> dict[str, dict[str
         chosen = events.slice(slice_name)
         users = len(np.unique(chosen.users))
         counts = {"n": len(chosen.places), "baskets": len(chosen.baskets), "users": users}
-        means = {name: float(chosen.values(name).mean()) for name in names} if counts["n"] else {}
+        values = {name: chosen.values(name) for name in names}
+        means = {name: float(each.mean()) for name, each in values.items() if len(each)}
         table[slice_name] = {**counts, **means}
     return table
 

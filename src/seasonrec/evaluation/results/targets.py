@@ -43,7 +43,8 @@ class RankedEvents:
     Args:
         users: ``(Q,)`` int64 user of each basket.
         basket: ``(M,)`` int64 basket (row of the frame) of each target.
-        greater, ties, bits: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`.
+        greater, ties, bits: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`; a target without
+            ties is no candidate, and its bits are NaN.
         masks: Slices, see :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
     """
 
@@ -53,6 +54,11 @@ class RankedEvents:
     ties: NDArray[np.int64]
     bits: Floats
     masks: dict[str, Mask]
+
+    @property
+    def unavailable(self) -> int:
+        """Number of targets that are no candidates of their requests."""
+        return int((self.ties == 0).sum())
 
     @staticmethod
     def of(frame: pl.DataFrame) -> RankedEvents:
@@ -81,8 +87,8 @@ class RankedEvents:
         """Returns a metric's values in a slice, with their users.
 
         Returns:
-            ``(users, values)`` of equal length: one entry per target for a metric of targets, one per basket with a
-            target in the slice for a metric of baskets.
+            ``(users, values)`` of equal length: one entry per counted target for a metric of targets, one per basket
+            with a target in the slice for a metric of baskets.
 
         Raises:
             KeyError: If there is no such slice or metric.
@@ -91,7 +97,7 @@ class RankedEvents:
         return chosen.owners(metric), chosen.values(metric)
 
     def event_values(self, metric: str) -> Floats:
-        """Returns ``(M,)`` values of a metric of targets, computed once.
+        """Returns ``(M,)`` values of a metric of targets, computed once; NaN where it does not count a target.
 
         Raises:
             KeyError: If there is no such metric.
@@ -141,16 +147,22 @@ class SliceOfTargets:
 
     def owners(self, metric: str) -> NDArray[np.int64]:
         """Returns the user of each entry of :meth:`values`."""
-        return self.users if _is_of_baskets(metric) else self.users[self._number]
+        if _is_of_baskets(metric):
+            return self.users
+        counts = ~np.isnan(self.events.event_values(metric)[self.places])
+        return self.users[self._number[counts]]
 
     def values(self, metric: str) -> Floats:
-        """Returns ``(m,)`` values of a metric of targets, or ``(q,)`` values of a metric of baskets.
+        """Returns a value for each target that the metric counts, or ``(q,)`` values of a metric of baskets.
+
+        Only ``bits`` leave targets out: those that are no candidates.
 
         Raises:
             KeyError: If there is no such metric.
         """
         if not _is_of_baskets(metric):
-            return self.events.event_values(metric)[self.places]
+            values = self.events.event_values(metric)[self.places]
+            return values[~np.isnan(values)]
         kind, _, k = metric.partition("@")
         number, num_baskets = self._number, len(self.baskets)
         if kind == "basket_recall":

@@ -36,9 +36,9 @@ class BasketTags:
     def of(log: EventLog, split: Split, protocol: Protocol) -> BasketTags:
         """Tags every basket of the protocol's part.
 
-        A target is *repeat* if the user bought the item before the request's second, *cold* if the item had few events
-        before the validation cut, *head* if it belongs to the most bought share of the trained items, and *in season*
-        as in :func:`in_season`. These tags read the week of the request; no model sees them.
+        A target is *repeat* if the user bought the item before the end of the readable history, *cold* if the item had
+        few events before the validation cut, *head* if it belongs to the most bought share of the trained items, and
+        *in season* as in :func:`in_season`. These tags read the week of the request; no model sees them.
         """
         baskets = split.baskets(log, protocol.part)
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
@@ -48,7 +48,7 @@ class BasketTags:
             {
                 "request": owner.astype(np.int64),
                 "items": items.astype(np.int32),
-                "repeat": ~_first_purchases(log)[position],
+                "repeat": _first_bought_s(log)[position] < (log.event_times_s[position] - protocol.horizon_s),
                 "in_season": in_season(log, baskets, protocol),
                 "cold_item": cold_items[items],
                 "head": head_items[items],
@@ -94,13 +94,11 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
     return marked[np.isin(near, baskets)[owner]]
 
 
-def _first_purchases(log: EventLog) -> NDArray[np.bool_]:
-    """Returns ``(E,)``: whether an event is its user's first of that item; events are sorted by user and time."""
+def _first_bought_s(log: EventLog) -> NDArray[np.int64]:
+    """Returns ``(E,)`` times of the user's first purchase of each event's item; events are sorted by user and time."""
     users = np.repeat(np.arange(log.num_users, dtype=np.int64), np.diff(log.user_offsets))
-    _, first = np.unique(users * log.num_items + log.event_items, return_index=True)
-    marked = np.zeros(log.num_events, dtype=np.bool_)
-    marked[first] = True
-    return marked
+    _, first, pair = np.unique(users * log.num_items + log.event_items, return_index=True, return_inverse=True)
+    return np.asarray(log.event_times_s)[first[pair]]
 
 
 def _item_tags(log: EventLog, split: Split, protocol: Protocol) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

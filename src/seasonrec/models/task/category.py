@@ -18,7 +18,7 @@ from seasonrec.models.task.candidates import mean_of
 class CategoryHead(TaskHead):
     """A softmax over categories, trained on each category's share of the basket; every basket has the same weight.
 
-    A category is a candidate from the first event of its first item on. Items without a category are ignored, and so
+    A category is a candidate if one of its items is. Items without a category are ignored, and so
     are baskets of such items alone. The bias starts at the log shares of the categories before the validation cut. The
     user's own counts of a category are added, with weights as in
     :class:`~seasonrec.models.habit.frequency.FrequencyHabit`.
@@ -78,7 +78,7 @@ class CategoryHead(TaskHead):
         return TaskOutput(mean_of(losses), scores.detach(), shares > 0, start=start)
 
     def _candidates(self, scores: Tensor, batch: SequenceBatch) -> Tensor:
-        return scores.masked_fill(self.first_seen_s > batch.request_time_s[:, None], float("-inf"))
+        return scores.masked_fill(self.first_seen_s >= batch.candidates_until_s[:, None], float("-inf"))
 
     def _counts(self, own: OwnHistory) -> Tensor:
         """Returns ``(N, K, 1 + H)``: the user's counts and decayed counts of each category."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.batch import BY_REQUEST, SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import check_share
@@ -126,7 +126,7 @@ def last_requests(batch: SequenceBatch) -> SequenceBatch:
     is_last[:-1] = window[1:] != window[:-1]
     request = order[is_last & (batch.request_position[order] > 0)]
     window = batch.request_window[request]
-    by_request = ("request_position", "request_time_s", "user_ids", "basket_ids")
+    by_request = [name for name in BY_REQUEST if name != "request_window"]
     return replace(
         batch,
         **{name: getattr(batch, name)[window] for name in ("item_ids", "timestamps_s", "is_padding")},

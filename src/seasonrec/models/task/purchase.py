@@ -21,9 +21,9 @@ class PurchaseHead(TaskHead):
     """A binary classifier of (request, item) pairs: basket items are positives, drawn items are negatives.
 
     The logit is a learned correction of the next-item model: its log probability of the item, with season and habit,
-    minus the log probability that the item is drawn as a negative. A negative is an item that is available at the
-    request and not in the basket. Negatives are drawn again at every training step; in evaluation, a hash of the basket
-    decides them.
+    minus the log probability that the item is drawn as a negative. A negative is a candidate of the request that is
+    not in the basket. Negatives are drawn again at every training step; in evaluation, a hash of the basket decides
+    them.
 
     Args:
         num_negatives: Negatives per item of the basket.
@@ -35,7 +35,7 @@ class PurchaseHead(TaskHead):
 
     References:
         Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018, equation 11. Departure: a negative must
-        be available at the request time.
+        be a candidate.
     """
 
     kind = "binary"
@@ -80,7 +80,7 @@ class PurchaseHead(TaskHead):
         scores = features.scores()
         total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)
         total = F.embedding(request, total[:, None]).squeeze(1)  # the gradient of total[request] is not deterministic
-        available = torch.searchsorted(self.available_s, batch.request_time_s, right=True)  # (N,), at least the target
+        available = torch.searchsorted(self.available_s, batch.candidates_until_s)  # (N,), at least the target
         drawn = features.items.of(self.log_drawn)[column] - self.log_available[available - 1][request]
         return scores[request, column] - total - drawn
 
@@ -103,7 +103,7 @@ class PurchaseHead(TaskHead):
             weight = weight * is_negative * torch.exp(-batch.sample.log_expected)
         available_s, order = items.of(self.first_seen_s).sort(stable=True)
         cumulative = weight[order].cumsum(0)  # (C,)
-        last = torch.searchsorted(available_s, batch.request_time_s[batch.target_request], right=True)[:, None] - 1
+        last = torch.searchsorted(available_s, batch.candidates_until_s[batch.target_request])[:, None] - 1
         uniform = target_uniform(batch, self.num_negatives, self.training)
         place = torch.searchsorted(cumulative, uniform * cumulative[last], right=True)
         drawn = order[torch.minimum(place, last)]  # (M, S), of weight 0 if a sample has no available item

@@ -25,7 +25,7 @@ class Loss(Protocol):
     gives_probabilities: bool
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
-        """Returns a scalar, the mean over the batch's ``M`` targets, in nats.
+        """Returns a scalar, the mean over the batch's ``M`` targets, in nats; 0 without targets.
 
         Args:
             model: The recommender.

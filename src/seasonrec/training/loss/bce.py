@@ -9,6 +9,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
+from seasonrec.models.task.candidates import mean_of
 from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
@@ -39,4 +40,4 @@ class BCE:
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
         logits = sampled_logits(model, batch, reading)
         against = (F.softplus(logits.negatives) / logits.counting).sum(1).index_select(0, batch.target_request)  # (M,)
-        return (F.softplus(-logits.targets) + against).mean()
+        return mean_of(F.softplus(-logits.targets) + against)

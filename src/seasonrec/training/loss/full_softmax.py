@@ -11,6 +11,7 @@ from seasonrec.batches.facts import Facts
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.scoring import LinearScores, ScoredItems
+from seasonrec.models.task.candidates import mean_of
 from seasonrec.training.loss.linear_cross_entropy import Targets, linear_cross_entropy
 
 WHOLE_SCORES = 2**25
@@ -18,7 +19,7 @@ WHOLE_SCORES = 2**25
 
 
 class FullSoftmax:
-    """Cross-entropy over all candidates: items first seen at or before the request.
+    """Cross-entropy over all candidates.
 
     Scores that are a product of factors are never held in full, see
     :func:`~seasonrec.training.loss.linear_cross_entropy.linear_cross_entropy`. A season or a habit that adds a score
@@ -40,20 +41,20 @@ class FullSoftmax:
             return self._linear(model.linear_scores(query, items, batch), batch)
         step = max(1, WHOLE_SCORES // items.num_items)
         if step >= batch.num_requests:
-            return -_log_softmax_at_targets(reading.scores(), batch).mean()
+            return -mean_of(_log_softmax_at_targets(reading.scores(), batch))
         chosen = [
             checkpoint(_log_probabilities, model, query[start : start + step], items, rows, use_reentrant=False)
             for start in range(0, batch.num_requests, step)
             if len((rows := batch.rows(start, min(start + step, batch.num_requests))).target_items)
         ]
-        return -torch.cat(chosen).mean()
+        return -mean_of(torch.cat(chosen)) if chosen else query.sum() * 0.0
 
     def _linear(self, scores: LinearScores, batch: SequenceBatch) -> Tensor:
         self._to(scores.query.device)
-        if bool((batch.request_time_s >= self._first_seen[-1]).all()):
+        if bool((batch.candidates_until_s > self._first_seen[-1]).all()):
             targets = Targets(batch.target_request, batch.target_items)
             return linear_cross_entropy(scores.query, scores.vectors, scores.bias, targets)
-        available = torch.searchsorted(self._first_seen, batch.request_time_s, right=True)
+        available = torch.searchsorted(self._first_seen, batch.candidates_until_s)
         targets = Targets(batch.target_request, self._place[batch.target_items], available)
         vectors, bias = (table.index_select(0, self._order) for table in (scores.vectors, scores.bias))
         return linear_cross_entropy(scores.query, vectors, bias, targets)

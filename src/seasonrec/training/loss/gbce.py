@@ -11,6 +11,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
+from seasonrec.models.task.candidates import mean_of
 from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
@@ -51,4 +52,4 @@ class GBCE:
         logits = sampled_logits(model, batch, reading)
         against = F.softplus(logits.negatives).sum(1).index_select(0, batch.target_request)  # (M,)
         total = self.beta * F.softplus(-logits.targets) + against
-        return total.mean() / (1 + logits.negatives.shape[1])
+        return mean_of(total) / (1 + logits.negatives.shape[1])

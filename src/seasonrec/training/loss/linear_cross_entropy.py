@@ -85,7 +85,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         chunk_scores: int,
         with_gradient: bool,
     ) -> Tensor:
-        each = 1.0 / len(targets.request)
+        each = 1.0 / max(1, len(targets.request))
         partition = _Partition(query, vectors, bias, targets, with_gradient)
         most = CHUNK_REQUESTS[1] if query.device.type == "cpu" else len(query)
         step = max(1, min(most, max(CHUNK_REQUESTS[0], chunk_scores // len(vectors))))
@@ -115,7 +115,9 @@ class _Partition:
     def __init__(self, query: Tensor, vectors: Tensor, bias: Tensor, targets: Targets, with_gradient: bool) -> None:
         self.query, self.vectors, self.available = query, vectors, targets.available
         self.bias_2 = bias * math.log2(math.e)
-        self.weight = torch.bincount(targets.request, minlength=len(query)).float() * (1.0 / len(targets.request))
+        self.weight = torch.bincount(targets.request, minlength=len(query)).float() * (
+            1.0 / max(1, len(targets.request))
+        )
         self.order = None if self.available is None else self.available.argsort(stable=True)
         self.total = torch.zeros((), device=query.device)
         self.with_gradient = with_gradient

@@ -8,7 +8,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
-from seasonrec.models.task.candidates import log_partition, targets_of
+from seasonrec.models.task.candidates import log_partition, mean_of, targets_of
 from seasonrec.training.loss.sampled import sample_of, sampler_of
 
 
@@ -41,4 +41,4 @@ class SampledSoftmax:
         scores = reading.scores()
         total = log_partition(scores, targets_of(batch, scores.shape[1]), batch)  # (N,)
         own = scores[batch.target_request, sample.target_column]  # (M,)
-        return (F.embedding(batch.target_request, total[:, None]).squeeze(1) - own).mean()
+        return mean_of(F.embedding(batch.target_request, total[:, None]).squeeze(1) - own)
