@@ -46,13 +46,6 @@ def test_the_fingerprint_changes_with_the_holidays_and_with_the_clock_changes_of
         assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
 
 
-def test_an_old_rule_of_candidates_is_refused_with_its_successors():
-    with pytest.raises(
-        ValueError, match=r"of an older version.*take before_request, or known"
-    ):
-        Protocol(candidates="seen_before_request")
-
-
 def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
     monkeypatch.setattr(protocol_module, "METRIC_VERSION", protocol_module.METRIC_VERSION + 1)
     assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE

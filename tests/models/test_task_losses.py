@@ -126,7 +126,7 @@ def test_negatives_follow_the_popularity_power(shop: Shop) -> None:
     for power in (0.0, 1.0):
         head = PurchaseHead(200, power, facts=facts)
         batch = replace(make_case(shop, "purchase").builder()(shop.some_requests(12)))
-        last = replace(batch, request_time_s=torch.full_like(batch.request_time_s, shop.split.end_s))
+        last = replace(batch, candidates_until_s=torch.full_like(batch.request_time_s, shop.split.end_s))
         items = ScoredItems(torch.zeros(len(counts), WIDTH), None, len(counts))
         drawn, _ = head._negatives(last, items)
         share = torch.bincount(drawn.flatten(), minlength=len(counts)) / drawn.numel()
@@ -142,7 +142,7 @@ def test_negatives_of_a_sample_follow_the_popularity_power(shop: Shop, power: fl
     sampler = NegativeSampler.of(facts.item_train_counts.numpy(), 40, 0.75)
     counts, head, random = facts.item_train_counts + 1, PurchaseHead(4, power, facts=facts), np.random.default_rng(0)
     batch = make_case(shop, "purchase").builder()(shop.some_requests(12))
-    last = replace(batch, request_time_s=torch.full_like(batch.request_time_s, shop.split.end_s))
+    last = replace(batch, candidates_until_s=torch.full_like(batch.request_time_s, shop.split.end_s))
     drawn = torch.zeros(len(counts))
     for _ in range(1500):
         sample = sampler.draw(batch.target_items.numpy(), random)
@@ -165,7 +165,7 @@ def test_a_sample_without_available_items_gives_no_negatives(shop: Shop) -> None
     columns, drawn = (torch.searchsorted(ids, of) for of in (bought, torch.tensor([newest])))
     sample = ItemSample(ids, columns, drawn, torch.zeros(len(ids)))
     times_s = torch.full_like(batch.request_time_s, early_s)
-    early = replace(batch, target_items=bought, target_request=request, request_time_s=times_s, sample=sample)
+    early = replace(batch, target_items=bought, target_request=request, candidates_until_s=times_s + 1, sample=sample)
     items = ScoredItems(torch.zeros(len(ids), WIDTH), ids, len(facts.item_first_seen_s))
     _, is_valid = head._negatives(early, items)
     assert not is_valid.any()

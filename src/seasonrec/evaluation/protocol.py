@@ -21,11 +21,6 @@ from seasonrec.errors import UserError
 METRIC_VERSION = 2
 """Version of metrics, ranks, tags and slices; raise it when one of them changes, so that older numbers differ."""
 
-OLD_RULES = {
-    "seen_before_request": " of an older version, which also ranked items first sold in the request's own second; take "
-    "before_request, or known if items that first appear within the horizon shall be no candidates"
-}
-
 TARGETS_RULE = "distinct items of the basket"
 TIE_RULE = "prepared order is shuffled within a second; equal scores rank in expectation"
 
@@ -101,8 +96,7 @@ class Protocol:
             ),
             (
                 self.candidates not in get_args(Candidates),
-                f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}"
-                + OLD_RULES.get(self.candidates, ""),
+                f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}",
             ),
             (not 0 < self.head_share < 1, f"protocol.head_share must lie between 0 and 1, got {self.head_share}"),
             (self.season_ratio <= 1, f"protocol.season_ratio must be above 1, got {self.season_ratio}"),

@@ -25,9 +25,12 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a stored configuration with today's module names, and with its seasons by name.
 
     Version 0.1.0 had one season, or several inside ``CombinedSeason``. Without a season the value is None, as in a new
-    run.
+    run. Its candidates were first sold before the request, or in its own second, which no version ranks now.
     """
     known: dict[str, Any] = _renamed(config)
+    protocol = known.get("protocol", {})
+    if protocol.get("candidates") == "seen_before_request":
+        known["protocol"] = {**protocol, "candidates": "before_request"}
     season = known.get("season")
     if isinstance(season, dict) and "_target_" in season:
         module = str(season["_target_"]).split(".")[-2]
