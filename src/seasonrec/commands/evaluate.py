@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
+from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
 from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
@@ -90,11 +92,17 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
         tags: The tagged baskets, where they are known already.
     """
     tags, partitions = tags or tags_of(data), Partitions(data.log, data.protocol)
-    for baseline in fit_baselines(data.log, data.spec, data.split, data.protocol):
+    start_s = time.perf_counter()
+    fitted = fit_baselines(data.log, data.spec, data.split, data.protocol)
+    tuned = [baseline.name for baseline in fitted if baseline.chosen["tried"] == SETTINGS]
+    print(
+        f"baselines fitted on the validation part in {time.perf_counter() - start_s:.0f} s; best of {SETTINGS} settings "
+        f"each: {', '.join(tuned)}; the others have weights and no settings",
+        flush=True,
+    )
+    for baseline in fitted:
         record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
-        if "tried" in baseline.chosen:
-            print(f"{baseline.name}: best of {baseline.chosen['tried']} settings on the validation part", flush=True)
 
 
 def tags_of(data: OpenData) -> BasketTags:

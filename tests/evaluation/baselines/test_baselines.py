@@ -1,62 +1,97 @@
+"""Tests of the rows of the table: names, probabilities over the candidates, weights, budget, published figures."""
+
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
+from counter_logs import cut_s, log_of_births, log_of_weeks, requests_at
+from evaluation_logs import build_split
 
+from seasonrec.batches.candidates import Candidates, candidates_until_s
+from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.complete_journey import CompleteJourney
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
-from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
-from seasonrec.evaluation.baselines.fitter import BaselineFitter
-from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
-from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
+from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.evaluation.baselines.counters import SETTINGS
+from seasonrec.evaluation.baselines.fitter import ShareFitter
+from seasonrec.evaluation.baselines.fitting import BASELINES, MIXTURES, fit_baselines
+from seasonrec.evaluation.baselines.mixture import fit_mixture
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.evaluation.results.store import summarise
 from seasonrec.evaluation.results.targets import RankedEvents
 
 
-def test_every_baseline_gives_probabilities_of_all_items(shop):
-    requests = shop.some_requests(8)
-    baselines = fit_baselines(shop.log, shop.spec, shop.split, Protocol())
-    assert [baseline.name for baseline in baselines] == list(BASELINES)
-    for baseline in baselines:
-        total = baseline.score(requests).exp().sum(1)
-        torch.testing.assert_close(total, torch.ones(8), atol=1e-4, rtol=0)
+@pytest.mark.parametrize("rule", get_args(Candidates))
+def test_every_row_gives_probabilities_of_the_candidates(rule):
+    """Items 10 and 11 are first sold in week 60; a history that ends before knows them only by the rule."""
+    log, protocol = log_of_weeks(), Protocol(candidates=rule, horizon_days=10.0)
+    split = build_split(log, "2017-02-20", "2017-03-20")
+    rows = fit_baselines(log, spec_of(log, split), split, protocol)
+    assert [row.name for row in rows] == list(BASELINES)
+    for week in (20, 60, 61, 65):
+        requests = requests_at(cut_s(week), protocol.horizon_s)
+        until_s = torch.from_numpy(candidates_until_s(rule, requests))
+        candidates = torch.from_numpy(np.array(log.item_first_seen_s)) < until_s[:, None]
+        for row in rows:
+            found = row.score(requests).exp()
+            torch.testing.assert_close((found * candidates).sum(1), torch.ones(len(found)))
+            assert float(found[candidates].min()) > 1e-9, row.name
 
 
-def test_window_counts_the_days_before_the_request_and_not_its_own(shop):
-    requests = shop.some_requests(5)
-    shares = PopularityComponents(shop.log).window(requests, 7)
-    counts = PopularityComponents(shop.log).counts
-    before = counts.before(np.arange(counts.num_days + 1))
-    for row, day in enumerate(counts.known_days(requests)):
-        week = before[day] - before[day - 7]
-        assert week.sum() > 0
-        assert week[shares[row].argmax()] == week.max()
-        assert shares[row].argsort()[-5:].tolist() == np.lexsort((before[day], week))[-5:].tolist()
+def test_tuned_rows_try_equally_many_settings(shop):
+    tried = {row.name: row.chosen["tried"] for row in fit_baselines(shop.log, shop.spec, shop.split, Protocol())}
+    without_settings = {name for name, settings in MIXTURES.items() if len(settings) == 1}
+    assert {tried[name] for name in without_settings} == {1}
+    assert {tried[name] for name in set(BASELINES) - without_settings} == {SETTINGS}
 
 
-def test_personal_shares_follow_the_users_own_counts(shop):
-    requests = shop.some_requests(6)
-    count, *_ = PersonalComponents(shop.log, shop.spec, (7.0,)).shares(requests)
-    for row in range(6):
-        events = slice(*shop.log.user_offsets[requests.users[row] : requests.users[row] + 2])
-        known = shop.log.event_times_s[events] < requests.times_s[row]
-        own = np.bincount(shop.log.event_items[events][known], minlength=shop.log.num_items)
-        torch.testing.assert_close(count[row], torch.from_numpy(own / max(own.sum(), 1)).float())
+def test_items_that_were_never_sold_share_the_weight_that_they_get_on_validation():
+    """Half of the targets is an item first sold in the week before the request, which the horizon hides."""
+    log, protocol = log_of_births(), Protocol(candidates="before_request", horizon_days=7.0)
+    split = build_split(log, "2016-06-01", "2016-08-01")
+    fitter = ShareFitter(log, DailyCounts(log), split, protocol)
+    for name, settings in MIXTURES.items():
+        assert fitter.fit(name, settings).chosen["weights"]["newborn"] == pytest.approx(0.5, abs=0.05), name
+
+
+def test_a_row_of_recent_sales_gives_the_rest_to_the_floor(shop):
+    fitter = ShareFitter(shop.log, DailyCounts(shop.log), shop.split, Protocol())
+    row, requests = fitter.fit("recent_7d", MIXTURES["recent_7d"]), shop.some_requests(5)
+    counts = DailyCounts(shop.log)
+    week = counts.window(counts.known_days(requests), 7).astype(float)
+    candidates = np.asarray(shop.log.item_first_seen_s) < requests.known_until_s[:, None]
+    assert set(candidates.sum(1).tolist()) != {shop.log.num_items}
+    recent, uniform, _ = row.chosen["weights"].values()
+    expected = recent * week / week.sum(1, keepdims=True) + uniform * candidates / candidates.sum(1, keepdims=True)
+    np.testing.assert_allclose(row.score(requests).exp(), expected / (recent + uniform), rtol=1e-4, atol=1e-20)
 
 
 def test_mixture_weights_are_those_of_greatest_likelihood():
+    """The third part is absent in half of the requests, which then share its weight."""
     draw = np.random.default_rng(0)
-    components = torch.from_numpy(draw.dirichlet(np.ones(5), size=2))  # two distributions over five items
-    truth = mix([components[0], components[1]], torch.tensor([0.3, 0.7]))
-    targets = torch.from_numpy(draw.choice(5, size=20_000, p=truth.numpy() / truth.sum().item()))
-    weights = fit_mixture(components[:, targets].T)
-    grid = torch.linspace(0.01, 0.99, 99, dtype=torch.double)
-    likelihood = [(w * components[0, targets] + (1 - w) * components[1, targets]).log().mean() for w in grid]
-    assert abs(weights[0].item() - grid[int(torch.stack(likelihood).argmax())].item()) < 0.02
+    parts, truth = draw.dirichlet(np.ones(5), size=3), np.array([0.2, 0.5, 0.3])
+    present = np.ones((40_000, 3), dtype=bool)
+    present[::2, 2] = False
+    chance = (truth * present) / (truth * present).sum(1, keepdims=True)
+    part = (draw.random((len(chance), 1)) > chance.cumsum(1)).sum(1)
+    target = (draw.random((len(chance), 1)) > parts[part].cumsum(1)).sum(1).clip(max=4)
+    probabilities = torch.from_numpy(parts[:, target].T * present)
+    weights = fit_mixture(probabilities, torch.from_numpy(present))
     assert weights.sum().item() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights, truth, atol=0.04)
+
+    def likelihood(values):
+        return float((probabilities @ values / (torch.from_numpy(present).double() @ values)).log().mean())
+
+    best = likelihood(weights.double())
+    for step in torch.eye(3).double():
+        for size in (0.02, -0.02):
+            moved = (weights.double() + size * step).clamp(min=1e-9)
+            assert likelihood(moved / moved.sum()) < best
 
 
 def test_last_year_is_left_out_where_the_log_has_none(tmp_path):
@@ -71,10 +106,19 @@ def test_known_figures_of_complete_journey(tmp_path):
     """Published weekly counts gave .1135/.0635 and .1142/.0639; these counts move by day and merge duplicate lines."""
     log = prepare(CompleteJourney(), tmp_path, progress=lambda line: None)
     split = TimeSplit(train_from="2017-01-02", validation_from="2017-10-02", test_from="2017-11-06").resolve(log)
-    popular, fitter = PopularityComponents(log), BaselineFitter(log, split, Protocol())
-    for days, hit_rate, ndcg in ((None, 0.1135, 0.0635), (28, 0.1142, 0.0639)):
-        baseline = fitter.single("popular", lambda requests, days=days: popular.window(requests, days))
-        frame = evaluate(baseline, log, split, Protocol(), show_progress=False)
+    fitter = ShareFitter(log, DailyCounts(log), split, Protocol())
+    for name, hit_rate, ndcg in (("popularity", 0.1135, 0.0635), ("recent_28d", 0.1142, 0.0639)):
+        frame = evaluate(fitter.fit(name, MIXTURES[name]), log, split, Protocol(), show_progress=False)
         values = summarise(RankedEvents.of(frame), (10,))["all"]
         assert values["hr@10"] == pytest.approx(hit_rate, abs=0.001)
         assert values["ndcg@10"] == pytest.approx(ndcg, abs=0.0005)
+
+
+def test_a_horizon_moves_the_end_of_what_a_row_reads():
+    log = log_of_weeks()
+    split = build_split(log, "2017-02-20", "2017-03-20")
+    row = ShareFitter(log, DailyCounts(log), split, Protocol()).fit("recent_7d", MIXTURES["recent_7d"])
+    horizon_s = 14 * SECONDS_PER_DAY
+    later, earlier = row.score(requests_at(cut_s(50), horizon_s)), row.score(requests_at(cut_s(48)))
+    assert torch.equal(later, earlier)
+    assert not torch.equal(later, row.score(requests_at(cut_s(50))))

@@ -3,16 +3,22 @@
 import numpy as np
 import pytest
 import torch
-from counter_logs import NUM_ITEMS, cut_s, log_of_births, log_of_weeks, requests_at
+from counter_logs import cut_s, log_of_births, log_of_weeks, requests_at
 from evaluation_logs import build_split
 
-from seasonrec.batches.requests import Requests
-from seasonrec.batches.splits import spec_of
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.share_index import SharesIndex
 from seasonrec.data.spec import SECONDS_PER_DAY
-from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
-from seasonrec.evaluation.baselines.counters import SETTINGS, Counter, CounterFitter, LogLinearBaseline, counters
-from seasonrec.evaluation.baselines.evidence import DayOptions, DayTables
-from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS
+from seasonrec.evaluation.baselines.counters import (
+    SETTINGS,
+    Counter,
+    CounterFitter,
+    LogLinearBaseline,
+    Setting,
+    counters,
+)
+from seasonrec.evaluation.baselines.evidence import LiftOptions, LiftTables
+from seasonrec.evaluation.baselines.fitter import ShareFitter
 from seasonrec.evaluation.baselines.fitting import fit_baselines
 from seasonrec.evaluation.protocol import Protocol
 
@@ -25,10 +31,10 @@ def fitted():
     """Returns the counters of a log, fitted with a horizon, by name."""
     log = log_of_weeks()
     split = build_split(log, "2017-02-20", "2017-03-20")
-    spec = spec_of(log, split)
-    requests = Requests.of_baskets(log, split.validation_baskets(log), HORIZON_S)
-    fitter = CounterFitter(log, PopularityComponents(log), PersonalComponents(log, spec, HALF_LIVES_DAYS), requests)
-    return {counter.name: fitter.fit(counter) for counter in counters(has_last_year=True)}
+    counts = DailyCounts(log)
+    fitter = ShareFitter(log, counts, split, Protocol(horizon_days=HORIZON_S / SECONDS_PER_DAY))
+    counting = CounterFitter(log, counts, fitter)
+    return {counter.name: counting.fit(counter) for counter in counters(has_last_year=True)}
 
 
 @pytest.mark.parametrize("name", [counter.name for counter in counters(has_last_year=True)])
@@ -38,56 +44,36 @@ def test_a_counter_reads_nothing_after_the_end_of_the_history(fitted, name, hori
     scores = []
     for seed in (1, 2):
         log = log_of_weeks(CUT_WEEK, other_seed=seed)
-        popular = PopularityComponents(log)
-        index = PersonalComponents(log, spec_of(log, build_split(log, "2017-02-20", "2017-03-20")), HALF_LIVES_DAYS)
-        own = fitted[name]
-        again = LogLinearBaseline(name, DayTables(popular, own.tables.options), index.index, own.model)
+        row, counts = fitted[name], DailyCounts(log)
+        index, lifts = SharesIndex(log, row.shares.options), LiftTables(counts, row.lifts.options)
+        again = LogLinearBaseline(name, index, lifts, row.model)
         scores.append(again.score(requests))
     assert torch.equal(*scores)
     assert not torch.equal(scores[0], again.score(requests_at(cut_s(CUT_WEEK - 1)))), "earlier requests know less"
 
 
-@pytest.mark.parametrize("name", [counter.name for counter in counters(has_last_year=True)])
-def test_probabilities_sum_to_one_and_none_is_zero(fitted, name):
-    found = fitted[name].score(requests_at(cut_s(65))).exp()
-    torch.testing.assert_close(found.sum(1), torch.ones(len(found)))
-    assert float(found.min()) > 1e-9
-
-
-def test_newborn_items_share_their_part_equally():
-    log = log_of_weeks()
-    tables = DayTables(PopularityComponents(log), DayOptions())
-    _, popular, _ = tables(requests_at(cut_s(50)))
-    uniform, newborn = popular[0, :, -2], popular[0, :, -1]
-    torch.testing.assert_close(uniform, torch.full((NUM_ITEMS,), 1 / NUM_ITEMS))
-    assert newborn.tolist() == [0.0] * 10 + [0.5, 0.5], "items 10 and 11 are not sold before week 60"
-    _, popular, _ = tables(requests_at(int(log.basket_times_s.max()) + SECONDS_PER_DAY))
-    torch.testing.assert_close(popular[0, :, -1], uniform), "every item was sold: no item is newborn"
-
-
 def test_the_newborn_share_is_what_new_items_get_on_validation():
     """Half of the targets is an item that was first sold in the week before the request, which the horizon hides."""
-    log = log_of_births()
-    requests = Requests.of_baskets(log, np.flatnonzero(log.basket_times_s > cut_s(20)), 7 * SECONDS_PER_DAY)
-    personal = PersonalComponents(log, spec_of(log, build_split(log, "2016-06-01", "2016-08-01")), HALF_LIVES_DAYS)
-    fitter = CounterFitter(log, PopularityComponents(log), personal, requests)
-    row = fitter.fit(Counter("without_lifts", [DayOptions()] * SETTINGS))
+    log, protocol = log_of_births(), Protocol(candidates="before_request", horizon_days=7.0)
+    counts = DailyCounts(log)
+    fitter = ShareFitter(log, counts, build_split(log, "2016-06-01", "2016-08-01"), protocol)
+    row = CounterFitter(log, counts, fitter).fit(Counter("without_lifts", [Setting()] * SETTINGS))
     assert row.chosen["weights"]["newborn"][0] == pytest.approx(0.5, abs=0.05)
 
 
-def test_last_years_share_is_the_window_around_the_same_day():
+def test_the_lift_of_last_year_is_that_of_the_window_around_the_same_day():
     log = log_of_weeks()
-    popular = PopularityComponents(log)
-    tables = DayTables(popular, DayOptions(half_window_days=3))
-    assert tables.options.share_names == ["recent_7d", "recent_28d", "popularity", "last_year", "uniform", "newborn"]
-    requests = requests_at(cut_s(60))
-    _, shares, _ = tables(requests)
+    tables = LiftTables(DailyCounts(log), LiftOptions(half_windows_days=(3,), prior_events=5.0))
+    assert tables.options.names == ["item_last_year_3d", "category_last_year_3d"]
     days = np.asarray(log.basket_times_s) // SECONDS_PER_DAY
-    around = np.abs(days - (cut_s(60) // SECONDS_PER_DAY - 364)) <= 3
-    events = np.repeat(around, np.diff(log.basket_offsets))
-    sold = np.bincount(log.event_items[events], minlength=NUM_ITEMS)
-    expected = (sold + shares[0, :, 2].numpy()) / (sold.sum() + 1)
-    np.testing.assert_allclose(shares[0, :, 3].numpy(), expected, rtol=1e-5)
+    today = cut_s(60) // SECONDS_PER_DAY
+    sizes = np.diff(log.basket_offsets)
+    sold, known = (
+        np.bincount(log.event_items, np.repeat(chosen, sizes), log.num_items)
+        for chosen in (np.abs(days - (today - 364)) <= 3, days < today)
+    )
+    expected = np.log((sold + 5.0) / ((known + 1.0) / (known.sum() + log.num_items) * sold.sum() + 5.0))
+    np.testing.assert_allclose(tables(requests_at(cut_s(60)))[0, :, 0], expected, rtol=1e-5)
 
 
 def test_every_row_tries_equally_many_settings_and_says_what_it_chose(fitted):
@@ -97,12 +83,14 @@ def test_every_row_tries_equally_many_settings_and_says_what_it_chose(fitted):
         np.testing.assert_allclose(weights.sum(0), 1.0, rtol=1e-5)
         assert weights.shape[1] == len(row.chosen["baskets_from"]) + 1
     assert len(fitted["personal_by_history"].chosen["baskets_from"]) > 1
-    assert list(fitted["last_year"].chosen["exponents"]) == ["item_last_year", "category_last_year"]
+    assert list(fitted["last_year"].chosen["exponents"]) == [
+        f"{what}_last_year_{fitted['last_year'].lifts.options.half_windows_days[0]}d" for what in ("item", "category")
+    ]
 
 
 def test_a_counter_with_another_budget_is_refused():
     with pytest.raises(ValueError, match=f"settings must hold {SETTINGS} entries, got 1; equal budgets compare"):
-        Counter("mine", [DayOptions()])
+        Counter("mine", [Setting()])
 
 
 def test_a_bin_begins_at_one_basket_or_more(fitted):

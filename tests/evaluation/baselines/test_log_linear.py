@@ -3,28 +3,42 @@
 import pytest
 import torch
 
+from seasonrec.batches.context.shares import Shares
 from seasonrec.evaluation.baselines.evidence import Evidence
 from seasonrec.evaluation.baselines.likelihood import Observed, fit, log_likelihood
 from seasonrec.evaluation.baselines.log_linear import LogLinear
 
-DAYS, ITEMS, SHARES, LIFTS, OWN, FEATURES = 4, 9, 3, 2, 2, 2
+DAYS, ITEMS, LIFTS, OWN, FEATURES = 4, 9, 2, 2, 2
 
 
 def made_evidence(num_requests: int, seed: int = 0) -> Evidence:
-    """Returns random evidence; a fifth of the requests has no history, the others have three own items."""
+    """Returns random evidence; a fifth of the requests has no history, the others have three own items.
+
+    Items 7 and 8 have no sales. Item 7 is newborn in every second request; item 8 is no candidate.
+    """
     draw = torch.Generator().manual_seed(seed)
-    popular = torch.rand(DAYS, ITEMS, SHARES, generator=draw).square()
-    items = torch.stack([torch.randperm(ITEMS, generator=draw)[:3].sort().values for _ in range(num_requests)])
+    popular = torch.rand(DAYS, ITEMS, 1, generator=draw).square()
+    popular[:, 7:] = 0.0
+    born = torch.arange(num_requests) % 2 == 0
+    items = torch.stack([torch.randperm(7 + int(one), generator=draw)[:3].sort().values for one in born])
     known = torch.arange(num_requests) % 5 > 0
     own = torch.rand(num_requests, 3, OWN, generator=draw)
     own = (own / own.sum(1, keepdim=True))[known].flatten(0, 1)
-    return Evidence(
+    counted = torch.zeros(DAYS, ITEMS, 2)
+    counted[:, :7, 0] = 1.0
+    shares = Shares(
         row=torch.randint(DAYS, (num_requests,), generator=draw),
-        popular=popular / popular.sum(1, keepdim=True),
-        lifts=torch.randn(DAYS, ITEMS, LIFTS, generator=draw),
+        by_day=torch.cat([popular / popular.sum(1, keepdim=True), counted], dim=2),
         request=torch.arange(num_requests)[known].repeat_interleave(3),
         item=items[known].flatten(),
         own=own,
+        newborn_request=born.nonzero().flatten(),
+        newborn_item=torch.full((int(born.sum()),), 7),
+        sizes=torch.stack([7.0 + born, 1.0 * born], dim=1),
+    )
+    return Evidence(
+        shares,
+        lifts=torch.randn(DAYS, ITEMS, LIFTS, generator=draw),
         features=torch.randn(len(own), FEATURES, generator=draw),
         user_baskets=known * torch.randint(1, 40, (num_requests,), generator=draw).float(),
     )
@@ -37,13 +51,15 @@ def a_model(by_history: bool) -> LogLinear:
 
 
 def probabilities_by_loops(model: LogLinear, evidence: Evidence) -> torch.Tensor:
-    rows = []
-    for request, day in enumerate(evidence.row.tolist()):
+    rows, shares = [], evidence.shares
+    for request, day in enumerate(shares.row.tolist()):
         weights = model.logits[int((model.edges <= evidence.user_baskets[request]).sum())].softmax(0)
-        row = [float(evidence.popular[day, item] @ weights[OWN:]) for item in range(ITEMS)]
-        for pair in (evidence.request == request).nonzero().flatten().tolist():
-            item = int(evidence.item[pair])
-            row[item] += float(evidence.own[pair] @ weights[:OWN])
+        born = request % 2 == 0
+        row = [float(shares.by_day[day, item, 0] * weights[2] + weights[3] / (7 + born)) for item in range(7)]
+        row += [float(weights[3] / 8 + weights[4]) if born else 0.0, 0.0]
+        for pair in (shares.request == request).nonzero().flatten().tolist():
+            item = int(shares.item[pair])
+            row[item] += float(shares.own[pair] @ weights[:OWN])
             row[item] *= float((evidence.features[pair] @ model.own).exp())
         values = torch.tensor(row) * (evidence.lifts[day] @ model.lift).exp()
         rows.append(values / values.sum())
@@ -61,8 +77,11 @@ def test_probabilities_follow_the_formula_and_sum_to_one(by_history):
 def test_the_likelihood_without_a_table_of_requests_is_that_of_the_table():
     evidence, model = made_evidence(40), a_model(by_history=True)
     request, item = torch.arange(40).repeat_interleave(ITEMS), torch.arange(ITEMS).repeat(40)
-    found = log_likelihood(model, Observed.of(evidence, request, item))
-    torch.testing.assert_close(found.view(40, ITEMS), model.log_probabilities(evidence), atol=1e-5, rtol=1e-5)
+    observed = Observed.of(evidence, request, item)
+    assert len(observed.request) == 40 * 7 + 20, "what is no candidate has no likelihood"
+    table = model.log_probabilities(evidence).flatten()
+    candidates = table > -50
+    torch.testing.assert_close(log_likelihood(model, observed), table[candidates], atol=1e-5, rtol=1e-5)
 
 
 def test_the_fit_recovers_the_parameters_that_generated_the_targets():
@@ -71,7 +90,8 @@ def test_the_fit_recovers_the_parameters_that_generated_the_targets():
         truth.log_probabilities(evidence).exp(), 20, replacement=True, generator=torch.Generator().manual_seed(1)
     )
     observed = Observed.of(evidence, torch.arange(4_000).repeat_interleave(20), item.flatten())
-    found = fit(observed, truth.edges, steps=60)
+    start = LogLinear(truth.edges, torch.zeros_like(truth.logits), torch.zeros(LIFTS), torch.zeros(FEATURES))
+    found = fit(observed, start, steps=60)
     torch.testing.assert_close(found.lift, truth.lift, atol=0.05, rtol=0)
     torch.testing.assert_close(found.own, truth.own, atol=0.05, rtol=0)
     torch.testing.assert_close(found.weights, truth.weights, atol=0.05, rtol=0)
@@ -80,6 +100,7 @@ def test_the_fit_recovers_the_parameters_that_generated_the_targets():
 
 def test_a_log_without_any_history_has_no_pairs():
     evidence = made_evidence(1)  # the first request has none
-    assert evidence.pair_of(torch.tensor([0]), torch.tensor([3])).tolist() == [-1]
-    found = fit(Observed.of(evidence, torch.tensor([0, 0]), torch.tensor([3, 4])), torch.zeros(0))
+    assert evidence.shares.own_pair(torch.tensor([0]), torch.tensor([3])).tolist() == [-1]
+    start = LogLinear(torch.zeros(0), torch.zeros(1, 5), torch.zeros(LIFTS), torch.zeros(FEATURES))
+    found = fit(Observed.of(evidence, torch.tensor([0, 0]), torch.tensor([3, 4])), start)
     assert torch.isfinite(found.log_probabilities(evidence)).all()

@@ -6,14 +6,15 @@ import torch
 from counter_logs import NUM_ITEMS, NUM_USERS, cut_s, log_of_weeks, requests_at
 from evaluation_logs import build_split
 
+from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.baselines import ease, tifu_knn
-from seasonrec.evaluation.baselines.components import PopularityComponents
+from seasonrec.evaluation.baselines import ease, neighbour_pool, tifu_knn
 from seasonrec.evaluation.baselines.ease import Ease, EaseCounts, EaseOptions
-from seasonrec.evaluation.baselines.fitter import BaselineFitter
-from seasonrec.evaluation.baselines.rankers import EASE, SETTINGS, TIFU_KNN, Ranker, RankerFitter
+from seasonrec.evaluation.baselines.fitter import ShareFitter
+from seasonrec.evaluation.baselines.rankers import EASE, SETTINGS, TIFU_KNN, UP_CF, Ranker, RankerFitter
 from seasonrec.evaluation.baselines.tifu_knn import TifuKnn, TifuOptions
+from seasonrec.evaluation.baselines.up_cf import UpCf, UpCfOptions
 from seasonrec.evaluation.protocol import Protocol
 
 POOL_S, CUT_WEEK = cut_s(40), 63
@@ -64,11 +65,36 @@ def test_tifu_knn_follows_the_paper(options, monkeypatch):
 
 def test_a_large_pool_is_thinned_and_a_user_without_history_scores_nothing(monkeypatch):
     log = log_of_weeks()
-    monkeypatch.setattr(tifu_knn, "POOL_BYTES", NUM_USERS * NUM_ITEMS * 2)
+    monkeypatch.setattr(neighbour_pool, "POOL_BYTES", NUM_USERS * NUM_ITEMS * 2)
     thinned = TifuKnn(log, POOL_S, TifuOptions(3, 0.9, 0.7, 2, 0.6))
     assert thinned.pool_users.tolist() == [0, 2, 4, 6]
-    empty = TifuKnn(log, 0, TifuOptions(3, 0.9, 0.7, 2, 0.6))(requests_at(0))
-    assert torch.equal(empty, torch.zeros(NUM_USERS, NUM_ITEMS))
+    assert UpCf(log, POOL_S, UpCfOptions(3, 0.5, 5.0)).pool_users.tolist() == [0, 2, 4, 6]
+    for empty in (TifuKnn(log, 0, TifuOptions(3, 0.9, 0.7, 2, 0.6)), UpCf(log, 0, UpCfOptions(3, 0.5, 5.0))):
+        assert torch.equal(empty(requests_at(0)), torch.zeros(NUM_USERS, NUM_ITEMS))
+
+
+@pytest.mark.parametrize(
+    "options", [UpCfOptions(3, 0.25, 5.0), UpCfOptions(None, 0.75, 1.0), UpCfOptions(1, 0.5, 50.0)]
+)
+def test_up_cf_follows_the_paper(options):
+    log = log_of_weeks(0, other_seed=3)  # with only a few baskets, so that users differ
+    then, now = cut_s(3), cut_s(9)
+
+    def frequencies(user: int, until_s: int) -> np.ndarray:
+        baskets = baskets_of(log, user, until_s)[-(options.recency or 10**6) :]
+        return np.mean(baskets, axis=0) if baskets else np.zeros(NUM_ITEMS)
+
+    sets = [set(np.flatnonzero(np.sum([np.zeros(NUM_ITEMS), *baskets_of(log, u, then)], 0))) for u in range(NUM_USERS)]
+    expected = []
+    for user in range(NUM_USERS):
+        scores = frequencies(user, now)
+        for other in range(NUM_USERS):
+            if other != user and sets[user] & sets[other]:
+                sizes = len(sets[user]) ** options.asymmetry * len(sets[other]) ** (1.0 - options.asymmetry)
+                scores = scores + (len(sets[user] & sets[other]) / sizes) ** options.locality * frequencies(other, then)
+        expected.append(scores / scores.sum())
+    found = UpCf(log, then, options)(requests_at(now))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
 def test_ease_follows_the_paper():
@@ -93,7 +119,7 @@ def test_ease_scores_the_items_bought_most(monkeypatch):
     assert not found(requests_at(cut_s(3)))[:, rest].any()
 
 
-@pytest.mark.parametrize("ranker", [EASE, TIFU_KNN], ids=lambda ranker: ranker.name)
+@pytest.mark.parametrize("ranker", [EASE, TIFU_KNN, UP_CF], ids=lambda ranker: ranker.name)
 @pytest.mark.parametrize("horizon_days", [0.0, 10.0])
 def test_a_recommender_reads_nothing_after_the_end_of_the_history(ranker, horizon_days):
     """Fits on the parts before two different futures; a request at the cut must not tell them apart."""
@@ -102,8 +128,8 @@ def test_a_recommender_reads_nothing_after_the_end_of_the_history(ranker, horizo
     for seed in (1, 2):
         log = log_of_weeks(CUT_WEEK, other_seed=seed)
         split = build_split(log, "2017-02-20", "2017-03-20")
-        fitter = BaselineFitter(log, split, protocol)
-        found = RankerFitter(log, split, protocol, PopularityComponents(log), fitter).fit(ranker)
+        fitter = ShareFitter(log, DailyCounts(log), split, protocol)
+        found = RankerFitter(log, split, protocol, fitter).fit(ranker)
         assert found.chosen["tried"] == SETTINGS
         scores.append(found.score(requests_at(cut_s(CUT_WEEK) + protocol.horizon_s, protocol.horizon_s)))
         torch.testing.assert_close(scores[-1].exp().sum(1), torch.ones(NUM_USERS))
@@ -113,8 +139,7 @@ def test_a_recommender_reads_nothing_after_the_end_of_the_history(ranker, horizo
 def test_the_tables_of_a_recommender_end_before_the_first_request_of_the_validation_part():
     log, protocol = log_of_weeks(), Protocol(horizon_days=21.0)
     split = build_split(log, "2017-02-20", "2017-03-20")
-    fitter = BaselineFitter(log, split, protocol)
-    ranking = RankerFitter(log, split, protocol, PopularityComponents(log), fitter)
+    ranking = RankerFitter(log, split, protocol, ShareFitter(log, DailyCounts(log), split, protocol))
     requests = Requests.of_baskets(log, split.validation_baskets(log), protocol.horizon_s)
     assert ranking.until_s <= requests.known_until_s.min()
 

@@ -13,6 +13,9 @@ from seasonrec.batches.context.base import DayTables
 COUNTED = 2
 """Number of the last parts, ``uniform`` and ``newborn``, which count items instead of sales."""
 
+SMALLEST = 1e-30
+"""Smallest divisor, in place of 0."""
+
 
 @dataclass(frozen=True)
 class Shares(DayTables):
@@ -70,9 +73,9 @@ class Shares(DayTables):
 
         Args:
             weights: ``(N, K)`` weights of the parts, at or above 0. They need not sum to 1: the mixture is divided by
-                the sum over the parts that are present, which must be above 0.
+                the sum over the parts that are present, and is 0 where none is.
         """
-        own, day = self.split(weights / (weights * self.present).sum(1, keepdim=True))
+        own, day = self.split(weights / (weights * self.present).sum(1, keepdim=True).clamp(min=SMALLEST))
         dense = self._of_days(day)
         dense = dense.index_put((self.newborn_request, self.newborn_item), self.counted(day), accumulate=True)
         return dense.index_put((self.request, self.item), (self.own * own[self.request]).sum(1), accumulate=True)

@@ -10,17 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seasonrec.batches.context.own_history import OwnHistoryIndex
-from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.own_history import OwnHistory
+from seasonrec.batches.context.share_index import SharesContext, SharesIndex
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
-from seasonrec.evaluation.baselines.evidence import DayOptions, DayTables, read_evidence
+from seasonrec.evaluation.baselines.evidence import Evidence, LiftOptions, LiftTables
+from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, ShareFitter, targets_of
 from seasonrec.evaluation.baselines.likelihood import FIT_STEPS, Observed, fit, log_likelihood
 from seasonrec.evaluation.baselines.log_linear import LogLinear
-from seasonrec.evaluation.baselines.own_features import OWN_FEATURES
+from seasonrec.evaluation.baselines.own_features import OWN_FEATURES, own_features
 
 SETTINGS = 6
-"""Number of settings that every row of this module tries, so that no row has a larger budget than another."""
+"""Number of settings that every tuned row tries, so that no row has a larger budget than another."""
 
 FITTED_REQUESTS, FITTED_EVENTS = 3_400, 1 << 22
 """Largest number of validation requests of a fit, and of the events in their histories, which decide its memory."""
@@ -30,15 +32,34 @@ CHOICE_EVERY, CHOICE_STEPS = 8, 15
 BIN_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Quantiles of the number of known baskets of validation requests at which a bin begins."""
 
+OWN = (None, *HALF_LIVES_DAYS)
+RECENT = SharesContext(windows_days=(7, 28, None), own_half_lives_days=OWN)
+FINE = replace(RECENT, windows_days=(3, 7, 14, 28, 56, None))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a counter.
+
+    Args:
+        shares: Parts of the mixture.
+        lifts: Lifts that have exponents.
+    """
+
+    shares: SharesContext = RECENT
+    lifts: LiftOptions = field(default_factory=LiftOptions)
+
+
 LIFTS = tuple(
-    DayOptions(lift_windows_days=windows, lift_prior_events=prior)
+    LiftOptions(windows_days=windows, prior_events=prior)
     for windows in ((7, 28), (3, 7, 28), (1, 7, 28, 84))
     for prior in (1.0, 5.0)
 )
 LAST_YEARS = tuple(
-    DayOptions(half_window_days=days, lift_prior_events=prior) for days in (7, 14, 21) for prior in (1.0, 5.0)
+    Setting(replace(RECENT, half_windows_days=(days,)), LiftOptions(half_windows_days=(days,), prior_events=prior))
+    for days in (7, 14, 21)
+    for prior in (1.0, 5.0)
 )
-FINE_WINDOWS_DAYS = (3, 7, 14, 28, 56, None)
 
 
 @dataclass(frozen=True)
@@ -53,7 +74,7 @@ class Counter:
     """
 
     name: str
-    settings: Sequence[DayOptions]
+    settings: Sequence[Setting]
     by_history: bool = False
     own_features: bool = False
 
@@ -68,21 +89,26 @@ class LogLinearBaseline:
 
     Args:
         name: Row name.
-        tables: Tables of days.
-        index: Own purchases.
+        shares: Shares of requests.
+        lifts: Lifts by day.
         model: Fitted parameters.
         chosen: Values chosen on validation, for the record.
     """
 
     name: str
-    tables: DayTables
-    index: OwnHistoryIndex
+    shares: SharesIndex
+    lifts: LiftTables
     model: LogLinear
     chosen: dict[str, object] = field(default_factory=dict)
 
     def score(self, requests: Requests) -> Tensor:
         """Returns ``(N, V)`` log probabilities."""
-        return self.model.log_probabilities(read_evidence(self.tables, self.index, requests, len(self.model.own) > 0))
+        return self.model.log_probabilities(self.evidence(requests, self.shares.own(requests)))
+
+    def evidence(self, requests: Requests, own: OwnHistory) -> Evidence:
+        """Returns the evidence of requests, whose own purchases are given."""
+        features = own_features(own) if len(self.model.own) else own.decayed[:, :0]
+        return Evidence(self.shares.of_history(requests, own), self.lifts(requests), features, own.user_baskets)
 
 
 class CounterFitter:
@@ -90,65 +116,70 @@ class CounterFitter:
 
     Args:
         log: The prepared log.
-        popular: Counts of the log.
-        personal: Own purchases.
-        requests: Validation requests, evenly spaced.
+        counts: Daily counts of the log.
+        fitter: Validation requests and candidates.
     """
 
-    def __init__(
-        self, log: EventLog, popular: PopularityComponents, personal: PersonalComponents, requests: Requests
-    ) -> None:
-        self.log, self.popular, self.index = log, popular, personal.index
-        self.own_names = ["count", *(f"half_life_{days:g}d" for days in personal.half_lives_days)]
-        self.requests = _thinned(log, requests)
+    def __init__(self, log: EventLog, counts: DailyCounts, fitter: ShareFitter) -> None:
+        self.log, self.counts, self.fitter = log, counts, fitter
+        requests = _thinned(log, fitter.requests)
+        own = fitter.index(RECENT).own
+        self.all = (requests, own(requests))
+        self.some = (requests[::CHOICE_EVERY], own(requests[::CHOICE_EVERY]))
+        self._indices: dict[SharesContext, SharesIndex] = {}
 
     def fit(self, counter: Counter) -> LogLinearBaseline:
         """Returns the counter with the best of its settings and the parameters of maximum likelihood."""
-        some = self.requests[::CHOICE_EVERY]
-        tried = [self._fit(counter, DayTables(self.popular, one), some, CHOICE_STEPS) for one in counter.settings]
+        tried = [self._fit(self._start(counter, one), self.some, CHOICE_STEPS) for one in counter.settings]
         best = min(range(SETTINGS), key=lambda place: tried[place][1])
-        tables = DayTables(self.popular, counter.settings[best])
-        model, bits = self._fit(counter, tables, self.requests, FIT_STEPS, tried[best][0])
-        chosen = self._record(tables.options, model, counter)
-        chosen = {"tried": SETTINGS, "requests": len(self.requests), "validation_bits": bits, **chosen}
-        return LogLinearBaseline(counter.name, tables, self.index, model, chosen)
+        found, bits = self._fit(tried[best][0], self.all, FIT_STEPS)
+        chosen = {"tried": SETTINGS, "requests": len(self.all[0]), "validation_bits": bits, **_record(found)}
+        return replace(found, chosen=chosen)
+
+    def _start(self, counter: Counter, setting: Setting) -> LogLinearBaseline:
+        """Returns the counter with a setting and without exponents."""
+        index = self._indices.setdefault(setting.shares, self.fitter.index(setting.shares))
+        edges = _edges(self.all[1].user_baskets, counter.by_history)
+        sizes = len(setting.lifts.names), len(OWN_FEATURES) * counter.own_features
+        logits = torch.zeros(len(edges) + 1, len(setting.shares.names))
+        model = LogLinear(edges, logits, *(torch.zeros(size) for size in sizes))
+        return LogLinearBaseline(counter.name, index, LiftTables(self.counts, setting.lifts), model)
 
     def _fit(
-        self, counter: Counter, tables: DayTables, requests: Requests, steps: int, start: LogLinear | None = None
-    ) -> tuple[LogLinear, float]:
-        """Returns the fitted parameters and the bits of the targets that they were fitted on."""
-        evidence = read_evidence(tables, self.index, requests, counter.own_features)
-        offsets = self.log.basket_offsets
-        request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
-        item = self.log.event_items[event].astype(np.int64)
-        observed = Observed.of(evidence, torch.from_numpy(request), torch.from_numpy(item))
-        edges = start.edges if start else _edges(evidence.user_baskets, counter.by_history)
-        model = fit(observed, edges, start, steps)
-        return model, -float(log_likelihood(model, observed).double().mean()) / math.log(2.0)
-
-    def _record(self, options: DayOptions, model: LogLinear, counter: Counter) -> dict[str, object]:
-        names = [*self.own_names, *options.share_names]
-        exponents = [*options.lift_names, *(OWN_FEATURES if counter.own_features else ())]
-        return {
-            "half_window_days": options.half_window_days,
-            "lift_windows_days": options.lift_windows_days,
-            "lift_prior_events": options.lift_prior_events,
-            "baskets_from": model.edges.tolist(),
-            "weights": dict(zip(names, model.weights.T.tolist(), strict=True)),
-            "exponents": dict(zip(exponents, torch.cat([model.lift, model.own]).tolist(), strict=True)),
-        }
+        self, start: LogLinearBaseline, known: tuple[Requests, OwnHistory], steps: int
+    ) -> tuple[LogLinearBaseline, float]:
+        """Returns the fitted counter and the bits of the targets that it was fitted on."""
+        requests, own = known
+        observed = Observed.of(start.evidence(requests, own), *targets_of(self.log, requests))
+        model = fit(observed, start.model, steps)
+        return replace(start, model=model), -float(log_likelihood(model, observed).double().mean()) / math.log(2.0)
 
 
 def counters(has_last_year: bool) -> list[Counter]:
     """Returns the counters to fit; with ``has_last_year`` the log holds last year's season."""
-    fine = [
-        replace(one, windows_days=FINE_WINDOWS_DAYS, half_window_days=14 if has_last_year else None) for one in LIFTS
-    ]
+    years = (14,) if has_last_year else ()
+    shares = replace(FINE, half_windows_days=years)
     rows = [
-        Counter("personal_recent_lift", LIFTS),
-        Counter("personal_by_history", fine, by_history=True, own_features=True),
+        Counter("personal_recent_lift", [Setting(lifts=lifts) for lifts in LIFTS]),
+        Counter(
+            "personal_by_history",
+            [Setting(shares, replace(lifts, half_windows_days=years)) for lifts in LIFTS],
+            by_history=True,
+            own_features=True,
+        ),
     ]
     return [*rows, Counter("last_year", LAST_YEARS)] if has_last_year else rows
+
+
+def _record(found: LogLinearBaseline) -> dict[str, object]:
+    model, lifts = found.model, found.lifts.options
+    exponents = [*lifts.names, *OWN_FEATURES[: len(model.own)]]
+    return {
+        "lift_prior_events": lifts.prior_events,
+        "baskets_from": model.edges.tolist(),
+        "weights": dict(zip(found.shares.options.names, model.weights.T.tolist(), strict=True)),
+        "exponents": dict(zip(exponents, torch.cat([model.lift, model.own]).tolist(), strict=True)),
+    }
 
 
 def _edges(user_baskets: Tensor, by_history: bool) -> Tensor:

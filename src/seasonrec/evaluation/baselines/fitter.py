@@ -1,30 +1,33 @@
-"""Mixtures of counters, and their fit on the validation part."""
+"""Mixtures of shares, and their fit on the validation part."""
 
 from __future__ import annotations
 
+import math
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.share_index import SharesContext, SharesIndex
+from seasonrec.batches.context.shares import COUNTED
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.baselines.components import PopularityComponents
-from seasonrec.evaluation.baselines.mixture import fit_mixture, mix
+from seasonrec.evaluation.baselines.log_linear import SMALLEST
+from seasonrec.evaluation.baselines.mixture import fit_mixture, with_floor
 from seasonrec.evaluation.protocol import Protocol
 
 HALF_LIVES_DAYS = (7.0, 14.0, 28.0, 56.0, 112.0)
+
 VALIDATION_REQUESTS = 6_000
 """Number of validation requests for the choice of weights, evenly spaced."""
+
 CHUNK, CHUNK_CELLS = 512, 1 << 26
 """Largest number of requests of a chunk, and of requests times items."""
-
-Probabilities = Callable[[Requests], list[Tensor]]
-"""Function from requests to component probabilities, each ``(N, V)``."""
 
 
 class Fitted(typing.Protocol):
@@ -37,67 +40,91 @@ class Fitted(typing.Protocol):
 
     @property
     def chosen(self) -> dict[str, object]:
-        """Values chosen on validation, for the record."""
+        """Values chosen on validation, for the record; ``tried`` is the number of settings tried."""
         ...
 
     def score(self, requests: Requests) -> Tensor:
-        """Returns ``(N, V)`` log probabilities."""
+        """Returns ``(N, V)`` log probabilities, which sum to 1 over the candidates."""
         ...
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """Mixture of counters that scores requests.
+class ShareMixture:
+    """Mixture of shares with the same weights for all requests.
 
     Args:
         name: Row name.
-        components: Function from requests to component probabilities.
-        weights: One weight per component; they sum to 1.
+        index: Shares of requests.
+        weights: ``(K,)`` weights of the parts.
         chosen: Values chosen on validation, for the record.
     """
 
     name: str
-    components: Probabilities
+    index: SharesIndex
     weights: Tensor
     chosen: dict[str, object] = field(default_factory=dict)
 
     def score(self, requests: Requests) -> Tensor:
         """Returns ``(N, V)`` log probabilities."""
-        return torch.log(mix(self.components(requests), self.weights).clamp(min=1e-20))
+        return self.index(requests).mixed(self.weights.expand(len(requests), -1)).clamp(min=SMALLEST).log()
 
 
-class BaselineFitter:
-    """Choice of half-lives and mixture weights by the likelihood of validation targets."""
+class ShareFitter:
+    """Fit of mixtures of shares by the likelihood of the targets of validation requests.
 
-    def __init__(self, log: EventLog, split: Split, protocol: Protocol) -> None:
-        self.log = log
+    Args:
+        log: The prepared log.
+        counts: Daily counts of the log.
+        split: The cuts.
+        protocol: Horizon and candidates.
+    """
+
+    def __init__(self, log: EventLog, counts: DailyCounts, split: Split, protocol: Protocol) -> None:
+        self.log, self.counts, self.candidates = log, counts, protocol.candidates
         baskets = split.validation_baskets(log)
         step = max(1, len(baskets) // VALIDATION_REQUESTS)
         self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon_s)
 
-    def at_targets(self, components: Probabilities, every: int = 1) -> Tensor:
-        """Returns ``(M, C)`` probabilities of the targets of one of ``every`` requests under each component."""
+    def index(self, options: SharesContext) -> SharesIndex:
+        """Returns the shares of the log, over the candidates of the protocol."""
+        return SharesIndex(self.log, replace(options, candidates=self.candidates), self.counts)
+
+    def fit(self, name: str, settings: Sequence[SharesContext]) -> ShareMixture:
+        """Returns the mixture with the best of the settings and the weights of maximum likelihood."""
+        tried = [(*self._fitted(setting), setting) for setting in settings]
+        bits, weights, best = min(tried, key=lambda fitted: fitted[0])
+        chosen: dict[str, object] = {"tried": len(settings), "requests": len(self.requests), "validation_bits": bits}
+        chosen["weights"] = dict(zip(best.names, weights.tolist(), strict=True))
+        return ShareMixture(name, self.index(best), weights, chosen)
+
+    def _fitted(self, options: SharesContext) -> tuple[float, Tensor]:
+        """Returns the bits of the validation targets, and the weights."""
+        probabilities, present = self.at_targets(self.index(options))
+        weights = with_floor(fit_mixture(probabilities, present), -COUNTED)
+        likelihood = (probabilities @ weights) / (present.float() @ weights)
+        return -float(likelihood.double().log().mean()) / math.log(2.0), weights
+
+    def at_targets(self, index: SharesIndex) -> tuple[Tensor, Tensor]:
+        """Returns the targets' ``(M, K)`` probabilities under every part, and whether the part is present."""
         pieces = []
-        asked = self.requests[::every]
-        chunk = max(1, min(CHUNK, CHUNK_CELLS // self.log.num_items))
-        for start in range(0, len(asked), chunk):
-            requests = asked[start : start + chunk]
-            offsets = self.log.basket_offsets
-            request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
-            item = self.log.event_items[event].astype(np.int64)
-            pieces.append(torch.stack([one[request, item] for one in components(requests)], dim=1))
-        return torch.cat(pieces)
+        for requests, request, item in chunks_of_targets(self.log, self.requests):
+            shares = index(requests)
+            pieces.append((shares.at(request, item), shares.present[request]))
+        probabilities, present = (torch.cat(column) for column in zip(*pieces, strict=True))
+        available = probabilities[:, -COUNTED] > 0
+        return probabilities[available], present[available]
 
-    def single(self, name: str, component: Callable[[Requests], Tensor], **chosen: object) -> Baseline:
-        """Returns a baseline of one component."""
-        return Baseline(name, lambda requests: [component(requests)], torch.ones(1), chosen)
 
-    def mixed(self, name: str, components: Probabilities, names: list[str]) -> Baseline:
-        """Returns a mixture with the weights of maximum likelihood."""
-        weights = fit_mixture(self.at_targets(components))
-        return Baseline(name, components, weights, dict(zip(names, weights.tolist(), strict=True)))
+def chunks_of_targets(log: EventLog, requests: Requests) -> Iterator[tuple[Requests, Tensor, Tensor]]:
+    """Yields requests in chunks, with their targets: ``(M,)`` request within the chunk, and item."""
+    chunk = max(1, min(CHUNK, CHUNK_CELLS // log.num_items))
+    for start in range(0, len(requests), chunk):
+        asked = requests[start : start + chunk]
+        yield asked, *targets_of(log, asked)
 
-    def best_half_life(self, popular: PopularityComponents) -> float:
-        """Returns the half-life whose decayed popularity gives the validation targets the maximum likelihood."""
-        decayed = self.at_targets(lambda requests: [popular.decayed(requests, days) for days in HALF_LIVES_DAYS])
-        return HALF_LIVES_DAYS[int(decayed.log().mean(0).argmax())]
+
+def targets_of(log: EventLog, requests: Requests) -> tuple[Tensor, Tensor]:
+    """Returns ``(M,)`` request and item of every target of the requests' baskets."""
+    offsets = log.basket_offsets
+    request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
+    return torch.from_numpy(request), torch.from_numpy(log.event_items[event].astype(np.int64))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
-from seasonrec.evaluation.baselines.components import PersonalComponents, PopularityComponents
-from seasonrec.evaluation.baselines.counters import CounterFitter, counters
-from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, BaselineFitter, Fitted
-from seasonrec.evaluation.baselines.rankers import EASE, TIFU_KNN, RankerFitter
+from seasonrec.evaluation.baselines.counters import OWN, RECENT, CounterFitter, counters
+from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, Fitted, ShareFitter
+from seasonrec.evaluation.baselines.rankers import EASE, TIFU_KNN, UP_CF, RankerFitter
 from seasonrec.evaluation.protocol import Protocol
 
 BASELINES = (
@@ -18,6 +21,7 @@ BASELINES = (
     "decayed",
     "ease",
     "tifu_knn",
+    "up_cf",
     "last_year",
     "personal",
     "personal_recent",
@@ -26,32 +30,25 @@ BASELINES = (
 )
 """Row names, simplest first; ``last_year`` exists only if the training part holds a yearly cycle."""
 
+POPULARITY = SharesContext(windows_days=(None,), own_half_lives_days=())
+
+MIXTURES = {
+    "popularity": [POPULARITY],
+    "recent_7d": [replace(POPULARITY, windows_days=(7,))],
+    "recent_28d": [replace(POPULARITY, windows_days=(28,))],
+    "decayed": [replace(POPULARITY, windows_days=(), half_lives_days=(days,)) for days in (3.5, *HALF_LIVES_DAYS)],
+    "personal": [replace(POPULARITY, own_half_lives_days=OWN)],
+    "personal_recent": [RECENT],
+}
+"""Settings of the rows that are mixtures of shares; each has a uniform floor and a newborn share as well."""
+
 
 def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Fitted]:
-    """Builds all baselines, in the order of ``BASELINES``; the horizon is that of the protocol."""
-    fitter = BaselineFitter(log, split, protocol)
-    popular = PopularityComponents(log)
-    personal = PersonalComponents(log, spec, HALF_LIVES_DAYS)
-    half_life = fitter.best_half_life(popular)
-    own = ["count", *(f"half_life_{days:g}d" for days in HALF_LIVES_DAYS)]
-    baselines: list[Fitted] = [
-        fitter.single("popularity", lambda requests: popular.window(requests, None)),
-        fitter.single("recent_7d", lambda requests: popular.window(requests, 7)),
-        fitter.single("recent_28d", lambda requests: popular.window(requests, 28)),
-        fitter.single("decayed", lambda requests: popular.decayed(requests, half_life), half_life_days=half_life),
-        fitter.mixed(
-            "personal",
-            lambda requests: [*personal.shares(requests), popular.window(requests, None)],
-            [*own, "popularity"],
-        ),
-        fitter.mixed(
-            "personal_recent",
-            lambda requests: [*personal.shares(requests), *(popular.window(requests, days) for days in (7, 28, None))],
-            [*own, "recent_7d", "recent_28d", "popularity"],
-        ),
-    ]
-    counting = CounterFitter(log, popular, personal, fitter.requests)
+    """Builds all baselines, in the order of ``BASELINES``; horizon and candidates are those of the protocol."""
+    counts = DailyCounts(log)
+    fitter = ShareFitter(log, counts, split, protocol)
+    counting, ranking = CounterFitter(log, counts, fitter), RankerFitter(log, split, protocol, fitter)
+    baselines: list[Fitted] = [fitter.fit(name, settings) for name, settings in MIXTURES.items()]
     baselines += [counting.fit(counter) for counter in counters(spec.training_cycles >= 1.0)]
-    ranking = RankerFitter(log, split, protocol, popular, fitter)
-    baselines += [ranking.fit(EASE), ranking.fit(TIFU_KNN)]
+    baselines += [ranking.fit(ranker) for ranker in (EASE, TIFU_KNN, UP_CF)]
     return sorted(baselines, key=lambda baseline: BASELINES.index(baseline.name))

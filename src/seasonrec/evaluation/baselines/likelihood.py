@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from seasonrec.batches.context.shares import COUNTED, rows_or_zero
 from seasonrec.evaluation.baselines.evidence import Evidence
 from seasonrec.evaluation.baselines.log_linear import LogLinear
-from seasonrec.evaluation.baselines.mixture import fit_mixture
+from seasonrec.evaluation.baselines.mixture import SMALLEST_WEIGHT, fit_mixture
 
 PENALTY = 1.0
 """Precision of the normal prior of the exponents, and of each bin's distance from the bins' mean."""
@@ -28,82 +29,94 @@ class Observed:
 
     Args:
         evidence: Evidence of the requests.
-        request: ``(M,)`` request of each target.
+        request: ``(M,)`` request of each target; a target that is no candidate is left out.
         cell: ``(M,)`` place of the target in a ``(Q, V)`` table.
-        own: ``(M, S)`` own shares of the targets; 0 where the item is new to the user.
-        popular: ``(M, R)`` shares by day of the targets.
+        parts: ``(M, K)`` probabilities of the targets under every part.
         features: ``(M, G)`` own features of the targets, 0 where the item is new.
         pair_cell: ``(P,)`` place of each pair in a ``(Q, V)`` table.
-        pair_popular: ``(P, R)`` shares by day of the pairs.
+        pair_parts: ``(P, K - S)`` probabilities of the pairs under the parts that are not own.
+        newborn_cell: ``(T,)`` place of each pair of a request and a newborn item in a ``(Q, V)`` table.
     """
 
     evidence: Evidence
     request: Tensor
     cell: Tensor
-    own: Tensor
-    popular: Tensor
+    parts: Tensor
     features: Tensor
     pair_cell: Tensor
-    pair_popular: Tensor
+    pair_parts: Tensor
+    newborn_cell: Tensor
 
     @classmethod
     def of(cls, evidence: Evidence, request: Tensor, item: Tensor) -> Observed:
         """Returns the observed targets ``(request, item)``, both ``(M,)``."""
-        popular = evidence.popular.flatten(0, 1)  # (Q V, R)
-        num_items = evidence.popular.shape[1]
-        cell = evidence.row[request] * num_items + item
-        pair_cell = evidence.row[evidence.request] * num_items + evidence.item
-        pair = evidence.pair_of(request, item)
-        own, features = (_rows_or_zero(values, pair) for values in (evidence.own, evidence.features))
-        return cls(evidence, request, cell, own, popular[cell], features, pair_cell, popular[pair_cell])
+        shares = evidence.shares
+        num_items, num_own = shares.by_day.shape[1], shares.own.shape[1]
+        parts = shares.at(request, item)
+        available = parts[:, -COUNTED] > 0
+        request, item, parts = request[available], item[available], parts[available]
+        return cls(
+            evidence,
+            request,
+            cell=shares.row[request] * num_items + item,
+            parts=parts,
+            features=rows_or_zero(evidence.features, shares.own_pair(request, item)),
+            pair_cell=shares.row[shares.request] * num_items + shares.item,
+            pair_parts=shares.at(shares.request, shares.item)[:, num_own:],
+            newborn_cell=shares.row[shares.newborn_request] * num_items + shares.newborn_item,
+        )
 
 
 def log_likelihood(model: LogLinear, observed: Observed) -> Tensor:
-    """Returns the ``(M,)`` log probabilities of the targets over the catalogue.
+    """Returns the ``(M,)`` log probabilities of the targets over the candidates.
 
-    The sum over the catalogue needs one table of days and a correction at the pairs, not a table of requests.
+    The sum over the candidates needs one table of days and corrections at the pairs, not a table of requests.
     """
-    evidence, bins = observed.evidence, model.bins(observed.evidence)
-    by_own, by_day = model.split_weights(evidence)
+    evidence, shares, bins = observed.evidence, observed.evidence.shares, model.bins(observed.evidence)
+    by_own, others = model.weights.split_with_sizes([shares.own.shape[1], observed.pair_parts.shape[1]], dim=1)
     log_lift = (evidence.lifts @ model.lift).flatten()  # (Q V,)
     lift = log_lift.exp()
-    by_row = torch.einsum("qvd,qv->qd", evidence.popular, lift.view(evidence.popular.shape[:2]))  # (Q, R)
-    total = (by_row @ by_day.T)[evidence.row].gather(1, bins[:, None]).squeeze(1)  # (N,)
-    added = _of_bin(evidence.own, by_own, bins[evidence.request])  # (P,), beyond the shares by day
+    by_row = torch.einsum("qvr,qv->qr", shares.by_day, lift.view(shares.by_day.shape[:2]))  # (Q, R + 2)
+    _, by_day = shares.split(model.weights[bins])
+    total = (by_row[shares.row] * by_day).sum(1)  # (N,)
+    total = total.index_add(0, shares.newborn_request, lift[observed.newborn_cell] * shares.counted(by_day))
+    added = _of_bin(shares.own, by_own, bins[shares.request])  # (P,), beyond the shares by day
     if len(model.own):
-        popular = _of_bin(observed.pair_popular, by_day, bins[evidence.request])
-        added = (popular + added) * (evidence.features @ model.own).exp() - popular
-    total = total.index_add(0, evidence.request, lift.index_select(0, observed.pair_cell) * added)
-    bins = bins[observed.request]
-    share = _of_bin(observed.popular, by_day, bins) + _of_bin(observed.own, by_own, bins)
+        other = _of_bin(observed.pair_parts, others, bins[shares.request])
+        added = (other + added) * (evidence.features @ model.own).exp() - other
+    total = total.index_add(0, shares.request, lift.index_select(0, observed.pair_cell) * added)
+    share = _of_bin(observed.parts, model.weights, bins[observed.request])
     exponent = log_lift.index_select(0, observed.cell) + observed.features @ model.own
     return share.log() + exponent - total.log().index_select(0, observed.request)
 
 
-def fit(observed: Observed, edges: Tensor, start: LogLinear | None = None, steps: int = FIT_STEPS) -> LogLinear:
+def fit(observed: Observed, start: LogLinear, steps: int = FIT_STEPS) -> LogLinear:
     """Returns the parameters of maximum likelihood, with a weak prior that keeps a rare bin near the common weights.
 
     Args:
         observed: Evidence and targets.
-        edges: ``(J - 1,)`` edges of the bins.
-        start: Parameters to start from; None for a mixture without exponents, fitted by EM.
+        start: Bins, and parameters to start from. If no exponent is set, the weights start from a mixture fitted by EM.
         steps: Largest number of steps of L-BFGS; SciPy's, because PyTorch's imports its compiler for seconds.
     """
-    start = start or _mixture_only(observed, edges)
+    if not (start.lift.any() or start.own.any()):
+        start = replace(start, logits=_mixture_only(observed).expand(len(start.logits), -1))
     parts = (start.logits, start.lift, start.own)
 
+    def model_of(values: Tensor) -> LogLinear:
+        return LogLinear(start.edges, *_unflattened(values.float(), parts))
+
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        vector = torch.from_numpy(values).float().requires_grad_()
+        vector = torch.from_numpy(values).requires_grad_()
         with torch.enable_grad():
-            model = LogLinear(edges, *_unflattened(vector, parts))
+            model = model_of(vector)
             mean = log_likelihood(model, observed).double().mean()
             value = 0.5 * PENALTY * _prior(model).double() / len(observed.cell) - mean
             (gradient,) = torch.autograd.grad(value, vector)
-        return float(value.detach()), gradient.double().numpy()
+        return float(value.detach()), gradient.numpy()
 
     flat = torch.cat([part.flatten() for part in parts]).double().numpy()
     found = minimize(loss, flat, jac=True, method="L-BFGS-B", options={"maxiter": steps, "maxcor": 20})
-    return LogLinear(edges, *_unflattened(torch.from_numpy(found.x).float(), parts))
+    return model_of(torch.from_numpy(found.x))
 
 
 def _prior(model: LogLinear) -> Tensor:
@@ -116,11 +129,10 @@ def _unflattened(vector: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
     return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
 
-def _mixture_only(observed: Observed, edges: Tensor) -> LogLinear:
-    weights = fit_mixture(torch.cat([observed.own, observed.popular], dim=1), EM_STEPS)
-    logits = weights.clamp(min=1e-5).log().expand(len(edges) + 1, -1)
-    sizes = observed.evidence.lifts.shape[2], observed.evidence.features.shape[1]
-    return LogLinear(edges, logits, *(torch.zeros(size) for size in sizes))
+def _mixture_only(observed: Observed) -> Tensor:
+    """Returns the ``(K,)`` logits of the weights of a mixture without exponents."""
+    weights = fit_mixture(observed.parts, observed.evidence.shares.present[observed.request], EM_STEPS)
+    return weights.clamp(min=SMALLEST_WEIGHT).log()
 
 
 def _of_bin(shares: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
@@ -128,9 +140,3 @@ def _of_bin(shares: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
     if len(weights) == 1:
         return shares @ weights[0]
     return (shares @ weights.T).gather(1, bins[:, None]).squeeze(1)
-
-
-def _rows_or_zero(values: Tensor, place: Tensor) -> Tensor:
-    if not len(values):
-        return values.new_zeros(len(place), values.shape[1])
-    return values[place.clamp(min=0)] * (place >= 0)[:, None]

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from seasonrec.batches.context.share_index import SharesContext, SharesIndex
+from seasonrec.batches.context.shares import COUNTED
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.baselines.components import PopularityComponents
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.ease import TEMPERATURES, Ease, EaseCounts, EaseOptions
-from seasonrec.evaluation.baselines.evidence import DayOptions, DayTables
-from seasonrec.evaluation.baselines.fitter import Baseline, BaselineFitter, Probabilities
-from seasonrec.evaluation.baselines.mixture import fit_mixture
+from seasonrec.evaluation.baselines.fitter import ShareFitter, chunks_of_targets
+from seasonrec.evaluation.baselines.log_linear import SMALLEST
+from seasonrec.evaluation.baselines.mixture import fit_mixture, with_floor
 from seasonrec.evaluation.baselines.tifu_knn import TifuKnn, TifuOptions
+from seasonrec.evaluation.baselines.up_cf import UpCf, UpCfOptions
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import quick_metrics
 
 CHOICE_EVERY, WEIGHTS_EVERY = 8, 4
 """One of so many validation requests takes part in the choice of a setting, and in that of the mixture's weights."""
 
-SMALLEST_WEIGHT = 1e-5
-"""Smallest weight of the floor, so that an item without a score keeps a probability."""
+NO_SALES = SharesContext(windows_days=(), own_half_lives_days=())
+"""Shares that are uniform and newborn only."""
 
-Options = TifuOptions | EaseOptions
+Options = TifuOptions | UpCfOptions | EaseOptions
 
-Builder = Callable[[Options], Probabilities]
+Parts = Callable[[Requests], list[Tensor]]
+"""Function from requests to probabilities of one order, each ``(N, V)``."""
+
+Builder = Callable[[Options], Parts]
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,8 @@ class Ranker:
     Args:
         name: Row name.
         settings: Settings to choose from on the validation part.
-        build: Function from the log and the end of its training events to a function from a setting to probabilities of
-            one order.
-        parts: Names of these probabilities.
+        build: Function from the log and the end of its training events to a function from a setting to its parts.
+        parts: Names of these parts.
     """
 
     name: str
@@ -56,6 +61,45 @@ class Ranker:
             raise ValueError(f"settings must hold {SETTINGS} entries, got {len(self.settings)}; equal budgets compare.")
 
 
+@dataclass(frozen=True)
+class RankerBaseline:
+    """A fitted recommender, mixed with a uniform floor and a newborn share.
+
+    Args:
+        name: Row name.
+        parts: Probabilities of the recommender.
+        floor: The uniform and the newborn share.
+        weights: ``(K,)`` weights of the parts, the floor's last.
+        chosen: Values chosen on validation, for the record.
+    """
+
+    name: str
+    parts: Parts
+    floor: SharesIndex
+    weights: Tensor = field(default_factory=lambda: torch.ones(1))
+    chosen: dict[str, object] = field(default_factory=dict)
+
+    def score(self, requests: Requests) -> Tensor:
+        """Returns ``(N, V)`` log probabilities."""
+        parts, present = self.over_candidates(requests)
+        weights = self.weights / (present.float() @ self.weights)[:, None]  # (N, K)
+        dense = torch.zeros_like(parts[0])
+        for part, weight in zip(parts, weights.unbind(1), strict=True):
+            dense.addcmul_(part, weight[:, None])
+        return dense.clamp(min=SMALLEST).log()
+
+    def over_candidates(self, requests: Requests) -> tuple[list[Tensor], Tensor]:
+        """Returns the ``K`` parts, each ``(N, V)`` with the sum 1 over the candidates or 0, and which are not 0."""
+        shares = self.floor(requests)
+        floor = [shares.mixed(weights.expand(len(requests), -1)) for weights in torch.eye(COUNTED)]
+        candidates = floor[0] > 0
+        parts = [part * candidates for part in self.parts(requests)]
+        totals = [part.sum(1, keepdim=True) for part in parts]
+        parts = [part / total.clamp(min=SMALLEST) for part, total in zip(parts, totals, strict=True)]
+        present = torch.cat([*(total > 0 for total in totals), shares.present], dim=1)
+        return [*parts, *floor], present
+
+
 class RankerFitter:
     """Choice of a setting by NDCG@10, for which these recommenders are made, and of mixture weights by likelihood.
 
@@ -63,39 +107,50 @@ class RankerFitter:
         log: The prepared log.
         split: The cuts; item and user tables end at the validation cut, less the horizon.
         protocol: Horizon and candidates.
-        popular: Counts of the log.
-        fitter: Requests of the validation part.
+        fitter: Requests of the validation part, and the shares of the floor.
     """
 
-    def __init__(
-        self, log: EventLog, split: Split, protocol: Protocol, popular: PopularityComponents, fitter: BaselineFitter
-    ) -> None:
+    def __init__(self, log: EventLog, split: Split, protocol: Protocol, fitter: ShareFitter) -> None:
         self.log, self.protocol, self.fitter = log, protocol, fitter
         self.until_s = split.validation_from_s - protocol.horizon_s
-        self.floor = DayTables(popular, DayOptions(windows_days=()))
+        self.floor = fitter.index(NO_SALES)
 
-    def fit(self, ranker: Ranker) -> Baseline:
+    def fit(self, ranker: Ranker) -> RankerBaseline:
         """Returns the recommender with the best of its settings, mixed with a floor."""
         baskets = self.fitter.requests.baskets[::CHOICE_EVERY]
         build = ranker.build(self.log, self.until_s)
         tried = [self._ndcg(build(one), baskets) for one in ranker.settings]
         best = max(range(SETTINGS), key=lambda place: tried[place])
-        scores = build(ranker.settings[best])
+        found = RankerBaseline(ranker.name, build(ranker.settings[best]), self.floor)
+        weights = with_floor(fit_mixture(*self._at_targets(found)), -COUNTED)
+        names = [*ranker.parts, *NO_SALES.names]
+        chosen: dict[str, object] = {"tried": SETTINGS, "requests": len(baskets), "validation_ndcg@10": tried[best]}
+        chosen |= {**asdict(ranker.settings[best]), "weights": dict(zip(names, weights.tolist(), strict=True))}
+        return replace(found, weights=weights, chosen=chosen)
 
-        def components(requests: Requests) -> list[torch.Tensor]:
-            row, floor, _ = self.floor(requests)
-            return [*scores(requests), *floor[row].unbind(2)]
+    def _at_targets(self, found: RankerBaseline) -> tuple[Tensor, Tensor]:
+        """Returns the targets' ``(M, K)`` probabilities under every part, and whether the part is present."""
+        pieces = []
+        for requests, request, item in chunks_of_targets(self.log, self.fitter.requests[::WEIGHTS_EVERY]):
+            parts, present = found.over_candidates(requests)
+            pieces.append((torch.stack([part[request, item] for part in parts], dim=1), present[request]))
+        probabilities, present = (torch.cat(column) for column in zip(*pieces, strict=True))
+        available = probabilities[:, -COUNTED] > 0
+        return probabilities[available], present[available]
 
-        weights = fit_mixture(self.fitter.at_targets(components, WEIGHTS_EVERY)).clamp(min=SMALLEST_WEIGHT)
-        weights = weights / weights.sum()
-        names = [*ranker.parts, *self.floor.options.share_names]
-        chosen = {"tried": SETTINGS, "validation_ndcg@10": tried[best], **asdict(ranker.settings[best])}
-        chosen["weights"] = dict(zip(names, weights.tolist(), strict=True))
-        return Baseline(ranker.name, components, weights, chosen)
+    def _ndcg(self, parts: Parts, baskets: NDArray[np.int64]) -> float:
+        return quick_metrics(_Alone(parts), self.log, baskets, self.protocol)["ndcg@10"]
 
-    def _ndcg(self, scores: Probabilities, baskets: NDArray[np.int64]) -> float:
-        alone = Baseline("scores", lambda requests: scores(requests)[:1], torch.ones(1))
-        return quick_metrics(alone, self.log, baskets, self.protocol)["ndcg@10"]
+
+@dataclass(frozen=True)
+class _Alone:
+    """The order of a recommender, without a floor."""
+
+    parts: Parts
+    name: str = "scores"
+
+    def score(self, requests: Requests) -> Tensor:
+        return self.parts(requests)[0]
 
 
 def _ease(log: EventLog, until_s: int) -> Builder:
@@ -104,8 +159,16 @@ def _ease(log: EventLog, until_s: int) -> Builder:
 
 
 def _tifu_knn(log: EventLog, until_s: int) -> Builder:
-    def build(options: Options) -> Probabilities:
+    def build(options: Options) -> Parts:
         scores = TifuKnn(log, until_s, typing.cast(TifuOptions, options))
+        return lambda requests: [scores(requests)]
+
+    return build
+
+
+def _up_cf(log: EventLog, until_s: int) -> Builder:
+    def build(options: Options) -> Parts:
+        scores = UpCf(log, until_s, typing.cast(UpCfOptions, options))
         return lambda requests: [scores(requests)]
 
     return build
@@ -129,5 +192,19 @@ TIFU_KNN = Ranker(
         TifuOptions(7, 1.0, 0.9, 900, 0.7),
     ],
     _tifu_knn,
+    ["scores"],
+)
+
+UP_CF = Ranker(
+    "up_cf",
+    [
+        UpCfOptions(5, 0.25, 5.0),
+        UpCfOptions(25, 0.25, 5.0),
+        UpCfOptions(25, 0.25, 10.0),
+        UpCfOptions(25, 0.75, 10.0),
+        UpCfOptions(100, 0.25, 10.0),
+        UpCfOptions(None, 0.25, 5.0),
+    ],
+    _up_cf,
     ["scores"],
 )

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
-
-POOL_BYTES = 1 << 27
-"""Memory for the vectors of the users among whom neighbours are searched; evenly spaced users if all do not fit."""
+from seasonrec.evaluation.baselines.neighbour_pool import pool_of_users
 
 VECTORS_AT_ONCE = 1 << 22
 """Number of cells of user vectors that are computed at a time."""
@@ -45,7 +43,7 @@ class TifuKnn:
     ``r_b^(baskets since)`` times the basket's items. The own vector is that of the request.
 
     Departures: the neighbours are found once, among the vectors at ``pool_until_s``, by the user's vector then; groups
-    are counted from the newest basket; a large pool is thinned to :data:`POOL_BYTES`. The scores are above or equal to
+    are counted from the newest basket; a large pool of users is thinned. The scores are above or equal to
     0, so they are scaled to the sum 1 and serve as probabilities beside a uniform floor and a newborn share, which
     change the order of newborn items only.
 
@@ -61,9 +59,7 @@ class TifuKnn:
 
     def __init__(self, log: EventLog, pool_until_s: int, options: TifuOptions) -> None:
         self.log, self.pool_until_s, self.options = log, pool_until_s, options
-        step = max(1, -(-log.num_users * log.num_items * 4 // POOL_BYTES))
-        known = np.flatnonzero(self._known_baskets(np.arange(log.num_users)))
-        self.pool_users = known[::step]
+        self.pool_users = pool_of_users(log, pool_until_s)
         self.pool = self._vectors_then(self.pool_users)  # (users of the pool, V)
         self.half_norms = 0.5 * self.pool.square().sum(1)
 
@@ -84,10 +80,6 @@ class TifuKnn:
         closeness.masked_fill_(torch.from_numpy(users[:, None] == self.pool_users), -torch.inf)
         chosen = torch.topk(closeness, count, dim=1, sorted=False).indices
         return torch.zeros_like(closeness).scatter_(1, chosen, 1.0 / count) @ self.pool
-
-    def _known_baskets(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
-        until_s = np.full(len(users), self.pool_until_s)
-        return self.log.baskets_before(users, until_s) - self.log.user_baskets[users]
 
     def _vectors_then(self, users: NDArray[np.int64]) -> Tensor:
         step = max(1, VECTORS_AT_ONCE // self.log.num_items)
