@@ -132,3 +132,17 @@ def test_a_large_group_of_equal_scores_keeps_its_precision():
     same = (np.zeros(3, np.int32), np.full(3, 1_000_000, np.int32), np.zeros(3, np.int64), 1, 10)
     missed = np.prod([(1_000_000 - 10 - j) / (1_000_000 - j) for j in range(3)])
     assert metrics.basket_hit(*same)[0] == pytest.approx(1 - missed, rel=1e-3)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_ceiling_is_the_mean_of_the_best_list_of_all(k):
+    """Checks the ceilings against all orders of a small catalogue; the second basket has two items of no candidates."""
+    baskets, missing = [[0, 3], [1], [0, 2, 4]], 2
+    sizes = np.array([len(basket) for basket in baskets])
+    for kind, metric in (("hr", metrics.hit_rate), ("ndcg", metrics.ndcg)):
+        best = 0.0
+        for basket in baskets:
+            places = [np.array([order.index(item) for item in basket]) for order in permutations(range(5))]
+            best += max(metric(place, np.ones_like(place), k).sum() for place in places)
+        found = metrics.ceiling(kind, sizes, k, sizes.sum() + missing)
+        assert found == pytest.approx(best / (sizes.sum() + missing), abs=1e-12)

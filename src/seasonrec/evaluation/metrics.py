@@ -90,6 +90,22 @@ def basket_hit(greater: Counts, ties: Counts, basket: NDArray[np.int64], num_bas
     return np.where(sizes > 0, hit, np.nan)
 
 
+def ceiling(of_target: str, sizes: NDArray[np.int64], k: int, num_targets: int) -> float:
+    """Returns the largest possible mean of ``hr@k`` or ``ndcg@k`` over targets: the items of a basket compete.
+
+    The best list begins with the basket's own items, so that each but the first has a lower place.
+
+    Args:
+        of_target: ``hr`` or ``ndcg``.
+        sizes: ``(Q,)`` number of each basket's targets that are candidates.
+        k: Length of the list.
+        num_targets: Number of all targets, those that are no candidates included.
+    """
+    gains = np.ones(k) if of_target == "hr" else _discounts(k)
+    best = np.concatenate([[0.0], np.cumsum(gains)])
+    return float(best[np.minimum(sizes, k)].sum() / num_targets)
+
+
 def _all_missed(group: NDArray[np.int64], targets: NDArray[np.int64], slots: NDArray[np.int64]) -> Floats:
     """Returns ``C(group - targets, slots) / C(group, slots)``: the probability that no target is drawn."""
     others = group - targets

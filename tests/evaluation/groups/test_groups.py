@@ -17,7 +17,7 @@ from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
-from seasonrec.evaluation.results.store import COLUMNS, RunResults, read_results, write_results
+from seasonrec.evaluation.results.store import COLUMNS, RunResults, read_results, user_sums, write_results
 
 PROTOCOL = Protocol(season_min_events=2)
 
@@ -144,3 +144,30 @@ def test_files_with_and_without_the_columns_are_read(frame, tmp_path):
     assert old.record((10,)) == {
         key: value for key, value in results_of(frame).record((10,)).items() if key != "groups"
     }
+
+
+def test_a_partition_s_numbers_are_metrics_like_any_other(frame):
+    """Checks values, intervals' sums by user and slices of the metrics with a partition or a side in their names."""
+    results = results_of(frame)
+    groups = results.record((10,))["groups"]
+    for partition, sides in SIDES.items():
+        everyone = user_sums(results.events, "all", f"bits_group@{partition}")
+        mean = everyone.sums.sum() / everyone.counts.sum()
+        assert mean == pytest.approx(groups[partition]["bits_group"], abs=1e-12)
+        for side in sides:
+            values = results.events.slice("all").values(f"bits_within@{side}")
+            assert len(values) == groups[partition]["sides"][side]["n"]
+            if len(values):
+                assert values.mean() == pytest.approx(groups[partition]["sides"][side]["bits_within"], abs=1e-12)
+    for side in SIDES["own"]:
+        owners, gains = results.events.values("all", f"ndcg@10@{side}")
+        assert len(owners) == len(gains)
+        assert gains.mean() == pytest.approx(groups["own"]["sides"][side]["ndcg@10"], abs=1e-12)
+    slices = [results.events.slice(name) for name in ("novel", "repeat")]
+    assert [len(one.values("ndcg@10@own")) for one in slices] == [0, len(slices[1].places)]
+
+
+def test_results_of_an_older_version_have_no_metrics_of_partitions(frame):
+    old = results_of(frame.select(COLUMNS)).events
+    with pytest.raises(KeyError, match="no metric bits_within@hot in results of an older version; evaluate the run"):
+        old.event_values("bits_within@hot")

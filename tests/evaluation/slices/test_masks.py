@@ -3,7 +3,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from seasonrec.evaluation.slices.masks import flat, slice_masks
+from seasonrec.evaluation.slices.masks import OUTCOME_SLICES, flat, slice_masks
 
 FRAME = pl.DataFrame(
     {
@@ -41,3 +41,14 @@ def test_every_slice_marks_its_targets():
 
 def test_flat_keeps_the_order_of_the_targets():
     assert flat(FRAME, "items").tolist() == [4, 5, 6, 7, 8, 9]
+
+
+def test_slices_by_outcome_are_those_that_part_a_basket():
+    """Checks that every other slice holds a basket whole, and so is chosen by user and time alone."""
+    basket = np.repeat(np.arange(3), FRAME["items"].list.len())
+    parted = {
+        name
+        for name, mask in slice_masks(FRAME).items()
+        if any(0 < mask[basket == row].sum() < (basket == row).sum() for row in range(3))
+    }
+    assert parted | {"cold_items"} == set(OUTCOME_SLICES)  # the only cold item of this frame is a basket by itself

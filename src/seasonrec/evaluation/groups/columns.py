@@ -22,6 +22,12 @@ SIDES = {
 RANKED = "own"
 """Partition with ranks within its sides."""
 
+SIDE_OF = {side: (name, side == pair[0]) for name, pair in SIDES.items() for side in pair}
+"""Partition of each side, and whether the side is the first."""
+
+GROUP_BITS = (*(f"bits_group@{name}" for name in SIDES), *(f"bits_within@{side}" for side in SIDE_OF))
+"""Metrics in bits: those of the side of every target, by partition, and those of a side's items within it, by side."""
+
 TYPES = {
     **dict.fromkeys(SIDES, np.bool_),
     **{f"bits_{name}": np.float32 for name in SIDES},

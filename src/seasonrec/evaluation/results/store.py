@@ -63,7 +63,8 @@ class RunResults:
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
         """Returns the content of ``metrics.json`` for these results.
 
-        ``unavailable`` counts the targets that are no candidates. ``groups`` exists if the frame has their columns.
+        ``unavailable`` counts the targets that are no candidates, and ``ceilings`` are the best possible means of the
+        metrics of targets. ``groups`` exists if the frame has the columns of partitions.
         """
         top_ks = tuple(top_ks)
         groups = {"groups": summarise_groups(self.frame)} if has_groups(self.frame) else {}
@@ -73,6 +74,7 @@ class RunResults:
             "seed": self.seed,
             "part": self.part,
             "unavailable": self.events.unavailable,
+            "ceilings": self.events.ceilings(top_ks),
             "slices": summarise(self.events, top_ks),
             "coverage": coverage(self.frame, top_ks, self.num_items),
             **groups,
@@ -130,7 +132,7 @@ def user_sums(events: RankedEvents, slice_name: str, metric: str) -> UserSums:
     Args:
         events: Targets of a results frame.
         slice_name: See :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
-        metric: ``hr@k``, ``ndcg@k``, ``mrr``, ``bits``, ``basket_recall@k``, ``basket_ndcg@k`` or ``basket_hit@k``.
+        metric: One of :data:`~seasonrec.evaluation.results.targets.METRIC_NAMES`, with any length of a list.
 
     Raises:
         KeyError: If there is no such slice or metric.

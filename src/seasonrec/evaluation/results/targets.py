@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from seasonrec.evaluation import metrics
+from seasonrec.evaluation.groups.columns import GROUP_BITS, GROUP_COLUMNS, RANKED, SIDE_OF, SIDES
 from seasonrec.evaluation.slices.masks import Mask, flat, slice_masks
 
 Floats = NDArray[np.float64]
@@ -22,8 +23,23 @@ BASKET_AT_K: dict[str, Callable[..., Floats]] = {
     "basket_hit": metrics.basket_hit,
 }
 
-LOWER_IS_BETTER = ("bits",)
+LOWER_IS_BETTER = ("bits", *GROUP_BITS)
 """Metrics for which a negative difference is a gain."""
+
+METRIC_NAMES = (
+    *(f"{kind}@10" for kind in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits", *GROUP_BITS,
+    *(f"{kind}@10@{side}" for kind in EVENT_AT_K for side in SIDES[RANKED]),
+)  # fmt: skip
+"""Names of all metrics; 10 stands for any length of a list."""
+
+
+def is_metric(name: str) -> bool:
+    """Returns whether a metric has this name."""
+    head, at, rest = name.partition("@")
+    length, _, side = rest.partition("@")
+    return (
+        f"{head}@10{'@' + side if side else ''}" in METRIC_NAMES if length.isdecimal() and at else name in METRIC_NAMES
+    )
 
 
 def event_metrics(top_ks: Iterable[int]) -> list[str]:
@@ -46,6 +62,7 @@ class RankedEvents:
         greater, ties, bits: ``(M,)``, see :func:`~seasonrec.evaluation.ranking.ranks.rank_targets`; a target without
             ties is no candidate, and its bits are NaN.
         masks: Slices, see :func:`~seasonrec.evaluation.slices.masks.slice_masks`.
+        columns: Columns of the partitions by name, each ``(M,)``; none in results of older versions.
     """
 
     users: NDArray[np.int64]
@@ -54,11 +71,18 @@ class RankedEvents:
     ties: NDArray[np.int64]
     bits: Floats
     masks: dict[str, Mask]
+    columns: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     @property
     def unavailable(self) -> int:
         """Number of targets that are no candidates of their requests."""
         return int((self.ties == 0).sum())
+
+    def ceilings(self, top_ks: Iterable[int]) -> dict[str, float]:
+        """Returns the largest possible mean over all targets of each ``hr@k`` and ``ndcg@k``, by name."""
+        sizes = np.bincount(self.basket[self.ties > 0])
+        names = [(kind, k) for kind in EVENT_AT_K for k in top_ks]
+        return {f"{kind}@{k}": metrics.ceiling(kind, sizes, k, len(self.ties)) for kind, k in names}
 
     @staticmethod
     def of(frame: pl.DataFrame) -> RankedEvents:
@@ -71,6 +95,7 @@ class RankedEvents:
             ties=flat(frame, "ties").astype(np.int64),
             bits=flat(frame, "bits").astype(np.float64),
             masks=slice_masks(frame),
+            columns={name: flat(frame, name) for name in GROUP_COLUMNS if name in frame.columns},
         )
 
     def slice(self, name: str) -> SliceOfTargets:
@@ -107,15 +132,31 @@ class RankedEvents:
         return self._known[metric]
 
     def _compute(self, metric: str) -> Floats:
-        kind, _, k = metric.partition("@")
-        if kind in EVENT_AT_K and k.isdecimal():
-            return EVENT_AT_K[kind](self.greater, self.ties, int(k))
-        if metric == "mrr":
-            return metrics.reciprocal_rank(self.greater, self.ties)
+        if not is_metric(metric):
+            raise KeyError(f"no metric {metric!r}; there are {', '.join(METRIC_NAMES).replace('@10', '@k')}.")
         if metric == "bits":
             return self.bits
-        kinds = ", ".join([*(f"{name}@k" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"])
-        raise KeyError(f"no metric {metric!r}; there are {kinds}.")
+        if metric == "mrr":
+            return metrics.reciprocal_rank(self.greater, self.ties)
+        kind, _, place = metric.rpartition("@")
+        if place in SIDES or place in SIDE_OF:
+            return self._of_partition(kind, place)
+        return EVENT_AT_K[kind](self.greater, self.ties, int(place))
+
+    def _of_partition(self, kind: str, place: str) -> Floats:
+        """Returns ``(M,)`` values of a metric of a partition or of one of its sides."""
+        if not self.columns:
+            raise KeyError(f"no metric {kind}@{place} in results of an older version; evaluate the run again.")
+        if place in SIDES and kind == "bits_group":
+            return self.columns[f"bits_{place}"].astype(np.float64)
+        partition, is_first = SIDE_OF[place]
+        if kind == "bits_within":
+            values = self.bits - self.columns[f"bits_{partition}"].astype(np.float64)
+        else:
+            name, _, length = kind.partition("@")
+            counts = (self.columns[f"{each}_{partition}"] for each in ("greater", "ties"))
+            values = EVENT_AT_K[name](*counts, int(length))
+        return np.where(self.columns[partition].astype(np.bool_) == is_first, values, np.nan)
 
     @cached_property
     def _known(self) -> dict[str, Floats]:
@@ -155,7 +196,7 @@ class SliceOfTargets:
     def values(self, metric: str) -> Floats:
         """Returns a value for each target that the metric counts, or ``(q,)`` values of a metric of baskets.
 
-        Only ``bits`` leave targets out: those that are no candidates.
+        Bits leave out targets that are no candidates, and metrics of a side those of the other side.
 
         Raises:
             KeyError: If there is no such metric.

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
+OUTCOME_SLICES = ("in_season", "novel", "repeat", "cold_items", "head", "tail")
+"""Slices of targets chosen by what was bought. A mean of a proper score over them rewards exaggeration, see
+:mod:`seasonrec.evaluation.groups.bits`; so no headline shows them. All other slices are chosen by user and time."""
+
 
 def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
     """Returns the targets of every slice.
