@@ -51,7 +51,7 @@ def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl
 
 
 def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
-    """Draws a panel per slice with a line per row, and returns the files; filled marks differ after Holm.
+    """Draws a panel per slice with a line per row, and returns the files; filled points carry a mark after Holm.
 
     Args:
         stem: Path without ending.
@@ -81,7 +81,7 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
-        legend = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
+        legend = f"right of zero, {reference} is better; hollow: carries no mark"
         made.supxlabel(f"{unit} by {reference} against the row; {legend}", fontsize=7)
         return save(made, stem)
 
