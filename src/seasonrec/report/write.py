@@ -13,6 +13,7 @@ from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.groups import group_table, groups_markdown
 from seasonrec.report.interference import interference_figure, interference_table
+from seasonrec.report.per_user import FILE, write_sums
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.report.rows import Row, check_rows
@@ -24,7 +25,7 @@ from seasonrec.report.wrong_dates import DateWorth
 
 
 def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
-    """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
+    """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv``, ``per_user.parquet`` and the two figures.
 
     If rows have them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
     figure of the cosines of their gradients, a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a
@@ -53,6 +54,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
         _write_csv(folder / "table.csv", long),
         _write_text(folder / "comparisons.md", comparisons_markdown(compared)),
         _write_csv(folder / "comparisons.csv", compared),
+        write_sums(folder / FILE, selection.name, rows, [*selection.columns, *extra]),
         _write_csv(folder / "costs.csv", _costs(rows)),
         *_groups(folder, rows),
         *_tasks(folder, rows),
@@ -136,7 +138,8 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def _write_csv(path: Path, table: pl.DataFrame) -> Path:
-    return _write_text(path, table.write_csv(float_precision=6))
+    """Writes a table with six significant digits, so that small p-values keep theirs."""
+    return _write_text(path, table.with_columns(pl.col(pl.Float64).round_sig_figs(6)).write_csv())
 
 
 def _write_text(path: Path, text: str) -> Path:
