@@ -67,7 +67,7 @@ class CalendarSeason(CalendarFeatures):
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         if f"{prefix}condition.weight" in state_dict and f"{prefix}own_affinity.weight" not in state_dict:
             raise UserError(
-                "these weights are of version 0.1.0, whose season.calendar read other features of the day, and also the "
+                "these weights are of version 0.1.0, whose season.calendar read other features of the day, also the "
                 "days since the user's last event. Train the run again, with temporal=last_visit to keep that input."
             )
         super()._load_from_state_dict(state_dict, prefix, *arguments)
