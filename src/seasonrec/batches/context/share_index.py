@@ -22,7 +22,7 @@ from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
 
-KEPT_BYTES = 1 << 28
+KEPT_BYTES = 1 << 27
 """Limit of the memory for the tables of days, in bytes."""
 
 Days = NDArray[np.int64]
