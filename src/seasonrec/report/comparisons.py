@@ -111,10 +111,9 @@ def comparisons_markdown(table: pl.DataFrame) -> str:
         ]
         for line in table.iter_rows(named=True)
     ]  # fmt: skip
-    lower = ", ".join(LOWER_IS_BETTER)
     tested = table.height - table["p"].null_count()
     return (
-        f"# Comparisons\n\nDifference of means, first row minus second; for {lower} a negative difference is a gain. "
+        f"# Comparisons\n\nDifference of means, first row minus second; for bits a negative difference is a gain. "
         "Intervals and p-values are of a studentised bootstrap over users and seeds together, so they speak of the "
         f"methods and not of these trainings; Holm over the {tested} lines with a p-value. With fewer than "
         f"{FEWEST_SEEDS} seeds of a trained row there is no p-value, and the interval is over users only. s: standard "

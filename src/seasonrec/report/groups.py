@@ -123,6 +123,6 @@ def _title(side: str, metric: str) -> str:
 def _shown(line: Mapping[str, float] | None, metric: str) -> str:
     if line is None:
         return ""
-    decimals = digits("bits" if metric.startswith("bits") else metric)
+    decimals = digits(metric)
     half = math.nan if line["low"] is None else (line["high"] - line["low"]) / 2
     return f"{line['value']:.{decimals}f} {spread_words(half, line['seed_sd'], decimals)}".rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
+from seasonrec.evaluation.groups.columns import SIDES
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.costs import COLUMNS, CostColumn
 from seasonrec.report.markdown import pipe_table
@@ -148,8 +149,11 @@ def _words(name: str) -> str:
 
 
 def _metric(metric: str) -> str:
-    kind, _, k = metric.partition("@")
-    return f"{ {'hr': 'HR', 'ndcg': 'NDCG', 'mrr': 'MRR'}.get(kind, _words(kind)) }{'@' + k if k else ''}"
+    kind, _, rest = metric.partition("@")
+    k, _, side = rest.partition("@") if rest[:1].isdecimal() else ("", "", rest)
+    words = {"hr": "HR", "ndcg": "NDCG", "mrr": "MRR", "bits_within": "bits", "bits_group": "bits"}.get(kind)
+    of = "" if not side else f" of {'/'.join(map(_words, SIDES[side]))}" if side in SIDES else f" within {_words(side)}"
+    return f"{words or _words(kind)}{'@' + k if k else ''}{of}"
 
 
 def _arrow(metric: str, tex: bool = False) -> str:

@@ -14,6 +14,7 @@ from seasonrec.report.costs import Cost
 from seasonrec.report.rows import Row
 from seasonrec.report.seed_notes import SIGNIFICANCE, aa_note, few_seeds
 from seasonrec.report.selection import AA_ROW, Selection
+from seasonrec.report.table_notes import ceiling_note, moved_note, unavailable_note
 
 LONG_SCHEMA = {
     "row": pl.String, "slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64,
@@ -158,8 +159,11 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
     unseen = "Evaluated on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
         unseen if rows[0].runs[0].part == "validation" else "",
+        moved_note(selection.moved),
         f"Budget: {selection.note}" if selection.note else "",
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
+        ceiling_note(rows[0].runs[0], [metric for _, metric in selection.columns]),
+        unavailable_note(rows[0].runs[0]),
         SPREAD,
         few_seeds(rows),
         marked if tested else "",
@@ -174,7 +178,7 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
 
 def digits(metric: str) -> int:
     """Returns the number of decimals that a metric is printed with."""
-    return 3 if metric == "bits" else 4
+    return 3 if metric.startswith("bits") else 4
 
 
 def spread_words(half: float, seed_sd: float | None, decimals: int) -> str:
