@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from seasonrec.batches.context.base import DayTables
-
 COUNTED = 2
 """Number of the last parts, ``uniform`` and ``newborn``, which count items instead of sales."""
 
@@ -18,7 +16,7 @@ SMALLEST = 1e-30
 
 
 @dataclass(frozen=True)
-class Shares(DayTables):
+class Shares:
     """Probabilities of all items under ``K = S + R + 2`` parts, in this order.
 
     - ``S`` own parts: shares of the user's own purchases, plain or decayed.
@@ -45,6 +43,7 @@ class Shares(DayTables):
         sizes: ``(N, 2)``, number of candidates and of newborn items.
     """
 
+    row: Tensor
     by_day: Tensor
     request: Tensor
     item: Tensor
@@ -101,6 +100,8 @@ class Shares(DayTables):
         return replace(self, own=self.own[:, list(own)], by_day=self.by_day[..., places])
 
     def rows(self, start: int, stop: int) -> Shares:
+        """Returns the shares of the requests ``start:stop`` alone, with their days alone."""
+        days, row = self.row[start:stop].unique(return_inverse=True)
         first, last, first_newborn, last_newborn = (
             int(torch.searchsorted(requests, end))
             for requests in (self.request, self.newborn_request)
@@ -108,7 +109,8 @@ class Shares(DayTables):
         )
         return replace(
             self,
-            row=self.row[start:stop],
+            row=row,
+            by_day=self.by_day[days],
             request=self.request[first:last] - start,
             item=self.item[first:last],
             own=self.own[first:last],
