@@ -18,9 +18,11 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.evaluation.baselines.counters import SETTINGS
-from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
+from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
 from seasonrec.evaluation.groups.columns import SIDE_OF
 from seasonrec.evaluation.groups.partitions import Partitions
+from seasonrec.evaluation.known_truth.divergence import divergence_table, write_divergence
+from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -88,6 +90,8 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
 def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = None) -> None:
     """Fits and evaluates every baseline in this process, each into its own folder with the layout of a run's.
 
+    A generated log, whose truth is known, also has the oracle.
+
     Args:
         data: The data of a run.
         folder: Folder of their folders.
@@ -99,7 +103,8 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
     tuned = [baseline.name for baseline in fitted if baseline.chosen["tried"] == SETTINGS]
     took = f"baselines fitted on the validation part in {time.perf_counter() - begun_s:.0f} s"
     print(f"{took}; best of {SETTINGS} settings each: {', '.join(tuned)}; the others have no settings", flush=True)
-    for baseline in fitted:
+    oracle = [] if data.truth is None else [Oracle(data.truth, data.log)]
+    for baseline in (*fitted, *oracle):
         record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
 
@@ -126,6 +131,8 @@ def _evaluate(
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
+        if data.truth is not None:
+            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), tags.baskets, protocol))
     return results.record(protocol.top_ks)
 
 
@@ -170,5 +177,5 @@ def _value(record: dict[str, Any], metric: str) -> float | None:
 
 def metrics_of_baselines(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the metrics of the baselines that were evaluated beside a run."""
-    paths = [run_dir / "baselines" / name / "metrics.json" for name in BASELINES]
+    paths = [run_dir / "baselines" / name / "metrics.json" for name in UNTRAINED_ROWS]
     return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]

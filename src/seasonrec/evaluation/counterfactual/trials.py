@@ -17,7 +17,7 @@ from seasonrec.data.spec import DataSpec
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import KINDS, WrongDate, check_days, on_wrong_date
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.results.store import RunResults
 from seasonrec.evaluation.slices.basket_tags import BasketTags
@@ -66,29 +66,55 @@ def counterfactual_table(
     Raises:
         UserError: If the model has no season, or ``days`` are not whole weeks.
     """
-    check_days(days)
     names = {context.name for context in scorer.model.season.reads}
     if not names:
         raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
+
+    def told(wrong: WrongDate) -> Scorer:
+        return replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))
+
+    return table_of_dates(scorer, told, log, spec, split, protocol, days, progress)
+
+
+def table_of_dates(
+    scorer: Scorer,
+    told: Callable[[WrongDate], Scorer],
+    log: EventLog,
+    spec: DataSpec,
+    split: Split,
+    protocol: Protocol,
+    days: Sequence[int],
+    progress: Callable[[str], None] = print,
+) -> pl.DataFrame:
+    """Returns the table of :func:`counterfactual_table` for any scorer.
+
+    Args:
+        scorer: The scorer with the right date.
+        told: Function from a wrong date to the scorer that is told it.
+        log, spec, split, protocol, days, progress: As there.
+    """
+    check_days(days)
     tags = BasketTags.of(log, split, protocol)
     early = _before_log(log, spec, tags.baskets)
     found: dict[tuple[str, int], RunResults] = {}
-    for kind, off, tried in _dated(scorer, names, days):
+    for kind, off, tried in _dated(scorer, told, days):
         frame = evaluate(tried, log, split, protocol, tags=tags, show_progress=False).drop("top_items")
         found[kind, off] = RunResults(scorer.name, 0, "", log.num_items, frame)
-        told = ", ".join(
+        means = ", ".join(
             f"{metric} {found[kind, off].events.values('all', metric)[1].mean():.4f}" for metric in METRICS
         )
-        progress(f"{f'{kind}, date {off} days too early' if off else 'right date'}: {told}")
+        progress(f"{f'{kind}, date {off} days too early' if off else 'right date'}: {means}")
     lines = [(*key, *line, len(tags.baskets), early(key[1])) for key, line in _lines(found)]
     order = {key: place for place, key in enumerate(found)}
     return pl.DataFrame(sorted(lines, key=lambda line: order[line[0], line[1]]), schema=SCHEMA, orient="row")
 
 
-def _dated(scorer: ModelScorer, names: set[str], days: Sequence[int]) -> Iterator[tuple[str, int, ModelScorer]]:
+def _dated(
+    scorer: Scorer, told: Callable[[WrongDate], Scorer], days: Sequence[int]
+) -> Iterator[tuple[str, int, Scorer]]:
     yield RIGHT, 0, scorer
     for kind, off in product(KINDS, days):
-        yield kind, off, replace(scorer, builder=on_wrong_date(scorer.builder, names, WrongDate(kind, off)))
+        yield kind, off, told(WrongDate(kind, off))
 
 
 def _lines(found: dict[tuple[str, int], RunResults]) -> Iterator[tuple[tuple[str, int], tuple[object, ...]]]:
