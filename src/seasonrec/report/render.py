@@ -152,8 +152,10 @@ def _metric(metric: str) -> str:
     kind, _, rest = metric.partition("@")
     k, _, side = rest.partition("@") if rest[:1].isdecimal() else ("", "", rest)
     words = {"hr": "HR", "ndcg": "NDCG", "mrr": "MRR", "bits_within": "bits", "bits_group": "bits"}.get(kind)
-    of = "" if not side else f" of {'/'.join(map(_words, SIDES[side]))}" if side in SIDES else f" within {_words(side)}"
-    return f"{words or _words(kind)}{'@' + k if k else ''}{of}"
+    name = f"{words or _words(kind)}{'@' + k if k else ''}"
+    if kind == "bits_group":
+        return f"{name} of {'/'.join(map(_words, SIDES[side]))}"
+    return f"{name} within {_words(side)}" if side else name
 
 
 def _arrow(metric: str, tex: bool = False) -> str:
