@@ -12,6 +12,7 @@ from rich.console import Console
 from seasonrec.evaluation.groups.columns import GROUP_COLUMNS
 from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
 from seasonrec.report.appendix import MEANING, WARNING
+from seasonrec.report.effects import effect_table
 from seasonrec.report.render import column_title
 from seasonrec.report.rows import Row
 from seasonrec.report.selection import Selection
@@ -107,6 +108,19 @@ def test_numbers_of_a_side_are_columns_with_intervals_and_comparisons(report, ro
     assert compared["difference"].item() < 0
     assert compared["better"].item() == "full"
     assert "| all bits within hot ↓ |" in (folder / "table.md").read_text()
+
+
+def test_bits_within_a_side_have_a_panel_in_the_figure_of_effects(report, rows):
+    effects = effect_table(rows, report.compared, "bits")
+    assert effects["slice"].unique(maintain_order=True).to_list() == [
+        "all",
+        "within_hot",
+        "within_not_hot",
+        "christmas",
+    ]
+    line = effects.row(by_predicate=(pl.col("against") == "no_season") & (pl.col("slice") == "within_hot"), named=True)
+    lost = report.compared.filter(metric="bits_within@hot", against="no_season")["difference"].item()
+    assert line["effect"] == -lost > 0
 
 
 @pytest.mark.parametrize(
