@@ -93,6 +93,19 @@ class Shares:
         """Returns the ``(M,)`` pair of each request and item, or -1 if the user has not bought the item."""
         return self._place(self.request, self.item, request, item)
 
+    def with_own(self, request: Tensor, item: Tensor, weights: Tensor) -> Shares:
+        """Returns these shares with other own parts: weights ``(P, S)`` of own items, scaled to the sum 1 by request.
+
+        A model that reads ``own_history`` for another component gives its counts here instead of reading them twice.
+
+        Args:
+            request: ``(P,)`` int64, ascending.
+            item: ``(P,)`` int64, ascending within a request.
+            weights: ``(P, S)``, at or above 0, for example decayed counts.
+        """
+        total = weights.new_zeros(len(self.row), weights.shape[1]).index_add(0, request, weights)[request]
+        return replace(self, request=request, item=item, own=torch.where(total > 0, weights / total, 0.0))
+
     def only(self, own: Sequence[int], by_day: Sequence[int]) -> Shares:
         """Returns some of the own parts and of the parts by day, by their places, with ``uniform`` and ``newborn``."""
         num_parts = self.by_day.shape[2] - COUNTED
@@ -101,7 +114,7 @@ class Shares:
 
     def rows(self, start: int, stop: int) -> Shares:
         """Returns the shares of the requests ``start:stop`` alone, with their days alone."""
-        days, row = self.row[start:stop].unique(return_inverse=True)
+        days, row = torch.unique(self.row[start:stop], return_inverse=True)
         first, last, first_newborn, last_newborn = (
             int(torch.searchsorted(requests, end))
             for requests in (self.request, self.newborn_request)
