@@ -26,10 +26,10 @@ MAJOR = (
 """Holidays with a shopping season."""
 
 
-KNOTS_DAYS = (-28, -21, -14, -7, 0, 7)
-"""Days from a holiday at which the bumps of its own features peak."""
-KNOT_DAYS = 7
-"""Days from its peak at which a bump has fallen to zero."""
+KNOTS_DAYS = (-28, -21, -14, -7, 0, 1, 7)
+"""Days from a holiday at which the bumps of its own features peak; the day after it may differ from the day itself."""
+ENDS_DAYS = (-35, 14)
+"""Days from a holiday at which its first and its last bump have fallen to zero."""
 
 
 def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, coverage_days: float) -> Tensor:
@@ -60,7 +60,7 @@ class CalendarFeatures(nn.Module):
     Within a first year, only the weekday and the shared ramp remain.
 
     The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
-    learned: a plateau, a step or a rise.
+    learned: a plateau, a rise, or a fall on the next day.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
@@ -81,7 +81,8 @@ class CalendarFeatures(nn.Module):
         names = holiday_names(spec)
         places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
         self.register_buffer("major", places, persistent=False)
-        self.register_buffer("knots_days", torch.tensor(KNOTS_DAYS, dtype=torch.float32), persistent=False)
+        knots = torch.tensor((ENDS_DAYS[0], *KNOTS_DAYS, ENDS_DAYS[1]), dtype=torch.float32)
+        self.register_buffer("knots_days", knots, persistent=False)
         self.ramps = HolidayRamps(len(names))
         self.num_usual = 7 + 2
         self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(names)
@@ -100,8 +101,10 @@ class CalendarFeatures(nn.Module):
     def yearly(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""
         year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
-        from_knots = (calendar.holiday_days[..., None] - self.knots_days).abs()  # (N, H, K)
-        bumps = (1 - from_knots / KNOT_DAYS).clamp(min=0) * calendar.holiday_known[..., None]
+        days, knots = calendar.holiday_days[..., None], self.knots_days
+        rise = (days - knots[:-2]) / (knots[1:-1] - knots[:-2])  # (N, H, K)
+        fall = (knots[2:] - days) / (knots[2:] - knots[1:-1])
+        bumps = torch.minimum(rise, fall).clamp(min=0) * calendar.holiday_known[..., None]
         return torch.cat([year, bumps.flatten(1)], dim=1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from seasonrec.evaluation.known_truth.kinds import ORACLE
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.evaluation.statistics.significance import mean_intervals
 from seasonrec.report.costs import Cost
@@ -125,7 +126,8 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
     numbers = {(line["row"], line["slice"], line["metric"]): line for line in long.iter_rows(named=True)}
     marks = _marks(compared)
     columns = tuple(selection.columns)
-    best = {column: _best([numbers[row.name, *column]["value"] for row in rows], column[1]) for column in columns}
+    rivals = [row.name for row in rows if row.name != ORACLE]  # nobody can be better than the truth
+    best = {column: _best([numbers[name, *column]["value"] for name in rivals], column[1]) for column in columns}
 
     def cell(row: Row, column: tuple[str, str]) -> GridCell:
         line = numbers[row.name, *column]
