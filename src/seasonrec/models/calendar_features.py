@@ -60,13 +60,14 @@ class CalendarFeatures(nn.Module):
     Within a first year, only the weekday and the shared ramp remain.
 
     The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
-    learned: a plateau, a rise, or a fall on the next day.
+    learned: a plateau, a rise, or a fall on the next day. Only major holidays have one. The United States have 21 in
+    all, whose curves would cover most days of the year, and would learn single promotions by heart.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
-        major: Holidays that share a ramp; names that the country does not have are ignored.
+        major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
     """
 
     major: Tensor
@@ -83,9 +84,9 @@ class CalendarFeatures(nn.Module):
         self.register_buffer("major", places, persistent=False)
         knots = torch.tensor((ENDS_DAYS[0], *KNOTS_DAYS, ENDS_DAYS[1]), dtype=torch.float32)
         self.register_buffer("knots_days", knots, persistent=False)
-        self.ramps = HolidayRamps(len(names))
+        self.ramps = HolidayRamps(len(places))
         self.num_usual = 7 + 2
-        self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(names)
+        self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(places)
 
     def features(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features ``(N, num_features)``: the usual ones, then the yearly ones."""
@@ -94,17 +95,18 @@ class CalendarFeatures(nn.Module):
     def usual(self, calendar: RequestCalendar) -> Tensor:
         """Returns weekday and shared ramp ``(N, num_usual)``, which do not wait for a year of log."""
         week = F.one_hot(calendar.weekday, 7).float()
-        major = self.ramps(calendar.holiday_days).index_select(1, self.major)
+        major = self.ramps(calendar.holiday_days.index_select(1, self.major))
         shared = major.amax(dim=1) if major.shape[1] else major.new_zeros(len(week), 2)
         return torch.cat([week, shared], dim=1)
 
     def yearly(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""
         year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
-        days, knots = calendar.holiday_days[..., None], self.knots_days
+        days, knots = calendar.holiday_days.index_select(1, self.major)[..., None], self.knots_days
         rise = (days - knots[:-2]) / (knots[1:-1] - knots[:-2])  # (N, H, K)
         fall = (knots[2:] - days) / (knots[2:] - knots[1:-1])
-        bumps = torch.minimum(rise, fall).clamp(min=0) * calendar.holiday_known[..., None]
+        bumps = torch.minimum(rise, fall).clamp(min=0)
+        bumps = bumps * calendar.holiday_known.index_select(1, self.major)[..., None]
         return torch.cat([year, bumps.flatten(1)], dim=1)
 
 
