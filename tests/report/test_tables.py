@@ -128,6 +128,7 @@ def test_the_row_of_other_seeds_must_carry_no_mark(targets, rows):
 def test_spreads_are_in_units_of_the_last_digit():
     assert spread_words(0.00123, 0.00041, 4) == "±12 s 4"
     assert spread_words(0.00004, 0.0, 4) == "±0.4 s 0"
+    assert spread_words(0.021, 0.00096, 3) == "±21 s 1"
     assert spread_words(0.021, None, 3) == "±21"
     assert spread_words(math.nan, 0.019, 3) == "s 19"
     assert spread_words(math.nan, None, 3) == ""

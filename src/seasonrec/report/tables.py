@@ -26,7 +26,7 @@ WORSE, BETTER = "†", "‡"
 """Marks of a row that differs from the reference after Holm."""
 
 SPREAD = (
-    "± is half of the 95% interval over users and seeds, s the standard deviation of one seed, both in units of the "
+    "± is half of the 95% interval over users and seeds, s the standard deviation between seeds, both in units of the "
     "last digit: 0.1084 ±12 s 4 is 0.1084 ±0.0012 with a standard deviation of 0.0004."
 )
 """Sentence on the numbers beside a value, see :func:`spread_words`."""
@@ -197,7 +197,7 @@ def spread_words(half: float, seed_sd: float | None, decimals: int) -> str:
 
 def _units(number: float, decimals: int) -> str:
     units = number * 10**decimals
-    return f"{units:.0f}" if units >= 1 or units == 0 else f"{units:.1f}"
+    return f"{units:.0f}" if units >= 0.95 or units == 0 else f"{units:.1f}"
 
 
 def _marks(compared: pl.DataFrame) -> dict[tuple[str, str, str], str]:
