@@ -82,11 +82,8 @@ class BatchBuilder:
         labels: Mapping[str, BoundLabels] | None = None,
         candidates: Candidates = "known",
     ) -> None:
-        self.log = log
-        self.contexts = contexts
-        self.max_seq_len = max_seq_len
-        self.labels = labels or {}
-        self.candidates = candidates
+        self.log, self.contexts, self.max_seq_len = log, contexts, max_seq_len
+        self.labels, self.candidates = labels or {}, candidates
         # plain arrays over the same files: indexing a np.memmap is several times slower
         self._event_items = np.asarray(log.event_items)
         self._event_times_s = np.asarray(log.event_times_s)
