@@ -26,7 +26,7 @@ from scipy import stats
 from seasonrec.evaluation.statistics.draws import Bootstrap, Floats, SeedDraws, SeedSpread, user_weights
 
 FEWEST_USERS = 5
-"""With fewer users too many resamples hold one user alone, and there is no interval."""
+"""Smallest number of users with an interval; with fewer, too many resamples hold one user alone."""
 
 TAIL = 10
 """Number of the largest resampled ratios beyond which a p-value follows the tail of Student's t."""

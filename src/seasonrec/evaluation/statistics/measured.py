@@ -13,7 +13,7 @@ from seasonrec.evaluation.results.store import RunResults, UserSums, user_sums
 from seasonrec.evaluation.statistics.draws import Floats, SeedSpread
 
 FEWEST_SEEDS = 3
-"""With fewer seeds nothing is said about other trainings, and nothing is marked."""
+"""Smallest number of seeds from which a row speaks of other trainings and may carry a mark."""
 
 
 @dataclass(frozen=True)
