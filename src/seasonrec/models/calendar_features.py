@@ -38,10 +38,14 @@ def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, cover
     Returns:
         ``(..., 2 K)``: sines, then cosines.
     """
-    order = torch.arange(1, num_harmonics + 1, device=year_phase.device)
-    angle = year_phase[..., None] * order
     coverage = (1 - unseen_days / coverage_days).clamp(min=0)[..., None]
-    return torch.cat([angle.sin(), angle.cos()], dim=-1) * coverage
+    return waves(year_phase, num_harmonics) * coverage
+
+
+def waves(phase: Tensor, num_harmonics: int) -> Tensor:
+    """Returns the sines, then the cosines, of ``(...)`` angles and their multiples, ``(..., 2 K)``."""
+    angle = phase[..., None] * torch.arange(1, num_harmonics + 1, device=phase.device)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
 class CalendarFeatures(nn.Module):
@@ -58,12 +62,18 @@ class CalendarFeatures(nn.Module):
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
         major: Holidays that share a ramp; names that the country does not have are ignored.
+        hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
     """
 
     major: Tensor
 
     def __init__(
-        self, spec: DataSpec, num_harmonics: int = 2, coverage_days: float = 7.0, major: tuple[str, ...] = MAJOR
+        self,
+        spec: DataSpec,
+        num_harmonics: int = 2,
+        coverage_days: float = 7.0,
+        major: tuple[str, ...] = MAJOR,
+        hours: int = 0,
     ) -> None:
         super().__init__()
         self.num_harmonics = num_harmonics
@@ -72,7 +82,8 @@ class CalendarFeatures(nn.Module):
         places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
         self.register_buffer("major", places, persistent=False)
         self.ramps = HolidayRamps(len(names))
-        self.num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names)
+        self.hours = hours
+        self.num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 2 * hours
 
     def features(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features ``(N, num_features)``; a column is 0 where it does not apply."""
@@ -81,7 +92,8 @@ class CalendarFeatures(nn.Module):
         each = self.ramps(calendar.holiday_days)  # (N, H, 2)
         major = each.index_select(1, self.major)
         shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
-        return torch.cat([year, week, shared, (each * calendar.holiday_known[..., None]).flatten(1)], dim=1)
+        own = (each * calendar.holiday_known[..., None]).flatten(1)
+        return torch.cat([year, week, shared, own, waves(calendar.day_phase, self.hours)], dim=1)
 
 
 class HolidayRamps(nn.Module):

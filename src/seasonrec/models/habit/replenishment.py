@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.context.rhythm import RHYTHM
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
@@ -23,6 +24,8 @@ class ReplenishmentHabit(nn.Module):
         half_lives_days: Half-lives ``H`` of the decayed counts.
         hidden_dim: Width of the network's first layer; the second has half of it.
         item_dim: Width of the habit's own item vectors.
+        rhythm: Whether the network reads how well the request fits the hours, weekdays and basket sizes of the user's
+            earlier purchases of the item.
 
     Shape:
         - scores: ``(N, C)``; output: the same.
@@ -40,6 +43,7 @@ class ReplenishmentHabit(nn.Module):
         half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
         hidden_dim: int = 64,
         item_dim: int = 16,
+        rhythm: bool = False,
         *,
         facts: Facts,
     ) -> None:
@@ -49,7 +53,8 @@ class ReplenishmentHabit(nn.Module):
         self.item_vectors = nn.Embedding(facts.spec.num_items, item_dim)
         nn.init.normal_(self.item_vectors.weight, std=0.1)
         self.register_buffer("item_interval_days", facts.item_interval_days, persistent=False)
-        num_features = len(half_lives_days) + 10 + LAST_BASKETS
+        self.rhythm = rhythm
+        num_features = len(half_lives_days) + 10 + LAST_BASKETS + RHYTHM * rhythm
         self.network = nn.Sequential(
             Linear(num_features + item_dim, hidden_dim),
             nn.ReLU(),
@@ -66,6 +71,7 @@ class ReplenishmentHabit(nn.Module):
                 _features(own, self.item_interval_days[own.item]),
                 (so_far[:, None] + 7.0) / 3.0,
                 self.item_vectors(own.item),
+                *([own.rhythm] if self.rhythm else []),
             ],
             dim=1,
         )

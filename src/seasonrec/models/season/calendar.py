@@ -23,6 +23,7 @@ class CalendarSeason(CalendarFeatures):
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year.
         affinity_dim: Rank of the items' seasonal affinity.
         major: Holidays that share a ramp; names that the country does not have are ignored.
+        hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
@@ -36,10 +37,11 @@ class CalendarSeason(CalendarFeatures):
         coverage_days: float = 7.0,
         affinity_dim: int = 16,
         major: tuple[str, ...] = MAJOR,
+        hours: int = 0,
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(facts.spec, num_harmonics, coverage_days, major)
+        super().__init__(facts.spec, num_harmonics, coverage_days, major, hours)
         self.context = CalendarContext()
         self.reads = (self.context,)
         self.condition = zeroed(Linear(self.num_features, facts.embedding_dim, bias=False))

@@ -15,6 +15,7 @@ from seasonrec.config import build
 from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.context_use import check_contexts
 from seasonrec.runs.opening import OpenData
+from seasonrec.runs.mixing import fit_mixtures
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.base import Place, load_stage
 from seasonrec.training.fit import FitResult, fit
@@ -32,10 +33,13 @@ class Train:
         return data
 
     def __call__(self, run: Run, place: Place) -> FitResult:
-        return fit_run(run, place)
+        result = fit_run(run, place)
+        fit_mixtures(run)
+        return result
 
     def restore(self, run: Run, place: Place, record: dict[str, Any]) -> None:
         load_stage(run, place, record["best_epoch"])
+        fit_mixtures(run)
 
 
 def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
