@@ -25,6 +25,7 @@ from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.own_amounts import OwnGapsContext, OwnValuesContext
 from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.context.weekly_sales import WeeklySalesContext
 from seasonrec.batches.epoch_plan import WindowRule
 from seasonrec.batches.facts import Facts
@@ -46,6 +47,9 @@ CONTEXTS: dict[str, Context] = {
     "own_values": OwnValuesContext(),
     "own_gaps": OwnGapsContext(),
     "weekly_sales": WeeklySalesContext(),
+    "shares": SharesContext(
+        windows_days=(7, None), half_lives_days=(14.0,), half_windows_days=(14,), own_half_lives_days=(None, 28.0)
+    ),
 }
 WHERE = r" of the request of user '\w+' at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d changes when the events from second"
 TRAINING = r"a training window that reads on after its request: "

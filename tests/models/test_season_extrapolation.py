@@ -19,7 +19,7 @@ from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
-from seasonrec.models.calendar_features import HolidayRamps
+from seasonrec.models.calendar_features import KNOTS_DAYS, HolidayRamps
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.last_year import LastYearSeason
@@ -51,8 +51,8 @@ def _trained_calendar(first_year):
     """Returns a calendar season with random weights, as after training."""
     torch.manual_seed(0)
     season = CalendarSeason(facts=first_year.facts())
-    torch.nn.init.normal_(season.phase.weight)
-    torch.nn.init.normal_(season.condition.weight)
+    for weight in (season.affinity.weight, season.own_affinity.weight, season.condition.weight):
+        torch.nn.init.normal_(weight)
     return season
 
 
@@ -92,24 +92,81 @@ def test_an_uncovered_time_of_year_reads_no_weight_that_training_has_not_touched
 def test_yearly_harmonics_are_zero_until_the_log_holds_a_full_cycle(first_year):
     season = _trained_calendar(first_year)
     context = CalendarContext().bind(first_year.log, first_year.spec)
-    features = season.features(context(_at(first_year.log, [0, 100, 239, 355, 364, 380])))
+    features = season.yearly(context(_at(first_year.log, [0, 100, 239, 355, 364, 380])))
     year = features[:, : 2 * season.num_harmonics].abs().sum(1)
     assert year[:4].tolist() == [0.0] * 4  # exactly: Adam turns the smallest gradient into full steps
     assert 0 < year[4] < year[5]
 
 
-def test_training_on_part_of_a_year_leaves_harmonics_and_own_ramps_untouched(first_year):
+def test_training_on_part_of_a_year_leaves_the_yearly_features_untouched(first_year):
     season = _trained_calendar(first_year)
     calendar = CalendarContext().bind(first_year.log, first_year.spec)(_at(first_year.log, range(0, 230)))
     num_items = first_year.log.num_items
     query, items = torch.randn(len(calendar.day), 16), ScoredItems(torch.randn(num_items, 16), None, num_items)
     effect = season(query, items, {"calendar": calendar})
     (effect.query.square().sum() + effect.scores.square().sum()).backward()
-    own_ramps = slice(2 * season.num_harmonics + 7 + 2, None)
     for weight in (season.phase.weight, season.condition.weight):
-        assert weight.grad[:, : 2 * season.num_harmonics].abs().max() == 0
-        assert weight.grad[:, own_ramps].abs().max() == 0
-        assert weight.grad.abs().max() > 0
+        assert weight.grad[:, season.num_usual :].abs().max() == 0
+        assert weight.grad[:, : season.num_usual].abs().max() > 0
+
+
+@pytest.fixture(scope="module")
+def two_years(tmp_path_factory):
+    """Opens a shop with two and a half years of log, in which some items appear late."""
+    folder = tmp_path_factory.mktemp("two_years")
+    source = Synthetic(num_users=12, num_items=30, num_days=900, cold_share=0.4)
+    log = prepare(source, folder, progress=lambda line: None)
+    split = TimeSplit().resolve(log)
+    return Shop(log, split, spec_of(log, split), folder)
+
+
+def test_the_year_of_an_item_begins_with_its_first_birthday(two_years):
+    season, days = _trained_calendar(two_years), np.array([700, 760])
+    requests = _at(two_years.log, days)
+    calendar = CalendarContext().bind(two_years.log, two_years.spec)(requests)
+    num_items = two_years.log.num_items
+    items = ScoredItems(torch.zeros(num_items, 16), None, num_items)
+    scores = season(torch.zeros(2, 16), items, {"calendar": calendar}).scores
+    usual = season.usual(calendar) @ season.phase.weight[:, : season.num_usual].T @ season.own_affinity.weight.T
+    age_days = torch.from_numpy((requests.times_s[:, None] - two_years.log.item_first_seen_s) / SECONDS_PER_DAY)
+    young, old = age_days < 358, age_days > 367
+    assert (young & (age_days > 0)).any()
+    assert torch.equal(scores[young], usual[young])
+    assert not torch.isclose(scores[old], usual[old]).any()
+
+
+def test_a_query_reads_what_does_not_wait_for_a_year_and_tasks_read_all(two_years):
+    season = _trained_calendar(two_years)
+    calendar = CalendarContext().bind(two_years.log, two_years.spec)(_at(two_years.log, [760]))
+    items = ScoredItems(torch.zeros(two_years.log.num_items, 16), None, two_years.log.num_items)
+    query, context = torch.zeros(1, 16), {"calendar": calendar}
+    split, weight = season.num_usual, season.condition.weight
+    usual, yearly = season.usual(calendar), season.yearly(calendar)
+    torch.testing.assert_close(season(query, items, context).query, usual @ weight[:, :split].T)
+    torch.testing.assert_close(
+        season.conditioned(query, context), usual @ weight[:, :split].T + yearly @ weight[:, split:].T
+    )
+
+
+def test_the_curve_of_a_holiday_is_linear_between_its_knots(two_years):
+    season = CalendarSeason(facts=two_years.facts())
+    occurrence = CalendarContext().bind(two_years.log, two_years.spec)
+    name = list(occurrence.occurrences).index("Independence Day")
+    start = 2 * season.num_harmonics + name * len(KNOTS_DAYS)
+    july_4th = 365 + 366 + 184  # of 2018, after two occurrences in the log
+    offsets = np.array([-40, -28, -24, -7, 0, 3, 7, 14])
+    bumps = season.yearly(occurrence(_at(two_years.log, july_4th + offsets)))[:, start : start + len(KNOTS_DAYS)]
+    by_hand = [
+        [0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+        [3 / 7, 4 / 7, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 4 / 7, 3 / 7],
+        [0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0],
+    ]
+    torch.testing.assert_close(bumps, torch.tensor(by_hand))
 
 
 def test_a_ramp_ends_instead_of_fading():

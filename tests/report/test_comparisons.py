@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from made_results import hand_run, make_run
 
-from seasonrec.report.comparisons import comparison_table, comparisons_markdown, enough_replicates
+from seasonrec.report.comparisons import comparison_table, comparisons_markdown, enough_replicates, spell_p
 from seasonrec.report.errors import ReportError
-from seasonrec.report.rows import Row, check_rows, read_row, same_seeds
+from seasonrec.report.rows import Row, check_rows, read_row
 
 
 def row_of(name: str, *runs, baseline: bool = False) -> Row:
@@ -21,7 +21,6 @@ def test_the_difference_is_the_reference_less_the_row():
 
 
 def test_a_difference_that_seeds_dispute_is_not_marked(targets):
-    """Checks the seeds beside the bootstrap over users, which only sees their average."""
     full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
     agreed = row_of("agreed", *(make_run(targets, "agreed", seed, loss=0.6) for seed in (0, 1, 2)))
     losses = {0: 1.0, 1: 1.0, 2: -0.2}
@@ -29,17 +28,36 @@ def test_a_difference_that_seeds_dispute_is_not_marked(targets):
     table = comparison_table([full, agreed, disputed], "full", [("all", "bits")])
     told = {line["against"]: line for line in table.iter_rows(named=True)}
     assert told["agreed"]["difference"] == pytest.approx(told["disputed"]["difference"], abs=0.02)
-    assert max(line["p_holm"] for line in told.values()) < 0.05
+    assert told["agreed"]["p_holm"] < 0.05 < told["disputed"]["p_holm"]
     assert (told["agreed"]["better"], told["disputed"]["better"]) == ("full", None)
-    assert (told["disputed"]["seed_low"], told["disputed"]["seed_high"]) == pytest.approx((-1.0, 0.2), abs=0.03)
+    assert told["disputed"]["against_seed_sd"] == pytest.approx(np.std([1.0, 1.0, -0.2], ddof=1), abs=0.03)
+    assert told["disputed"]["seed_sd"] < 0.03
 
 
-def test_a_baseline_is_compared_with_each_seed(targets):
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_too_few_seeds_of_either_row_have_no_p_value(targets, seeds):
+    full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
+    few = row_of("few", *(make_run(targets, "few", seed, loss=0.6) for seed in range(seeds)))
+    enough = row_of("enough", *(make_run(targets, "enough", seed, loss=0.6) for seed in (0, 1, 2)))
+    for reference in ("full", "few"):
+        table = comparison_table([full, few, enough], reference, [("all", "bits")])
+        told = {line["against"]: line for line in table.iter_rows(named=True)}
+        untested = [told["few"]] if reference == "full" else list(told.values())
+        assert [(line["p"], line["p_holm"], line["better"]) for line in untested] == [(None, None, None)] * len(
+            untested
+        )
+        assert all(line["low"] < line["difference"] < line["high"] for line in untested)
+    tested = comparison_table([full, few, enough], "full", [("all", "bits")]).drop_nulls("p").row(0, named=True)
+    assert (tested["against"], tested["p_holm"]) == ("enough", tested["p"])  # Holm counts what is tested
+
+
+def test_a_baseline_needs_one_run_only(targets):
     full = row_of("full", *(make_run(targets, "full", seed, loss=0.1 * seed) for seed in (0, 1, 2)))
     baseline = row_of("personal", make_run(targets, "personal", 0, loss=0.1), baseline=True)
     line = comparison_table([full, baseline], "full", [("all", "bits")]).row(0, named=True)
-    assert line["seeds"] == 3
-    assert (line["seed_low"], line["seed_high"]) == pytest.approx((-0.1, 0.1), abs=0.03)
+    assert (line["seeds"], line["against_seeds"], line["against_seed_sd"]) == (3, 1, None)
+    assert line["seed_sd"] == pytest.approx(0.1, abs=0.03)
+    assert line["p"] > 0.05
     assert line["better"] is None
 
 
@@ -64,8 +82,8 @@ def test_holm_is_over_the_whole_table(rows):
 
 
 @pytest.mark.parametrize("comparisons", [1, 40, 300])
-def test_the_smallest_p_value_can_pass_holm(comparisons):
-    assert comparisons * 2 / (enough_replicates(comparisons).replicates + 1) < 0.05
+def test_many_resamples_lie_beyond_the_smallest_p_value_that_holm_marks(comparisons):
+    assert enough_replicates(comparisons).replicates * 0.05 / comparisons >= 30
 
 
 def test_two_fingerprints_are_refused_and_named():
@@ -91,16 +109,6 @@ def test_other_targets_under_one_fingerprint_are_refused():
         check_rows([ours, theirs], ["all"], ["bits"])
 
 
-def test_models_are_compared_on_the_seeds_that_both_have(targets):
-    full = row_of("full", *(make_run(targets, "full", seed) for seed in (0, 1, 2)))
-    other = row_of("no_text", *(make_run(targets, "no_text", seed) for seed in (1, 2, 3)))
-    assert [[run.seed for run in runs] for runs in same_seeds(full, other)] == [[1, 2], [1, 2]]
-    baseline = row_of("personal", make_run(targets, "personal", 0), baseline=True)
-    assert [len(runs) for runs in same_seeds(full, baseline)] == [3, 1]
-    with pytest.raises(ReportError, match="share no seed"):
-        same_seeds(row_of("full", full.runs[0]), row_of("no_text", other.runs[2]))
-
-
 def test_an_absent_reference_is_named(rows):
     with pytest.raises(ReportError, match="reference 'whole' has no results; rows with results: personal_recent, full"):
         comparison_table(rows, "whole", [("all", "bits")])
@@ -118,8 +126,18 @@ def test_markdown_has_a_line_a_comparison(rows):
     assert np.unique([line.count("|") for line in lines]).size == 1
 
 
-def test_rows_that_are_equal_have_no_effect_size():
-    runs = [hand_run(name, 0, [[1, 3], [2, 6]], [[0, 0], [0, 0]]) for name in ("full", "twin")]
-    table = comparison_table([row_of(run.name, run) for run in runs], "full", [("all", "bits")])
-    line = comparisons_markdown(table).splitlines()[-1]
-    assert [cell.strip() for cell in line.split("|")][4:9] == ["+0.0000", "+0.0000 … +0.0000", "1.0000", "1.0000", ""]
+def test_rows_that_are_equal_have_no_effect_size(targets):
+    rows = [row_of(name, *(make_run(targets, "full", seed) for seed in (0, 1, 2))) for name in ("full", "twin")]
+    table = comparison_table(rows, "full", [("all", "bits")])
+    cells = [cell.strip() for cell in comparisons_markdown(table).splitlines()[-1].split("|")]
+    assert (cells[4], *cells[6:9]) == ("+0.0000", "1.0000", "1.0000", "")
+
+
+def test_small_p_values_are_spelled():
+    assert [spell_p(p) for p in (None, 0.04321, 0.001, 0.00012345, 1e-12)] == [
+        "",
+        "0.0432",
+        "0.0010",
+        "1.2e-04",
+        "1.0e-12",
+    ]

@@ -13,7 +13,7 @@ NAN = float("nan")
 
 
 def made_grid(columns: int = 2) -> Grid:
-    best = GridCell(0.12345, 0.0021, 4, True, "")
+    best = GridCell(0.12345, 0.0021, 4, True, "", 0.0004)
     worse = GridCell(8.4321, 0.05, 3, False, "†")
     empty = GridCell(NAN, NAN, 3, False, "")
     rows = (
@@ -34,8 +34,8 @@ def test_markdown_shows_values_intervals_marks_and_costs():
     text = to_markdown(made_grid())
     assert "| row | all NDCG@10 ↑ | all bits ↓ | minutes | weights |" in text
     assert "| *targets* | *1,234* | *56* |  |  |" in text
-    assert "| recent_7d | 8.432 ±0.050 † | - |  |  |" in text
-    assert "| full | **0.1235** ±0.0021 | 8.432 ±0.050 † | 1.5 | 1.23M |" in text
+    assert "| recent_7d | 8.432 ±50 † | - |  |  |" in text
+    assert "| full | **0.1235** ±21 s 4 | 8.432 ±50 † | 1.5 | 1.23M |" in text
     assert "- Made by: `seasonrec ablate a_b.yaml $X ~/c {d} e^f \\g`" in text
 
 

@@ -61,9 +61,23 @@ def test_the_weights_of_a_season_by_itself_are_read(shop: Shop) -> None:
         assert torch.equal(listed.state_dict()[f"momentum.{name}"], value), name
 
 
-def test_the_weights_of_a_calendar_that_read_the_last_event_are_refused(shop: Shop) -> None:
+def test_the_weights_of_a_momentum_that_reads_no_unsold_items_have_zeros_for_them(shop: Shop) -> None:
+    listed = Seasons({"momentum": MomentumSeason(facts=shop.facts())})
+    weights = {
+        name: torch.randn_like(value)[..., :4] if value.dim() == 1 else torch.randn_like(value)[:4]
+        for name, value in listed.state_dict().items()
+    }
+    listed.load_state_dict({name: value.clone() for name, value in weights.items()})
+    for name, value in listed.state_dict().items():
+        assert torch.equal(value[:4], weights[name])
+        assert not value[4:].any()
+        assert len(value) == 5
+
+
+def test_the_weights_of_a_calendar_with_other_features_are_refused(shop: Shop) -> None:
     listed = Seasons({"calendar": CalendarSeason(facts=shop.facts())})
     weights = listed.state_dict()
+    del weights["calendar.own_affinity.weight"]
     weights["calendar.condition.weight"] = torch.nn.functional.pad(weights["calendar.condition.weight"], (0, 1))
     with pytest.raises(UserError, match=r"are of version 0\.1\.0, .* with temporal=last_visit"):
         listed.load_state_dict(weights)

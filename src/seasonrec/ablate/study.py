@@ -20,9 +20,10 @@ from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
 from seasonrec.evaluation.baselines.fitting import BASELINES
 from seasonrec.evaluation.counterfactual.dates import DAYS_REMEDY, DAYS_RULE, refused_days
-from seasonrec.evaluation.results.targets import BASKET_AT_K, EVENT_AT_K
+from seasonrec.evaluation.results.targets import METRIC_NAMES, is_metric
 from seasonrec.evaluation.slices.holidays import slice_names
 from seasonrec.report.costs import COLUMNS
+from seasonrec.report.selection import AA_ROW
 
 SLICES = (
     "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail",
@@ -49,8 +50,11 @@ class Study:
         overrides: Hydra overrides that all rows share: the budget, never a component of the model.
         reference: Row that every other model row is compared with.
         baseline_reference: Baseline that the reference is compared with.
-        metrics: Metrics of the table, per event, for example ``ndcg@10`` and ``bits``.
-        slices: Slices of the table, for example ``all`` and ``in_season``.
+        metrics: Metrics of every slice of the table, for example ``ndcg@10`` and ``bits``; see
+            :data:`~seasonrec.evaluation.results.targets.METRIC_NAMES`.
+        first_metrics: Further metrics of the first slice, for example ``bits_within@hot``.
+        slices: Slices of the table, for example ``all`` and ``christmas``. Slices by outcome, such as ``in_season``, go
+            to the appendix of the report.
         effect_slices: Slices in the figure of the sections' effects; empty for those of the table.
         figure_rows: Rows of the figure by week; empty for the two references and the first ablation.
         note: A remark on the budget, printed on the table.
@@ -60,6 +64,8 @@ class Study:
             :mod:`seasonrec.evaluation.robustness.trials`; the report draws the curves.
         wrong_dates: Days by which wrong dates are too early, in whole weeks. The reference's runs are ranked again with
             them, see :mod:`seasonrec.evaluation.counterfactual.dates`; the report says what the right date is worth.
+        aa: Whether a row ``aa`` is added: the reference with other seeds, as many as ``seeds``. It differs from the
+            reference by chance alone, so it must carry no mark.
         changes: Overrides of each row by name.
     """
 
@@ -72,7 +78,8 @@ class Study:
     reference: str = REFERENCE_ROW
     baseline_reference: str = "personal_recent"
     metrics: tuple[str, ...] = ("ndcg@10", "bits")
-    slices: tuple[str, ...] = ("all", "in_season", "novel")
+    first_metrics: tuple[str, ...] = ("basket_recall@10", "basket_ndcg@10")
+    slices: tuple[str, ...] = ("all",)
     effect_slices: tuple[str, ...] = ()
     figure_rows: tuple[str, ...] = ()
     note: str = ""
@@ -80,7 +87,15 @@ class Study:
     costs: tuple[str, ...] = ("minutes", "weights")
     robustness: tuple[str, ...] = ()
     wrong_dates: tuple[int, ...] = ()
+    aa: bool = False
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def seeds_of_rows(self) -> dict[str, tuple[int, ...]]:
+        """Seeds of every row of the table, in its order; ``aa`` has seeds that no other row uses."""
+        own = dict.fromkeys(self.rows, self.seeds)
+        first = max(self.seeds) + 1
+        return own | ({AA_ROW: tuple(range(first, first + len(self.seeds)))} if self.aa else {})
 
     @property
     def full(self) -> list[str]:
@@ -250,6 +265,8 @@ def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
     for place, days in enumerate(raw.get("wrong_dates", [])):
         if refused_days([days]):
             yield Mistake(f"wrong_dates[{place}]", DAYS_RULE, DAYS_REMEDY, shown(days))
+    if raw.get("aa") and AA_ROW in names:
+        yield Mistake(f"rows[{names.index(AA_ROW)}]", "aa: true adds a row of this name", "rename it", shown(AA_ROW))
     known = [*names, *BASELINES]
     for place, row in enumerate(raw.get("figure_rows", [])):
         if names and row not in known:
@@ -271,11 +288,10 @@ def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator
     for place, override in enumerate(raw.get("overrides", [])):
         if override_key(override) in STUDY_KEYS:
             yield Mistake(f"overrides[{place}]", "the study sets this key itself", "take it out", shown(override))
-    for place, metric in enumerate(raw.get("metrics", [])):
-        kind, _, length = metric.partition("@")
-        if metric not in ("mrr", "bits") and not (kind in (*EVENT_AT_K, *BASKET_AT_K) and length.isdecimal()):
-            known = [*(f"{name}@10" for name in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits"]
-            yield Mistake(f"metrics[{place}]", "no such metric", nearest(metric, known), shown(metric))
+    for key in ("metrics", "first_metrics"):
+        for place, metric in enumerate(raw.get(key, [])):
+            if not is_metric(metric):
+                yield Mistake(f"{key}[{place}]", "no such metric", nearest(metric, METRIC_NAMES), shown(metric))
     for place, cost in enumerate(raw.get("costs", [])):
         if cost not in COLUMNS:
             yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))

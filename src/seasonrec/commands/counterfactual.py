@@ -16,7 +16,9 @@ from seasonrec.config import build
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
-from seasonrec.evaluation.counterfactual.trials import counterfactual_table
+from seasonrec.evaluation.counterfactual.trials import counterfactual_table, table_of_dates
+from seasonrec.evaluation.known_truth.kinds import ORACLE_FILE
+from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.trials import write_table
 from seasonrec.evaluation.slices.holidays import slice_names
@@ -28,7 +30,10 @@ from seasonrec.training.loss.base import Loss
 
 
 def run(options: CounterfactualConfig) -> None:
-    """Writes ``counterfactual.csv`` and prints it: ``seasonrec counterfactual checkpoint=DIR``."""
+    """Writes ``counterfactual.csv`` and prints it: ``seasonrec counterfactual checkpoint=DIR``.
+
+    For a generated log, ``counterfactual_oracle.csv`` has the same numbers of the oracle.
+    """
     check_days(options.days)
     checkpoint = Path(options.checkpoint)
     _require_season(read_config(checkpoint, options.allow), checkpoint)
@@ -37,14 +42,22 @@ def run(options: CounterfactualConfig) -> None:
     model = finished.model.to(device_of(config))
     builder = batch_builder(model, data, config.max_seq_len)
     scorer = ModelScorer(config.name, model, builder)
-    table = counterfactual_table(scorer, data.log, data.spec, data.split, data.protocol, options.days)
-    identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}
-    path = Path(options.output or checkpoint) / "counterfactual.csv"
-    write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
+    folder, common = Path(options.output or checkpoint), (data.log, data.spec, data.split, data.protocol, options.days)
+    path = folder / "counterfactual.csv"
+    _write(path, counterfactual_table(scorer, *common), config.name, config.seed, data.fingerprint)
+    if data.truth is not None:
+        oracle = Oracle(data.truth, data.log)
+        told = table_of_dates(oracle, lambda wrong: replace(oracle, wrong=wrong), *common)
+        _write(folder / ORACLE_FILE, told, oracle.name, config.seed, data.fingerprint)
     loss: Loss = build(config.loss)(facts=finished.facts)
     slices = ("all", *slice_names(data.protocol.holidays))
     _show(DateWorth.of([path], slices, loss.gives_probabilities))
     print(f"  {path}", flush=True)
+
+
+def _write(path: Path, table: pl.DataFrame, name: str, seed: int, fingerprint: str) -> None:
+    identity = {"name": name, "seed": seed, "fingerprint": fingerprint}
+    write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
 
 
 def _require_season(config: RunConfig, checkpoint: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -18,8 +18,11 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.evaluation.baselines.counters import SETTINGS
-from seasonrec.evaluation.baselines.fitting import BASELINES, fit_baselines
+from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
+from seasonrec.evaluation.groups.columns import SIDE_OF
 from seasonrec.evaluation.groups.partitions import Partitions
+from seasonrec.evaluation.known_truth.divergence import divergence_table, write_divergence
+from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -33,7 +36,8 @@ from seasonrec.runs.opening import OpenData, device_of, open_data
 from seasonrec.runs.record import write_json
 from seasonrec.runs.run import Run
 
-SHOWN = (("all", "ndcg@10"), ("all", "hr@10"), ("all", "bits"), ("in_season", "bits"), ("novel", "bits"))
+SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@hot")
+"""Metrics over all targets that are printed."""
 
 
 def run(options: EvaluateConfig) -> None:
@@ -86,21 +90,21 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
 def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = None) -> None:
     """Fits and evaluates every baseline in this process, each into its own folder with the layout of a run's.
 
+    A generated log, whose truth is known, also has the oracle.
+
     Args:
         data: The data of a run.
         folder: Folder of their folders.
         tags: The tagged baskets, where they are known already.
     """
     tags, partitions = tags or tags_of(data), Partitions(data.log, data.protocol)
-    start_s = time.perf_counter()
+    begun_s = time.perf_counter()
     fitted = fit_baselines(data.log, data.spec, data.split, data.protocol)
     tuned = [baseline.name for baseline in fitted if baseline.chosen["tried"] == SETTINGS]
-    print(
-        f"baselines fitted on the validation part in {time.perf_counter() - start_s:.0f} s; best of {SETTINGS} settings "
-        f"each: {', '.join(tuned)}; the others have weights and no settings",
-        flush=True,
-    )
-    for baseline in fitted:
+    took = f"baselines fitted on the validation part in {time.perf_counter() - begun_s:.0f} s"
+    print(f"{took}; best of {SETTINGS} settings each: {', '.join(tuned)}; the others have no settings", flush=True)
+    oracle = [] if data.truth is None else [Oracle(data.truth, data.log)]
+    for baseline in (*fitted, *oracle):
         record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
 
@@ -127,6 +131,8 @@ def _evaluate(
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
+        if data.truth is not None:
+            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), tags.baskets, protocol))
     return results.record(protocol.top_ks)
 
 
@@ -134,13 +140,9 @@ def print_table(run_dir: Path, domain: str = "") -> None:
     """Prints a run, or a further domain of it, beside its baselines; the run's row has intervals over users."""
     metrics = [*metrics_of_baselines(run_dir), json.loads((run_dir / "metrics.json").read_text("utf-8"))]
     results = read_results(run_dir / "results.parquet")
-    found = intervals(
-        results,
-        tuple(dict.fromkeys(metric for _, metric in SHOWN)),
-        tuple(dict.fromkeys(slice_name for slice_name, _ in SHOWN)),
-    )
-    bounds: dict[tuple[str, str], tuple[float, float]] = {
-        (row["slice"], row["metric"]): (row["low"], row["high"]) for row in found.iter_rows(named=True)
+    found = intervals(results, SHOWN, ["all"])
+    bounds: dict[str, tuple[float, float]] = {
+        row["metric"]: (row["low"], row["high"]) for row in found.iter_rows(named=True)
     }
     part = metrics[-1].get("part", "test")
     days = results.frame["day"].sort().to_list()
@@ -150,12 +152,12 @@ def print_table(run_dir: Path, domain: str = "") -> None:
         caption="in brackets: 95% intervals of one seed, its users resampled",
     )
     table.add_column("row")
-    for slice_name, metric in SHOWN:
-        table.add_column(f"{metric}\n{slice_name}", justify="right")
+    for metric in SHOWN:
+        table.add_column(metric, justify="right")
     for record in metrics:
-        values = [record["slices"].get(slice_name, {}).get(metric) for slice_name, metric in SHOWN]
+        values = [_value(record, metric) for metric in SHOWN]
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
-    brackets = [f"[{low:.4f}, {high:.4f}]" for low, high in (bounds.get(shown, (nan, nan)) for shown in SHOWN)]
+    brackets = [f"[{low:.4f}, {high:.4f}]" for low, high in (bounds.get(metric, (nan, nan)) for metric in SHOWN)]
     table.add_row("", *(Text(text.replace("[nan, nan]", "-")) for text in brackets))
     Console(width=110).print(table)
     for name, values in metrics[-1].get("tasks", {}).items():
@@ -164,7 +166,16 @@ def print_table(run_dir: Path, domain: str = "") -> None:
     print(f"results in {run_dir}", flush=True)
 
 
+def _value(record: dict[str, Any], metric: str) -> float | None:
+    """Returns a metric over all targets from the content of ``metrics.json``."""
+    kind, _, side = metric.rpartition("@")
+    if side not in SIDE_OF:
+        return cast(float | None, record["slices"]["all"].get(metric))
+    sides = record.get("groups", {}).get(SIDE_OF[side][0], {}).get("sides", {})
+    return cast(float | None, sides.get(side, {}).get(kind))
+
+
 def metrics_of_baselines(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the metrics of the baselines that were evaluated beside a run."""
-    paths = [run_dir / "baselines" / name / "metrics.json" for name in BASELINES]
+    paths = [run_dir / "baselines" / name / "metrics.json" for name in UNTRAINED_ROWS]
     return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]

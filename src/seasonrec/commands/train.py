@@ -17,6 +17,7 @@ from seasonrec.commands.prepare import print_facts
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
 from seasonrec.memory import forget_peak, highest, peak_memory
 from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.report.rows import read_row
@@ -149,7 +150,8 @@ def _finish(
         with clock("baselines"):
             evaluate_baselines(opened, run.folder / "baselines", tags)
     beside = {one["name"]: one["slices"]["all"] for one in metrics_of_baselines(run.folder)}
-    log_results(logger, record["slices"], beside, _figures(run) if logger and run.config.baselines else [])
+    slices = {name: values for name, values in record["slices"].items() if name not in OUTCOME_SLICES}
+    log_results(logger, slices, beside, _figures(run) if logger and run.config.baselines else [])
     write_json(run.folder / "record.json", _record(run, result, clock))
     write_json(run.folder / "metrics.json", record)  # last: its presence means that the run is complete
     print_table(run.folder)

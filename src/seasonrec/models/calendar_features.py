@@ -1,4 +1,4 @@
-"""Features of a day for the season and the tasks: time of year, weekday and nearby holidays."""
+"""Features of a day for the season and the tasks: weekday, nearby holidays and time of year."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ MAJOR = (
 """Holidays with a shopping season."""
 
 
+KNOTS_DAYS = (-28, -21, -14, -7, 0, 7)
+"""Days from a holiday at which the bumps of its own features peak."""
+KNOT_DAYS = 7
+"""Days from its peak at which a bump has fallen to zero."""
+
+
 def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, coverage_days: float) -> Tensor:
     """Returns sines and cosines of the time of year, zero until the log covers a full year.
 
@@ -49,13 +55,16 @@ def waves(phase: Tensor, num_harmonics: int) -> Tensor:
 
 
 class CalendarFeatures(nn.Module):
-    """Harmonics of the year, weekday, a ramp shared by the major holidays, and a ramp of each holiday.
+    """Weekday, a ramp shared by the major holidays, harmonics of the year, and a curve around each holiday.
 
     A model cannot check yearly features that it learned on part of one year: the harmonics of a spring extrapolate
     arbitrarily into the autumn, and they explain training weeks that other features should explain. Each feature is
     therefore zero unless the log at the request covers that time of year. The yearly harmonics need a full year of log.
-    A holiday's own ramp needs an earlier occurrence of the holiday. The rule is the same in training and at test.
+    A holiday's own curve needs an earlier occurrence of the holiday. The rule is the same in training and at test.
     Within a first year, only the weekday and the shared ramp remain.
+
+    The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
+    learned: a plateau, a step or a rise.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
@@ -66,6 +75,7 @@ class CalendarFeatures(nn.Module):
     """
 
     major: Tensor
+    knots_days: Tensor
 
     def __init__(
         self,
@@ -81,19 +91,29 @@ class CalendarFeatures(nn.Module):
         names = holiday_names(spec)
         places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
         self.register_buffer("major", places, persistent=False)
+        self.register_buffer("knots_days", torch.tensor(KNOTS_DAYS, dtype=torch.float32), persistent=False)
         self.ramps = HolidayRamps(len(names))
         self.hours = hours
-        self.num_features = 2 * num_harmonics + 7 + 2 + 2 * len(names) + 2 * hours
+        self.num_usual = 7 + 2 + 2 * hours
+        self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(names)
 
     def features(self, calendar: RequestCalendar) -> Tensor:
-        """Returns the features ``(N, num_features)``; a column is 0 where it does not apply."""
-        year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
+        """Returns the features ``(N, num_features)``: the usual ones, then the yearly ones."""
+        return torch.cat([self.usual(calendar), self.yearly(calendar)], dim=1)
+
+    def usual(self, calendar: RequestCalendar) -> Tensor:
+        """Returns weekday, shared ramp and hours ``(N, num_usual)``, which do not wait for a year of log."""
         week = F.one_hot(calendar.weekday, 7).float()
-        each = self.ramps(calendar.holiday_days)  # (N, H, 2)
-        major = each.index_select(1, self.major)
-        shared = major.amax(dim=1) if major.shape[1] else each.new_zeros(len(each), 2)
-        own = (each * calendar.holiday_known[..., None]).flatten(1)
-        return torch.cat([year, week, shared, own, waves(calendar.day_phase, self.hours)], dim=1)
+        major = self.ramps(calendar.holiday_days).index_select(1, self.major)
+        shared = major.amax(dim=1) if major.shape[1] else major.new_zeros(len(week), 2)
+        return torch.cat([week, shared, waves(calendar.day_phase, self.hours)], dim=1)
+
+    def yearly(self, calendar: RequestCalendar) -> Tensor:
+        """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""
+        year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
+        from_knots = (calendar.holiday_days[..., None] - self.knots_days).abs()  # (N, H, K)
+        bumps = (1 - from_knots / KNOT_DAYS).clamp(min=0) * calendar.holiday_known[..., None]
+        return torch.cat([year, bumps.flatten(1)], dim=1)
 
 
 class HolidayRamps(nn.Module):

@@ -9,22 +9,25 @@ from typing import Any
 import polars as pl
 
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
-from seasonrec.evaluation.statistics.bootstrap import Bootstrap
+from seasonrec.evaluation.statistics.draws import Bootstrap
+from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.evaluation.statistics.significance import Comparison, compare, holm
 from seasonrec.report.errors import ReportError
 from seasonrec.report.markdown import pipe_table
-from seasonrec.report.rows import Row, same_seeds
+from seasonrec.report.rows import Row
+from seasonrec.report.seed_notes import SIGNIFICANCE
 
-SIGNIFICANCE = 0.05
-"""Level at which a difference is marked, after Holm."""
+SMALL_P = 1e-3
+"""P-values below it are written as powers of ten."""
 
-REPLICATES_PER_COMPARISON = 60
-"""Enough for the smallest possible p-value, 2 / (replicates + 1), to pass Holm with any number of comparisons."""
+REPLICATES_PER_COMPARISON = 600
+"""Thirty resamples lie beyond the smallest p-value that Holm marks, 0.05 / comparisons, whatever their number."""
 
 SCHEMA = {
     "row": pl.String, "against": pl.String, "slice": pl.String, "metric": pl.String, "difference": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "effect_size": pl.Float64,
-    "n": pl.Int64, "seeds": pl.Int64, "seed_low": pl.Float64, "seed_high": pl.Float64, "better": pl.String,
+    "n": pl.Int64, "seeds": pl.Int64, "against_seeds": pl.Int64, "seed_sd": pl.Float64, "against_seed_sd": pl.Float64,
+    "better": pl.String,
 }  # fmt: skip
 
 
@@ -38,9 +41,10 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
 
     Returns:
         ``row, against, slice, metric, difference`` (row minus against, in the metric's own unit), ``low, high`` (95%),
-        ``p, p_holm, effect_size`` (Cohen's d_z over users), ``n`` (targets, or baskets for basket metrics), ``seeds``
-        (that both have), ``seed_low, seed_high`` (the smallest and the largest difference of one seed), and ``better``:
-        the better row if ``p_holm`` is below 0.05 and all seeds have the same sign, else null.
+        ``p, p_holm, effect_size`` (Cohen's d_z over users), ``n`` (targets, or baskets for basket metrics), ``seeds,
+        against_seeds`` (number of each), ``seed_sd, against_seed_sd`` (standard deviation of each over its seeds), and
+        ``better``: the better row if ``p_holm`` is below 0.05, else null. ``p`` and ``p_holm`` are null where a trained
+        row has fewer than three seeds; the interval then covers users only.
 
     Raises:
         ReportError: If the reference is not among the rows.
@@ -49,15 +53,14 @@ def comparison_table(rows: Sequence[Row], reference: str, columns: Sequence[tupl
     if reference not in by_name:
         raise ReportError(f"the reference {reference!r} has no results; rows with results: {', '.join(by_name)}.")
     first, others = by_name[reference], [row for row in rows if row.name != reference]
-    bootstrap = enough_replicates(len(others) * len(columns))
-    found = []
-    for slice_name, metric in columns:  # columns outermost: one slice's resamples are drawn once for all rows
-        for other in others:
-            result = compare(*same_seeds(first, other), slice_name, metric, bootstrap)
-            found.append(_record(first, other, slice_name, metric, result))
-    for record, p_holm in zip(found, holm([record["p"] for record in found]), strict=True):
+    keys = [(column, other) for column in columns for other in others]
+    pairs = [(first.measure(*column), other.measure(*column)) for column, other in keys]
+    results = zip(keys, compare(pairs, enough_replicates(len(pairs))), strict=True)
+    found = [_record(first, other, *column, result) for (column, other), result in results]
+    tested = [record for record in found if record["p"] is not None]
+    for record, p_holm in zip(tested, holm([record["p"] for record in tested]), strict=True):
         record["p_holm"] = float(p_holm)
-        record["better"] = _better(record) if record.pop("seeds_agree") else None
+        record["better"] = _better(record)
     return pl.DataFrame(found, schema=SCHEMA)
 
 
@@ -76,12 +79,14 @@ def _record(first: Row, other: Row, slice_name: str, metric: str, result: Compar
         "low": result.low,
         "high": result.high,
         "p": result.p_value,
+        "p_holm": None,
         "effect_size": result.effect_size,
         "n": result.entries,
-        "seeds": min(result.seeds) if not other.is_baseline else max(result.seeds),
-        "seed_low": min(result.seed_differences),
-        "seed_high": max(result.seed_differences),
-        "seeds_agree": result.seeds_agree,
+        "seeds": result.seeds[0],
+        "against_seeds": result.seeds[1],
+        "seed_sd": result.seed_sds[0],
+        "against_seed_sd": result.seed_sds[1],
+        "better": None,
     }
 
 
@@ -94,21 +99,35 @@ def _better(record: dict[str, Any]) -> str | None:
 
 def comparisons_markdown(table: pl.DataFrame) -> str:
     """Returns a Markdown table with one comparison per line."""
-    numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds", "by seed"]
+    numbers = ["difference", "95% interval", "p", "p (Holm)", "effect size", "n", "seeds", "s"]
     head = ["pair", "slice", "metric", *numbers, "better"]
     body = [
         [
             f"{line['row']} - {line['against']}", line["slice"], line["metric"], f"{line['difference']:+.4f}",
-            f"{line['low']:+.4f} … {line['high']:+.4f}", f"{line['p']:.4f}", f"{line['p_holm']:.4f}",
-            "" if isnan(line["effect_size"]) else f"{line['effect_size']:+.3f}", f"{line['n']:,}", str(line["seeds"]),
-            f"{line['seed_low']:+.4f} … {line['seed_high']:+.4f}", line["better"] or "",
+            f"{line['low']:+.4f} … {line['high']:+.4f}", spell_p(line["p"]), spell_p(line["p_holm"]),
+            "" if isnan(line["effect_size"]) else f"{line['effect_size']:+.3f}", f"{line['n']:,}",
+            f"{line['seeds']}, {line['against_seeds']}", _spell_sds(line["seed_sd"], line["against_seed_sd"]),
+            line["better"] or "",
         ]
         for line in table.iter_rows(named=True)
     ]  # fmt: skip
-    lower = ", ".join(LOWER_IS_BETTER)
+    tested = table.height - table["p"].null_count()
     return (
-        f"# Comparisons\n\nDifference of means, first row minus second; for {lower} a negative difference is a gain. "
-        f"Paired bootstrap over users, seeds averaged; Holm over all {table.height} lines; effect size is Cohen's d_z "
-        "over users; by seed: the smallest and the largest difference of one seed. A row is better if p (Holm) is "
-        f"below {SIGNIFICANCE} and all seeds agree on the sign.\n\n{pipe_table(head, body, words=3)}\n"
+        f"# Comparisons\n\nDifference of means, first row minus second; for bits a negative difference is a gain. "
+        "Intervals and p-values are of a studentised bootstrap over users and seeds together, so they speak of the "
+        f"methods and not of these trainings; Holm over the {tested} lines with a p-value. With fewer than "
+        f"{FEWEST_SEEDS} seeds of a trained row there is no p-value, and the interval is over users only. s: standard "
+        "deviation of each row over its seeds; effect size: Cohen's d_z over users. A row is better if p (Holm) is "
+        f"below {SIGNIFICANCE}.\n\n{pipe_table(head, body, words=3)}\n"
     )
+
+
+def spell_p(p_value: float | None) -> str:
+    """Returns a p-value with two significant digits; empty if nothing was tested."""
+    if p_value is None:
+        return ""
+    return f"{p_value:.1e}" if p_value < SMALL_P else f"{p_value:.4f}"
+
+
+def _spell_sds(first: float | None, second: float | None) -> str:
+    return ", ".join("-" if sd is None else f"{sd:.4f}" for sd in (first, second))

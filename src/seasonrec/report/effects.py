@@ -38,20 +38,23 @@ def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl
         metric: Metric to show.
 
     Returns:
-        ``row, against, slice, effect`` (positive where the reference is better)``, low, high, better, n``.
+        ``row, against, slice, effect`` (positive where the reference is better)``, low, high, better, n``. Bits within
+        a side stand beside bits, under the slice ``within`` and the name of the side.
     """
     models = [row.name for row in rows if not row.is_baseline]
     sign = -1 if metric in LOWER_IS_BETTER else 1
-    shown = compared.filter((pl.col("metric") == metric) & pl.col("against").is_in(models))
+    within = pl.col("metric").str.starts_with(f"{metric}_within@")
+    shown = compared.filter(((pl.col("metric") == metric) | within) & pl.col("against").is_in(models))
+    side = pl.lit("within_") + pl.col("metric").str.strip_prefix(f"{metric}_within@")
     ends = ("low", "high") if sign > 0 else ("high", "low")
     return shown.select(
-        "row", "against", "slice", effect=sign * pl.col("difference"), low=sign * pl.col(ends[0]),
-        high=sign * pl.col(ends[1]), better="better", n="n",
+        "row", "against", slice=pl.when(within).then(side).otherwise("slice"), effect=sign * pl.col("difference"),
+        low=sign * pl.col(ends[0]), high=sign * pl.col(ends[1]), better="better", n="n",
     )  # fmt: skip
 
 
 def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
-    """Draws a panel per slice with a line per row, and returns the files; filled marks differ after Holm.
+    """Draws a panel per slice with a line per row, and returns the files; filled points carry a mark after Holm.
 
     Args:
         stem: Path without ending.
@@ -81,7 +84,7 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
         unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
-        legend = f"right of zero, {reference} is better; hollow: no difference after Holm in every seed"
+        legend = f"right of zero, {reference} is better; hollow: carries no mark"
         made.supxlabel(f"{unit} by {reference} against the row; {legend}", fontsize=7)
         return save(made, stem)
 

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
-from seasonrec.evaluation.statistics.significance import compare, interval
-from seasonrec.report.rows import Row, same_seeds
-from seasonrec.report.selection import Selection
+from seasonrec.evaluation.statistics.significance import compare, mean_intervals
+from seasonrec.report.rows import Row
+from seasonrec.report.selection import AA_ROW, Selection
 from seasonrec.report.style import COLUMN_WIDTH_IN, FAINT, figure, looks, quiet_grid, save, spoken
 
 Window = tuple[str, date, date]
@@ -38,15 +38,18 @@ def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
     Lines of the metric have null in ``against``; lines of a gain, positive where the row is better, have the base.
     """
     sign = -1 if metric in LOWER_IS_BETTER else 1
+    others = [row for row in rows if row is not base]
     found: list[tuple[object, ...]] = []
     for week in base.runs[0].frame["week"].unique().sort():
-        base_week = _within(base, week)
+        measured = {row.name: _within(row, week).measure("all", metric) for row in [base, *others]}
+        levels = dict(zip(measured, mean_intervals(list(measured.values())), strict=True))
+        gains = compare([(measured[row.name], measured[base.name]) for row in others])
+        by_name = dict(zip([row.name for row in others], gains, strict=True))
         for row in rows:
-            row_week = base_week if row is base else _within(row, week)
-            level = interval(row_week.runs, "all", metric)
+            level = levels[row.name]
             found.append((row.name, None, week, level.value, level.low, level.high, level.entries))
             if row is not base:
-                gain = compare(*same_seeds(row_week, base_week), "all", metric)
+                gain = by_name[row.name]
                 ends = sorted((sign * gain.low, sign * gain.high))
                 found.append((row.name, base.name, week, sign * gain.difference, *ends, gain.entries))
     return pl.DataFrame(found, schema=WEEK_SCHEMA, orient="row")
@@ -90,7 +93,8 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metr
 def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
     """Returns the selected rows, or else the reference, the first ablation and the baseline reference."""
     by_name = {row.name: row for row in rows}
-    ablations = [row.name for row in rows if not row.is_baseline and row.name != selection.reference]
+    others = (selection.reference, AA_ROW)
+    ablations = [row.name for row in rows if row.runs and not row.is_baseline and row.name not in others]
     default = (selection.reference, *ablations[:1], selection.baseline_reference)
     return [by_name[name] for name in selection.figure_rows or default if name in by_name]
 

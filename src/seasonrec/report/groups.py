@@ -1,4 +1,4 @@
-"""Bits by side of every row, with intervals over users: ``groups.csv`` and ``groups.md``."""
+"""Bits by side of every row, with intervals over users and seeds: ``groups.csv`` and ``groups.md``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from seasonrec.evaluation.groups.columns import RANKED, SIDES, has_groups
 from seasonrec.evaluation.groups.summary import NDCG, GroupValue, group_values
 from seasonrec.evaluation.results.store import RunResults, UserSums
-from seasonrec.evaluation.statistics.bootstrap import resample
-from seasonrec.evaluation.statistics.significance import BOOTSTRAP
+from seasonrec.evaluation.statistics.measured import Measured
+from seasonrec.evaluation.statistics.significance import Interval, mean_intervals
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.rows import Row
-from seasonrec.report.tables import digits
+from seasonrec.report.tables import SPREAD, digits, spread_words
 
 Key = tuple[str, str, str]
 """Partition, side (empty for ``bits_group``) and metric."""
@@ -30,35 +30,37 @@ WITHOUT_PROBABILITIES = ("share", NDCG)
 
 SCHEMA = {
     "row": pl.String, "partition": pl.String, "side": pl.String, "metric": pl.String, "value": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "users": pl.Int64, "n": pl.Int64, "seeds": pl.Int64,
+    "low": pl.Float64, "high": pl.Float64, "seed_sd": pl.Float64, "users": pl.Int64, "n": pl.Int64, "seeds": pl.Int64,
 }  # fmt: skip
 
 
 def group_table(rows: Sequence[Row]) -> pl.DataFrame:
-    """Returns every number of every partition, with the ends of a 95% interval over users; seeds are averaged.
+    """Returns every number of every partition, with the ends of a 95% interval over users and seeds.
 
     Rows with results of older versions, which have no partitions, are left out. A row without probabilities has no bits
     and no mass.
 
     Returns:
-        ``row, partition, side, metric, value, low, high, users, n`` (targets) and ``seeds``; see
+        ``row, partition, side, metric, value, low, high, seed_sd, users, n`` (targets) and ``seeds``; see
         :class:`~seasonrec.evaluation.groups.summary.GroupValue` for the metrics.
     """
     seeds = {row.name: len(row.runs) for row in rows}
-    found = {row.name: _of_row(row) for row in rows if all(has_groups(run.frame) for run in row.runs)}
-    keys = dict.fromkeys(key for sums in found.values() for key in sums)
-    lines = [  # keys outermost: the resamples of one set of users are drawn once for all rows
-        (name, *key, *_numbers(sums[key]), seeds[name]) for key in keys for name, sums in found.items() if key in sums
-    ]
-    order = {name: place for place, name in enumerate(seeds)}
-    return pl.DataFrame(sorted(lines, key=lambda line: order[line[0]]), schema=SCHEMA, orient="row")
+    measured = {
+        (row.name, *key): one
+        for row in rows
+        if row.runs and all(has_groups(run.frame) for run in row.runs)
+        for key, one in _of_row(row).items()
+    }
+    found = zip(measured, mean_intervals(list(measured.values())), strict=True)
+    lines = [(*key, *_numbers(one), seeds[key[0]]) for key, one in found]
+    return pl.DataFrame(lines, schema=SCHEMA, orient="row")
 
 
-def _of_row(row: Row) -> dict[Key, UserSums]:
+def _of_row(row: Row) -> dict[Key, Measured]:
     by_seed = [_of_run(run) for run in row.runs]
     return {
-        key: first._replace(sums=np.mean([sums[key].sums for sums in by_seed], axis=0))
-        for key, first in by_seed[0].items()
+        key: Measured.of([sums[key] for sums in by_seed], trained=not row.is_baseline)
+        for key in by_seed[0]
         if row.gives_probabilities or key[2] in WITHOUT_PROBABILITIES
     }
 
@@ -77,10 +79,9 @@ def _by_user(one: GroupValue, owners: NDArray[np.int64]) -> UserSums:
     return UserSums(users, sums, counts[users])
 
 
-def _numbers(one: UserSums) -> tuple[float, float | None, float | None, int, int]:
-    ends, _ = resample(one.sums, one.counts, BOOTSTRAP)
-    low, high = (None if math.isnan(end) else end for end in ends)
-    return float(one.sums.sum() / one.counts.sum()), low, high, len(one.users), int(one.counts.sum())
+def _numbers(one: Interval) -> tuple[float, float | None, float | None, float | None, int, int]:
+    low, high = (None if math.isnan(end) else end for end in (one.low, one.high))
+    return one.value, low, high, one.seed_sd, one.users, one.entries
 
 
 def groups_markdown(table: pl.DataFrame) -> str:
@@ -94,7 +95,7 @@ def groups_markdown(table: pl.DataFrame) -> str:
         "# Bits by side\n\nThe bits of every target are those of its side plus those of the item within the side. The "
         "sides are fixed before the request, so a row cannot gain by exaggerating one. *Probability* is the mean "
         "probability that a row gives to a side; compare it with the true share. Ranks within a side leave the items "
-        "of the other out. ± is half of the 95% interval over users, seeds averaged. `groups.csv` has every number.\n\n"
+        f"of the other out. {SPREAD} `groups.csv` has every number.\n\n"
         f"{tables}\n"
     )
 
@@ -122,6 +123,6 @@ def _title(side: str, metric: str) -> str:
 def _shown(line: Mapping[str, float] | None, metric: str) -> str:
     if line is None:
         return ""
-    decimals = digits("bits" if metric.startswith("bits") else metric)
-    half = "" if line["low"] is None else f" ±{(line['high'] - line['low']) / 2:.{decimals}f}"
-    return f"{line['value']:.{decimals}f}{half}"
+    decimals = digits(metric)
+    half = math.nan if line["low"] is None else (line["high"] - line["low"]) / 2
+    return f"{line['value']:.{decimals}f} {spread_words(half, line['seed_sd'], decimals)}".rstrip()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
+from seasonrec.evaluation.groups.columns import SIDES
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.report.costs import COLUMNS, CostColumn
 from seasonrec.report.markdown import pipe_table
-from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow
+from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow, spread_words
 
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -91,14 +92,14 @@ def _latex_head(grid: Grid, costs: list[CostColumn]) -> list[str]:
 
 
 def _latex_row(row: GridRow, costs: list[CostColumn]) -> str:
-    """Returns a line of values and, close below it, a small line with the half widths of their intervals."""
+    """Returns a line of values and, close below it, a small line with their intervals and their spread over seeds."""
     values = [
         escape(row.name),
         *(_latex_value(cell) for cell in row.cells),
         *(escape(_cost(row, column)) for column in costs),
     ]
-    halves = ["", *(_latex_half(cell) for cell in row.cells), *([""] * len(costs))]
-    return " & ".join(values) + " \\\\[-3pt]\n" + " & ".join(halves) + r" \\"
+    spreads = ["", *(_latex_spread(cell) for cell in row.cells), *([""] * len(costs))]
+    return " & ".join(values) + " \\\\[-3pt]\n" + " & ".join(spreads) + r" \\"
 
 
 def _latex_value(cell: GridCell) -> str:
@@ -109,8 +110,9 @@ def _latex_value(cell: GridCell) -> str:
     return (rf"\textbf{{{value}}}" if cell.is_best else value) + mark
 
 
-def _latex_half(cell: GridCell) -> str:
-    return "" if math.isnan(cell.half) else rf"{{\tiny$\pm${cell.half:.{cell.digits}f}}}"
+def _latex_spread(cell: GridCell) -> str:
+    spread = "" if math.isnan(cell.value) else spread_words(cell.half, cell.seed_sd, cell.digits)
+    return rf"{{\tiny {escape(spread)}}}" if spread else ""
 
 
 def column_title(column: tuple[str, str], between: str = " ") -> str:
@@ -120,12 +122,16 @@ def column_title(column: tuple[str, str], between: str = " ") -> str:
 
 
 def cell_words(cell: GridCell, bold: str = "") -> str:
-    """Returns a value, half of its interval and its mark; the best of a column stands between ``bold``."""
+    """Returns a value with its interval, spread over seeds and mark; the best of a column stands between ``bold``."""
     if math.isnan(cell.value):
         return "-"
     around = bold if cell.is_best else ""
-    half = "" if math.isnan(cell.half) else f" ±{cell.half:.{cell.digits}f}"
-    return f"{around}{cell.value:.{cell.digits}f}{around}{half}" + (f" {cell.mark}" if cell.mark else "")
+    parts = (
+        f"{around}{cell.value:.{cell.digits}f}{around}",
+        spread_words(cell.half, cell.seed_sd, cell.digits),
+        cell.mark,
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _cost_columns(grid: Grid) -> list[CostColumn]:
@@ -143,8 +149,13 @@ def _words(name: str) -> str:
 
 
 def _metric(metric: str) -> str:
-    kind, _, k = metric.partition("@")
-    return f"{ {'hr': 'HR', 'ndcg': 'NDCG', 'mrr': 'MRR'}.get(kind, _words(kind)) }{'@' + k if k else ''}"
+    kind, _, rest = metric.partition("@")
+    k, _, side = rest.partition("@") if rest[:1].isdecimal() else ("", "", rest)
+    words = {"hr": "HR", "ndcg": "NDCG", "mrr": "MRR", "bits_within": "bits", "bits_group": "bits"}.get(kind)
+    name = f"{words or _words(kind)}{'@' + k if k else ''}"
+    if kind == "bits_group":
+        return f"{name} of {'/'.join(map(_words, SIDES[side]))}"
+    return f"{name} within {_words(side)}" if side else name
 
 
 def _arrow(metric: str, tex: bool = False) -> str:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from seasonrec.evaluation.results.store import RunResults, read_results
-from seasonrec.evaluation.statistics.significance import require_one_fingerprint
+from seasonrec.evaluation.statistics.measured import Measured, measure, require_one_fingerprint
 from seasonrec.report.costs import Cost, read_cost, read_records
 from seasonrec.report.errors import ReportError
 from seasonrec.report.interference import read_interference
 from seasonrec.report.tasks import read_tasks
+
+Column = tuple[str, str]
+"""Slice and metric."""
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """Numbers of a trained row of another study, from the study's file of sums by user.
+
+    Args:
+        seeds: Its seeds.
+        fingerprint: Fingerprint of its protocol.
+        columns: Its numbers.
+    """
+
+    seeds: tuple[int, ...]
+    fingerprint: str
+    columns: Mapping[Column, Measured]
 
 
 @dataclass(frozen=True)
@@ -23,13 +42,14 @@ class Row:
     Args:
         name: Row name, for example ``no_season``.
         is_baseline: Whether it is a baseline, in the first block of a table.
-        runs: Results, one per seed, ascending by seed.
+        runs: Results, one per seed, ascending by seed; none for a row of another study.
         cost: Costs of its runs; None if not recorded.
         interference: Cosines of its tasks' gradients; None if not measured.
         tasks: Metrics of its further tasks; None if it has none.
         trials: Files of its robustness trials, one per run that has them.
         wrong_dates: Files of its wrong dates, one per run that has them.
         gives_probabilities: Whether its loss gives probabilities; if False, its bits have no meaning.
+        kept: Sums by user of a row of another study; None for a row of this one.
     """
 
     name: str
@@ -41,10 +61,33 @@ class Row:
     trials: tuple[Path, ...] = ()
     wrong_dates: tuple[Path, ...] = ()
     gives_probabilities: bool = True
+    kept: KeptRow | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(run.seed for run in self.runs)
+        return self.kept.seeds if self.kept else tuple(run.seed for run in self.runs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of its protocol."""
+        return self.kept.fingerprint if self.kept else self.runs[0].fingerprint
+
+    def measure(self, slice_name: str, metric: str) -> Measured:
+        """Returns a metric of this row in a slice, over its seeds; computed once.
+
+        Raises:
+            KeyError: If there is no such slice or metric.
+        """
+        if self.kept:
+            return self.kept.columns[slice_name, metric]
+        if (slice_name, metric) not in self._measured:
+            self._measured[slice_name, metric] = measure(self.runs, slice_name, metric, trained=not self.is_baseline)
+        return self._measured[slice_name, metric]
+
+    @cached_property
+    def _measured(self) -> dict[Column, Measured]:
+        """Numbers computed so far, because table and comparisons need the same ones."""
+        return {}
 
 
 def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
@@ -92,24 +135,6 @@ def check_rows(rows: Sequence[Row], slices: Iterable[str], metrics: Iterable[str
                 mistakes.append(f"  {kind}: {error.args[0]}")
     if mistakes:
         raise ReportError("the report asks for what the results do not have:\n" + "\n".join(dict.fromkeys(mistakes)))
-
-
-def same_seeds(first: Row, second: Row) -> tuple[tuple[RunResults, ...], tuple[RunResults, ...]]:
-    """Returns the runs of two rows on their common seeds, or all runs if one row is a baseline.
-
-    Raises:
-        ReportError: If two models share no seed.
-    """
-    if first.is_baseline or second.is_baseline:
-        return first.runs, second.runs
-    shared = set(first.seeds) & set(second.seeds)
-    if not shared:
-        raise ReportError(
-            f"{first.name} (seeds {list(first.seeds)}) and {second.name} (seeds {list(second.seeds)}) share no seed; "
-            "run one of them again."
-        )
-    ours, theirs = (tuple(run for run in row.runs if run.seed in shared) for row in (first, second))
-    return ours, theirs
 
 
 def _require_same_targets(rows: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich import box
@@ -13,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
+from seasonrec.report.comparisons import spell_p
 from seasonrec.report.render import cell_words, column_title
-from seasonrec.report.selection import Selection
+from seasonrec.report.seed_notes import WARNING
+from seasonrec.report.selection import AA_ROW, Selection
 from seasonrec.report.tables import Grid, GridRow, digits
 from seasonrec.report.wrong_dates import DateWorth
 
@@ -62,7 +66,8 @@ def show(report: Report, console: Console) -> None:
         f"Open first: {picture}; the whole table: {folder / 'table.md'}{more}; every difference with its interval and "
         f"p-value: {folder / 'comparisons.md'}.",
     ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        style = "bold red" if line.startswith(WARNING) else None
+        console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def framed(report: Report, width: int) -> tuple[Table, int]:
@@ -87,7 +92,7 @@ def answer(report: Report) -> str:
     """Returns one sentence: what the reference gains over each row, and over the strongest baseline.
 
     It speaks of the first slice and of the metric of the figures, and calls a row worse or better only where the
-    comparison's corrected p-value and every seed say so.
+    comparison is marked. With too few seeds for a test it says which row is ahead, and that nothing follows.
     """
     selection = report.selection
     slice_name, metric = selection.slices[0], selection.figure_metric
@@ -96,6 +101,8 @@ def answer(report: Report) -> str:
     }
     baselines = [row for row in report.grid.rows if row.is_baseline]
     rows = [row.name for row in report.grid.rows if not row.is_baseline and row.name in lines]
+    if selection.aa:
+        rows = [name for name in rows if name != AA_ROW]
     if not lines:
         return f"{selection.question} Only {selection.reference} has results, so nothing is compared."
     said = _verdicts(rows, lines)
@@ -106,9 +113,11 @@ def answer(report: Report) -> str:
         )
     seeds = max(line["seeds"] for line in lines.values())
     counted = "one seed" if seeds == 1 else f"{seeds} seeds"
+    untested = any(line["p_holm"] is None for line in lines.values())
+    caveat = f" Fewer than {FEWEST_SEEDS} seeds test nothing: another training may turn it round." if untested else ""
     return (
         f"{selection.question} In {metric} on {slice_name.replace('_', ' ')} ({counted}), {selection.reference} is "
-        f"{'; '.join(said)}."
+        f"{'; '.join(said)}.{caveat}"
     )
 
 
@@ -138,14 +147,19 @@ def _strongest(rows: Sequence[GridRow], place: int, metric: str) -> GridRow:
     return min(rows, key=lambda row: sign * row.cells[place].value)
 
 
-def _verdicts(rows: Sequence[str], lines: dict[str, dict[str, object]]) -> list[str]:
+def _verdicts(rows: Sequence[str], lines: dict[str, dict[str, Any]]) -> list[str]:
     by_verdict: dict[str, list[str]] = {}
     for name in rows:
         by_verdict.setdefault(_verdict(lines[name]), []).append(name)
     return [f"{verdict} {_names(names)}" for verdict, names in sorted(by_verdict.items())]
 
 
-def _verdict(line: dict[str, object]) -> str:
+def _verdict(line: dict[str, Any]) -> str:
+    if line["p_holm"] is None:
+        if not line["difference"]:
+            return "level with"
+        gain = line["difference"] * (-1 if line["metric"] in LOWER_IS_BETTER else 1)
+        return "ahead of" if gain > 0 else "behind"
     if line["better"] is None:
         return "not distinguishable from"
     return "better than" if line["better"] == line["row"] else "worse than"
@@ -155,7 +169,8 @@ def _names(names: Sequence[str]) -> str:
     return f"{len(names)} rows" if len(names) > MOST_NAMES else ", ".join(names)
 
 
-def _difference(line: dict[str, object]) -> str:
+def _difference(line: dict[str, Any]) -> str:
     places = digits(str(line["metric"]))
     value, low, high = (f"{line[key]:+.{places}f}" for key in ("difference", "low", "high"))
-    return f"{value} [{low}, {high}], p = {line['p_holm']:.3f} after Holm"
+    told = "over users only" if line["p_holm"] is None else f"p = {spell_p(line['p_holm'])} after Holm"
+    return f"{value} [{low}, {high}], {told}"

@@ -9,20 +9,26 @@ from dataclasses import dataclass
 import polars as pl
 
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
-from seasonrec.evaluation.statistics.bootstrap import Bootstrap
-from seasonrec.evaluation.statistics.significance import interval
-from seasonrec.report.comparisons import SIGNIFICANCE
+from seasonrec.evaluation.statistics.significance import mean_intervals
 from seasonrec.report.costs import Cost
 from seasonrec.report.rows import Row
-from seasonrec.report.selection import Selection
+from seasonrec.report.seed_notes import SIGNIFICANCE, aa_note, few_seeds
+from seasonrec.report.selection import AA_ROW, Selection
+from seasonrec.report.table_notes import ceiling_note, moved_note, unavailable_note
 
 LONG_SCHEMA = {
     "row": pl.String, "slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "n": pl.Int64, "seeds": pl.Int64, "fingerprint": pl.String,
+    "high": pl.Float64, "seed_sd": pl.Float64, "n": pl.Int64, "seeds": pl.Int64, "fingerprint": pl.String,
 }  # fmt: skip
 
 WORSE, BETTER = "†", "‡"
 """Marks of a row that differs from the reference after Holm."""
+
+SPREAD = (
+    "± is half of the 95% interval over users and seeds, s the standard deviation of one seed, both in units of the "
+    "last digit: 0.1084 ±12 s 4 is 0.1084 ±0.0012 with a standard deviation of 0.0004."
+)
+"""Sentence on the numbers beside a value, see :func:`spread_words`."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,11 @@ class GridCell:
 
     Args:
         value: The metric; NaN if the slice is empty.
-        half: Half the width of its interval.
+        half: Half the width of its interval; NaN if there is none.
         digits: Decimals to print.
         is_best: Whether no row has a better value.
         mark: ``†``, ``‡`` or empty.
+        seed_sd: Standard deviation over seeds; None for one seed or a row without training.
     """
 
     value: float
@@ -42,6 +49,7 @@ class GridCell:
     digits: int
     is_best: bool
     mark: str
+    seed_sd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,17 +90,27 @@ def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.Da
     """Returns one line per number with its 95% interval, rows in the order given.
 
     Returns:
-        ``row, slice, metric, value, low, high, n`` (targets, or baskets for basket metrics)``, seeds, fingerprint``.
+        ``row, slice, metric, value, low, high, seed_sd`` (standard deviation over seeds)``, n`` (targets, or baskets
+        for basket metrics)``, seeds, fingerprint``.
     """
-    bootstrap = Bootstrap()
-    found = {}
-    for slice_name, metric in columns:  # columns outermost: one slice's resamples are drawn once for all rows
-        for row in rows:
-            result = interval(row.runs, slice_name, metric, bootstrap)
-            numbers = (result.value, result.low, result.high, result.entries)
-            found[row.name, slice_name, metric] = (*numbers, len(row.runs), row.runs[0].fingerprint)
-    ordered = [(row.name, *column, *found[row.name, *column]) for row in rows for column in columns]
-    return pl.DataFrame(ordered, schema=LONG_SCHEMA, orient="row")
+    keys = [(row, slice_name, metric) for row in rows for slice_name, metric in columns]
+    found = mean_intervals([row.measure(slice_name, metric) for row, slice_name, metric in keys])
+    lines = [
+        (
+            row.name,
+            slice_name,
+            metric,
+            one.value,
+            one.low,
+            one.high,
+            one.seed_sd,
+            one.entries,
+            len(row.seeds),
+            row.fingerprint,
+        )
+        for (row, slice_name, metric), one in zip(keys, found, strict=True)
+    ]
+    return pl.DataFrame(lines, schema=LONG_SCHEMA, orient="row")
 
 
 def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared: pl.DataFrame) -> Grid:
@@ -112,7 +130,8 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
     def cell(row: Row, column: tuple[str, str]) -> GridCell:
         line = numbers[row.name, *column]
         half, value = (line["high"] - line["low"]) / 2, line["value"]
-        return GridCell(value, half, digits(column[1]), value == best[column], marks.get((row.name, *column), ""))
+        mark = marks.get((row.name, *column), "")
+        return GridCell(value, half, digits(column[1]), value == best[column], mark, line["seed_sd"])
 
     return Grid(
         selection.name,
@@ -120,7 +139,7 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
         columns,
         tuple(numbers[rows[0].name, *column]["n"] for column in columns),
         tuple(
-            GridRow(row.name, row.is_baseline, len(row.runs), tuple(cell(row, column) for column in columns), row.cost)
+            GridRow(row.name, row.is_baseline, len(row.seeds), tuple(cell(row, column) for column in columns), row.cost)
             for row in rows
         ),
         notes(rows, selection, compared),
@@ -130,22 +149,26 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
 
 def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> tuple[str, ...]:
     """Returns the sentences below the table: budget, protocol, statistics, missing results, and the command."""
-    seeds = sorted({seed for row in rows if not row.is_baseline for seed in row.seeds})
-    by_seed = "with the same sign in every seed" if len(seeds) > 1 else "with one seed only; another may differ"
-    users = f"± is half of the 95% interval, from {Bootstrap.replicates:,} resamples of the users, seeds averaged"
+    seeds = sorted({seed for row in rows if not row.is_baseline and row.name != AA_ROW for seed in row.seeds})
+    tested = compared.height - compared["p"].null_count()
     marked = (
-        f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} in a paired bootstrap over "
-        f"users, after Holm over the {compared.height} comparisons of this table, {by_seed}. Best of a "
-        "column in bold"
+        f"{WORSE} worse and {BETTER} better than {selection.reference}: p < {SIGNIFICANCE} over users and seeds "
+        f"together, after Holm over the {tested} comparisons of this table"
     )
     improper = [row.name for row in rows if not row.gives_probabilities] if "bits" in selection.metrics else []
     unseen = "Evaluated on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
         unseen if rows[0].runs[0].part == "validation" else "",
+        moved_note(selection.moved),
         f"Budget: {selection.note}" if selection.note else "",
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",
-        users,
-        marked if compared.height else "",
+        ceiling_note(rows[0].runs[0], [metric for _, metric in selection.columns]),
+        unavailable_note(rows[0].runs[0]),
+        SPREAD,
+        few_seeds(rows),
+        marked if tested else "",
+        aa_note(selection, rows, compared),
+        "Best of a column in bold",
         f"The losses of {', '.join(improper)} give no probabilities: compare only their ranking" if improper else "",
         f"No results (failed or not yet run): {', '.join(selection.missing)}" if selection.missing else "",
         f"Made by: {selection.command}" if selection.command else "",
@@ -155,7 +178,24 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
 
 def digits(metric: str) -> int:
     """Returns the number of decimals that a metric is printed with."""
-    return 3 if metric == "bits" else 4
+    return 3 if metric.startswith("bits") else 4
+
+
+def spread_words(half: float, seed_sd: float | None, decimals: int) -> str:
+    """Returns half of an interval and the standard deviation over seeds in units of the last digit; empty without both.
+
+    Args:
+        half: Half the width of an interval; NaN if there is none.
+        seed_sd: Standard deviation over seeds; None if there is none.
+        decimals: Decimals of the value.
+    """
+    words = [] if math.isnan(half) else [f"±{_units(half, decimals)}"]
+    return " ".join([*words, *([] if seed_sd is None else [f"s {_units(seed_sd, decimals)}"])])
+
+
+def _units(number: float, decimals: int) -> str:
+    units = number * 10**decimals
+    return f"{units:.0f}" if units >= 1 or units == 0 else f"{units:.1f}"
 
 
 def _marks(compared: pl.DataFrame) -> dict[tuple[str, str, str], str]:

@@ -8,25 +8,29 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.report.appendix import outcome_markdown, outcome_table
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.groups import group_table, groups_markdown
 from seasonrec.report.interference import interference_figure, interference_table
+from seasonrec.report.per_user import FILE, write_sums
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
 from seasonrec.report.rows import Row, check_rows
 from seasonrec.report.selection import Selection
 from seasonrec.report.summary import Report
+from seasonrec.report.table_notes import APPENDIX
 from seasonrec.report.tables import grid, long_table
 from seasonrec.report.tasks import task_table, tasks_markdown
 from seasonrec.report.wrong_dates import DateWorth
 
 
-def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Report:
-    """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv`` and the two figures with their numbers.
+def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_sums: bool = True) -> Report:
+    """Writes ``table.{md,tex,csv}``, ``comparisons.{md,csv}``, ``costs.csv``, ``per_user.parquet`` and the two figures.
 
-    If rows have them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
+    ``appendix_outcome_slices.{md,csv}`` has the slices that are chosen by what was bought, with a warning. If rows have
+    them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
     figure of the cosines of their gradients, a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a
     figure of what the date is worth.
 
@@ -34,12 +38,13 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
         folder: Folder of the files.
         rows: Baselines first, then the reference and the ablations.
         selection: Columns, comparisons and texts of the report.
+        keep_sums: Whether ``per_user.parquet`` is written, from which others can compare with these rows.
 
     Raises:
         ReportError: If the rows cannot share a table, or lack a requested slice or metric.
     """
     effect_slices = selection.effect_slices or selection.slices
-    check_rows(rows, (*selection.slices, *effect_slices), selection.metrics)
+    check_rows(rows, (*selection.slices, *effect_slices), (*selection.metrics, *selection.first_metrics))
     metric = selection.figure_metric
     extra = [(name, metric) for name in effect_slices if name not in selection.slices]
     long = long_table(rows, selection.columns)
@@ -53,8 +58,10 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection) -> Rep
         _write_csv(folder / "table.csv", long),
         _write_text(folder / "comparisons.md", comparisons_markdown(compared)),
         _write_csv(folder / "comparisons.csv", compared),
+        *([write_sums(folder / FILE, selection.name, rows, [*selection.columns, *extra])] if keep_sums else []),
         _write_csv(folder / "costs.csv", _costs(rows)),
         *_groups(folder, rows),
+        *_outcomes(folder, rows, selection.metrics),
         *_tasks(folder, rows),
         *_figures(folder, rows, selection, compared),
         *(_wrong_dates(folder, worth) if worth else []),
@@ -67,6 +74,12 @@ def _groups(folder: Path, rows: Sequence[Row]) -> list[Path]:
     if not table.height:
         return []
     return [_write_text(folder / "groups.md", groups_markdown(table)), _write_csv(folder / "groups.csv", table)]
+
+
+def _outcomes(folder: Path, rows: Sequence[Row], metrics: Sequence[str]) -> list[Path]:
+    table = outcome_table(rows, metrics)
+    written = [_write_text(folder / f"{APPENDIX}.md", outcome_markdown(table))]
+    return [*written, _write_csv(folder / f"{APPENDIX}.csv", table)]
 
 
 def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:
@@ -136,7 +149,8 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def _write_csv(path: Path, table: pl.DataFrame) -> Path:
-    return _write_text(path, table.write_csv(float_precision=6))
+    """Writes a table with six significant digits, so that small p-values keep theirs."""
+    return _write_text(path, table.with_columns(pl.col(pl.Float64).round_sig_figs(6)).write_csv())
 
 
 def _write_text(path: Path, text: str) -> Path:

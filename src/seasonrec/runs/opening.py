@@ -16,9 +16,11 @@ from seasonrec.batches.splits import Split, spec_of
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.cache import default_cache_dir
+from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
+from seasonrec.data.synthetic_truth import SyntheticTruth
 from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Protocol, fingerprint
@@ -42,6 +44,7 @@ class OpenData:
         protocol: Rules of the evaluation.
         fingerprint: Hash over data, split and protocol.
         cache_dir: Folder of prepared data and text vectors.
+        truth: Parameters that generated the log; None for a log that was not generated.
     """
 
     log: EventLog
@@ -50,6 +53,7 @@ class OpenData:
     protocol: Protocol
     fingerprint: str
     cache_dir: Path
+    truth: SyntheticTruth | None = None
 
 
 def cache_dir_of(config: RunConfig) -> Path:
@@ -85,7 +89,8 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     log = prepare(dataset, cache_dir, progress)
     split = build(config.split)().resolve(log)
     mark = fingerprint(protocol, log, split, dataset.identity())
-    return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir)
+    truth = dataset.truth() if isinstance(dataset, Synthetic) else None
+    return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir, truth)
 
 
 def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -> tuple[SeasonalRecommender, Facts]:

@@ -61,6 +61,18 @@ def test_ratios_equal_the_formula(shop: Shop) -> None:
             assert float(momentum.category[0, item, place]) == pytest.approx(expected_group, abs=1e-5)
 
 
+def test_an_item_without_a_sale_in_the_longest_look_back_is_unsold(shop: Shop) -> None:
+    log = shop.log
+    request = Requests.of_baskets(log, shop.split.validation_baskets(log)[:1])
+    momentum = MomentumContext((5, 1), prior_events=5.0).bind(log, shop.spec)(request)
+    day = day_of(log, int(request.times_s[0]))
+    total, window = slow_count(log, day, None), slow_count(log, day, 5)
+    share = [(count + 1) / (sum(total) + len(total)) for count in total]
+    expected = [-math.log1p(share[item] * sum(window)) if window[item] == 0 else 0.0 for item in range(log.num_items)]
+    assert 0 < sum(value < 0 for value in expected) < log.num_items
+    assert momentum.unsold[0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
 def test_own_day_is_not_read(shop: Shop) -> None:
     """Replaces everything from the midnight before the request on: nothing may change."""
     log = shop.log

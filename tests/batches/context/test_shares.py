@@ -11,6 +11,7 @@ from small_shop import Shop
 
 from seasonrec.batches.candidates import Candidates, candidates_until_s
 from seasonrec.batches.context import share_index
+from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -104,6 +105,17 @@ def test_some_parts_and_some_requests_are_those_of_the_whole(shop: Shop) -> None
     inside = (request >= 5) & (request < 12)
     assert some.at(request[inside] - 5, item[inside]).equal(whole[inside])
     assert some.present.equal(shares.present[5:12])
+
+
+def test_own_parts_of_another_context_are_those_of_the_index(shop: Shop) -> None:
+    requests = shop.some_requests(20)
+    whole = SharesIndex(shop.log, OPTIONS)(requests)
+    sales = SharesIndex(shop.log, replace(OPTIONS, own_half_lives_days=()))(requests)
+    own = OwnHistoryContext((7.0, 30.0)).bind(shop.log, shop.spec)(requests)
+    found = sales.with_own(own.request, own.item, torch.stack([own.count, own.decayed[:, 1]], dim=1))
+    request, item = torch.cartesian_prod(torch.arange(20), torch.arange(shop.log.num_items)).T
+    torch.testing.assert_close(found.at(request, item), whole.at(request, item))
+    assert sales.at(request, item).equal(whole.at(request, item)[:, 2:])
 
 
 def test_weights_have_a_gradient(shop: Shop) -> None:

@@ -60,6 +60,21 @@ class Lift:
         category = [self._log_ratio(*pair, group_share) for pair in zip(sold_groups, events, strict=True)]
         return np.stack(item, axis=-1), np.stack(category, axis=-1)[:, place]
 
+    def unsold(
+        self, known: Days, window: tuple[Days, Days], items: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """Returns minus the log of 1 plus the expected events of items without an event in a range, ``(Q, C)``; else 0.
+
+        Args:
+            known: ``(Q,)`` days; sales before each are known.
+            window: Range of days: first day, and the day after the last.
+            items: ``(C,)`` item numbers; None for all.
+        """
+        total, sold = _windows(self.counts.items, known, [window], items)
+        share = smoothed_share(total, self.counts.total_before[known], self.counts.num_items)
+        events = self.counts.total_before[window[1]] - self.counts.total_before[window[0]]
+        return np.where(sold == 0, -np.log1p(share * events[:, None]), 0.0)
+
     def _log_ratio(
         self, sold: NDArray[np.int32], events: NDArray[np.int64], share: NDArray[np.float64]
     ) -> NDArray[np.float64]:

@@ -31,10 +31,13 @@ class Momentum(DayTables):
         row: ``(N,)`` int64, row of each request in the ``Q`` rows.
         item: ``(Q, C, W)`` float, log of the shrunk ratio of recent sales to those expected from all time.
         category: ``(Q, C, W)`` float, the same for the item's category.
+        unsold: ``(Q, C)`` float, for an item without a sale in the longest look-back: minus the log of 1 plus the
+            number of sales expected there; else 0. Few expected sales say little, and many say that it is gone.
     """
 
     item: Tensor
     category: Tensor
+    unsold: Tensor
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,19 @@ class MomentumIndex:
         self.options = options
         self.counts = DailyCounts(log)
         self.lift = Lift(self.counts, options.prior_events)
-        shape = (log.num_items, 2 * len(options.windows_days))
+        self.ends = (len(options.windows_days), 2 * len(options.windows_days))
+        shape = (log.num_items, 2 * len(options.windows_days) + 1)
         self._known = RowCache(shape, np.float32, self.counts.num_days + 1, KEPT_BYTES)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> Momentum:
         days, row = np.unique(self.counts.known_days(requests), return_inverse=True)
         table = self._known(days.tolist(), lambda places, columns: self._compute(days[places], columns), items)
-        values = torch.from_numpy(table)  # (Q, C, 2 W)
-        num_windows = len(self.options.windows_days)
-        return Momentum(row=torch.from_numpy(row), item=values[..., :num_windows], category=values[..., num_windows:])
+        item, category, unsold = torch.from_numpy(table).tensor_split(self.ends, dim=-1)
+        return Momentum(torch.from_numpy(row), item, category, unsold.squeeze(-1))
 
     def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """Returns ``(Q, C, 2 W)`` log ratios of the items, then of their categories."""
+        """Returns ``(Q, C, 2 W + 1)`` log ratios of the items, then of their categories, then of unsold items."""
         windows = [(np.maximum(days - length, 0), days) for length in self.options.windows_days]
-        return np.concatenate(self.lift(days, windows, items), axis=-1, dtype=np.float32, casting="same_kind")
+        longest = windows[int(np.argmax(self.options.windows_days))]
+        found = [*self.lift(days, windows, items), self.lift.unsold(days, longest, items)[..., None]]
+        return np.concatenate(found, axis=-1, dtype=np.float32, casting="same_kind")

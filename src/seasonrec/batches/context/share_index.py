@@ -22,7 +22,7 @@ from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
 
-KEPT_BYTES = 1 << 28
+KEPT_BYTES = 1 << 27
 """Limit of the memory for the tables of days, in bytes."""
 
 Days = NDArray[np.int64]
@@ -82,10 +82,11 @@ class SharesIndex:
         index = SharesContext(windows_days=(7, 28), own_half_lives_days=(28.0,)).bind(log, spec)
         shares = index(requests)
         shares.at(request, item)     # (M, K) probabilities of targets under the parts that options.names lists
-        shares.present               # (N, K) whether a part has any probability
+        shares.present               # (N, K) bool, whether a part has any probability
         shares.mixed(weights)        # (N, V) mixture with (N, K) weights, differentiable in the weights
 
-    Nothing at or after ``known_until_s`` is read, but for the candidates themselves.
+    Nothing at or after ``known_until_s`` is read, but for the candidates themselves. Nearly all of its time goes into
+    the own parts: a model that reads ``own_history`` anyway asks for none and calls :meth:`Shares.with_own`.
 
     Args:
         log: The prepared log.
@@ -106,32 +107,32 @@ class SharesIndex:
         self._known = RowCache(shape, np.float32, self.counts.num_days + 1, KEPT_BYTES)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> Shares:
-        return self.of_history(requests, self.own(requests))
+        shares = self.of_sales(requests)
+        return self.with_history(shares, self.own(requests)) if self.options.own_half_lives_days else shares
 
-    def of_history(self, requests: Requests, own: OwnHistory) -> Shares:
-        """Returns the shares of requests whose own purchases, with this index's half-lives, are known already."""
+    def with_history(self, shares: Shares, own: OwnHistory) -> Shares:
+        """Returns the shares with the own parts of an own history that has this index's half-lives."""
+        decayed = iter(own.decayed.unbind(1))
+        columns = [next(decayed) if days else own.count for days in self.options.own_half_lives_days]
+        return shares.with_own(own.request, own.item, torch.stack(columns, dim=1))
+
+    def of_sales(self, requests: Requests) -> Shares:
+        """Returns the shares without own parts."""
         days, row = request_and_known_days(self.counts, requests)
         keys = [tuple(pair) for pair in days.tolist()]
         table = self._known(keys, lambda places, _: self._compute(days[places]))
         newborn_request, newborn_item, sizes = self._counted(requests, days[row, 1])
+        nothing = torch.zeros(0, dtype=torch.int64)
         return Shares(
             row=torch.from_numpy(row),
             by_day=torch.from_numpy(table),
-            request=own.request,
-            item=own.item,
-            own=self._own(own, len(requests)),
+            request=nothing,
+            item=nothing,
+            own=torch.zeros(0, 0),
             newborn_request=newborn_request,
             newborn_item=newborn_item,
             sizes=sizes,
         )
-
-    def _own(self, own: OwnHistory, num_requests: int) -> Tensor:
-        """Returns the ``(P, S)`` shares of the pairs."""
-        decayed = iter(own.decayed.unbind(1))
-        columns = [next(decayed) if days else own.count for days in self.options.own_half_lives_days]
-        weights = torch.stack(columns, dim=1) if columns else own.count.new_zeros(len(own.count), 0)
-        total = weights.new_zeros(num_requests, len(columns)).index_add_(0, own.request, weights)[own.request]
-        return torch.where(total > 0, weights / total, 0.0)
 
     def _counted(self, requests: Requests, known: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the pairs of newborn items, and the ``(N, 2)`` numbers of candidates and newborn items."""

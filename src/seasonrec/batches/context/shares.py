@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from seasonrec.batches.context.base import DayTables
-
 COUNTED = 2
 """Number of the last parts, ``uniform`` and ``newborn``, which count items instead of sales."""
 
@@ -18,7 +16,7 @@ SMALLEST = 1e-30
 
 
 @dataclass(frozen=True)
-class Shares(DayTables):
+class Shares:
     """Probabilities of all items under ``K = S + R + 2`` parts, in this order.
 
     - ``S`` own parts: shares of the user's own purchases, plain or decayed.
@@ -45,6 +43,7 @@ class Shares(DayTables):
         sizes: ``(N, 2)``, number of candidates and of newborn items.
     """
 
+    row: Tensor
     by_day: Tensor
     request: Tensor
     item: Tensor
@@ -94,6 +93,19 @@ class Shares(DayTables):
         """Returns the ``(M,)`` pair of each request and item, or -1 if the user has not bought the item."""
         return self._place(self.request, self.item, request, item)
 
+    def with_own(self, request: Tensor, item: Tensor, weights: Tensor) -> Shares:
+        """Returns these shares with other own parts: weights ``(P, S)`` of own items, scaled to the sum 1 by request.
+
+        A model that reads ``own_history`` for another component gives its counts here instead of reading them twice.
+
+        Args:
+            request: ``(P,)`` int64, ascending.
+            item: ``(P,)`` int64, ascending within a request.
+            weights: ``(P, S)``, at or above 0, for example decayed counts.
+        """
+        total = weights.new_zeros(len(self.row), weights.shape[1]).index_add(0, request, weights)[request]
+        return replace(self, request=request, item=item, own=torch.where(total > 0, weights / total, 0.0))
+
     def only(self, own: Sequence[int], by_day: Sequence[int]) -> Shares:
         """Returns some of the own parts and of the parts by day, by their places, with ``uniform`` and ``newborn``."""
         num_parts = self.by_day.shape[2] - COUNTED
@@ -101,6 +113,8 @@ class Shares(DayTables):
         return replace(self, own=self.own[:, list(own)], by_day=self.by_day[..., places])
 
     def rows(self, start: int, stop: int) -> Shares:
+        """Returns the shares of the requests ``start:stop`` alone, with their days alone."""
+        days, row = torch.unique(self.row[start:stop], return_inverse=True)
         first, last, first_newborn, last_newborn = (
             int(torch.searchsorted(requests, end))
             for requests in (self.request, self.newborn_request)
@@ -108,7 +122,8 @@ class Shares(DayTables):
         )
         return replace(
             self,
-            row=self.row[start:stop],
+            row=row,
+            by_day=self.by_day[days],
             request=self.request[first:last] - start,
             item=self.item[first:last],
             own=self.own[first:last],

@@ -108,7 +108,8 @@ class LogLinearBaseline:
     def evidence(self, requests: Requests, own: OwnHistory) -> Evidence:
         """Returns the evidence of requests, whose own purchases are given."""
         features = own_features(own) if len(self.model.own) else own.decayed[:, :0]
-        return Evidence(self.shares.of_history(requests, own), self.lifts(requests), features, own.user_baskets)
+        shares = self.shares.with_history(self.shares.of_sales(requests), own)
+        return Evidence(shares, self.lifts(requests), features, own.user_baskets)
 
 
 class CounterFitter:

@@ -12,6 +12,7 @@ from seasonrec.data.spec import DataSpec
 from seasonrec.evaluation.baselines.counters import OWN, RECENT, CounterFitter, counters
 from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, Fitted, ShareFitter
 from seasonrec.evaluation.baselines.rankers import EASE, TIFU_KNN, UP_CF, RankerFitter
+from seasonrec.evaluation.known_truth.kinds import ORACLE
 from seasonrec.evaluation.protocol import Protocol
 
 BASELINES = (
@@ -41,6 +42,10 @@ MIXTURES = {
     "personal_recent": [RECENT],
 }
 """Settings of the rows that are mixtures of shares; each has a uniform floor and a newborn share as well."""
+
+
+UNTRAINED_ROWS = (*BASELINES, ORACLE)
+"""Rows of a table that no training makes; the oracle exists only for a generated log, whose truth is known."""
 
 
 def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Fitted]:

@@ -17,10 +17,11 @@ from seasonrec.data.spec import DataSpec
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import KINDS, WrongDate, check_days, on_wrong_date
 from seasonrec.evaluation.protocol import Protocol
-from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.results.store import RunResults
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.statistics.measured import measure
 from seasonrec.evaluation.statistics.significance import compare
 
 RIGHT = "right"
@@ -65,43 +66,72 @@ def counterfactual_table(
     Raises:
         UserError: If the model has no season, or ``days`` are not whole weeks.
     """
-    check_days(days)
     names = {context.name for context in scorer.model.season.reads}
     if not names:
         raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
+
+    def told(wrong: WrongDate) -> Scorer:
+        return replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))
+
+    return table_of_dates(scorer, told, log, spec, split, protocol, days, progress)
+
+
+def table_of_dates(
+    scorer: Scorer,
+    told: Callable[[WrongDate], Scorer],
+    log: EventLog,
+    spec: DataSpec,
+    split: Split,
+    protocol: Protocol,
+    days: Sequence[int],
+    progress: Callable[[str], None] = print,
+) -> pl.DataFrame:
+    """Returns the table of :func:`counterfactual_table` for any scorer.
+
+    Args:
+        scorer: The scorer with the right date.
+        told: Function from a wrong date to the scorer that is told it.
+        log, spec, split, protocol, days, progress: As there.
+    """
+    check_days(days)
     tags = BasketTags.of(log, split, protocol)
     early = _before_log(log, spec, tags.baskets)
     found: dict[tuple[str, int], RunResults] = {}
-    for kind, off, tried in _dated(scorer, names, days):
+    for kind, off, tried in _dated(scorer, told, days):
         frame = evaluate(tried, log, split, protocol, tags=tags, show_progress=False).drop("top_items")
         found[kind, off] = RunResults(scorer.name, 0, "", log.num_items, frame)
-        told = ", ".join(f"{metric} {_mean(found[kind, off], 'all', metric):.4f}" for metric in METRICS)
-        progress(f"{f'{kind}, date {off} days too early' if off else 'right date'}: {told}")
-    lines = [(*key, *line, len(tags.baskets), early(key[1])) for key, line in _lines(found, next(iter(found.values())))]
+        means = ", ".join(
+            f"{metric} {found[kind, off].events.values('all', metric)[1].mean():.4f}" for metric in METRICS
+        )
+        progress(f"{f'{kind}, date {off} days too early' if off else 'right date'}: {means}")
+    lines = [(*key, *line, len(tags.baskets), early(key[1])) for key, line in _lines(found)]
     order = {key: place for place, key in enumerate(found)}
     return pl.DataFrame(sorted(lines, key=lambda line: order[line[0], line[1]]), schema=SCHEMA, orient="row")
 
 
-def _dated(scorer: ModelScorer, names: set[str], days: Sequence[int]) -> Iterator[tuple[str, int, ModelScorer]]:
+def _dated(
+    scorer: Scorer, told: Callable[[WrongDate], Scorer], days: Sequence[int]
+) -> Iterator[tuple[str, int, Scorer]]:
     yield RIGHT, 0, scorer
     for kind, off in product(KINDS, days):
-        yield kind, off, replace(scorer, builder=on_wrong_date(scorer.builder, names, WrongDate(kind, off)))
+        yield kind, off, told(WrongDate(kind, off))
 
 
-def _lines(
-    found: dict[tuple[str, int], RunResults], right: RunResults
-) -> Iterator[tuple[tuple[str, int], tuple[object, ...]]]:
-    """Yields the numbers of every date, slices outermost: one slice's resamples are drawn once for all dates."""
-    for slice_name, metric in product(right.events.masks, METRICS):
-        entries = len(right.events.values(slice_name, metric)[1])
-        for key, one in found.items() if entries else ():
-            cost = None if one is right else compare([one], [right], slice_name, metric)
-            numbers = (cost.difference, cost.low, cost.high) if cost else (None, None, None)
-            yield key, (slice_name, metric, _mean(one, slice_name, metric), *numbers, entries)
-
-
-def _mean(results: RunResults, slice_name: str, metric: str) -> float:
-    return float(results.events.values(slice_name, metric)[1].mean())
+def _lines(found: dict[tuple[str, int], RunResults]) -> Iterator[tuple[tuple[str, int], tuple[object, ...]]]:
+    """Yields the numbers of every date, slices outermost: the dates share the resamples of a slice."""
+    right = (RIGHT, 0)
+    wrong = [key for key in found if key != right]
+    for slice_name in found[right].events.masks:
+        columns = [(slice_name, metric) for metric in METRICS]
+        measured = {(key, column): measure([one], *column) for key, one in found.items() for column in columns}
+        pairs = list(product(wrong, columns))
+        told = compare([(measured[key, column], measured[right, column]) for key, column in pairs])
+        costs = dict(zip(pairs, told, strict=True))
+        for (key, column), one in measured.items():
+            if entries := int(one.counts.sum()):
+                cost = costs.get((key, column))
+                numbers = (cost.difference, cost.low, cost.high) if cost else (None, None, None)
+                yield key, (*column, one.value, *numbers, entries)
 
 
 def _before_log(log: EventLog, spec: DataSpec, baskets: NDArray[np.int64]) -> Callable[[int], int]:

@@ -1,8 +1,9 @@
-"""Comparison by a paired bootstrap over users, with interval, effect size and Holm's correction.
+"""Intervals of rows and comparisons of rows as methods: over other users and other trainings together.
 
-Events of one user are correlated, so users are resampled instead of events. Rows are compared on the same users,
-targets and weights (paired). Seeds are averaged first: the interval covers the choice of users, not of seeds. A few
-seeds are too few to resample, so ``seed_values`` and ``seed_differences`` show their spread.
+Events of one user are correlated, so users are resampled instead of events, and rows are compared on the same users and
+targets. A trained row is the mean of its seeds, and its interval holds for other seeds too; the seeds of two rows are
+independent, for the same seed of another configuration is another training. With fewer than three seeds of a trained
+row an interval covers other users only, and there is no p-value.
 
 References:
     - Ihemelandu and Ekstrand, "Candidate set sampling and significance", SIGIR 2023: Wilcoxon and sign tests inflate
@@ -15,14 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isnan
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from seasonrec.errors import UserError
-from seasonrec.evaluation.results.store import RunResults, UserSums, user_sums
-from seasonrec.evaluation.statistics.bootstrap import Bootstrap, Floats, resample
+from seasonrec.evaluation.results.store import RunResults
+from seasonrec.evaluation.statistics.bootstrap import Estimate, infer
+from seasonrec.evaluation.statistics.draws import Bootstrap, Floats, SeedSpread
+from seasonrec.evaluation.statistics.measured import Measured, measure, require_same_targets
 
 BOOTSTRAP = Bootstrap()
 
@@ -33,11 +36,12 @@ class Interval:
 
     Args:
         value: Mean over the entries, averaged over seeds.
-        low: Lower end of the percentile interval; NaN with fewer than two users.
+        low: Lower end of the interval, which is symmetric; NaN with fewer than five users.
         high: Upper end.
         users: Number of users.
         entries: Number of targets, or of baskets for ``basket_`` metrics.
-        seed_values: The mean of each seed, in the order given.
+        seed_sd: Standard deviation of the means of single seeds; None for one seed or a row without training.
+        covers_seeds: Whether the interval covers other seeds too, not only other users.
     """
 
     value: float
@@ -45,7 +49,8 @@ class Interval:
     high: float
     users: int
     entries: int
-    seed_values: tuple[float, ...]
+    seed_sd: float | None
+    covers_seeds: bool
 
 
 @dataclass(frozen=True)
@@ -56,59 +61,42 @@ class Comparison:
         difference: Mean of A minus mean of B.
         low: Lower end of the interval of the difference.
         high: Upper end.
-        p_value: Two-sided: twice the smaller share of replicates at or beyond zero, with one added to both counts.
+        p_value: Two-sided; None if a trained row has fewer than three seeds, or there are fewer than five users.
         effect_size: Cohen's d_z: mean over users of the paired difference of their own means, divided by its standard
             deviation. Every user counts once, however much they buy. NaN if the differences are equal.
         users: Number of users.
         entries: Number of targets or baskets.
         seeds: Number of seeds of A and of B.
-        seed_differences: Difference of each seed if A and B have equally many seeds, else of each pair of their seeds.
+        seed_sds: Standard deviation over seeds of A and of B, as in :class:`Interval`.
     """
 
     difference: float
     low: float
     high: float
-    p_value: float
+    p_value: float | None
     effect_size: float
     users: int
     entries: int
     seeds: tuple[int, int]
-    seed_differences: tuple[float, ...]
-
-    @property
-    def seeds_agree(self) -> bool:
-        """True if every seed has its difference on the same side of zero."""
-        return min(self.seed_differences) > 0 or max(self.seed_differences) < 0
+    seed_sds: tuple[float | None, float | None]
 
 
-def interval(row: Sequence[RunResults], slice_name: str, metric: str, bootstrap: Bootstrap = BOOTSTRAP) -> Interval:
-    """Returns the mean of one row over its seeds, with its interval.
-
-    Args:
-        row: One result per seed, at least one.
-        slice_name: Slice, as in :func:`~seasonrec.evaluation.results.store.user_sums`.
-        metric: Metric, likewise.
-        bootstrap: Options of the resampling.
-
-    Raises:
-        ValueError: If the results differ in fingerprint or targets.
-        KeyError: If there is no such slice or metric.
-    """
-    require_one_fingerprint(row)
-    by_seed = [user_sums(one.events, slice_name, metric) for one in row]
-    _require_same_targets(by_seed, row)
-    mean = _over_seeds(by_seed)
-    (low, high), _ = resample(mean.sums, mean.counts, bootstrap)
-    values = tuple(_ratio(one.sums, one.counts) for one in by_seed)
-    return Interval(
-        _ratio(mean.sums, mean.counts), low, high, len(mean.users), int(mean.counts.sum()), seed_values=values
-    )
+def mean_intervals(measured: Sequence[Measured], bootstrap: Bootstrap = BOOTSTRAP) -> list[Interval]:
+    """Returns the interval of every number; give those of one slice together."""
+    halves = infer([Estimate(one.sums, one.counts, one.spreads) for one in measured], bootstrap)
+    return [
+        Interval(
+            one.value, one.value - half, one.value + half, len(one.users), int(one.counts.sum()), one.seed_sd,
+            one.covers_seeds,
+        )
+        for one, (half, _) in zip(measured, halves, strict=True)
+    ]  # fmt: skip
 
 
 def intervals(
     results: RunResults, metrics: Sequence[str], slices: Sequence[str], bootstrap: Bootstrap = BOOTSTRAP
 ) -> pl.DataFrame:
-    """Returns the means of one run with their intervals; a slice without targets is left out.
+    """Returns the means of one run with their intervals over users; a slice without targets is left out.
 
     Returns:
         Columns ``slice``, ``metric``, ``value``, ``low``, ``high``, ``users`` and ``n`` (targets, or baskets for
@@ -117,49 +105,34 @@ def intervals(
     Raises:
         KeyError: If there is no such slice or metric.
     """
-    rows = []
-    for slice_name, metric in product(slices, metrics):
-        one = interval([results], slice_name, metric, bootstrap)
-        if one.entries:
-            rows.append((slice_name, metric, one.value, one.low, one.high, one.users, one.entries))
+    columns = list(product(slices, metrics))
+    found = mean_intervals([measure([results], *column) for column in columns], bootstrap)
+    rows = [
+        (*column, one.value, one.low, one.high, one.users, one.entries)
+        for column, one in zip(columns, found, strict=True)
+        if one.entries
+    ]
     names = {"slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     return pl.DataFrame(rows, {**names, "users": pl.Int64, "n": pl.Int64}, orient="row")
 
 
-def compare(
-    first: Sequence[RunResults],
-    second: Sequence[RunResults],
-    slice_name: str,
-    metric: str,
-    bootstrap: Bootstrap = BOOTSTRAP,
-) -> Comparison:
-    """Compares row A with row B, paired by user; other arguments and errors are those of :func:`interval`.
+def compare(pairs: Sequence[tuple[Measured, Measured]], bootstrap: Bootstrap = BOOTSTRAP) -> list[Comparison]:
+    """Compares row A with row B in every pair; give the pairs of one slice together.
 
     Args:
-        first: Row A, one result per seed, at least one.
-        second: Row B, its seeds in the same order; the number of seeds may differ.
-        slice_name: Slice.
-        metric: Metric.
+        pairs: Numbers of A and B, of the same slice and metric.
         bootstrap: Options of the resampling.
+
+    Raises:
+        ValueError: If the two rows of a pair hold different targets.
     """
-    rows = [*first, *second]
-    require_one_fingerprint(rows)
-    sums = [user_sums(one.events, slice_name, metric) for one in rows]
-    _require_same_targets(sums, rows)
-    ours, theirs = sums[: len(first)], sums[len(first) :]
-    gains, counts = _over_seeds(ours).sums - _over_seeds(theirs).sums, sums[0].counts
-    (low, high), p_value = resample(gains, counts, bootstrap)
-    return Comparison(
-        _ratio(gains, counts),
-        low,
-        high,
-        p_value,
-        _effect_size(gains / counts),
-        users=len(counts),
-        entries=int(counts.sum()),
-        seeds=(len(first), len(second)),
-        seed_differences=_seed_differences(ours, theirs),
-    )
+    for first, second in pairs:
+        require_same_targets(first, second, first.name, second.name)
+    estimates = [Estimate(first.sums - second.sums, first.counts, _spreads(first, second)) for first, second in pairs]
+    return [
+        _comparison(first, second, one, half, p_value)
+        for (first, second), one, (half, p_value) in zip(pairs, estimates, infer(estimates, bootstrap), strict=True)
+    ]
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -176,44 +149,26 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
-def require_one_fingerprint(results: Sequence[RunResults]) -> None:
-    """Checks that all results share one fingerprint.
-
-    Raises:
-        ValueError: If there is no result, or several fingerprints; the message names them with their rows.
-    """
-    if not results:
-        raise UserError("a comparison needs at least one result of each row, got none.")
-    carriers = {one.fingerprint: one.name for one in reversed(results)}
-    if len(carriers) > 1:
-        named = " and ".join(f"{print_} ({name})" for print_, name in sorted(carriers.items()))
-        raise UserError(
-            f"results of different protocols cannot be compared: fingerprints {named}; "
-            "run the rows again on the same data, split and protocol."
-        )
-
-
-def _require_same_targets(sums: Sequence[UserSums], results: Sequence[RunResults]) -> None:
-    for one, result in zip(sums, results, strict=True):
-        if not (np.array_equal(one.users, sums[0].users) and np.array_equal(one.counts, sums[0].counts)):
-            raise UserError(
-                f"{result.name} (seed {result.seed}) and {results[0].name} (seed {results[0].seed}) hold different "
-                f"targets ({one.counts.sum()} and {sums[0].counts.sum()}) under one fingerprint "
-                f"{result.fingerprint}; one of the files is damaged, run it again."
-            )
+def _comparison(first: Measured, second: Measured, estimate: Estimate, half: float, p_value: float) -> Comparison:
+    value = first.value - second.value
+    tested = first.covers_seeds and second.covers_seeds and not isnan(p_value)
+    return Comparison(
+        value,
+        value - half,
+        value + half,
+        p_value if tested else None,
+        _effect_size(estimate.sums / estimate.counts),
+        users=len(first.users),
+        entries=int(first.counts.sum()),
+        seeds=(len(first.seed_values), len(second.seed_values)),
+        seed_sds=(first.seed_sd, second.seed_sd),
+    )
 
 
-def _over_seeds(sums: Sequence[UserSums]) -> UserSums:
-    return sums[0]._replace(sums=np.mean([one.sums for one in sums], axis=0))
-
-
-def _seed_differences(first: Sequence[UserSums], second: Sequence[UserSums]) -> tuple[float, ...]:
-    pairs = zip(first, second, strict=True) if len(first) == len(second) else product(first, second)
-    return tuple(_ratio(ours.sums - theirs.sums, ours.counts) for ours, theirs in pairs)
-
-
-def _ratio(sums: Floats, counts: NDArray[np.int64]) -> float:
-    return float(sums.sum() / counts.sum()) if len(counts) else float("nan")
+def _spreads(first: Measured, second: Measured) -> tuple[SeedSpread, ...]:
+    """Returns the spreads of both rows; none if one of them has too few seeds, so that the interval has one meaning."""
+    covered = first.covers_seeds and second.covers_seeds
+    return (*first.spreads, *second.spreads) if covered else ()
 
 
 def _effect_size(by_user: Floats) -> float:

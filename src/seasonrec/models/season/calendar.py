@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.batches.facts import Facts
+from seasonrec.data.calendar import local_days
+from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
 from seasonrec.models.calendar_features import MAJOR, CalendarFeatures
 from seasonrec.models.components import ContextValues, SeasonEffect
@@ -16,11 +21,18 @@ from seasonrec.models.scoring import ScoredItems
 
 
 class CalendarSeason(CalendarFeatures):
-    """Seasonal effect of the calendar: it conditions the query and gives every item a seasonal affinity.
+    """Seasonal effect of the calendar: every item has an affinity to weekday, holidays and time of year.
+
+    An item that is younger than a year has no yearly effect: its sales of a spring say nothing about its autumn, and
+    the harmonics would extrapolate them. The query, which all items share, is therefore conditioned on the features
+    that do not wait for a year; for further tasks it is conditioned on all of them.
+
+    The affinity has two parts: one reads the item's vector, so that items with similar texts have similar seasons, and
+    one is the item's own. Both start at zero.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
-        coverage_days: The yearly harmonics fade in during these last days before the log covers a full year.
+        coverage_days: The yearly features fade in during these last days before log and item cover a full year.
         affinity_dim: Rank of the items' seasonal affinity.
         major: Holidays that share a ramp; names that the country does not have are ignored.
         hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
@@ -30,6 +42,7 @@ class CalendarSeason(CalendarFeatures):
     """
 
     adds_scores = True
+    first_day: Tensor
 
     def __init__(
         self,
@@ -45,15 +58,19 @@ class CalendarSeason(CalendarFeatures):
         self.context = CalendarContext()
         self.reads = (self.context,)
         self.condition = zeroed(Linear(self.num_features, facts.embedding_dim, bias=False))
-        self.phase = zeroed(Linear(self.num_features, affinity_dim, bias=False))
-        self.affinity = Linear(facts.embedding_dim, affinity_dim, bias=False)
+        self.phase = Linear(self.num_features, affinity_dim, bias=False)
+        nn.init.normal_(self.phase.weight, std=affinity_dim**-0.5)  # each feature is a direction of length about 1
+        self.affinity = zeroed(Linear(facts.embedding_dim, affinity_dim, bias=False))
+        self.own_affinity = nn.Embedding(facts.spec.num_items, affinity_dim)
+        nn.init.zeros_(self.own_affinity.weight)
+        first_day = local_days(facts.item_first_seen_s.numpy(), facts.spec.timezone).astype(np.float32)
+        self.register_buffer("first_day", torch.from_numpy(first_day), persistent=False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
-        stored = state_dict.get(f"{prefix}condition.weight")
-        if stored is not None and stored.shape[1] == self.condition.weight.shape[1] + 1:
+        if f"{prefix}condition.weight" in state_dict and f"{prefix}own_affinity.weight" not in state_dict:
             raise UserError(
-                "these weights are of version 0.1.0, whose season.calendar also read the days since the user's last "
-                "event; it no longer does. Train the run again, with temporal=last_visit to keep that input."
+                "these weights are of version 0.1.0, whose season.calendar read other features of the day, also the "
+                "days since the user's last event. Train the run again, with temporal=last_visit to keep that input."
             )
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
@@ -61,6 +78,16 @@ class CalendarSeason(CalendarFeatures):
         return query + self.condition(self.features(context[self.context.name]))
 
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
-        features = self.features(context[self.context.name])
-        scores = self.phase(features) @ self.affinity(items.vectors).T
-        return SeasonEffect(query + self.condition(features), scores)
+        calendar: RequestCalendar = context[self.context.name]
+        usual, split = self.usual(calendar), self.num_usual
+        affinity = self.affinity(items.vectors) + items.of(self.own_affinity.weight)  # (C, A)
+        phase = self.phase.weight
+        scores = F.linear(usual, phase[:, :split]) @ affinity.T
+        yearly = F.linear(self.yearly(calendar), phase[:, split:]) @ affinity.T  # (N, C)
+        scores = scores + yearly * self._covered(calendar, items)
+        return SeasonEffect(query + F.linear(usual, self.condition.weight[:, :split]), scores)
+
+    def _covered(self, calendar: RequestCalendar, items: ScoredItems) -> Tensor:
+        """Returns ``(N, C)`` in ``[0, 1]``: 1 for items that were first seen at least a year before the request."""
+        age_days = calendar.day[:, None].float() - items.of(self.first_day)
+        return (1 + (age_days - DAYS_PER_YEAR) / self.coverage_days).clamp(0, 1)
