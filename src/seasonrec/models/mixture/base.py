@@ -135,7 +135,7 @@ class Mixture(nn.Module):
         inside, mass = self._masses(probability, context)
         features, absent = self._asked(scores, mass, context)
         pi = log_weights(features, absent, self.weight).exp()  # (N, K)
-        by_model, by_count = pi.split([mass.shape[1], len(self.counted.names)], dim=1)
+        by_model, by_count = torch.split(pi, [mass.shape[1], len(self.counted.names)], dim=1)
         scale = by_model / mass.clamp(min=SMALLEST)  # (N, J)
         mixed = self.counted.mixed(scores, context, by_count)
         for part in range(mass.shape[1]):

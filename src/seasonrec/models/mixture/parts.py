@@ -52,7 +52,7 @@ class CountedParts(nn.Module):
         sales, own = self._shares(context)
         candidates, newborn = self._counted(scores, sales)
         counted = torch.stack([candidates.any(1), newborn.any(1)], dim=1)
-        recent, last_year = sales.present[:, :-COUNTED].split([len(self.sales.windows_days), 1], dim=1)
+        recent, last_year = torch.split(sales.present[:, :-COUNTED], [len(self.sales.windows_days), 1], dim=1)
         return torch.cat([own.present[:, :-COUNTED], recent, last_year & self.has_year, counted], dim=1)
 
     def at(self, scores: Tensor, context: ContextValues, request: Tensor, item: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class CountedParts(nn.Module):
         """Returns the ``(N, V)`` sum of the parts times weights ``(N, E)``; a part that is absent adds nothing."""
         sales, own = self._shares(context)
         num_own, num_sales = len(self.own.own_names), len(self.sales.day_names)
-        by_own, by_sales, by_count = weights.split([num_own, num_sales, COUNTED], dim=1)
+        by_own, by_sales, by_count = torch.split(weights, [num_own, num_sales, COUNTED], dim=1)
         total = _sum(own, by_own) + _sum(sales, by_sales)
         for mask, weight in zip(self._counted(scores, sales), by_count.unbind(1), strict=True):
             total = total + mask * (weight / mask.sum(1).clamp(min=1))[:, None]

@@ -14,8 +14,8 @@ from seasonrec.batches.validation import ValidationBatches
 from seasonrec.config import build
 from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.context_use import check_contexts
-from seasonrec.runs.opening import OpenData
 from seasonrec.runs.mixing import fit_mixtures
+from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.base import Place, load_stage
 from seasonrec.training.fit import FitResult, fit
