@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,7 @@ class Observed:
         )
 
 
-class Mixture(nn.Module):
+class Mixture(nn.Module, ABC):
     """Mixture ``p(i) = sum_k pi_k(x) p_k(i)`` of parts of the model and of counted parts, ``pi(x) = softmax(W x)``.
 
     ``W`` is fitted by the likelihood of the validation targets when training has ended, because the model has seen the
@@ -65,8 +65,8 @@ class Mixture(nn.Module):
         penalty: Precision of the normal prior of ``W`` around its start, in nats per squared unit.
 
     Shape:
-        - scores: logits ``(N, V)`` of the model, ``-inf`` for items that are no candidates; output: logits of the
-          mixture, its log probabilities once it is fitted.
+        - scores: logits ``(N, V)`` of the model, ``-inf`` for items that are no candidates; output: the same before the
+          fit, then log probabilities, finite and very low for items that are no candidates.
 
     References:
         Dempster, Laird and Rubin, Maximum Likelihood from Incomplete Data via the EM Algorithm, JRSS B 1977; Jordan
@@ -89,7 +89,8 @@ class Mixture(nn.Module):
         facts: Facts,
     ) -> None:
         super().__init__()
-        self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, facts=facts)
+        has_year = facts.spec.training_cycles >= 1.0
+        self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year)
         self.penalty = penalty
         self.contexts: tuple[Context, ...] = self.counted.contexts
         self.trend_contexts: tuple[Context, ...] = (self.counted.sales,)
@@ -131,6 +132,10 @@ class Mixture(nn.Module):
     def forward(self, scores: Tensor, context: ContextValues) -> Tensor:
         if not bool(self.is_fitted):
             return scores
+        with torch.autocast(scores.device.type, enabled=False):  # probabilities far below 1 need their precision
+            return self._mixed(scores, context)
+
+    def _mixed(self, scores: Tensor, context: ContextValues) -> Tensor:
         probability = torch.softmax(scores.float(), dim=1)
         inside, mass = self._masses(probability, context)
         features, absent = self._asked(scores, mass, context)
@@ -140,8 +145,7 @@ class Mixture(nn.Module):
         mixed = self.counted.mixed(scores, context, by_count)
         for part in range(mass.shape[1]):
             mixed = mixed + probability * inside[part] * scale[:, part, None]
-        mixed = mixed.clamp(min=SMALLEST).log()
-        return mixed.masked_fill(scores == float("-inf"), float("-inf"))
+        return mixed.clamp(min=SMALLEST).log()
 
     def observe(self, scores: Tensor, batch: SequenceBatch, context: ContextValues) -> Observed:
         """Returns the targets of a held-out batch with their probabilities, given the model's masked logits."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.context.shares import COUNTED, Shares
-from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 
 
@@ -25,6 +24,7 @@ class CountedParts(nn.Module):
         windows_days: Look-backs of the recent sales in whole days.
         own_half_lives_days: Half-lives of the own purchases in days.
         last_year_days: Days on each side of the day a year ago.
+        has_year: Whether the log covers a year before the validation cut.
     """
 
     has_year: Tensor
@@ -34,8 +34,7 @@ class CountedParts(nn.Module):
         windows_days: tuple[int, ...],
         own_half_lives_days: tuple[float, ...],
         last_year_days: int,
-        *,
-        facts: Facts,
+        has_year: bool,
     ) -> None:
         super().__init__()
         self.sales = SharesContext(
@@ -44,8 +43,7 @@ class CountedParts(nn.Module):
         self.own = SharesContext((), (), (), tuple(own_half_lives_days), name="own_shares")
         self.contexts: tuple[Context, ...] = (self.sales, self.own)
         self.names = (*self.own.own_names, *self.sales.day_names, "uniform", "newborn")
-        has_year = torch.tensor(facts.spec.training_cycles >= 1.0)
-        self.register_buffer("has_year", has_year)  # saved: a refit knows more weeks than the fit of the weights
+        self.register_buffer("has_year", torch.tensor(has_year))  # saved: a refit knows more weeks than the fit
 
     def present(self, scores: Tensor, context: ContextValues) -> Tensor:
         """Returns ``(N, E)`` bool: whether a part gives any candidate a probability."""
