@@ -70,14 +70,15 @@ class ReplenishmentHabit(nn.Module):
         )
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
-        own, column = scored_pairs(context[self.context.name], items)
+        every: OwnHistory = context[self.context.name]
+        own, column = scored_pairs(every, items)
         so_far = scores[own.request, column]
         features = torch.cat(
             [
                 _features(own, self.item_interval_days[own.item]),
                 (so_far[:, None] + 7.0) / 3.0,
                 self.item_vectors(own.item),
-                *([_visit(own)] if self.visit else []),
+                *([_visit(every)[items.columns(every.item)[0]]] if self.visit else []),
             ],
             dim=1,
         )
