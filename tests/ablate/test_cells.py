@@ -36,6 +36,24 @@ def test_a_study_expands_to_baselines_and_rows_by_seeds():
     assert cells[0].arguments[-1] == "run_dir='runs'"
 
 
+def test_the_row_of_other_seeds_is_the_reference_with_seeds_that_no_cell_has(tmp_path):
+    study = replace(STUDY, aa=True, reference="no_season", seeds=(0, 4), robustness=("full",), wrong_dates=(28,))
+    cells = expand(study, tmp_path, [])
+    trained = [cell for cell in cells if cell.kind == "train"]
+    assert [cell.label for cell in trained] == [
+        "full seed 0", "no_season seed 0", "aa seed 5", "full seed 4", "no_season seed 4", "aa seed 6",
+    ]  # fmt: skip
+    reference, other = trained[1:3]
+    assert other.folder == tmp_path / "cells" / "aa" / "seed_5"
+    renamed = {"name='no_season'": "name='aa'", "seed=0": "seed=5"}
+    assert other.overrides == tuple(renamed.get(override, override) for override in reference.overrides)
+    assert [cell.label for cell in cells if cell.kind in ("robustness", "counterfactual")] == [
+        "full seed 0, robustness", "full seed 4, robustness", "no_season seed 0, counterfactual",
+        "no_season seed 4, counterfactual",
+    ]  # fmt: skip
+    assert [cell for cell in cells if cell.row != "aa"] == expand(replace(study, aa=False), tmp_path, [])
+
+
 def test_rows_named_for_robustness_are_tried_after_all_training(tmp_path):
     study = replace(STUDY, robustness=("no_season",))
     *trained, first, second = expand(study, tmp_path, [])

@@ -75,6 +75,16 @@ def test_every_cell_runs_once_and_a_second_run_does_nothing(tmp_path):
     assert "7 of 7 cells complete already" in shown
 
 
+def test_cells_of_other_seeds_are_run_once_and_resumed_as_any_other(tmp_path):
+    study = replace(STUDY, rows=("full",), seeds=(0,), aa=True)
+    failures, shown = run(tmp_path, "--fail", "aa:1", study=study)
+    assert [failure.cell.label for failure in failures] == ["aa seed 1"]
+    assert "cell 2 of 3, full seed 0: done" in shown
+    _, shown = run(tmp_path, study=study)
+    assert "2 of 3 cells complete already" in shown
+    assert calls(tmp_path)["cells/aa/seed_1"] == calls(tmp_path)["cells/full/seed_0"] == 1
+
+
 def test_every_command_is_given_the_flags_of_the_study(tmp_path):
     own_conf = tmp_path / "own"
     for group, name, text in (("experiment", "shop", "group: ours\n"), ("ablation", "weekly", "name: weekly\n")):

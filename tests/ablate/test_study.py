@@ -37,6 +37,15 @@ def test_a_study_has_defaults_for_what_it_does_not_state(tmp_path):
     assert (study.reference, study.baseline_reference) == ("full", "personal_recent")
 
 
+def test_the_row_of_other_seeds_comes_last(tmp_path):
+    study = read(tmp_path, f"{GOOD}aa: true\n")
+    assert study.seeds_of_rows == {"full": (0, 1), "no_season": (0, 1), "aa": (2, 3)}
+    assert list(read(tmp_path, GOOD).seeds_of_rows) == ["full", "no_season"]
+    taken = GOOD.replace("no_season]", '{aa: ["season=[]"]}]')
+    assert "rows[1] = 'aa': aa: true adds a row of this name; rename it" in message(tmp_path, f"{taken}aa: true\n")
+    assert read(tmp_path, taken).rows == ("full", "aa")
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     told = message(
         tmp_path,

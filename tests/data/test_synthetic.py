@@ -89,6 +89,16 @@ def test_items_on_promotion_sell_more(sold):
     assert 3 < during / otherwise < 8  # habits and the other promotions of the day dilute the factor of 8
 
 
+def test_items_without_a_season_are_born():
+    truth = Synthetic(num_days=1096, cold_share=0.0, gone_share=0.2, promoted_share=0.5, born_share=0.5).truth()
+    born = truth.first_day > 0
+    assert born.sum() == 4  # half of the items without a season, a promotion or an end
+    assert np.all(
+        (truth.amplitude == 0) & (truth.holiday < 0) & (truth.promotion < 0) & (truth.last_day == 1096) | ~born
+    )
+    assert truth.first_day[born].min() >= 0.6 * 1096 - 1
+
+
 def test_no_promotion_returns_at_the_same_time_of_a_later_year():
     days = np.arange(CHANGING.num_days)
     on = CHANGING.truth().is_promoted(days)

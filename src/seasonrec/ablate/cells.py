@@ -10,6 +10,7 @@ from typing import Literal
 from seasonrec.ablate.study import Study, merged
 from seasonrec.config.overrides import quoted
 from seasonrec.config.rows import REFERENCE_ROW
+from seasonrec.report.selection import AA_ROW
 
 BASELINES = "baselines"
 """Row name of the cell that evaluates every baseline."""
@@ -72,7 +73,8 @@ class Cell:
 def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
     """Returns the cells of a study: the baselines, then the rows, then the trials of trained runs.
 
-    All rows of a seed come before the next seed, so that an interrupted study compares all rows at its first seeds.
+    All rows of a seed come before the next seed, so that an interrupted study compares all rows at its first seeds. The
+    row ``aa`` runs the configuration of the reference, with seeds of its own.
     """
     shared = merged(study.full, overrides)
     cells = []
@@ -80,10 +82,12 @@ def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
         seed = min(study.seeds)
         own = (*shared, f"seed={seed}")
         cells.append(Cell(BASELINES, seed, run_dir / BASELINES, run_dir, own, study.name, "baselines"))
-    for seed in study.seeds:
-        for row in study.rows:
+    seeds = study.seeds_of_rows
+    for place in range(len(study.seeds)):
+        for row in seeds:
+            seed = seeds[row][place]
             folder = run_dir / "cells" / row / f"seed_{seed}"
-            changed = merged(shared, study.changes.get(row, ()))
+            changed = merged(shared, study.changes.get(study.reference if row == AA_ROW and study.aa else row, ()))
             name = () if row == REFERENCE_ROW else (f"name={quoted(row)}",)
             own = (*changed, *name, f"seed={seed}", "baselines=false")
             cells.append(Cell(row, seed, folder, folder, own, study.name))

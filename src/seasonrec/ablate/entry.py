@@ -23,6 +23,7 @@ from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
 from seasonrec.report.costs import read_cost
 from seasonrec.report.errors import ReportError
+from seasonrec.report.per_user import with_kept_rows
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.summary import Report, show
@@ -96,9 +97,10 @@ def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -
         left_s = (len(cells) - len(complete)) * sum(cost.seconds.values()) / jobs
         expected = f"{len(complete)} are complete, about {spell(left_s)} left"
     baselines = ", and the baselines" if study.baselines else ""
+    rows = study.seeds_of_rows
     return (
         f"{study.name}: {study.question}\n"
-        f"  {len(study.rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs{baselines}: {', '.join(study.rows)}\n"
+        f"  {len(rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs{baselines}: {', '.join(rows)}\n"
         f"  {expected}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt"
     )
 
@@ -130,18 +132,20 @@ def _refuse_another(run_dir: Path, study: Study) -> None:
         )
 
 
-def report(run_dir: Path, reference: str | None = None) -> None:
+def report(run_dir: Path, reference: str | None = None, against: Path | None = None) -> None:
     """Writes a study's report again and prints its summary; see :func:`make_report`."""
-    show(make_report(run_dir, reference), Console())
+    show(make_report(run_dir, reference, against), Console())
 
 
-def make_report(run_dir: Path, reference: str | None = None) -> Report:
+def make_report(run_dir: Path, reference: str | None = None, against: Path | None = None) -> Report:
     """Writes the tables and figures of a study from its results files; trains nothing.
 
     Args:
         run_dir: Folder of the study.
         reference: Row that all others are compared with; its report goes to ``run_dir/beside_REFERENCE``. None for the
             study's own reference, whose report goes to ``run_dir``.
+        against: File ``per_user.parquet`` of another study, whose trained rows are shown too; the report then goes to
+            ``run_dir/against_STUDY``.
 
     Returns:
         The table, the comparisons and the files.
@@ -159,13 +163,22 @@ def make_report(run_dir: Path, reference: str | None = None) -> Report:
         raise StudyError(f"no cell of the study in {run_dir} is complete; run seasonrec ablate again.")
     shared = {key: value for key, value in asdict(study).items() if key in Selection.__dataclass_fields__}
     selection = Selection(**shared, command=record["command"], missing=tuple(missing))
-    if reference is None:
+    if reference is None and against is None:
         return write_report(run_dir, rows, selection)
-    trained = [row.name for row in rows if not row.is_baseline]
-    if reference not in trained:
-        raise StudyError(f"reference must be a row with results, one of {', '.join(trained)}, got {reference!r}.")
-    command = f"{selection.command}; {shlex.join(['seasonrec', 'report', str(run_dir), f'reference={reference}'])}"
-    return write_report(run_dir / f"beside_{reference}", rows, replace(selection, reference=reference, command=command))
+    folder, own_words = run_dir, ["seasonrec", "report", str(run_dir)]
+    if against is not None:
+        rows, selection = with_kept_rows(rows, selection, against)
+        folder /= f"against_{rows[-1].name.rpartition('/')[0].replace('/', '_')}"
+        own_words.append(f"against={against}")
+    if reference is not None:
+        trained = [row.name for row in rows if not row.is_baseline]
+        if reference not in trained:
+            raise StudyError(f"reference must be a row with results, one of {', '.join(trained)}, got {reference!r}.")
+        folder /= f"beside_{reference.replace('/', '_')}"
+        own_words.append(f"reference={reference}")
+        selection = replace(selection, reference=reference, aa=selection.aa and reference == study.reference)
+    command = f"{selection.command}; {shlex.join(own_words)}"
+    return write_report(folder, rows, replace(selection, command=command), keep_sums=False)
 
 
 def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[list[Row], list[str]]:
@@ -175,7 +188,7 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     for cell in [cell for cell in complete if cell.kind == "baselines"]:
         evaluated = [name for name in BASELINE_ROWS if (cell.folder / name / "metrics.json").is_file()]
         rows += [read_row(name, True, [cell.folder / name]) for name in evaluated]
-    for name in study.rows:
+    for name in study.seeds_of_rows:
         folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
         if folders:
             tried, dated = (

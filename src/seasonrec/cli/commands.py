@@ -83,8 +83,9 @@ _ALL = (
         "runs the missing cells of a study, then its report; other overrides go to every run.", "seasonrec.ablate:run",
     ),
     _small(
-        "report", "RUN_DIR [reference=ROW]",
-        "makes the tables and figures of a study again, or beside another row.", "seasonrec.ablate:report",
+        "report", "RUN_DIR [reference=ROW] [against=FILE]",
+        "makes the tables and figures of a study again, or beside another row or another study.",
+        "seasonrec.ablate:report",
     ),
     _small(
         "robustness", "checkpoint=DIR [key=value ...]",

@@ -207,7 +207,8 @@ def _report(command: Command, arguments: list[str]) -> int:
     path, overrides = _leading_path(command, arguments)
     if path is not None:
         options = command.composer().compose([f"run_dir={quoted(str(path))}", *overrides])
-        command.run(Path(options.run_dir), options.reference)
+        against = None if options.against is None else Path(options.against)
+        command.run(Path(options.run_dir), options.reference, against)
     return 0
 
 

@@ -204,10 +204,13 @@ class ReportConfig(Config):
         run_dir: Folder of a study.
         reference: Row that all others are compared with, in place of the study's own; the report then goes to
             ``run_dir/beside_REFERENCE``.
+        against: File ``per_user.parquet`` of another study under the same protocol, whose rows are compared too; the
+            report then goes to ``run_dir/against_STUDY``.
     """
 
     run_dir: str
     reference: str | None = None
+    against: str | None = None
 
 
 SLOTS_WITH_LATER_DEFAULTS = (

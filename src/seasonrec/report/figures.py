@@ -92,7 +92,7 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metr
 
 def chosen_rows(rows: Sequence[Row], selection: Selection) -> list[Row]:
     """Returns the selected rows, or else the reference, the first ablation and the baseline reference."""
-    by_name = {row.name: row for row in rows}
+    by_name = {row.name: row for row in rows if row.runs}
     others = (selection.reference, AA_ROW)
     ablations = [row.name for row in rows if row.runs and not row.is_baseline and row.name not in others]
     default = (selection.reference, *ablations[:1], selection.baseline_reference)

@@ -62,17 +62,7 @@ def write_sums(path: Path, study: str, rows: Sequence[Row], columns: Sequence[Co
     """
     with_results = [row for row in rows if row.runs]
     measured = {(row.name, column): row.measure(*column) for row in with_results for column in columns}
-    users = np.unique(np.concatenate([one.users for one in measured.values()]))
-    numbers: dict[str, dict[str, object]] = {row.name: {} for row in with_results}
-    table: dict[str, pl.Series] = {"user": pl.Series(users, dtype=pl.Int32)}
-    entries: dict[tuple[str, bytes], str] = {}
-    for (name, column), one in measured.items():
-        kind = (column[0], one.users.tobytes() + one.counts.tobytes())
-        if kind not in entries:
-            entries[kind] = f"{column[0]}/entries_{1 + sum(known == column[0] for known, _ in entries)}"
-            table[entries[kind]] = _placed(users, one, one.counts, pl.Int32())
-        table[f"{name}/{_key(column)}"] = _placed(users, one, one.sums, pl.Float32())
-        numbers[name][_key(column)] = {"entries": entries[kind], "seed_values": one.seed_values, "by_user": one.by_user}
+    table, numbers = _table(measured)
     kept = {
         row.name: {
             "seeds": row.seeds,
@@ -85,10 +75,24 @@ def write_sums(path: Path, study: str, rows: Sequence[Row], columns: Sequence[Co
     first = with_results[0].runs[0]
     head = {"version": VERSION, "study": study, "fingerprint": first.fingerprint, "part": first.part, "rows": kept}
     with writing(path) as temporary:
-        pl.DataFrame(table).write_parquet(
-            temporary, compression="zstd", compression_level=19, metadata={KEY: json.dumps(head)}
-        )
+        table.write_parquet(temporary, compression="zstd", compression_level=19, metadata={KEY: json.dumps(head)})
     return path
+
+
+def _table(measured: Mapping[tuple[str, Column], Measured]) -> tuple[pl.DataFrame, dict[str, dict[str, object]]]:
+    """Returns the table of the file, and the numbers of every row and column that go to its metadata."""
+    users = np.unique(np.concatenate([one.users for one in measured.values()]))
+    table = {"user": pl.Series(users, dtype=pl.Int32)}
+    numbers: dict[str, dict[str, object]] = {name: {} for name, _ in measured}
+    entries: dict[tuple[str, bytes], str] = {}
+    for (name, column), one in measured.items():
+        kind = (column[0], one.users.tobytes() + one.counts.tobytes())
+        if kind not in entries:
+            entries[kind] = f"{column[0]}/entries_{1 + sum(known == column[0] for known, _ in entries)}"
+            table[entries[kind]] = _placed(users, one, one.counts, pl.Int32())
+        table[f"{name}/{_key(column)}"] = _placed(users, one, one.sums, pl.Float32())
+        numbers[name][_key(column)] = {"entries": entries[kind], "seed_values": one.seed_values, "by_user": one.by_user}
+    return pl.DataFrame(table), numbers
 
 
 def read_sums(path: Path) -> KeptStudy:
@@ -118,7 +122,7 @@ def read_sums(path: Path) -> KeptStudy:
 def with_kept_rows(rows: Sequence[Row], selection: Selection, path: Path) -> tuple[list[Row], Selection]:
     """Returns the rows of a report with those of another study's file behind them, and a selection that both can show.
 
-    The further rows are named ``STUDY/ROW``. The A/A row of the other study is left out.
+    The further rows are named ``STUDY/ROW``. The A/A row of the other study, and columns that it lacks, are left out.
 
     Args:
         rows: Rows of the report, at least one.
@@ -150,33 +154,32 @@ def with_kept_rows(rows: Sequence[Row], selection: Selection, path: Path) -> tup
             f"{told}."
         )
     effects = shared(selection.effect_slices, [selection.figure_metric])
-    return [*rows, *kept], replace(selection, slices=chosen, effect_slices=effects)
+    further = tuple(metric for metric in selection.first_metrics if (chosen[0], metric) in known)
+    return [*rows, *kept], replace(selection, slices=chosen, effect_slices=effects, first_metrics=further)
 
 
 def _row(frame: pl.DataFrame, name: str, entry: Mapping[str, Any], head: Mapping[str, Any]) -> Row:
-    columns: dict[Column, Measured] = {}
+    shown, columns = f"{head['study']}/{name}", {}
     for key, numbers in entry["columns"].items():
         slice_name, metric = key.split("/")
-        columns[slice_name, metric] = _measured(frame, name, (slice_name, metric), numbers)
+        columns[slice_name, metric] = replace(_measured(frame, f"{name}/{key}", numbers), name=shown)
     kept = KeptRow(tuple(int(seed) for seed in entry["seeds"]), str(head["fingerprint"]), columns)
-    shown = f"{head['study']}/{name}"
     return Row(shown, False, (), gives_probabilities=bool(entry["gives_probabilities"]), kept=kept)
 
 
-def _measured(frame: pl.DataFrame, name: str, column: Column, numbers: Mapping[str, Any]) -> Measured:
-    own = frame.select("user", count=str(numbers["entries"]), sums=f"{name}/{_key(column)}").drop_nulls("count")
+def _measured(frame: pl.DataFrame, column: str, numbers: Mapping[str, Any]) -> Measured:
+    own = frame.select("user", count=str(numbers["entries"]), sums=column).drop_nulls("count")
     if own["sums"].null_count():
-        raise ValueError(f"sums of {name} are missing in {_key(column)}")
+        raise ValueError(f"sums are missing in {column}")
     one = Measured(
         own["user"].to_numpy().astype(np.int64),
         own["sums"].to_numpy().astype(np.float64),
         own["count"].to_numpy().astype(np.int64),
         tuple(float(value) for value in numbers["seed_values"]),
         float(numbers["by_user"]),
-        name=name,
     )
     if len(one.users) and not np.isclose(one.value, np.mean(one.seed_values), rtol=1e-4):
-        raise ValueError(f"sums of {name} in {_key(column)} do not have the mean of its seeds")
+        raise ValueError(f"the sums in {column} do not have the mean of the seeds")
     return one
 
 

@@ -41,6 +41,8 @@ class Synthetic:
         gone_share: Share of the other items that are sold no longer from a day in the last half of the log.
         promoted_share: Share of the items without a season that are on promotion for four weeks now and then, at no
             recurring time of the year.
+        born_share: Share of the items without a season, a promotion or an end that appear in the last 40% of the log.
+            With ``cold_share``, items with a season appear too, and nobody can know their first one.
 
     Raises:
         ValueError: If a size is too small or a share is out of range.
@@ -58,6 +60,7 @@ class Synthetic:
     cold_share: float = 0.1
     gone_share: float = 0.0
     promoted_share: float = 0.0
+    born_share: float = 0.0
 
     def __post_init__(self) -> None:
         self.country: str | None = "US"
@@ -67,7 +70,7 @@ class Synthetic:
                 raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}.")
         if not 0 < self.visits_per_week <= 4:
             raise UserError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
-        for name in ("habit_share", "seasonal_share", "cold_share", "gone_share", "promoted_share"):
+        for name in ("habit_share", "seasonal_share", "cold_share", "gone_share", "promoted_share", "born_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
 
@@ -89,6 +92,7 @@ class Synthetic:
         ends = later.integers(int(0.5 * self.num_days), max(int(0.95 * self.num_days), 1), count)
         promoted = _of_these(later, ~seasonal & (holiday < 0), self.promoted_share)
         starts = later.integers(0, PROMOTION_EVERY_DAYS, count)
+        cold |= _of_these(later, ~(seasonal | (holiday >= 0) | promoted | gone | cold), self.born_share)
         return SyntheticTruth(
             phase=draw.random(count),
             amplitude=np.where(seasonal, draw.uniform(1.0, 2.0, count), 0.0),

@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -133,15 +134,15 @@ class _Problem:
             (scales > 0)[:, None] * deviations / units[:, None],
             counts / totals[first][:, None],
             counts_of.ravel(),
-            SeedDraws.of(spreads, units),
+            SeedDraws.of([sides if scale > 0 else () for sides, scale in zip(spreads, scales, strict=True)], units),
         )
 
     def solve(self, bootstrap: Bootstrap) -> list[Inference]:
         """Returns interval and p-value of each estimate."""
         ratios = self._ratios(bootstrap)  # (R, B)
         ratios.sort(axis=0)
-        quantiles = np.quantile(ratios, bootstrap.confidence, axis=0)
-        halves = np.where(np.isfinite(quantiles), quantiles * self.scales, np.nan)
+        quantiles = ratios[math.ceil(bootstrap.confidence * len(ratios)) - 1].astype(np.float64)
+        halves = np.where(np.isfinite(quantiles), quantiles, np.nan) * self.scales
         return [
             Inference(float(half), p_value(float(value), column, float(freedom)))
             for half, value, column, freedom in zip(halves, self.values, ratios.T, self.freedom, strict=True)

@@ -73,8 +73,10 @@ class SeedDraws:
     """Sampling error of the seeds of many estimates that have up to two rows each.
 
     The means of normal seeds are normal, and their sample variance is a multiple of chi-squared with ``seeds - 1``
-    degrees of freedom (parametric bootstrap of Krishnamoorthy, Lu and Mathew, Computational Statistics & Data Analysis
-    2007, for unequal variances).
+    degrees of freedom. Each draw first takes a true variance from the fiducial distribution given the sample variance,
+    then a mean and a sample variance of other seeds. With the sample variance in place of the true one (the parametric
+    bootstrap of Krishnamoorthy, Lu and Mathew, Computational Statistics & Data Analysis 2007), three seeds that lie
+    close together by chance would be taken for proof that seeds do not matter.
 
     Args:
         common, by_user: ``(B, 2)``, as in :class:`SeedSpread`; zero for a row without seeds.
@@ -103,20 +105,26 @@ class SeedDraws:
         return (self.common / np.maximum(self.seeds, 1)).sum(axis=1)
 
     def draw(self, size: int, key: Sequence[int]) -> tuple[Floats, Floats]:
-        """Returns errors of the estimates ``(size, B)`` and variances ``(size, B)`` as redrawn seeds estimate them.
+        """Returns errors of the estimates and their estimated variances, ``(size, B)`` both, as other seeds give them.
 
         Args:
             size: Number of draws.
             key: Seed of the draws, which are then the same for an estimate alone and among others.
         """
-        errors = np.random.default_rng([*key, 0]).standard_normal((size, 1)) * np.sqrt(self.variances)
-        variances = np.zeros((size, len(self.seeds)))
+        errors, variances = np.zeros((size, len(self.seeds))), np.zeros((size, len(self.seeds)))
         for side in range(self.seeds.shape[1]):
             for seeds in np.unique(self.seeds[:, side][self.seeds[:, side] > 1]):
                 chosen = self.seeds[:, side] == seeds
-                generator = np.random.default_rng([*key, 1 + side, seeds])
-                ratio = generator.chisquare(seeds - 1, (size, 1)) / (seeds - 1)
                 by_user = self.by_user[chosen, side]
-                drawn = (self.common[chosen, side] + by_user) * ratio - by_user
-                variances[:, chosen] += np.maximum(drawn, 0.0) / seeds
+                generator = np.random.default_rng([*key, side, seeds])
+                normal, observed, again = _draws(generator, size, int(seeds) - 1)
+                true = np.maximum((self.common[chosen, side] + by_user) / observed - by_user, 0.0)
+                errors[:, chosen] += normal * np.sqrt(true / seeds)
+                variances[:, chosen] += np.maximum((true + by_user) * again - by_user, 0.0) / seeds
         return errors, variances
+
+
+def _draws(generator: np.random.Generator, size: int, freedom: int) -> tuple[Floats, Floats, Floats]:
+    """Returns a normal variable and two variances of mean 1, ``(size, 1)`` each."""
+    first, second = generator.chisquare(freedom, (2, size, 1)) / freedom
+    return generator.standard_normal((size, 1)), first, second

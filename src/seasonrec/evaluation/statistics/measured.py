@@ -74,7 +74,10 @@ class Measured:
         """The spread over seeds; empty if there are too few, or nothing is trained."""
         if self.seed_sd is None or not self.covers_seeds:
             return ()
-        return (SeedSpread(self.seed_sd**2, self.by_user, len(self.seed_values)),)
+        seeds = len(self.seed_values)
+        if self.seed_sd <= 1e-12 * abs(self.value):  # rounding of equal seeds
+            return (SeedSpread(0.0, 0.0, seeds),)
+        return (SeedSpread(self.seed_sd**2, self.by_user, seeds),)
 
 
 def measure(runs: Sequence[RunResults], slice_name: str, metric: str, trained: bool = True) -> Measured:

@@ -67,7 +67,7 @@ def evaluate_tasks(
                     frames[name].append(_numbered(frame, number))
             for name, kind in kinds.items():
                 whole = gather_rows(pl.concat(frames[name]), shard).sort("chunk", maintain_order=True)
-                found[name] = task_metrics(kind, whole.drop("chunk"))
+                found[name] = task_metrics(kind, whole.drop("chunk").rechunk())  # pieces would round their own sums
     return {name: found[name] for name in model.task}
 
 
