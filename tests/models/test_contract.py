@@ -170,8 +170,8 @@ def test_gradients_of_a_request_reach_only_its_own_past(cases: dict[tuple[str, s
 def test_gradients_are_summed_in_a_fixed_order(case: Case, slot: str) -> None:
     """Checks that no gradient is that of ``x[index]``, which sums rows in the order of the threads.
 
-    ``F.embedding`` sums them in a fixed order. The habit may index, because its pairs are unique, and a mixture, because
-    no training step runs it.
+    ``F.embedding`` sums them in a fixed order. The habit may index, because its pairs are unique, and a mixture,
+    because no training step runs it.
     """
     nodes, names = [case.model(case.training_batch()).grad_fn], set()
     while nodes:

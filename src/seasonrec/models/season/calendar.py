@@ -19,6 +19,9 @@ from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 
+NEVER_DAY = 1e9
+"""First day of an item without an event before the validation cut: it is younger than a year at every request."""
+
 
 class CalendarSeason(CalendarFeatures):
     """Seasonal effect of the calendar: every item has an affinity to weekday, holidays and time of year.
@@ -64,7 +67,8 @@ class CalendarSeason(CalendarFeatures):
         self.own_affinity = nn.Embedding(facts.spec.num_items, affinity_dim)
         nn.init.zeros_(self.own_affinity.weight)
         first_day = local_days(facts.item_first_seen_s.numpy(), facts.spec.timezone).astype(np.float32)
-        self.register_buffer("first_day", torch.from_numpy(first_day), persistent=False)
+        known = torch.where(facts.item_is_known, torch.from_numpy(first_day), NEVER_DAY)
+        self.register_buffer("first_day", known, persistent=False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         if f"{prefix}condition.weight" in state_dict and f"{prefix}own_affinity.weight" not in state_dict:
