@@ -190,6 +190,23 @@ def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.Mo
         run(shop)
 
 
+def test_candidates_that_depend_on_the_next_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = BatchBuilder.__call__
+
+    def until_the_next(self: BatchBuilder, requests: Requests, *given: Any, **named: Any) -> SequenceBatch:
+        later_s = np.append(np.sort(self.log.basket_times_s), 0)
+        next_s = torch.from_numpy(later_s[np.searchsorted(later_s[:-1], requests.times_s, side="right")])
+        return replace(build(self, requests, *given, **named), candidates_until_s=next_s)
+
+    monkeypatch.setattr(BatchBuilder, "__call__", until_the_next)
+    with pytest.raises(LeakError, match=rf"training part: candidates_until_s \(windows\){WHERE}"):
+        run(shop)
+
+
+def test_candidates_first_sold_within_the_horizon_pass_where_the_protocol_ranks_them(shop: Shop) -> None:
+    assert run(shop, horizon_s=14 * DAY, candidates="before_request")
+
+
 @pytest.mark.parametrize("augment", leaks.AUGMENTATIONS, ids=lambda augment: augment.__name__)
 def test_augmentation_that_reads_the_future(shop: Shop, augment: Any) -> None:
     with pytest.raises(LeakError, match=rf"augmented\.\w+ \(function\){WHERE}"):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_logs import build_log
+from random_log import log_of
 
 from seasonrec.batches.candidates import NEVER_S, available_targets, candidates_until_s
 from seasonrec.batches.loader import BatchBuilder
@@ -16,13 +16,8 @@ HORIZON_S = 7 * SECONDS_PER_DAY
 @pytest.fixture(scope="module")
 def log() -> EventLog:
     """Returns a log in which item 1 is first sold within a week before the last basket, and item 2 in it."""
-    return build_log(
-        [
-            (0, "2017-01-01 12:00", [0]),
-            (1, "2017-01-20 12:00", [0, 1]),
-            (0, "2017-01-24 12:00", [0, 1, 2]),
-        ]
-    )
+    days = np.array([1, 24, 20])
+    return log_of(np.array([0, 0, 1]), days * SECONDS_PER_DAY, np.array([1, 3, 2]), np.array([0, 0, 1, 2, 0, 1]), 3)
 
 
 def last_basket(log: EventLog, horizon_s: int) -> Requests:

@@ -19,7 +19,7 @@ from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
-from seasonrec.models.calendar_features import KNOTS_DAYS, HolidayRamps
+from seasonrec.models.calendar_features import KNOTS_DAYS, MAJOR, HolidayRamps
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.last_year import LastYearSeason
@@ -151,20 +151,22 @@ def test_a_query_reads_what_does_not_wait_for_a_year_and_tasks_read_all(two_year
 def test_the_curve_of_a_holiday_is_linear_between_its_knots(two_years):
     season = CalendarSeason(facts=two_years.facts())
     occurrence = CalendarContext().bind(two_years.log, two_years.spec)
-    name = list(occurrence.occurrences).index("Independence Day")
-    start = 2 * season.num_harmonics + name * len(KNOTS_DAYS)
+    majors = [name for name in occurrence.occurrences if name in MAJOR]
+    start = 2 * season.num_harmonics + majors.index("Independence Day") * len(KNOTS_DAYS)
+    assert season.num_features == season.num_usual + 2 * season.num_harmonics + len(majors) * len(KNOTS_DAYS)
     july_4th = 365 + 366 + 184  # of 2018, after two occurrences in the log
-    offsets = np.array([-40, -28, -24, -7, 0, 3, 7, 14])
+    offsets = np.array([-40, -28, -24, -7, 0, 1, 4, 7, 14])
     bumps = season.yearly(occurrence(_at(two_years.log, july_4th + offsets)))[:, start : start + len(KNOTS_DAYS)]
     by_hand = [
-        [0, 0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 0, 0],
-        [3 / 7, 4 / 7, 0, 0, 0, 0],
-        [0, 0, 0, 1, 0, 0],
-        [0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 4 / 7, 3 / 7],
-        [0, 0, 0, 0, 0, 1],
-        [0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [3 / 7, 4 / 7, 0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 1 / 2, 1 / 2],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
     ]
     torch.testing.assert_close(bumps, torch.tensor(by_hand))
 

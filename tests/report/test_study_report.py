@@ -24,13 +24,13 @@ name: small
 experiment: first_season
 question: Does it know the season?
 rows: [full, no_season, no_habit]
-seeds: [0, 1]
-slices: [all, in_season]
+seeds: [0, 1, 2]
+slices: [all, christmas]
 note: a stand-in, not trained
 """
 FILES = {
-    "table.md", "table.tex", "table.csv", "comparisons.md", "comparisons.csv", "costs.csv", "figure_weeks.csv",
-    "figure_weeks.png", "figure_weeks.pdf", "figure_effects.png", "figure_effects.pdf",
+    "table.md", "table.tex", "table.csv", "comparisons.md", "comparisons.csv", "costs.csv", "per_user.parquet",
+    "figure_weeks.csv", "figure_weeks.png", "figure_weeks.pdf", "figure_effects.png", "figure_effects.pdf",
 }  # fmt: skip
 
 
@@ -73,9 +73,9 @@ def test_the_table_has_baselines_first_then_full_then_ablations(done):
     table = pl.read_csv(done / "runs" / "table.csv")
     order = table["row"].unique(maintain_order=True).to_list()
     assert order == ["popularity", "recent_7d", "personal_recent", "full", "no_season", "no_habit"]
-    assert table.columns == ["row", "slice", "metric", "value", "low", "high", "n", "seeds", "fingerprint"]
+    assert table.columns == ["row", "slice", "metric", "value", "low", "high", "seed_sd", "n", "seeds", "fingerprint"]
     seeds = dict(table.select("row", "seeds").unique().iter_rows())
-    assert (seeds["full"], seeds["popularity"]) == (2, 1)
+    assert (seeds["full"], seeds["popularity"]) == (3, 1)
     text = (done / "runs" / "table.md").read_text()
     assert "Budget: a stand-in, not trained." in text
     assert f"Made by: `seasonrec ablate {done / 'study.yaml'} run_dir={done / 'runs'}`" in text
@@ -83,13 +83,13 @@ def test_the_table_has_baselines_first_then_full_then_ablations(done):
 
 def test_table_values_are_those_of_metrics_json(done):
     table = pl.read_csv(done / "runs" / "table.csv").filter(
-        pl.col("row") == "no_season", pl.col("slice") == "in_season"
+        pl.col("row") == "no_season", pl.col("slice") == "christmas"
     )
     told = {line["metric"]: line["value"] for line in table.iter_rows(named=True)}
-    folders = [done / "runs" / "cells" / "no_season" / f"seed_{seed}" for seed in (0, 1)]
-    slices = [json.loads((folder / "metrics.json").read_text())["slices"]["in_season"] for folder in folders]
+    folders = [done / "runs" / "cells" / "no_season" / f"seed_{seed}" for seed in (0, 1, 2)]
+    slices = [json.loads((folder / "metrics.json").read_text())["slices"]["christmas"] for folder in folders]
     for metric in ("bits", "ndcg@10"):
-        assert told[metric] == pytest.approx(sum(one[metric] for one in slices) / 2, abs=1e-5)
+        assert told[metric] == pytest.approx(sum(one[metric] for one in slices) / 3, abs=1e-5)
 
 
 def test_the_report_can_be_made_again_from_the_folder_alone(done, capsys):
@@ -117,6 +117,28 @@ def test_any_row_can_be_what_the_others_are_compared_with(done, capsys):
         report(done / "runs", "popularity")
 
 
+def test_a_study_with_other_seeds_says_what_they_tell_and_others_compare_with_it(done, tmp_path, capsys):
+    run_study(tmp_path, STUDY.replace("small", "other").replace("no_season, no_habit]", "no_season]") + "aa: true\n")
+    text, shown = (tmp_path / "runs" / "table.md").read_text(), (tmp_path / "shown.txt").read_text()
+    order = pl.read_csv(tmp_path / "runs" / "table.csv")["row"].unique(maintain_order=True).to_list()
+    assert order[-3:] == ["full", "no_season", "aa"]
+    note = "aa is full with other seeds (3, 4, 5) and carries no mark, as it must be"
+    assert text.count(note) == shown.count(note) == 1
+    assert "aa" not in pl.read_csv(tmp_path / "runs" / "figure_weeks.csv")["row"].to_list()
+    before = {path.name: path.read_bytes() for path in (done / "runs").glob("*.*")}
+    file = tmp_path / "runs" / "per_user.parquet"
+    assert main(["report", str(done / "runs"), f"against={file}", "reference=other/no_season"]) == 0
+    folder = done / "runs" / "against_other" / "beside_other_no_season"
+    lines = pl.read_csv(folder / "comparisons.csv").filter(slice="all", metric="bits")
+    told = dict(lines.select("against", "better").iter_rows())
+    assert (told["full"], told["other/full"], told["no_season"]) == ("full", "other/full", None)
+    assert "other/aa" not in told
+    command = f"seasonrec report {done / 'runs'} against={file} reference=other/no_season`"
+    assert command in (folder / "table.md").read_text()
+    assert {path.name: path.read_bytes() for path in (done / "runs").glob("*.*")} == before
+    assert not (folder / "per_user.parquet").exists()
+
+
 def test_a_report_is_made_without_torch():
     """Checks the imports, because reports are often made on machines without training."""
     script = (
@@ -131,11 +153,11 @@ def test_a_study_that_goes_on_begins_with_the_time_that_it_will_take(done, tmp_p
     for row, seed in (("full", 1), ("no_season", 0)):
         shutil.rmtree(tmp_path / "runs" / "cells" / row / f"seed_{seed}")
     run_study(tmp_path)
-    assert "4 are complete, about 4m 12s left" in (tmp_path / "shown.txt").read_text()  # two runs of 126 s
+    assert "7 are complete, about 4m 12s left" in (tmp_path / "shown.txt").read_text()  # two runs of 126 s
 
 
 def test_named_rows_have_their_robustness_drawn_and_a_failed_trial_costs_nothing_else(tmp_path):
-    text = STUDY.replace("rows: [full, no_season, no_habit]", "rows: [full, no_season]").replace("[0, 1]", "[0]")
+    text = STUDY.replace("rows: [full, no_season, no_habit]", "rows: [full, no_season]").replace("[0, 1, 2]", "[0]")
     with pytest.raises(SystemExit):
         run_study(tmp_path, f"{text}robustness: [full, no_season]\n", fail="no_season:robustness")
     told = (tmp_path / "runs" / "table.md").read_text()
@@ -161,15 +183,17 @@ def test_wrong_dates_of_the_reference_are_a_table_a_figure_and_a_sentence(done, 
     with pytest.raises(SystemExit):
         run_study(tmp_path, text, fail="full:counterfactual")
     told = (tmp_path / "runs" / "table.md").read_text()
-    assert "not yet run): full seed 0, counterfactual, full seed 1, counterfactual." in told
+    assert (
+        "not yet run): full seed 0, counterfactual, full seed 1, counterfactual, full seed 2, counterfactual." in told
+    )
     assert not list((tmp_path / "runs").glob("*wrong_dates*"))
     run_study(tmp_path, text)
     made = {path.name for path in (tmp_path / "runs").glob("*wrong_dates*")}
     assert made == {"wrong_dates.md", "wrong_dates.csv", "figure_wrong_dates.png", "figure_wrong_dates.pdf"}
     table = pl.read_csv(tmp_path / "runs" / "wrong_dates.csv")
-    assert table["seeds"].unique().to_list() == [2]
+    assert table["seeds"].unique().to_list() == [3]
     shown = (tmp_path / "shown.txt").read_text()
-    sentence = "What the date is worth, in bits on all (2 seeds): told a date 182 days too early, full loses 0.020"
+    sentence = "What the date is worth, in bits on all (3 seeds): told a date 182 days too early, full loses 0.030"
     assert shown.count(sentence) == (tmp_path / "runs" / "wrong_dates.md").read_text().count(sentence) == 1
     for name in ("table.csv", "comparisons.csv"):
         assert (tmp_path / "runs" / name).read_bytes() == before[name]
@@ -177,7 +201,7 @@ def test_wrong_dates_of_the_reference_are_a_table_a_figure_and_a_sentence(done, 
 
 def test_a_failed_row_ends_in_code_1_and_a_table_of_the_others(tmp_path):
     with pytest.raises(SystemExit) as caught:
-        run_study(tmp_path, STUDY.replace("[0, 1]", "[0]"), fail="no_habit")
+        run_study(tmp_path, STUDY.replace("[0, 1, 2]", "[0]"), fail="no_habit")
     assert caught.value.code == 1
     shown = (tmp_path / "shown.txt").read_text()
     assert "1 cell failed" in shown

@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from seasonrec.report.comparisons import spell_p
 from seasonrec.report.rows import Row
 from seasonrec.report.selection import Selection
 from seasonrec.report.summary import Report, answer, show
 from seasonrec.report.write import write_report
 
-SLICES = ("all", "in_season", "thanksgiving", "christmas", "cold_items", "head", "month_11", "month_12")
+SLICES = ("all", "thanksgiving", "christmas", "after_christmas", "ordinary", "cold_users", "month_11", "month_12")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_a_terminal_shows_the_columns_that_fit_it(report: Report, width: int, co
 
 def test_the_main_columns_are_all_metrics_over_all_then_the_metric_of_the_figures(report: Report) -> None:
     slices, metrics = (line.split("│")[2:-1] for line in shown(report)[2:4])
-    assert [entry.strip() for entry in slices] == ["all", "all", "in season", "thanksgiving"]
+    assert [entry.strip() for entry in slices] == ["all", "all", "thanksgiving", "christmas"]
     assert [entry.strip() for entry in metrics] == ["NDCG@10 ↑", "bits ↓", "bits ↓", "bits ↓"]
 
 
@@ -53,9 +54,9 @@ def test_the_answer_tells_the_comparisons_over_all(report: Report) -> None:
     }  # fmt: skip
     counter = of["personal_recent"]
     assert answer(report) == (
-        "Why? In bits on all (2 seeds), full is better than no_season; not distinguishable from no_text; better than "
+        "Why? In bits on all (3 seeds), full is better than no_season; not distinguishable from no_text; better than "
         f"the strongest baseline, personal_recent ({counter['difference']:+.3f} [{counter['low']:+.3f}, "
-        f"{counter['high']:+.3f}], p = {counter['p_holm']:.3f} after Holm)."
+        f"{counter['high']:+.3f}], p = {spell_p(counter['p_holm'])} after Holm)."
     )
 
 
@@ -68,7 +69,16 @@ def test_the_answer_does_not_hide_that_the_reference_is_worse(report: Report) ->
 def test_the_strongest_baseline_is_the_one_with_the_fewest_bits(rows: list[Row], tmp_path: Path) -> None:
     as_baselines = [replace(row, is_baseline=row.name != "full") for row in rows]
     report = write_report(tmp_path, as_baselines, Selection("s", "Why?", ("all",), ("bits",)))
-    assert "(2 seeds), full is not distinguishable from the strongest baseline, no_text (" in answer(report)
+    assert "(3 seeds), full is not distinguishable from the strongest baseline, no_text (" in answer(report)
+
+
+def test_the_answer_of_one_seed_claims_nothing(rows: list[Row], tmp_path: Path) -> None:
+    one = [replace(row, runs=row.runs[:1]) for row in rows]
+    told = answer(write_report(tmp_path, one, Selection("s", "Why?", ("all",), ("bits",))))
+    assert told.startswith("Why? In bits on all (one seed), full is ahead of no_season")
+    assert "ahead of the strongest baseline, personal_recent (" in told
+    assert "], over users only)" in told
+    assert told.endswith("Fewer than 3 seeds test nothing: another training may turn it round.")
 
 
 def test_a_study_of_one_row_compares_nothing(rows: Sequence[Row], tmp_path: Path) -> None:

@@ -18,12 +18,23 @@ def worth(tmp_path: Path) -> DateWorth:
     return DateWorth.of(paths, ("all", "in_season", "halloween"))
 
 
-def test_seeds_are_averaged_and_their_range_is_kept(worth: DateWorth) -> None:
+def test_two_seeds_are_averaged_with_the_interval_over_users(worth: DateWorth) -> None:
     line = worth.table.filter(kind="trend", days=182, slice="all", metric="bits").row(0, named=True)
     assert line["seeds"] == 2
-    assert [line[key] for key in ("difference", "low", "high", "seed_low", "seed_high")] == pytest.approx(
-        [0.11, 0.106, 0.114, 0.10, 0.12]
+    assert [line[key] for key in ("difference", "low", "high", "seed_sd")] == pytest.approx(
+        [0.11, 0.106, 0.114, 0.02 / 2**0.5]
     )
+    assert "interval over users." in worth.markdown()
+
+
+def test_three_seeds_widen_the_interval(tmp_path: Path) -> None:
+    worth = DateWorth.of([write_wrong_dates(tmp_path / str(seed), seed) for seed in (0, 1, 2)], ("all",))
+    line = worth.table.filter(kind="trend", days=182, slice="all", metric="bits").row(0, named=True)
+    half = (0.004**2 + (4.302653 * 0.02) ** 2 / 3) ** 0.5  # Student's t of two degrees of freedom
+    assert [line[key] for key in ("difference", "low", "high", "seed_sd")] == pytest.approx(
+        [0.12, 0.12 - half, 0.12 + half, 0.02]
+    )
+    assert "interval over users and seeds." in worth.markdown()
 
 
 def test_the_sentence_is_about_half_a_year_and_counts_losses_as_positive(worth: DateWorth) -> None:

@@ -20,7 +20,7 @@ from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
-from seasonrec.evaluation.baselines.fitting import BASELINES as BASELINE_ROWS
+from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS
 from seasonrec.report.costs import read_cost
 from seasonrec.report.errors import ReportError
 from seasonrec.report.per_user import with_kept_rows
@@ -186,7 +186,7 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
     complete = [cell for cell in cells if is_complete(cell)]
     rows = []
     for cell in [cell for cell in complete if cell.kind == "baselines"]:
-        evaluated = [name for name in BASELINE_ROWS if (cell.folder / name / "metrics.json").is_file()]
+        evaluated = [name for name in UNTRAINED_ROWS if (cell.folder / name / "metrics.json").is_file()]
         rows += [read_row(name, True, [cell.folder / name]) for name in evaluated]
     for name in study.seeds_of_rows:
         folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]

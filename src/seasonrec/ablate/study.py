@@ -18,7 +18,7 @@ from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, over
 from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
-from seasonrec.evaluation.baselines.fitting import BASELINES
+from seasonrec.evaluation.baselines.fitting import BASELINES, UNTRAINED_ROWS
 from seasonrec.evaluation.counterfactual.dates import DAYS_REMEDY, DAYS_RULE, refused_days
 from seasonrec.evaluation.results.targets import METRIC_NAMES, is_metric
 from seasonrec.evaluation.slices.holidays import slice_names
@@ -267,7 +267,7 @@ def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
             yield Mistake(f"wrong_dates[{place}]", DAYS_RULE, DAYS_REMEDY, shown(days))
     if raw.get("aa") and AA_ROW in names:
         yield Mistake(f"rows[{names.index(AA_ROW)}]", "aa: true adds a row of this name", "rename it", shown(AA_ROW))
-    known = [*names, *BASELINES]
+    known = [*names, *UNTRAINED_ROWS]
     for place, row in enumerate(raw.get("figure_rows", [])):
         if names and row not in known:
             yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, known), shown(row))

@@ -26,10 +26,10 @@ MAJOR = (
 """Holidays with a shopping season."""
 
 
-KNOTS_DAYS = (-28, -21, -14, -7, 0, 7)
-"""Days from a holiday at which the bumps of its own features peak."""
-KNOT_DAYS = 7
-"""Days from its peak at which a bump has fallen to zero."""
+KNOTS_DAYS = (-28, -21, -14, -7, 0, 1, 7)
+"""Days from a holiday at which the bumps of its own features peak; the day after it may differ from the day itself."""
+ENDS_DAYS = (-35, 14)
+"""Days from a holiday at which its first and its last bump have fallen to zero."""
 
 
 def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, coverage_days: float) -> Tensor:
@@ -64,13 +64,14 @@ class CalendarFeatures(nn.Module):
     Within a first year, only the weekday and the shared ramp remain.
 
     The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
-    learned: a plateau, a step or a rise.
+    learned: a plateau, a rise, or a fall on the next day. Only major holidays have one. The United States have 21 in
+    all, whose curves would cover most days of the year, and would learn single promotions by heart.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
-        major: Holidays that share a ramp; names that the country does not have are ignored.
+        major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
         hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
     """
 
@@ -91,11 +92,12 @@ class CalendarFeatures(nn.Module):
         names = holiday_names(spec)
         places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
         self.register_buffer("major", places, persistent=False)
-        self.register_buffer("knots_days", torch.tensor(KNOTS_DAYS, dtype=torch.float32), persistent=False)
-        self.ramps = HolidayRamps(len(names))
+        knots = torch.tensor((ENDS_DAYS[0], *KNOTS_DAYS, ENDS_DAYS[1]), dtype=torch.float32)
+        self.register_buffer("knots_days", knots, persistent=False)
+        self.ramps = HolidayRamps(len(places))
         self.hours = hours
         self.num_usual = 7 + 2 + 2 * hours
-        self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(names)
+        self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(places)
 
     def features(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features ``(N, num_features)``: the usual ones, then the yearly ones."""
@@ -104,15 +106,18 @@ class CalendarFeatures(nn.Module):
     def usual(self, calendar: RequestCalendar) -> Tensor:
         """Returns weekday, shared ramp and hours ``(N, num_usual)``, which do not wait for a year of log."""
         week = F.one_hot(calendar.weekday, 7).float()
-        major = self.ramps(calendar.holiday_days).index_select(1, self.major)
+        major = self.ramps(calendar.holiday_days.index_select(1, self.major))
         shared = major.amax(dim=1) if major.shape[1] else major.new_zeros(len(week), 2)
         return torch.cat([week, shared, waves(calendar.day_phase, self.hours)], dim=1)
 
     def yearly(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""
         year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
-        from_knots = (calendar.holiday_days[..., None] - self.knots_days).abs()  # (N, H, K)
-        bumps = (1 - from_knots / KNOT_DAYS).clamp(min=0) * calendar.holiday_known[..., None]
+        days, knots = calendar.holiday_days.index_select(1, self.major)[..., None], self.knots_days
+        rise = (days - knots[:-2]) / (knots[1:-1] - knots[:-2])  # (N, H, K)
+        fall = (knots[2:] - days) / (knots[2:] - knots[1:-1])
+        bumps = torch.minimum(rise, fall).clamp(min=0)
+        bumps = bumps * calendar.holiday_known.index_select(1, self.major)[..., None]
         return torch.cat([year, bumps.flatten(1)], dim=1)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from seasonrec.evaluation.known_truth.kinds import TRUTH_FILE
 from seasonrec.evaluation.results.store import RunResults, read_results
 from seasonrec.evaluation.statistics.measured import Measured, measure, require_one_fingerprint
 from seasonrec.report.costs import Cost, read_cost, read_records
@@ -49,6 +50,7 @@ class Row:
         trials: Files of its robustness trials, one per run that has them.
         wrong_dates: Files of its wrong dates, one per run that has them.
         gives_probabilities: Whether its loss gives probabilities; if False, its bits have no meaning.
+        known_truth: Files of its probabilities by kind of item, one per run, if the log was generated.
         kept: Sums by user of a row of another study; None for a row of this one.
     """
 
@@ -61,6 +63,7 @@ class Row:
     trials: tuple[Path, ...] = ()
     wrong_dates: tuple[Path, ...] = ()
     gives_probabilities: bool = True
+    known_truth: tuple[Path, ...] = ()
     kept: KeptRow | None = None
 
     @property
@@ -109,6 +112,7 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         read_interference(folders),
         read_tasks(folders),
         gives_probabilities=all(record.get("gives_probabilities", True) for record in read_records(folders)),
+        known_truth=tuple(path for path in (folder / TRUTH_FILE for folder in folders) if path.is_file()),
     )
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seasonrec.evaluation.known_truth.kinds import ORACLE
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.report.comparisons import spell_p
@@ -99,7 +100,7 @@ def answer(report: Report) -> str:
     lines = {
         line["against"]: line for line in report.compared.filter(slice=slice_name, metric=metric).iter_rows(named=True)
     }
-    baselines = [row for row in report.grid.rows if row.is_baseline]
+    baselines = [row for row in report.grid.rows if row.is_baseline and row.name != ORACLE]
     rows = [row.name for row in report.grid.rows if not row.is_baseline and row.name in lines]
     if selection.aa:
         rows = [name for name in rows if name != AA_ROW]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from seasonrec.evaluation.known_truth.kinds import ORACLE
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
 from seasonrec.evaluation.statistics.significance import mean_intervals
 from seasonrec.report.costs import Cost
@@ -25,7 +26,7 @@ WORSE, BETTER = "†", "‡"
 """Marks of a row that differs from the reference after Holm."""
 
 SPREAD = (
-    "± is half of the 95% interval over users and seeds, s the standard deviation of one seed, both in units of the "
+    "± is half of the 95% interval over users and seeds, s the standard deviation between seeds, both in units of the "
     "last digit: 0.1084 ±12 s 4 is 0.1084 ±0.0012 with a standard deviation of 0.0004."
 )
 """Sentence on the numbers beside a value, see :func:`spread_words`."""
@@ -125,7 +126,8 @@ def grid(rows: Sequence[Row], selection: Selection, long: pl.DataFrame, compared
     numbers = {(line["row"], line["slice"], line["metric"]): line for line in long.iter_rows(named=True)}
     marks = _marks(compared)
     columns = tuple(selection.columns)
-    best = {column: _best([numbers[row.name, *column]["value"] for row in rows], column[1]) for column in columns}
+    rivals = [row.name for row in rows if row.name != ORACLE]  # nobody can be better than the truth
+    best = {column: _best([numbers[name, *column]["value"] for name in rivals], column[1]) for column in columns}
 
     def cell(row: Row, column: tuple[str, str]) -> GridCell:
         line = numbers[row.name, *column]
@@ -195,7 +197,7 @@ def spread_words(half: float, seed_sd: float | None, decimals: int) -> str:
 
 def _units(number: float, decimals: int) -> str:
     units = number * 10**decimals
-    return f"{units:.0f}" if units >= 1 or units == 0 else f"{units:.1f}"
+    return f"{units:.0f}" if units >= 0.95 or units == 0 else f"{units:.1f}"
 
 
 def _marks(compared: pl.DataFrame) -> dict[tuple[str, str, str], str]:

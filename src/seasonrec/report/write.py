@@ -14,6 +14,7 @@ from seasonrec.report.effects import effect_figure, effect_table
 from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, week_table
 from seasonrec.report.groups import group_table, groups_markdown
 from seasonrec.report.interference import interference_figure, interference_table
+from seasonrec.report.known_truth import distance_table, has_oracle, kind_table, oracle_dates, oracle_markdown
 from seasonrec.report.per_user import FILE, write_sums
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
@@ -32,7 +33,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
     ``appendix_outcome_slices.{md,csv}`` has the slices that are chosen by what was bought, with a warning. If rows have
     them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
     figure of the cosines of their gradients, a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a
-    figure of what the date is worth.
+    figure of what the date is worth. A generated log has ``oracle.{md,csv}`` and ``oracle_kinds.csv``.
 
     Args:
         folder: Folder of the files.
@@ -63,6 +64,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
         *_groups(folder, rows),
         *_outcomes(folder, rows, selection.metrics),
         *_tasks(folder, rows),
+        *(_oracle(folder, rows, selection.slices) if has_oracle(rows) else []),
         *_figures(folder, rows, selection, compared),
         *(_wrong_dates(folder, worth) if worth else []),
     ]
@@ -80,6 +82,15 @@ def _outcomes(folder: Path, rows: Sequence[Row], metrics: Sequence[str]) -> list
     table = outcome_table(rows, metrics)
     written = [_write_text(folder / f"{APPENDIX}.md", outcome_markdown(table))]
     return [*written, _write_csv(folder / f"{APPENDIX}.csv", table)]
+
+
+def _oracle(folder: Path, rows: Sequence[Row], slices: Sequence[str]) -> list[Path]:
+    distance, kinds = distance_table(rows, slices), kind_table(rows)
+    return [
+        _write_text(folder / "oracle.md", oracle_markdown(distance, kinds, oracle_dates(rows))),
+        _write_csv(folder / "oracle.csv", distance),
+        _write_csv(folder / "oracle_kinds.csv", kinds),
+    ]
 
 
 def _tasks(folder: Path, rows: Sequence[Row]) -> list[Path]:

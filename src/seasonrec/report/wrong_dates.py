@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
+from scipy import stats
 
 from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.report.errors import ReportError
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.render import column_title
@@ -71,7 +74,7 @@ class DateWorth:
         )
         return (
             "The first line has the values with the right date, the others the difference to them. ± is half of the "
-            "95% interval over users; of several seeds, differences and intervals are averaged."
+            f"95% interval over users{' and seeds' if self.table['seeds'][0] >= FEWEST_SEEDS else ''}."
             f"{early if most['before_log'] else ''}"
         )
 
@@ -147,20 +150,27 @@ class DateWorth:
 def over_seeds(lines: pl.DataFrame) -> pl.DataFrame:
     """Averages the lines of one row over its seeds.
 
-    The ends of the intervals are averaged too: the seeds share their users, and the interval of a mean is not wider
-    than the mean of the intervals.
+    Half of the interval over users is averaged: the seeds share their users, and the interval of a mean is not wider
+    than the mean of the intervals. With three seeds or more, half of Student's interval of the mean over seeds is added
+    to it as a second, independent source (root of the sum of squares).
 
     Returns:
-        ``name, kind, days, slice, metric, value, difference, low, high``, the smallest and largest difference of one
-        seed (``seed_low, seed_high``), ``seeds``, ``n``, ``baskets`` and ``before_log``.
+        ``name, kind, days, slice, metric, value, difference, low, high``, the standard deviation of the difference over
+        seeds (``seed_sd``), ``seeds``, ``n``, ``baskets`` and ``before_log``.
     """
-    return lines.group_by(KEYS, maintain_order=True).agg(
-        pl.col(NUMBERS).mean(),
-        seed_low=pl.col("difference").min(),
-        seed_high=pl.col("difference").max(),
+    told = lines.group_by(KEYS, maintain_order=True).agg(
+        pl.col("value", "difference").mean(),
+        half=(pl.col("high") - pl.col("low")).mean() / 2,
+        seed_sd=pl.col("difference").std(),
         seeds=pl.col("seed").n_unique(),
         **{name: pl.col(name).first() for name in COUNTS},
     )
+    number = int(told["seeds"][0])
+    if number >= FEWEST_SEEDS:
+        of_seeds = float(stats.t.ppf(0.975, number - 1)) / math.sqrt(number) * pl.col("seed_sd")
+        told = told.with_columns(half=(pl.col("half") ** 2 + of_seeds**2).sqrt())
+    ends = {"low": pl.col("difference") - pl.col("half"), "high": pl.col("difference") + pl.col("half")}
+    return told.with_columns(**ends).select(*KEYS, *NUMBERS, "seed_sd", "seeds", *COUNTS)
 
 
 def _read_all(paths: Sequence[Path]) -> pl.DataFrame:

@@ -8,10 +8,33 @@ from seasonrec.batches.loader import LoaderOptions
 from seasonrec.batches.user_pools import Period
 from seasonrec.batches.validation import ValidationBatches
 from seasonrec.config import build
+from seasonrec.errors import UserError
 from seasonrec.models.context_use import pick_contexts
 from seasonrec.models.mixture.base import Mixture, Observed
 from seasonrec.runs.opening import device_of
 from seasonrec.runs.run import Run
+from seasonrec.training.loss.base import Loss
+
+
+def require_fit(run: Run, loss: Loss) -> None:
+    """Checks, before training, that the mixture of a run or domain can be fitted after it.
+
+    Raises:
+        UserError: If the loss gives no probabilities, or there is no validation part.
+    """
+    if not run.model.mixture.needs_fit:
+        return
+    where = f"domain.{run.domain}: " if run.domain else ""
+    if not loss.gives_probabilities:
+        raise UserError(
+            f"{where}mixture mixes probabilities, and loss={type(loss).__name__} gives none; set mixture=none, or "
+            "loss=full_softmax."
+        )
+    if run.data.split.validation_from_s == run.data.split.test_from_s:
+        raise UserError(
+            f"{where}mixture is fitted on the validation part, and the split has none; set mixture=none, or an earlier "
+            "split.validation_from."
+        )
 
 
 def fit_mixtures(run: Run) -> None:

@@ -90,7 +90,7 @@ class Run:
         self.build_batches()
 
     def build_batches(self) -> None:
-        """Makes the batch builder anew, for a model that reads other contexts than before."""
+        """Makes a new batch builder, for a model that reads other contexts than before."""
         data = self.data
         self.batches = batch_builder(self.model, data, self.config.max_seq_len, with_labels=True)
 

@@ -35,8 +35,8 @@ OVER_DAYS = 14
 YEAR_AGO_DAYS = 364
 """Whole weeks, so that the weekday is the same."""
 
-NEW_DAYS = 28
-"""Days after its birth in which an item is new."""
+NEW_DAYS = 365
+"""Days after its birth in which an item is new: it has not seen a whole year."""
 
 
 def item_kinds(truth: SyntheticTruth, users: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.int8]:

@@ -37,7 +37,7 @@ class CalendarSeason(CalendarFeatures):
         num_harmonics: Sine-cosine pairs of the year.
         coverage_days: The yearly features fade in during these last days before log and item cover a full year.
         affinity_dim: Rank of the items' seasonal affinity.
-        major: Holidays that share a ramp; names that the country does not have are ignored.
+        major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
         hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
 
     Shape:
