@@ -16,12 +16,13 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.models.mixture.base import Mixture
 from seasonrec.models.recommender import SeasonalRecommender
 
-SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "head", "sharing")
+SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "mixture", "head", "sharing")
 CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "", "habit": "none"}
-PLAIN |= {"head": "next_item", "sharing": "hard"}
+PLAIN |= {"mixture": "none", "head": "next_item", "sharing": "hard"}
 ROOM = 4
 """Positions of the models beyond the windows of the batches, for more padding."""
 
@@ -44,7 +45,8 @@ def modules_of(slot: str) -> list[type[nn.Module]]:
     for path in sorted((Path(seasonrec.models.__file__).parent / slot).glob("[!_]*.py")):
         module = importlib.import_module(f"seasonrec.models.{slot}.{path.stem}")
         classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-        found += [c for c in classes if issubclass(c, nn.Module) and "facts" in inspect.signature(c).parameters]
+        whole = [c for c in classes if issubclass(c, nn.Module) and not inspect.isabstract(c)]
+        found += [c for c in whole if "facts" in inspect.signature(c).parameters]
     return found
 
 
@@ -75,4 +77,7 @@ def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn_like(parameter))
+        if isinstance(model.mixture, Mixture):
+            model.mixture.weight.add_(0.3 * torch.randn_like(model.mixture.weight))
+            model.mixture.is_fitted.fill_(True)
     return Case(model, getattr(model, slot), shop)

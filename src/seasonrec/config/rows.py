@@ -20,6 +20,7 @@ SECTIONS = {
     "temporal": "none",
     "season": "[]",
     "habit": "none",
+    "mixture": "none",
     "task": "[]",
     "domain": "[]",
     "adversarial": "none",

@@ -37,6 +37,7 @@ class RunConfig(Config):
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
             none.
         habit: Items that this user buys again.
+        mixture: The model's probabilities mixed with counted ones, fitted on the validation part.
         head: The main task: which item comes next.
         peft: Parameter-efficient tuning of a language model.
         task: Further tasks by name, chosen as a list: ``task=[purchase,demand]``; ``task=[]`` for none.
@@ -71,6 +72,7 @@ class RunConfig(Config):
     backbone: Component
     temporal: Component
     habit: Component
+    mixture: Component
     head: Component
     peft: Component
     sharing: Component
@@ -212,6 +214,7 @@ class ReportConfig(Config):
 
 
 SLOTS_WITH_LATER_DEFAULTS = (
+    "mixture",
     "peft",
     "task",
     "domain",

@@ -29,11 +29,16 @@ def local_days(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
     Returns:
         ``(N,)`` int64 day numbers; a daylight-saving change moves no event into another day.
     """
+    return local_seconds(times_s, timezone) // SECONDS_PER_DAY
+
+
+def local_seconds(times_s: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
+    """Returns the ``(N,)`` seconds that a local clock without a time zone would have counted since 1970-01-01."""
     times_s = np.asarray(times_s, dtype=np.int64)
     if len(times_s) and not (times_s.min() >= 0 and times_s.max() < _CLOCK_END_S):
-        return (times_s + _offsets_s(times_s, timezone)) // SECONDS_PER_DAY
+        return times_s + _offsets_s(times_s, timezone)
     changes_s, offsets_s = clock(timezone)
-    return (times_s + offsets_s[np.searchsorted(changes_s, times_s, side="right") - 1]) // SECONDS_PER_DAY
+    return times_s + offsets_s[np.searchsorted(changes_s, times_s, side="right") - 1]
 
 
 _CLOCK_END_S = 4_102_444_800

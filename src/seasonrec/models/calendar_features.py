@@ -44,10 +44,14 @@ def harmonics(year_phase: Tensor, unseen_days: Tensor, num_harmonics: int, cover
     Returns:
         ``(..., 2 K)``: sines, then cosines.
     """
-    order = torch.arange(1, num_harmonics + 1, device=year_phase.device)
-    angle = year_phase[..., None] * order
     coverage = (1 - unseen_days / coverage_days).clamp(min=0)[..., None]
-    return torch.cat([angle.sin(), angle.cos()], dim=-1) * coverage
+    return waves(year_phase, num_harmonics) * coverage
+
+
+def waves(phase: Tensor, num_harmonics: int) -> Tensor:
+    """Returns the sines, then the cosines, of ``(...)`` angles and their multiples, ``(..., 2 K)``."""
+    angle = phase[..., None] * torch.arange(1, num_harmonics + 1, device=phase.device)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
 class CalendarFeatures(nn.Module):
@@ -68,13 +72,19 @@ class CalendarFeatures(nn.Module):
         coverage_days: The yearly harmonics fade in during these last days before the log covers a full year. Before
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
         major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
+        hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
     """
 
     major: Tensor
     knots_days: Tensor
 
     def __init__(
-        self, spec: DataSpec, num_harmonics: int = 2, coverage_days: float = 7.0, major: tuple[str, ...] = MAJOR
+        self,
+        spec: DataSpec,
+        num_harmonics: int = 2,
+        coverage_days: float = 7.0,
+        major: tuple[str, ...] = MAJOR,
+        hours: int = 0,
     ) -> None:
         super().__init__()
         self.num_harmonics = num_harmonics
@@ -85,7 +95,8 @@ class CalendarFeatures(nn.Module):
         knots = torch.tensor((ENDS_DAYS[0], *KNOTS_DAYS, ENDS_DAYS[1]), dtype=torch.float32)
         self.register_buffer("knots_days", knots, persistent=False)
         self.ramps = HolidayRamps(len(places))
-        self.num_usual = 7 + 2
+        self.hours = hours
+        self.num_usual = 7 + 2 + 2 * hours
         self.num_features = self.num_usual + 2 * num_harmonics + len(KNOTS_DAYS) * len(places)
 
     def features(self, calendar: RequestCalendar) -> Tensor:
@@ -93,11 +104,11 @@ class CalendarFeatures(nn.Module):
         return torch.cat([self.usual(calendar), self.yearly(calendar)], dim=1)
 
     def usual(self, calendar: RequestCalendar) -> Tensor:
-        """Returns weekday and shared ramp ``(N, num_usual)``, which do not wait for a year of log."""
+        """Returns weekday, shared ramp and hours ``(N, num_usual)``, which do not wait for a year of log."""
         week = F.one_hot(calendar.weekday, 7).float()
         major = self.ramps(calendar.holiday_days.index_select(1, self.major))
         shared = major.amax(dim=1) if major.shape[1] else major.new_zeros(len(week), 2)
-        return torch.cat([week, shared], dim=1)
+        return torch.cat([week, shared, waves(calendar.day_phase, self.hours)], dim=1)
 
     def yearly(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.context.base import Context
 from seasonrec.errors import UserError
 
 
@@ -24,7 +25,16 @@ def pick(batch: SequenceBatch, component: Any) -> dict[str, Any]:
     Raises:
         ContextError: If one of them was not computed.
     """
-    names = [context.name for context in component.reads]
+    return pick_contexts(batch, component, component.reads)
+
+
+def pick_contexts(batch: SequenceBatch, component: Any, contexts: Iterable[Context]) -> dict[str, Any]:
+    """Returns some contexts of a batch for a component.
+
+    Raises:
+        ContextError: If one of them was not computed.
+    """
+    names = [context.name for context in contexts]
     for name in names:
         if name not in batch.context:
             raise ContextError(

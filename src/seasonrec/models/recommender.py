@@ -21,6 +21,7 @@ from seasonrec.batches.labels.base import union as union_of_labels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
+from seasonrec.models.mixture.none import NoMixture
 from seasonrec.models.peft.base import Peft
 from seasonrec.models.scoring import LinearScores, ScoredItems
 from seasonrec.models.season.seasons import Seasons
@@ -52,9 +53,10 @@ class Reading:
 class SeasonalRecommender(nn.Module):
     """Model that scores every item for a request: the user's history before a time and that time.
 
-    The order is item encoder, backbone, temporal module, season, sharing, head, the season's scores, habit. The habit
-    is last because it reads the scores of the others before it decides how far to trust the user's own counts. Further
-    tasks read the query after season and sharing. Those that rank items start from the next item's scores.
+    The order is item encoder, backbone, temporal module, season, sharing, head, the season's scores, habit, mixture.
+    The habit comes late because it reads the scores of the others before it decides how far to trust the user's own
+    counts. The mixture is fitted when training has ended, and is part of :meth:`forward` only. Further tasks read the
+    query after season and sharing. Those that rank items start from the next item's scores.
 
     Args:
         item_encoder: Encodes items; the same vectors are input of the sequence and scored (tied).
@@ -62,13 +64,14 @@ class SeasonalRecommender(nn.Module):
         temporal: Models change over time on top of the backbone.
         season: Conditions the query on the request time and adds seasonal scores.
         habit: Adds scores of repeat purchases.
+        mixture: Mixes the probabilities with counted ones.
         head: Scores items for queries.
         sharing: Gives each task its query.
         task: Heads of further tasks by name.
 
     Shape:
         - output: logits ``(N, C)`` of the whole catalogue (``C = V``) or of the batch's sample, before
-          :meth:`mask_unavailable`.
+          :meth:`mask_unavailable`; with a fitted mixture, log probabilities ``(N, V)`` after it.
     """
 
     first_seen_s: Tensor
@@ -84,6 +87,7 @@ class SeasonalRecommender(nn.Module):
         habit: Builder,
         head: Builder,
         sharing: Builder = HardSharing,
+        mixture: Builder = NoMixture,
         season: Mapping[str, Builder] | None = None,
         task: Mapping[str, Builder] | None = None,
         facts: Facts,
@@ -99,6 +103,7 @@ class SeasonalRecommender(nn.Module):
             )
         self.season = Seasons({name: component(facts=facts) for name, component in (season or {}).items()})
         self.habit = habit(facts=facts)
+        self.mixture = mixture(facts=facts)
         self.head = head(facts=facts)
         self.start = nn.Parameter(torch.randn(facts.embedding_dim) * facts.embedding_dim**-0.5)
         self.sharing = sharing(facts=facts, tasks=(MAIN_TASK, *(task or {})))
@@ -106,10 +111,16 @@ class SeasonalRecommender(nn.Module):
         self._frozen: Tensor | None = None
         self.register_buffer("first_seen_s", facts.item_first_seen_s, persistent=False)
 
-    def contexts(self, with_tasks: bool = True) -> dict[str, Context]:
-        """Returns the contexts that the components read, by name; ``with_tasks=False`` leaves out further tasks."""
-        readers: list[Any] = [self.season, self.habit, *(self.task.values() if with_tasks else ())]
-        return union([context for reader in readers for context in reader.reads])
+    def contexts(self, with_tasks: bool = True, with_unfitted: bool = False) -> dict[str, Context]:
+        """Returns the contexts that the components read, by name.
+
+        Args:
+            with_tasks: Whether the further tasks take part.
+            with_unfitted: Whether a mixture takes part that is not fitted yet, and so reads nothing.
+        """
+        readers: list[Any] = [self.season, self.habit, self.mixture, *(self.task.values() if with_tasks else ())]
+        found = [context for reader in readers for context in reader.reads]
+        return union([*found, *(self.mixture.contexts if with_unfitted else ())])
 
     def labels(self) -> dict[str, Labels]:
         """Returns the labels that the further tasks need, by name."""
@@ -118,7 +129,10 @@ class SeasonalRecommender(nn.Module):
 
     def forward(self, batch: SequenceBatch) -> Tensor:
         reading = self.read(batch)
-        return self.score(reading.query, reading.items, batch)
+        scores = self.score(reading.query, reading.items, batch)
+        if batch.sample is not None or not self.mixture.reads:
+            return scores
+        return self.mixture(self.mask_unavailable(scores.float(), batch), pick(batch, self.mixture))
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles each component by itself: losses call them one by one, and contexts differ from batch to batch."""

@@ -105,7 +105,7 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         max_seq_len=config.max_seq_len,
         horizon_s=data.protocol.horizon_s,
         candidates=data.protocol.candidates,
-        contexts=run.model.contexts(),
+        contexts=run.model.contexts(with_unfitted=True),
         labels=run.model.labels(),
         made=made,
         made_again=again,

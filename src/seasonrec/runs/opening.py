@@ -30,7 +30,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 FILE_KEYS = ("events", "items", "users", "path")
 """Options of datasets that are paths of files."""
 
-MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "habit", "head", "sharing")
+MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "habit", "mixture", "head", "sharing")
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,10 @@ class Run:
         self.model, self.facts = build_model(self.config, self.data, for_training)
         if main is not None:
             self.shared = share(main, self.model)
-        self._build_batches()
+        self.build_batches()
 
-    def _build_batches(self) -> None:
+    def build_batches(self) -> None:
+        """Makes a new batch builder, for a model that reads other contexts than before."""
         data = self.data
         self.batches = batch_builder(self.model, data, self.config.max_seq_len, with_labels=True)
 
@@ -106,7 +107,7 @@ class Run:
             data: Data for the evaluation of this run; its spec must be that of the model's data.
         """
         self.model, self.facts, self.shared, self.data = other.model, other.facts, other.shared, data
-        self._build_batches()
+        self.build_batches()
 
     @property
     def seed(self) -> int:

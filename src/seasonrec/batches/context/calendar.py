@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.requests import Requests
-from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
+from seasonrec.data.calendar import holiday_days, local_days, local_seconds, signed_distances, weekdays
 from seasonrec.data.log import EventLog
-from seasonrec.data.spec import DAYS_PER_YEAR, DataSpec
+from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
 
 FAR_DAYS = 60
 """Limit of the distance from a holiday, in days."""
@@ -26,6 +26,7 @@ class RequestCalendar:
         day: ``(N,)`` int64, local days since 1970-01-01.
         year_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the day in the year.
         weekday: ``(N,)`` int64, Monday = 0.
+        day_phase: ``(N,)`` float in ``[0, 2 pi)``, the angle of the local time in the day.
         unseen_days: ``(N,)`` float, number of days by which the log begins too late to hold the same day of the
             previous year; 0 if it holds it.
         holiday_days: ``(N, H)`` float, days since the nearest occurrence; negative before it, from -60 to 60.
@@ -35,6 +36,7 @@ class RequestCalendar:
     day: Tensor
     year_phase: Tensor
     weekday: Tensor
+    day_phase: Tensor
     unseen_days: Tensor
     holiday_days: Tensor
     holiday_known: Tensor
@@ -73,13 +75,14 @@ class CalendarIndex:
         self._distances = self._compute(np.arange(self.first_day, last_day + 1))
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> RequestCalendar:
-        days = local_days(requests.times_s, self.log.timezone)
+        days, second = np.divmod(local_seconds(requests.times_s, self.log.timezone), SECONDS_PER_DAY)
         holiday = self._holidays(days)
         occurrence_before = days[:, None] - holiday - DAYS_PER_YEAR
         return RequestCalendar(
             day=torch.from_numpy(days),
             year_phase=_float(2 * np.pi * (days % DAYS_PER_YEAR) / DAYS_PER_YEAR),
             weekday=torch.from_numpy(weekdays(days)),
+            day_phase=_float(2 * np.pi * second / SECONDS_PER_DAY),
             unseen_days=_float(np.maximum(0.0, self.first_day + DAYS_PER_YEAR - days)),
             holiday_days=_float(np.clip(holiday, -FAR_DAYS, FAR_DAYS)),
             holiday_known=_float(occurrence_before >= self.first_day),

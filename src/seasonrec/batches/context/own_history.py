@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.purchases import Purchases, purchases, running_decay
+from seasonrec.batches.context.rhythm import Rhythm
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
@@ -30,6 +31,8 @@ class OwnHistory:
         since_days: ``(P,)`` float, days since the last purchase.
         own_interval_days: ``(P,)`` float, the user's mean interval between purchases of the item, 0 with one purchase.
         in_last_baskets: ``(P, 3)`` float, 1 if the user's last, second and third last basket hold the item.
+        rhythm: ``(P, 6)`` float, how well the request fits the hours, weekdays and sizes of the baskets in which the
+            user bought the item; see :class:`~seasonrec.batches.context.rhythm.Rhythm`.
         user_baskets: ``(N,)`` float, baskets of the user before the request.
     """
 
@@ -40,6 +43,7 @@ class OwnHistory:
     since_days: Tensor
     own_interval_days: Tensor
     in_last_baskets: Tensor
+    rhythm: Tensor
     user_baskets: Tensor
 
     def rows(self, start: int, stop: int) -> OwnHistory:
@@ -72,6 +76,7 @@ class OwnHistoryIndex:
     def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
         self.log = log
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
+        self.rhythm = Rhythm(log)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
         before = self.log.baskets_before(requests.users, requests.known_until_s)
@@ -95,6 +100,7 @@ class OwnHistoryIndex:
             since_days=_float(since_s / SECONDS_PER_DAY, cell),
             own_interval_days=_float(interval_s / SECONDS_PER_DAY, last),
             in_last_baskets=torch.from_numpy(_presence(bought, last, before[request] - 1)),
+            rhythm=torch.from_numpy(self.rhythm(bought, last, requests.times_s, request)),
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 

@@ -39,6 +39,8 @@ class SharesContext:
         half_windows_days: Numbers of days on each side of the day a year ago; the log must cover a year.
         own_half_lives_days: Half-lives of the user's own purchases, in days; None for plain counts.
         candidates: Rule of the candidates; see :mod:`seasonrec.batches.candidates`.
+        needs_year: Whether a log whose training part is shorter than a year is refused; else its parts of last year
+            are 0 where it has no sales.
     """
 
     windows_days: tuple[int | None, ...] = (7, 28)
@@ -47,6 +49,7 @@ class SharesContext:
     own_half_lives_days: tuple[float | None, ...] = (28.0,)
     candidates: Candidates = "known"
     name: str = "shares"
+    needs_year: bool = True
 
     @property
     def own_names(self) -> list[str]:
@@ -66,7 +69,7 @@ class SharesContext:
         return [*self.own_names, *self.day_names, "uniform", "newborn"]
 
     def bind(self, log: EventLog, spec: DataSpec) -> SharesIndex:
-        if self.half_windows_days:
+        if self.half_windows_days and self.needs_year:
             spec.require_last_year("shares of last year's sales")
         return SharesIndex(log, self)
 

@@ -69,6 +69,8 @@ def counterfactual_table(
     names = {context.name for context in scorer.model.season.reads}
     if not names:
         raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
+    if scorer.model.mixture.reads:
+        names |= {context.name for context in scorer.model.mixture.trend_contexts}
 
     def told(wrong: WrongDate) -> Scorer:
         return replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))

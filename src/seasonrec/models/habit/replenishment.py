@@ -6,11 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.context.rhythm import RHYTHM
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.scoring import ScoredItems
+
+GAP_DAYS = 365.0
+"""Days since the last visit of a user without one."""
+
+SOON_DAYS = 0.01
+"""A quarter of an hour, added to times before their logarithm: visits of one hour differ from those of one day."""
 
 
 class ReplenishmentHabit(nn.Module):
@@ -23,6 +30,8 @@ class ReplenishmentHabit(nn.Module):
         half_lives_days: Half-lives ``H`` of the decayed counts.
         hidden_dim: Width of the network's first layer; the second has half of it.
         item_dim: Width of the habit's own item vectors.
+        visit: Whether the network also reads the visit: how well its hour and weekday fit the user's purchases of the
+            item and of all items, the time since the last visit, and the size of the user's baskets.
 
     Shape:
         - scores: ``(N, C)``; output: the same.
@@ -40,6 +49,7 @@ class ReplenishmentHabit(nn.Module):
         half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
         hidden_dim: int = 64,
         item_dim: int = 16,
+        visit: bool = False,
         *,
         facts: Facts,
     ) -> None:
@@ -49,7 +59,8 @@ class ReplenishmentHabit(nn.Module):
         self.item_vectors = nn.Embedding(facts.spec.num_items, item_dim)
         nn.init.normal_(self.item_vectors.weight, std=0.1)
         self.register_buffer("item_interval_days", facts.item_interval_days, persistent=False)
-        num_features = len(half_lives_days) + 10 + LAST_BASKETS
+        self.visit = visit
+        num_features = len(half_lives_days) + 10 + LAST_BASKETS + (2 * RHYTHM + 4) * visit
         self.network = nn.Sequential(
             Linear(num_features + item_dim, hidden_dim),
             nn.ReLU(),
@@ -59,13 +70,15 @@ class ReplenishmentHabit(nn.Module):
         )
 
     def forward(self, scores: Tensor, items: ScoredItems, context: ContextValues) -> Tensor:
-        own, column = scored_pairs(context[self.context.name], items)
+        every: OwnHistory = context[self.context.name]
+        own, column = scored_pairs(every, items)
         so_far = scores[own.request, column]
         features = torch.cat(
             [
                 _features(own, self.item_interval_days[own.item]),
                 (so_far[:, None] + 7.0) / 3.0,
                 self.item_vectors(own.item),
+                *([_visit(every)[items.columns(every.item)[0]]] if self.visit else []),
             ],
             dim=1,
         )
@@ -92,3 +105,24 @@ def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:
         torch.log1p(baskets) / 2,
     ]
     return torch.cat([torch.stack(columns, dim=1), torch.log1p(own.decayed), own.in_last_baskets], dim=1)
+
+
+def _visit(own: OwnHistory) -> Tensor:
+    """Returns ``(P, 16)`` features of order one that tell visits of one user apart."""
+    num_requests = len(own.user_baskets)
+    summed = torch.cat([own.rhythm, torch.ones_like(own.count)[:, None]], dim=1) * own.count[:, None]
+    total = summed.new_zeros(num_requests, summed.shape[1]).index_add_(0, own.request, summed)  # (N, 7)
+    events = total[:, -1].clamp(min=1.0)
+    gap_days = own.since_days.new_full((num_requests,), GAP_DAYS)
+    gap_days = gap_days.scatter_reduce(0, own.request, own.since_days, "amin")
+    by_request = torch.cat(
+        [
+            total[:, :-1] / events[:, None],
+            torch.log(gap_days + SOON_DAYS)[:, None] / 2,
+            torch.log1p(events / own.user_baskets.clamp(min=1))[:, None],
+            torch.log1p(events)[:, None] / 3,
+        ],
+        dim=1,
+    )
+    since = torch.log(own.since_days + SOON_DAYS)[:, None] / 2
+    return torch.cat([own.rhythm, since, by_request[own.request]], dim=1)

@@ -19,6 +19,9 @@ from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 
+NEVER_DAY = 1e9
+"""First day of an item without an event before the validation cut: it is younger than a year at every request."""
+
 
 class CalendarSeason(CalendarFeatures):
     """Seasonal effect of the calendar: every item has an affinity to weekday, holidays and time of year.
@@ -35,6 +38,7 @@ class CalendarSeason(CalendarFeatures):
         coverage_days: The yearly features fade in during these last days before log and item cover a full year.
         affinity_dim: Rank of the items' seasonal affinity.
         major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
+        hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
@@ -49,10 +53,11 @@ class CalendarSeason(CalendarFeatures):
         coverage_days: float = 7.0,
         affinity_dim: int = 16,
         major: tuple[str, ...] = MAJOR,
+        hours: int = 0,
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(facts.spec, num_harmonics, coverage_days, major)
+        super().__init__(facts.spec, num_harmonics, coverage_days, major, hours)
         self.context = CalendarContext()
         self.reads = (self.context,)
         self.condition = zeroed(Linear(self.num_features, facts.embedding_dim, bias=False))
@@ -62,7 +67,8 @@ class CalendarSeason(CalendarFeatures):
         self.own_affinity = nn.Embedding(facts.spec.num_items, affinity_dim)
         nn.init.zeros_(self.own_affinity.weight)
         first_day = local_days(facts.item_first_seen_s.numpy(), facts.spec.timezone).astype(np.float32)
-        self.register_buffer("first_day", torch.from_numpy(first_day), persistent=False)
+        known = torch.where(facts.item_is_known, torch.from_numpy(first_day), NEVER_DAY)
+        self.register_buffer("first_day", known, persistent=False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         if f"{prefix}condition.weight" in state_dict and f"{prefix}own_affinity.weight" not in state_dict:

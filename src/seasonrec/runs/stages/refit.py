@@ -45,4 +45,5 @@ class Refit:
 
     def _hand_over(self, again: Run, run: Run) -> None:
         for trained, one in zip(again.all, run.all, strict=True):
+            trained.model.mixture = one.model.mixture  # fitted on weeks that the earlier weights had not seen
             one.take(trained, self.known(one.data))

@@ -14,6 +14,7 @@ from seasonrec.batches.validation import ValidationBatches
 from seasonrec.config import build
 from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.context_use import check_contexts
+from seasonrec.runs.mixing import fit_mixtures, require_fit
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.base import Place, load_stage
@@ -32,10 +33,13 @@ class Train:
         return data
 
     def __call__(self, run: Run, place: Place) -> FitResult:
-        return fit_run(run, place)
+        result = fit_run(run, place)
+        fit_mixtures(run)
+        return result
 
     def restore(self, run: Run, place: Place, record: dict[str, Any]) -> None:
         load_stage(run, place, record["best_epoch"])
+        fit_mixtures(run)
 
 
 def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
@@ -48,6 +52,8 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
     """
     gathered = 1 if run.domains else place.trainer.accumulate_batches  # losses of other domains are no parts of one
     loss, training, validation = batches_of(run, place.shard, gathered)
+    if epochs is None:
+        require_fit(run, loss)
     if not loss.gives_probabilities and place.trainer.monitor == "bits":
         print("  note: the loss gives no probabilities; trainer.monitor=ndcg@10 picks the epoch by ranking", flush=True)
     others = {domain.domain: (domain, *batches_of(domain, place.shard)) for domain in run.domains}

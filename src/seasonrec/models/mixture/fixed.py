@@ -1,0 +1,28 @@
+"""Mixture with the same weights for every request."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seasonrec.models.components import ContextValues
+from seasonrec.models.mixture.base import Mixture
+
+MODEL_START = 5.0
+"""Log odds of the model against a counted part at the start of the fit."""
+
+
+class FixedMixture(Mixture):
+    """Mixture of the model's probabilities and counted ones with one weight each; see :class:`Mixture`."""
+
+    model_names = ("model",)
+    feature_names = ("one",)
+
+    def start(self) -> Tensor:
+        return torch.tensor([[MODEL_START], *([0.0] for _ in self.counted.names)])
+
+    def split(self, log_p: Tensor, context: ContextValues) -> Tensor:
+        return torch.ones_like(log_p, dtype=torch.bool)[None]
+
+    def features(self, mass: Tensor, context: ContextValues) -> Tensor:
+        return torch.ones_like(mass)
