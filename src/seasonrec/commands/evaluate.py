@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from seasonrec.batches.loader import LoaderOptions
 from seasonrec.batches.requests import Requests
@@ -149,16 +148,16 @@ def print_table(run_dir: Path, domain: str = "") -> None:
     table = Table(
         title=f"{part}{domain and f' of domain {domain}'}, {days[0]} to {days[-1]}, "
         f"n={metrics[-1]['slices']['all']['n']:,}, fingerprint {metrics[-1]['fingerprint']}",
-        caption="in brackets: 95% intervals of one seed, its users resampled",
+        caption="±: half of the 95% interval of one seed, its users resampled",
     )
-    table.add_column("row")
+    table.add_column("row", no_wrap=True)
     for metric in SHOWN:
-        table.add_column(metric, justify="right")
+        table.add_column(metric.replace("_", "\n", 1), justify="right")  # names of two words in two lines
     for record in metrics:
         values = [_value(record, metric) for metric in SHOWN]
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
-    brackets = [f"[{low:.4f}, {high:.4f}]" for low, high in (bounds.get(metric, (nan, nan)) for metric in SHOWN)]
-    table.add_row("", *(Text(text.replace("[nan, nan]", "-")) for text in brackets))
+    halves = [(high - low) / 2 for low, high in (bounds.get(metric, (nan, nan)) for metric in SHOWN)]
+    table.add_row("", *("-" if isnan(half) else f"±{half:.4f}" for half in halves))
     Console(width=110).print(table)
     for name, values in metrics[-1].get("tasks", {}).items():
         told = ", ".join(f"{metric} {value:.4g}" for metric, value in values.items())
