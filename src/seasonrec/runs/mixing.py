@@ -20,7 +20,7 @@ def require_fit(run: Run, loss: Loss) -> None:
     """Checks, before training, that the mixture of a run or domain can be fitted after it.
 
     Raises:
-        UserError: If the loss gives no probabilities, or there is no validation part.
+        UserError: If the loss gives no probabilities.
     """
     if not run.model.mixture.needs_fit:
         return
@@ -29,11 +29,6 @@ def require_fit(run: Run, loss: Loss) -> None:
         raise UserError(
             f"{where}mixture mixes probabilities, and loss={type(loss).__name__} gives none; set mixture=none, or "
             "loss=full_softmax."
-        )
-    if run.data.split.validation_from_s == run.data.split.test_from_s:
-        raise UserError(
-            f"{where}mixture is fitted on the validation part, and the split has none; set mixture=none, or an earlier "
-            "split.validation_from."
         )
 
 
