@@ -9,7 +9,6 @@ Users are resampled. Seeds are too few to be resampled, so their part of the err
 References:
     - Hall, "On symmetric bootstrap confidence intervals", Journal of the Royal Statistical Society B, 1988.
     - Owen, "The pigeonhole bootstrap", Annals of Applied Statistics, 2007: two crossed sources of variation.
-    - Welch, "The generalization of Student's problem", Biometrika, 1947 (degrees of freedom of the tail).
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class _Problem:
     Args:
         values: ``(B,)`` estimates in units of their standard errors.
         scales: ``(B,)`` standard errors.
-        freedom: ``(B,)`` degrees of freedom of Welch and Satterthwaite.
+        freedom: ``(B,)`` degrees of freedom of the tail.
         deviations: ``(B, U)`` sums less what the estimate predicts from the counts: the linearised influence of users.
         counts: ``(G, U)`` distinct counts.
         counts_of: ``(B,)`` row of ``counts`` of each estimate.
@@ -130,7 +129,7 @@ class _Problem:
         return _Problem(
             told,
             scales,
-            _freedom(by_users, users, spreads, scales),
+            np.array([_freedom(users, sides) for sides in spreads], dtype=np.float64),
             (scales > 0)[:, None] * deviations / units[:, None],
             counts / totals[first][:, None],
             counts_of.ravel(),
@@ -189,7 +188,6 @@ def p_value(value: float, ratios: NDArray[np.float32], freedom: float) -> float:
     return max(SMALLEST_P, float(below) * (TAIL + 1) / (len(ratios) + 1))
 
 
-def _freedom(by_users: Floats, users: int, spreads: Sequence[tuple[SeedSpread, ...]], scales: Floats) -> Floats:
-    parts = by_users**2 / (users - 1)
-    parts += [sum((one.variance / one.seeds) ** 2 / (one.seeds - 1) for one in sides) for sides in spreads]
-    return np.where(parts > 0, scales**4 / np.where(parts > 0, parts, 1.0), float(users - 1))
+def _freedom(users: int, sides: tuple[SeedSpread, ...]) -> int:
+    """Returns the degrees of freedom of the tail: those of the fewest seeds, which have the heaviest tail."""
+    return min([users - 1, *(one.seeds - 1 for one in sides)])
