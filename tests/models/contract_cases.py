@@ -79,5 +79,6 @@ def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
                 parameter.add_(0.05 * torch.randn_like(parameter))
         if isinstance(model.mixture, Mixture):
             model.mixture.weight.add_(0.3 * torch.randn_like(model.mixture.weight))
+            model.mixture.exponents.add_(0.1 * torch.randn_like(model.mixture.exponents))
             model.mixture.is_fitted.fill_(True)
     return Case(model, getattr(model, slot), shop)

@@ -1,5 +1,7 @@
 """Mixtures of the model's probabilities with counted ones, and their fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.baselines.mixture import fit_mixture
 from seasonrec.models.context_use import pick, pick_contexts
-from seasonrec.models.mixture.base import Mixture, Observed, log_weights
+from seasonrec.models.mixture.base import Mixture, Observed
 
 KINDS = ("fixed", "gated")
 
@@ -55,38 +57,68 @@ def test_probabilities_of_the_candidates_sum_to_one(shop: Shop, kind: str, horiz
 def test_observed_targets_have_the_probabilities_of_the_ranking(shop: Shop, kind: str) -> None:
     """The fit reads targets only, the ranking whole rows: both must be the same mixture."""
     case = make_case(shop, "mixture", kind)
+    mixture = mixture_of(case)
     batch, seen = observed(case, shop.some_requests(30))
-    log_pi = log_weights(seen.features, seen.absent, mixture_of(case).weight.double())
-    expected = torch.logsumexp(log_pi[seen.request] + seen.parts.clamp(min=1e-30).log(), dim=1)
     with torch.no_grad():
         mixed = case.model(batch)[batch.target_request, batch.target_items]
-    torch.testing.assert_close(mixed.double(), expected, rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            mixed, mixture.log_likelihood(seen, mixture.weight, mixture.exponents), rtol=0, atol=1e-4
+        )
 
 
-def test_fixed_weights_are_those_of_em(shop: Shop) -> None:
+def test_tilted_weights_equal_a_product_item_by_item(shop: Shop) -> None:
+    case = make_case(shop, "mixture", "gated")
+    _, seen = observed(case, shop.some_requests(6))
+    tilt, exponents = seen.tilt, mixture_of(case).exponents
+    expected = torch.zeros_like(tilt.probability)
+    is_own = torch.zeros_like(expected, dtype=torch.bool)
+    is_own[tilt.own.request, tilt.own.item] = True
+    for request, item in np.ndindex(*expected.shape):
+        lifts = tilt.lifts[tilt.row[request], item]
+        power = float((exponents[0 if is_own[request, item] else 1] * lifts).sum())
+        expected[request, item] = float(tilt.probability[request, item]) * np.exp(power)
+    ones = torch.ones(len(expected), 2)
+    torch.testing.assert_close(tilt.dense(exponents, ones), expected)
+    masses = torch.stack([(expected * is_own).sum(1), (expected * ~is_own).sum(1)], dim=1)
+    torch.testing.assert_close(tilt.masses(exponents), masses, rtol=1e-4, atol=1e-6)
+
+
+def test_fixed_weights_without_a_tilt_are_those_of_em(shop: Shop) -> None:
     case = make_case(shop, "mixture", "fixed")
-    _, seen = observed(case, shop.some_requests(200))
     mixture = mixture_of(case)
+    batch, seen = observed(case, shop.some_requests(200))
+    seen = replace(seen, tilt=replace(seen.tilt, lifts=0 * seen.tilt.lifts, pair_lifts=0 * seen.tilt.pair_lifts))
     mixture.penalty = 0.0
-    bits = mixture.fit(seen)
-    by_em = fit_mixture(seen.parts, ~seen.absent[seen.request], steps=3000)
-    log_pi = torch.where(seen.absent, 0.0, by_em.double()).log().log_softmax(1)
-    em_bits = -torch.logsumexp(log_pi[seen.request] + seen.parts.clamp(min=1e-30).log(), 1).mean() / np.log(2)
-    assert bits == pytest.approx(float(em_bits), abs=1e-4)
+    bits = mixture.fit([seen])
+    model = torch.softmax(masked(case, batch).detach(), 1)[seen.request, seen.item, None]
+    parts = torch.cat([model, seen.counted], dim=1)
+    absent = torch.cat([torch.zeros_like(seen.absent[:, :1]), seen.absent], dim=1)
+    by_em = fit_mixture(parts, ~absent[seen.request], steps=3000)
+    shares = torch.where(absent, 0.0, by_em)
+    likelihood = ((shares / shares.sum(1, keepdim=True))[seen.request] * parts).sum(1)
+    assert bits == pytest.approx(float(-likelihood.double().log2().mean()), abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fit_finds_the_better_part(shop: Shop, kind: str) -> None:
     """A model with random weights knows nothing; the user's own purchases do."""
     case = make_case(shop, "mixture", kind)
-    _, seen = observed(case, shop.some_requests(200))
     mixture = mixture_of(case)
-    start = log_weights(seen.features, seen.absent, mixture.start().double())
-    alone = -torch.logsumexp(start[seen.request] + seen.parts.clamp(min=1e-30).log(), 1).mean() / np.log(2)
-    assert mixture.fit(seen) < float(alone) - 0.1
-    shares = mixture.mean_weights(seen)
+    _, seen = observed(case, shop.some_requests(200))
+    nats = -mixture.log_likelihood(seen, mixture.start(), torch.zeros_like(mixture.exponents))
+    assert mixture.fit([seen]) < float(nats.mean()) / np.log(2) - 0.1
+    shares = mixture.mean_weights([seen])
     assert sum(shares.values()) == pytest.approx(1.0, abs=1e-6)
     assert sum(weight for name, weight in shares.items() if not name.startswith("model")) > 0.3
+
+
+def test_a_fit_does_not_depend_on_the_batches(shop: Shop) -> None:
+    case = make_case(shop, "mixture", "gated")
+    mixture = mixture_of(case)
+    requests = shop.some_requests(60)
+    pieces = [observed(case, requests[start : start + 20])[1] for start in range(0, 60, 20)]
+    whole = observed(case, requests)[1]
+    assert mixture.fit(pieces) == pytest.approx(mixture.fit([whole]), abs=1e-4)
 
 
 def test_an_unfitted_mixture_changes_nothing_and_reads_nothing(shop: Shop) -> None:

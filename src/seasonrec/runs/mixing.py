@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 
-from seasonrec.batches.loader import LoaderOptions
-from seasonrec.batches.user_pools import Period
-from seasonrec.batches.validation import ValidationBatches
+from seasonrec.batches.requests import Requests
 from seasonrec.config import build
 from seasonrec.errors import UserError
 from seasonrec.models.context_use import pick_contexts
@@ -14,6 +15,9 @@ from seasonrec.models.mixture.base import Mixture, Observed
 from seasonrec.runs.opening import device_of
 from seasonrec.runs.run import Run
 from seasonrec.training.loss.base import Loss
+
+FITTED_CELLS = 1 << 26
+"""Largest number of requests of a fit times items, whose probabilities are held in memory (256 MiB)."""
 
 
 def require_fit(run: Run, loss: Loss) -> None:
@@ -41,21 +45,29 @@ def fit_mixtures(run: Run) -> None:
 
 
 def _fit(run: Run, mixture: Mixture) -> None:
-    model, data = run.model.eval(), run.data
-    options: LoaderOptions = build(run.config.loader)()
-    following = Period(data.split.validation_from_s, data.split.test_from_s)
-    log = data.log
-    contexts = {name: one.bind(log, data.spec) for name, one in model.contexts(False, with_unfitted=True).items()}
-    batches = ValidationBatches(run.batches.over(contexts), following, options, data.protocol.horizon_s)
-    device = device_of(run.config)
+    model, data, device = run.model.eval(), run.data, device_of(run.config)
+    contexts = {name: one.bind(data.log, data.spec) for name, one in model.contexts(False, with_unfitted=True).items()}
+    builder = run.batches.over(contexts)
+    observed: list[Observed] = []
     model.to(device)
-    pieces: list[Observed] = []
     with torch.no_grad(), model.frozen_items():
-        for batch in batches:
-            moved = batch.to(device)
-            context = pick_contexts(moved, mixture, mixture.contexts)
-            pieces.append(mixture.observe(model.read(moved).scores(), moved, context))
-        observed = Observed.joined(pieces)
+        for requests in _held_out(run):
+            batch = builder(requests).to(device)
+            context = pick_contexts(batch, mixture, mixture.contexts)
+            observed.append(mixture.observe(model.read(batch).scores(), batch, context))
         bits = mixture.fit(observed)
-    shown = ", ".join(f"{name} {weight:.3f}" for name, weight in mixture.mean_weights(observed).items())
-    print(f"  mixture: {bits:.4f} bits on the validation part it was fitted on; mean weights {shown}", flush=True)
+        shares = mixture.mean_weights(observed)
+    shown = ", ".join(f"{name} {weight:.3f}" for name, weight in shares.items())
+    print(f"  mixture: {bits:.4f} bits on the validation requests it was fitted on; mean weights {shown}", flush=True)
+
+
+def _held_out(run: Run) -> Iterator[Requests]:
+    """Yields evenly spaced validation requests, by rising time: a batch of one or two days has small tables of days."""
+    log, options = run.data.log, build(run.config.loader)()
+    baskets = run.data.split.validation_baskets(log)
+    step = max(options.validation_stride, -(-len(baskets) * log.num_items // FITTED_CELLS))
+    chosen = baskets[::step]
+    chosen = chosen[np.argsort(np.asarray(log.basket_times_s)[chosen], kind="stable")]
+    for start in range(0, len(chosen), options.evaluation_batch_size):
+        part = np.sort(chosen[start : start + options.evaluation_batch_size])
+        yield Requests.of_baskets(log, part, run.data.protocol.horizon_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,77 +14,80 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
+from seasonrec.models.mixture.tilt import Tilt
 
 SMALLEST = 1e-30
 """Smallest probability whose logarithm is taken."""
 
-FIT_STEPS = 200
+FIT_STEPS = 150
 """Largest number of steps of the fit."""
+
+LIFT_PRIOR_EVENTS = 1.0
+"""Strength of the shrinkage of the lifts towards 1, in expected events."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Targets with their probabilities under every part; ``N`` requests, ``M`` targets, ``K`` parts, ``F`` features.
+    """A held-out batch with everything looked up that no weight changes; ``M`` targets, ``E`` counted parts.
 
     Args:
-        features: ``(N, F)``, what the weights depend on.
-        absent: ``(N, K)`` bool, whether a part gives no candidate a probability.
+        tilt: The model's probabilities with the lifts of recent sales.
+        features: Features of the requests, without those that read the model.
+        absent: ``(N, E)`` bool, whether a counted part gives no candidate a probability.
         request: ``(M,)`` int64, request of each target.
-        parts: ``(M, K)`` probabilities.
+        item: ``(M,)`` int64 items.
+        counted: ``(M, E)`` probabilities of the targets under the counted parts.
     """
 
+    tilt: Tilt
     features: Tensor
     absent: Tensor
     request: Tensor
-    parts: Tensor
-
-    @staticmethod
-    def joined(pieces: list[Observed]) -> Observed:
-        """Returns the targets of all pieces in one, at least one."""
-        starts = np.cumsum([0, *(len(piece.features) for piece in pieces)]).tolist()
-        return Observed(
-            torch.cat([piece.features for piece in pieces]),
-            torch.cat([piece.absent for piece in pieces]),
-            torch.cat([piece.request + start for piece, start in zip(pieces, starts[:-1], strict=True)]),
-            torch.cat([piece.parts for piece in pieces]),
-        )
+    item: Tensor
+    counted: Tensor
 
 
 class Mixture(nn.Module, ABC):
-    """Mixture ``p(i) = sum_k pi_k(x) p_k(i)`` of parts of the model and of counted parts, ``pi(x) = softmax(W x)``.
+    """Mixture ``p(i) = sum_k pi_k(x) p_k(i)`` of the model and of counted parts, ``pi(x) = softmax(W x)``.
 
-    ``W`` is fitted by the likelihood of the validation targets when training has ended, because the model has seen the
-    targets of training and would get too much weight there. Until then, the logits of the model stay as they are.
+    The model's own probabilities are first multiplied by powers of recent lifts, ``exp(a . lifts(i))``, with exponents
+    for the items that the user has bought before and for the others, and divided by their sum.
+
+    ``W`` and ``a`` are fitted by the likelihood of the validation targets when training has ended, because the model
+    has seen the targets of training and would get too much weight there. Until then, the logits of the model stay as
+    they are.
 
     Args:
         windows_days: Look-backs of the recent sales in whole days.
         own_half_lives_days: Half-lives of the user's own purchases in days.
         last_year_days: Days on each side of the day a year ago, where the log covers a year before the validation cut.
-        penalty: Precision of the normal prior of ``W`` around its start, in nats per squared unit.
+        lift_windows_days: Look-backs of the lifts in whole days.
+        penalty: Precision of the normal prior of ``W`` around its start and of ``a`` around 0, in nats.
 
     Shape:
         - scores: logits ``(N, V)`` of the model, ``-inf`` for items that are no candidates; output: the same before the
           fit, then log probabilities, finite and very low for items that are no candidates.
 
     References:
-        Dempster, Laird and Rubin, Maximum Likelihood from Incomplete Data via the EM Algorithm, JRSS B 1977; Jordan
-        and Jacobs, Hierarchical Mixtures of Experts and the EM Algorithm, Neural Computation 1994. Departure: L-BFGS
-        reaches the same maximum, and allows for parts that are absent.
+        Jordan and Jacobs, Hierarchical Mixtures of Experts and the EM Algorithm, Neural Computation 1994. Departure:
+        L-BFGS in place of EM, which reaches the same maximum and allows for parts that are absent.
     """
 
     weight: Tensor
+    exponents: Tensor
     is_fitted: Tensor
     needs_fit = True
-    penalty: float
 
     def __init__(
         self,
         windows_days: tuple[int, ...] = (7, 28),
         own_half_lives_days: tuple[float, ...] = (28.0, 112.0),
         last_year_days: int = 14,
+        lift_windows_days: tuple[int, ...] = (1, 7, 28, 84),
         penalty: float = 1.0,
         *,
         facts: Facts,
@@ -91,11 +95,13 @@ class Mixture(nn.Module, ABC):
         super().__init__()
         has_year = facts.spec.training_cycles >= 1.0
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year)
+        self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
         self.penalty = penalty
-        self.contexts: tuple[Context, ...] = self.counted.contexts
-        self.trend_contexts: tuple[Context, ...] = (self.counted.sales,)
+        self.contexts: tuple[Context, ...] = (*self.counted.contexts, self.lifts)
+        self.trend_contexts: tuple[Context, ...] = (self.counted.sales, self.lifts)
         self.register_buffer("is_fitted", torch.tensor(False))
         self.register_buffer("weight", self.start())
+        self.register_buffer("exponents", torch.zeros(2, 2 * len(lift_windows_days) + 1))
 
     @property
     def reads(self) -> tuple[Context, ...]:
@@ -105,24 +111,23 @@ class Mixture(nn.Module, ABC):
     @property
     @abstractmethod
     def model_names(self) -> tuple[str, ...]:
-        """Names of the parts of the model."""
-
-    @property
-    @abstractmethod
-    def feature_names(self) -> tuple[str, ...]:
-        """Names of the ``F`` features."""
+        """Names of the ``J`` parts of the model."""
 
     @abstractmethod
     def start(self) -> Tensor:
         """Returns the ``(K, F)`` weights ``W`` at which the fit starts."""
 
     @abstractmethod
-    def split(self, log_p: Tensor, context: ContextValues) -> Tensor:
-        """Returns ``(J, N, V)`` bool: which of the ``J`` parts of the model each candidate belongs to."""
+    def features(self, scores: Tensor, context: ContextValues) -> Tensor:
+        """Returns the first features of ``x``, which do not read the model; ``(N, ...)``."""
 
     @abstractmethod
-    def features(self, mass: Tensor, context: ContextValues) -> Tensor:
-        """Returns the ``(N, F)`` features, given the model's mass ``(N, J)`` on each of its parts."""
+    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
+        """Returns the further features of ``x``, given the ``(N, 2)`` masses on own and new items."""
+
+    @abstractmethod
+    def shares(self, masses: Tensor) -> Tensor:
+        """Returns the mass of each part of the model, ``(N, J)``, given the ``(N, 2)`` masses on own and new items."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,67 +138,88 @@ class Mixture(nn.Module, ABC):
         if not bool(self.is_fitted):
             return scores
         with torch.autocast(scores.device.type, enabled=False):  # probabilities far below 1 need their precision
-            return self._mixed(scores, context)
-
-    def _mixed(self, scores: Tensor, context: ContextValues) -> Tensor:
-        probability = torch.softmax(scores.float(), dim=1)
-        inside, mass = self._masses(probability, context)
-        features, absent = self._asked(scores, mass, context)
-        pi = log_weights(features, absent, self.weight).exp()  # (N, K)
-        by_model, by_count = torch.split(pi, [mass.shape[1], len(self.counted.names)], dim=1)
-        scale = by_model / mass.clamp(min=SMALLEST)  # (N, J)
-        mixed = self.counted.mixed(scores, context, by_count)
-        for part in range(mass.shape[1]):
-            mixed = mixed + probability * inside[part] * scale[:, part, None]
-        return mixed.clamp(min=SMALLEST).log()
+            scores = scores.float()
+            tilt, masses = self._tilted(scores, context, self.exponents)
+            absent = ~self.counted.present(scores, context)
+            pi = self._log_weights(masses, self.features(scores, context), absent, self.weight).exp()  # (N, K)
+            by_model, by_count = torch.split(pi, [len(self.model_names), len(self.counted.names)], dim=1)
+            scale = (by_model / self.shares(masses).clamp(min=SMALLEST)).expand(-1, 2)
+            mixed = self.counted.mixed(scores, context, by_count) + tilt.dense(self.exponents, scale)
+            return mixed.clamp(min=SMALLEST).log()
 
     def observe(self, scores: Tensor, batch: SequenceBatch, context: ContextValues) -> Observed:
-        """Returns the targets of a held-out batch with their probabilities, given the model's masked logits."""
-        request, item = batch.target_request, batch.target_items
-        probability = torch.softmax(scores.float(), dim=1)
-        inside, mass = self._masses(probability, context)
-        features, absent = self._asked(scores, mass, context)
-        own = probability[request, item, None] / mass.clamp(min=SMALLEST)[request]
-        model = own * inside[:, request, item].T
-        parts = torch.cat([model, self.counted.at(scores, context, request, item)], dim=1)
-        return Observed(features.double(), absent, request, parts.double())
+        """Returns a held-out batch for the fit, given the model's masked logits."""
+        scores, request, item = scores.float(), batch.target_request, batch.target_items
+        tilt, _ = self._tilted(scores, context, self.exponents)
+        absent = ~self.counted.present(scores, context)
+        counted = self.counted.at(scores, context, request, item)
+        return Observed(tilt, self.features(scores, context), absent, request, item, counted)
 
-    def fit(self, observed: Observed) -> float:
-        """Fits ``W`` by maximum likelihood and returns the mean bits of the observed targets."""
-        start, targets = self.start().double(), len(observed.request)
-        log_parts = observed.parts.clamp(min=SMALLEST).log()
+    def fit(self, observed: Sequence[Observed]) -> float:
+        """Fits ``W`` and ``a`` by maximum likelihood and returns the mean bits of the observed targets."""
+        start, num_exponents = self.start(), self.exponents.numel()
+        targets = sum(len(one.request) for one in observed)
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            moved = torch.from_numpy(values).view_as(start).requires_grad_()
-            with torch.enable_grad():
-                log_pi = log_weights(observed.features, observed.absent, start + moved)
-                mean = torch.logsumexp(log_pi.index_select(0, observed.request) + log_parts, dim=1).mean()
-                value = 0.5 * self.penalty * moved.square().sum() / targets - mean
-                (gradient,) = torch.autograd.grad(value, moved)
-            return float(value.detach()), gradient.flatten().numpy()
+            vector = torch.from_numpy(values).to(start).requires_grad_()
+            total, gradient = 0.0, np.zeros(len(values))
+            for one in observed:  # one batch at a time: the graph of all would hold many tables of days
+                with torch.enable_grad():
+                    nats = -self.log_likelihood(one, *self._unflattened(vector, start, num_exponents)).sum()
+                    (each,) = torch.autograd.grad(nats, vector)
+                total += float(nats.detach())
+                gradient += each.double().cpu().numpy()
+            prior = 0.5 * self.penalty * float(np.square(values).sum())
+            return (total + prior) / targets, (gradient + self.penalty * values) / targets
 
-        found = minimize(loss, np.zeros(start.numel()), jac=True, method="L-BFGS-B", options={"maxiter": FIT_STEPS})
-        self.weight.copy_(start + torch.from_numpy(found.x).view_as(start))
+        found = minimize(
+            loss,
+            np.zeros(start.numel() + num_exponents),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": FIT_STEPS, "maxcor": 20},
+        )
+        fitted = self._unflattened(torch.from_numpy(found.x).to(start), start, num_exponents)
+        for buffer, values in zip((self.weight, self.exponents), fitted, strict=True):
+            buffer.copy_(values)
         self.is_fitted.fill_(True)
-        log_pi = log_weights(observed.features, observed.absent, self.weight.double())
-        nats = torch.logsumexp(log_pi.index_select(0, observed.request) + log_parts, dim=1).mean()
-        return float(-nats / np.log(2.0))
+        return self.bits(observed)
 
-    def mean_weights(self, observed: Observed) -> dict[str, float]:
+    def log_likelihood(self, observed: Observed, weight: Tensor, exponents: Tensor) -> Tensor:
+        """Returns the ``(M,)`` log probabilities of the targets."""
+        masses = observed.tilt.masses(exponents)
+        log_pi = self._log_weights(masses, observed.features, observed.absent, weight)
+        at_targets = observed.tilt.at(exponents, observed.request, observed.item)  # (M, 2)
+        shares = self.shares(masses).clamp(min=SMALLEST)[observed.request]
+        model = (at_targets if len(self.model_names) > 1 else at_targets.sum(1, keepdim=True)) / shares
+        parts = torch.cat([model, observed.counted], dim=1)
+        return torch.logsumexp(log_pi[observed.request] + parts.clamp(min=SMALLEST).log(), dim=1)
+
+    def bits(self, observed: Sequence[Observed]) -> float:
+        """Returns the mean bits of the observed targets."""
+        nats = torch.cat([-self.log_likelihood(one, self.weight, self.exponents) for one in observed])
+        return float(nats.double().mean() / np.log(2.0))
+
+    def mean_weights(self, observed: Sequence[Observed]) -> dict[str, float]:
         """Returns the mean weight of each part over the observed requests."""
-        pi = log_weights(observed.features, observed.absent, self.weight.double()).exp().mean(0)
-        return dict(zip(self.names, pi.tolist(), strict=True))
+        pieces = [
+            self._log_weights(one.tilt.masses(self.exponents), one.features, one.absent, self.weight)
+            for one in observed
+        ]
+        return dict(zip(self.names, torch.cat(pieces).exp().mean(0).tolist(), strict=True))
 
-    def _masses(self, probability: Tensor, context: ContextValues) -> tuple[Tensor, Tensor]:
-        """Returns ``(J, N, V)`` bool and the model's mass on each part, ``(N, J)``."""
-        inside = self.split(probability, context)
-        return inside, torch.stack([(probability * part).sum(1) for part in inside], dim=1)
+    def _tilted(self, scores: Tensor, context: ContextValues, exponents: Tensor) -> tuple[Tilt, Tensor]:
+        own = context[self.counted.own.name]
+        tilt = Tilt.of(torch.softmax(scores, dim=1), context[self.lifts.name], own)
+        return tilt, tilt.masses(exponents)
 
-    def _asked(self, scores: Tensor, mass: Tensor, context: ContextValues) -> tuple[Tensor, Tensor]:
-        present = torch.cat([mass > SMALLEST, self.counted.present(scores, context)], dim=1)
-        return self.features(mass, context), ~present
+    def _log_weights(self, masses: Tensor, features: Tensor, absent: Tensor, weight: Tensor) -> Tensor:
+        """Returns ``(N, K)`` log weights of the parts; absent parts have none."""
+        shares = self.shares(masses)
+        missing = torch.cat([shares <= SMALLEST, absent], dim=1)
+        logits = torch.cat([features, *self.of_masses(masses)], dim=1) @ weight.T
+        return torch.log_softmax(logits.masked_fill(missing, float("-inf")), dim=1)
 
-
-def log_weights(features: Tensor, absent: Tensor, weight: Tensor) -> Tensor:
-    """Returns ``(N, K)`` log weights of the parts; absent parts have none."""
-    return torch.log_softmax((features @ weight.T).masked_fill(absent, float("-inf")), dim=1)
+    def _unflattened(self, vector: Tensor, start: Tensor, num_exponents: int) -> tuple[Tensor, Tensor]:
+        moved, exponents = torch.split(vector, [start.numel(), num_exponents])
+        return start + moved.view_as(start), exponents.view_as(self.exponents)

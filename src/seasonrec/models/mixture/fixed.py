@@ -16,13 +16,15 @@ class FixedMixture(Mixture):
     """Mixture of the model's probabilities and counted ones with one weight each; see :class:`Mixture`."""
 
     model_names = ("model",)
-    feature_names = ("one",)
 
     def start(self) -> Tensor:
         return torch.tensor([[MODEL_START], *([0.0] for _ in self.counted.names)])
 
-    def split(self, log_p: Tensor, context: ContextValues) -> Tensor:
-        return torch.ones_like(log_p, dtype=torch.bool)[None]
+    def features(self, scores: Tensor, context: ContextValues) -> Tensor:
+        return scores.new_ones(len(scores), 1)
 
-    def features(self, mass: Tensor, context: ContextValues) -> Tensor:
-        return torch.ones_like(mass)
+    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
+        return ()
+
+    def shares(self, masses: Tensor) -> Tensor:
+        return masses.sum(1, keepdim=True)

@@ -7,13 +7,15 @@ from torch import Tensor
 
 from seasonrec.batches.context.activity import UserActivity, UserActivityContext
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
-from seasonrec.batches.context.shares import Shares
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.base import Mixture
 
 COUNTED_START = -4.0
 """Logit of a counted part at the start of the fit; the logit of a part of the model is the log of its mass."""
+
+NUM_FEATURES = 10
+"""Eight features of user and request, and the logs of the model's masses on own and new items."""
 
 
 class GatedMixture(Mixture):
@@ -26,50 +28,32 @@ class GatedMixture(Mixture):
     """
 
     model_names = ("model_own", "model_new")
-    feature_names = (
-        "one",
-        "log_own_mass",
-        "log_new_mass",
-        "log_baskets",
-        "log_days_since",
-        "log_basket_size",
-        "distinct_share",
-        "is_weekend",
-        "sine_of_day",
-        "cosine_of_day",
-    )
 
     def __init__(
         self,
         windows_days: tuple[int, ...] = (7, 28),
         own_half_lives_days: tuple[float, ...] = (28.0, 112.0),
         last_year_days: int = 14,
+        lift_windows_days: tuple[int, ...] = (1, 7, 28, 84),
         penalty: float = 1.0,
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(windows_days, own_half_lives_days, last_year_days, penalty, facts=facts)
+        super().__init__(windows_days, own_half_lives_days, last_year_days, lift_windows_days, penalty, facts=facts)
         self.activity, self.calendar = UserActivityContext(), CalendarContext()
         self.contexts = (*self.contexts, self.activity, self.calendar)
 
     def start(self) -> Tensor:
-        weight = torch.zeros(len(self.names), len(self.feature_names))
-        weight[0, 1] = weight[1, 2] = 1.0
+        weight = torch.zeros(len(self.names), NUM_FEATURES)
+        weight[0, -2] = weight[1, -1] = 1.0
         weight[len(self.model_names) :, 0] = COUNTED_START
         return weight
 
-    def split(self, log_p: Tensor, context: ContextValues) -> Tensor:
-        shares: Shares = context[self.counted.own.name]
-        own = torch.zeros_like(log_p, dtype=torch.bool)
-        own[shares.request, shares.item] = True
-        return torch.stack([own, ~own])
-
-    def features(self, mass: Tensor, context: ContextValues) -> Tensor:
+    def features(self, scores: Tensor, context: ContextValues) -> Tensor:
         activity: UserActivity = context[self.activity.name]
         calendar: RequestCalendar = context[self.calendar.name]
         columns = [
             torch.ones_like(activity.baskets),
-            *mass.clamp(min=1e-4).log().unbind(1),
             torch.log1p(activity.baskets) / 3.0,
             torch.log1p(activity.since_days) / 2.0,
             torch.log1p(activity.events / activity.baskets.clamp(min=1.0)) / 2.0,
@@ -79,3 +63,9 @@ class GatedMixture(Mixture):
             calendar.day_phase.cos(),
         ]
         return torch.stack(columns, dim=1)
+
+    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
+        return (masses.clamp(min=1e-4).log(),)
+
+    def shares(self, masses: Tensor) -> Tensor:
+        return masses
