@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -41,9 +43,18 @@ def builder(shop: Shop) -> BatchBuilder:
 
 
 def moved_by_hand(shop: Shop, requests: Requests, days: int, kind: str) -> Requests:
-    """Returns requests moved in UTC."""
-    times_s = requests.times_s - (days * DAY_S if kind != "trend" else 0)
-    until_s = requests.known_until_s - (days * DAY_S if kind != "season" else 0)
+    """Returns requests moved to the same hour of the local clock."""
+    zone = ZoneInfo(shop.log.timezone)
+
+    def moved(time_s: int) -> float:
+        wall = datetime.fromtimestamp(time_s, zone).replace(tzinfo=None) - timedelta(days=days)
+        return wall.replace(tzinfo=zone).timestamp()
+
+    times_s, until_s = (
+        np.array([moved(int(t)) for t in s], np.int64) for s in (requests.times_s, requests.known_until_s)
+    )
+    times_s = requests.times_s if kind == "trend" else times_s
+    until_s = requests.known_until_s if kind == "season" else until_s
     return replace(requests, times_s=times_s, known_until_s=until_s)
 
 
