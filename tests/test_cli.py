@@ -292,9 +292,9 @@ def test_ablate_refuses_keys_that_the_study_sets(tmp_path: Path) -> None:
 
 def test_report_takes_a_path(tmp_path: Path) -> None:
     (call,) = _calls(_run(tmp_path, "report", "some dir/it's, here"))
-    assert call == {"given": ["some dir/it's, here", None], "heavy": []}
+    assert call == {"given": ["some dir/it's, here", None, None], "heavy": []}
     (call,) = _calls(_run(tmp_path, "report", "runs", "reference=no_season"))
-    assert call["given"] == ["runs", "no_season"]
+    assert call["given"][:2] == ["runs", "no_season"]
     missing = _run(tmp_path, "report")
     assert "RUN_DIR: missing; write seasonrec report RUN_DIR" in missing.stderr
     flagged = _run(tmp_path, "report", "out", "--multirun")

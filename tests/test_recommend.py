@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write("february,i00,2017-02-01T10:00:00\n")
     with items.open("a", encoding="utf-8") as file:
         file.write(f"{LATE},a new thing\n")
-    assert main(of_table(folder, folder / "run", "trainer.max_epochs=2")) == 0
+    assert main(of_table(folder, folder / "run", "trainer.max_epochs=2", "habit=frequency")) == 0
     return folder
 
 

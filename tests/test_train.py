@@ -305,15 +305,16 @@ def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: py
 
 
 SLOTS = (
-    "temporal", "habit", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing", "sharing",
+    "temporal", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing", "sharing",
     "loss", "item_encoder",
 )  # fmt: skip
 TREE = ConfTree.of()
 CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]
-CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("season", "[]")]
+CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("backbone", "gru4rec"), ("season", "[]")]
 DEFAULTS = {
     "adversarial": "none", "augmentation": "none", "text_augmentation": "none", "temporal": "none", "peft": "none",
     "balancing": "fixed", "sharing": "hard", "loss": "full_softmax", "habit": "replenishment", "item_encoder": "id",
+    "mixture": "none",
 }  # fmt: skip
 CHOICES = [(group, option) for group, option in CHOICES if DEFAULTS.get(group) != option]
 TINY = (
@@ -343,7 +344,9 @@ def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path
     found, needed = NEEDS.get(option, (True, ""))
     if not found:
         pytest.skip(needed)
-    own = [] if (group, option) == ("backbone", "none") else ["backbone.num_layers=1"]
+    own = [] if option == "known_season" or (group, option) == ("backbone", "none") else ["backbone.num_layers=1"]
+    if option == "known_season":
+        own.append("data.num_days=600")  # its season of the last year needs one
     if group == "balancing":
         own.append("task=[purchase,next_basket]")
     if group == "peft":
