@@ -345,8 +345,6 @@ def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path
     if not found:
         pytest.skip(needed)
     own = [] if option == "known_season" or (group, option) == ("backbone", "none") else ["backbone.num_layers=1"]
-    if option == "known_season":
-        own.append("data.num_days=600")  # its season of the last year needs one
     if group == "balancing":
         own.append("task=[purchase,next_basket]")
     if group == "peft":
@@ -354,6 +352,8 @@ def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path
     if option == "flickr_domain":
         own.append(f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet', num_days=120)}")
     tiny = TINY if group != "item_encoder" else [override for override in TINY if not override.startswith(group)]
+    if option == "known_season":  # its season of last year needs one
+        tiny = ["data.num_days=600" if override.startswith("data.num_days") else override for override in tiny]
     assert main(["train", f"{group}={option}", *tiny, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
     metrics = _metrics(tmp_path)
     assert metrics["name"] == (option if group == "ablation" else "full")
