@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from small_log import of_table, write_log
+from small_visits import write_visits
 
 import seasonrec
 from seasonrec.batches.requests import Requests
@@ -79,6 +80,21 @@ def test_recommend_gives_the_probabilities_of_the_mixture(mixed: Path) -> None:
     listed = run.recommend(at="2030-01-01", top_k=log.num_items)
     totals = listed.group_by("user_id").agg(total=pl.col("score").exp().sum())
     assert totals["total"].to_list() == pytest.approx([1.0] * len(totals), abs=1e-5)
+
+
+def test_each_domain_has_a_mixture_of_its_own_and_evaluate_reproduces_both(files: Path, tmp_path: Path) -> None:
+    domain = ("domain=[flickr]", f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet')}")
+    run_dir = tmp_path / "run"
+    own = ("mixture=fixed", "loader.batch_size=32", "trainer.max_epochs=1", *domain)
+    assert main(of_table(files, run_dir, *own)) == 0
+    folders = (run_dir, run_dir / "domains/flickr")
+    first, second = (weights_of(folder, "mixture.") for folder in folders)
+    assert bool(first["mixture.is_fitted"]) and bool(second["mixture.is_fitted"])
+    assert not first["mixture.weight"].equal(second["mixture.weight"])
+    assert main(["evaluate", f"checkpoint={run_dir}", f"output={tmp_path / 'again'}"]) == 0
+    for folder in folders:
+        again = tmp_path / "again" / folder.relative_to(run_dir) / "metrics.json"
+        assert again.read_text() == (folder / "metrics.json").read_text()
 
 
 def test_a_loss_without_probabilities_is_refused_before_training(

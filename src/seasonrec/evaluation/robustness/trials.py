@@ -120,7 +120,7 @@ class ChangedBuilder(BatchBuilder):
     """Batches with changed histories; the random numbers of a request depend on the seed and its chunk."""
 
     def __init__(self, builder: BatchBuilder, change: ChangeHistory, share: float, seed: int) -> None:
-        super().__init__(builder.log, builder.contexts, builder.max_seq_len)
+        super().__init__(builder.log, builder.contexts, builder.max_seq_len, candidates=builder.candidates)
         self.change = change
         self.share = share
         self.seed = seed

@@ -157,7 +157,7 @@ class Mixture(nn.Module, ABC):
 
     def fit(self, observed: Sequence[Observed]) -> float:
         """Fits ``W`` and ``a`` by maximum likelihood and returns the mean bits of the observed targets."""
-        start, num_exponents = self.start(), self.exponents.numel()
+        start, num_exponents = self.start().to(self.weight), self.exponents.numel()
         targets = sum(len(one.request) for one in observed)
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
