@@ -6,7 +6,7 @@ import pytest
 from seasonrec.batches.splits import TimeSplit
 from seasonrec.data.datasets.synthetic import Synthetic, _baskets
 from seasonrec.data.events import prepare
-from seasonrec.data.synthetic_truth import HOLIDAYS, PROMOTION_DAYS, PROMOTION_EVERY_DAYS, holiday_date
+from seasonrec.data.synthetic_truth import HOLIDAYS, PROMOTION_DAYS, PROMOTION_EVERY_DAYS, _basket_sizes, holiday_date
 
 DATA = Synthetic(num_users=300, habit_share=0.3)
 CHANGING = Synthetic(num_users=100, num_days=1096, habit_share=0.3, gone_share=0.2, promoted_share=0.6)
@@ -148,6 +148,15 @@ def test_shares_of_a_basket_are_those_of_drawn_baskets(truth):
     error, first_draw = (np.abs(found - given).sum() / 2 for given in (shares, chances[0]))
     assert error < 0.01
     assert first_draw > 2 * error
+
+
+@pytest.mark.parametrize("mean", [1, 3, 20])
+def test_sizes_of_baskets_are_those_of_the_generator(mean):
+    sizes = dict(_basket_sizes(float(mean), 30))
+    drawn = np.minimum(1 + np.random.default_rng(0).poisson(mean - 1, 100_000), 30)
+    assert sum(sizes.values()) == pytest.approx(1)
+    assert max(sizes) <= 30
+    assert all(np.mean(drawn == size) == pytest.approx(chance, abs=0.005) for size, chance in sizes.items())
 
 
 def test_users_have_habits(log, truth):

@@ -151,7 +151,7 @@ class SyntheticTruth:
 def _basket_sizes(mean: float, largest: int) -> list[tuple[int, float]]:
     """Returns the sizes of baskets with their probabilities: 1 more than a Poisson number, ``largest`` at most."""
     chances, size, chance = [], 1, math.exp(1 - mean)
-    while size < largest and chance > _RARE:
+    while size < largest and (size < mean or chance > _RARE):
         chances.append((size, chance))
         chance *= (mean - 1) / size
         size += 1
