@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from made_results import hand_run, make_run
+from made_results import hand_run, make_run, make_targets
 
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown, enough_replicates, spell_p
 from seasonrec.report.errors import ReportError
@@ -49,6 +49,14 @@ def test_too_few_seeds_of_either_row_have_no_p_value(targets, seeds):
         assert all(line["low"] < line["difference"] < line["high"] for line in untested)
     tested = comparison_table([full, few, enough], "full", [("all", "bits")]).drop_nulls("p").row(0, named=True)
     assert (tested["against"], tested["p_holm"]) == ("enough", tested["p"])  # Holm counts what is tested
+
+
+def test_a_few_users_have_no_interval():
+    targets = make_targets(4, 40)
+    rows = [row_of(name, *(make_run(targets, name, seed) for seed in (0, 1, 2))) for name in ("full", "other")]
+    table = comparison_table(rows, "full", [("all", "bits")])
+    assert table.select("p", "p_holm", "better").row(0) == (None, None, None)
+    assert "nan" not in comparisons_markdown(table)
 
 
 def test_a_baseline_needs_one_run_only(targets):

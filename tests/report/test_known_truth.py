@@ -97,6 +97,27 @@ def test_the_report_needs_the_oracle_and_the_row_without_season(rows: list[Row])
     assert has_oracle(rows)
     assert not has_oracle(rows[1:])
     assert not has_oracle([row for row in rows if row.name != "no_season"])
+    assert not has_oracle([replace(row, gives_probabilities=row.name == "oracle") for row in rows])
+
+
+def test_an_interval_is_over_users_only_if_a_row_has_too_few_seeds(rows: list[Row]) -> None:
+    def half(shifts: tuple[float, ...], seeds: int) -> float:
+        start = zip(rows[1].runs, shifts, strict=True)
+        moved = replace(rows[1], runs=tuple(replace(run, frame=_more(run.frame, shift)) for run, shift in start))
+        own = replace(rows[3], runs=rows[3].runs[:seeds])
+        return distance_table([rows[0], moved, own], ("all",)).filter(row="calendar")["half"].item()
+
+    assert half((0.0, 0.3, 0.6), 1) == pytest.approx(half((0.3, 0.3, 0.3), 1), rel=1e-3)
+    assert half((0.0, 0.3, 0.6), 3) > 5 * half((0.3, 0.3, 0.3), 3)
+
+
+def test_a_few_users_have_no_interval() -> None:
+    targets = make_targets(4, 40)
+    rows = [Row("oracle", True, (make_run(targets, "oracle", 0),))]
+    rows += [Row(name, False, (make_run(targets, name, 0, loss=loss),)) for name, loss in LOSSES.items()]
+    distance = distance_table(rows, ("all",))
+    assert distance["half"].null_count() == distance.height
+    assert "nan" not in oracle_markdown(distance, kind_table(rows), [])
 
 
 def test_the_report_has_all_tables(rows: list[Row], tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def comparisons_markdown(table: pl.DataFrame) -> str:
     body = [
         [
             f"{line['row']} - {line['against']}", line["slice"], line["metric"], f"{line['difference']:+.4f}",
-            f"{line['low']:+.4f} … {line['high']:+.4f}", spell_p(line["p"]), spell_p(line["p_holm"]),
+            "" if isnan(line["low"]) else f"{line['low']:+.4f} … {line['high']:+.4f}", spell_p(line["p"]),
+            spell_p(line["p_holm"]),
             "" if isnan(line["effect_size"]) else f"{line['effect_size']:+.3f}", f"{line['n']:,}",
             f"{line['seeds']}, {line['against_seeds']}", _spell_sds(line["seed_sd"], line["against_seed_sd"]),
             line["better"] or "",

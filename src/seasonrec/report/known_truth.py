@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from seasonrec.evaluation.known_truth.kinds import KINDS, ORACLE, ORACLE_FILE, OVER_DAYS
+from seasonrec.evaluation.known_truth.kinds import KINDS, ORACLE, ORACLE_FILE, OVER_DAYS, SUMS
 from seasonrec.evaluation.results.store import UserSums
 from seasonrec.evaluation.statistics.bootstrap import Estimate, infer
 from seasonrec.evaluation.statistics.draws import Bootstrap
@@ -22,7 +22,6 @@ FROM = "no_season"
 """Row from which the distance to the oracle is measured."""
 
 METRIC = "bits"
-SUMS = ("mass", "true_mass", "bits_lost")
 PROMOTED = ("promotion", "promotion over", "promotion a year ago")
 """Kinds of items that show whether a row takes a promotion for a season."""
 
@@ -37,8 +36,12 @@ OF_KINDS = {
 
 
 def has_oracle(rows: Sequence[Row]) -> bool:
-    """Returns True if the rows hold the oracle and the row from which the distance to it is measured."""
-    return {FROM, ORACLE} <= {row.name for row in rows}
+    """Returns True if the oracle and the row from which the distance to it is measured have probabilities."""
+    return {FROM, ORACLE} <= set(_with_bits(rows))
+
+
+def _with_bits(rows: Sequence[Row]) -> dict[str, Row]:
+    return {row.name: row for row in rows if row.gives_probabilities and row.runs}
 
 
 def distance_table(rows: Sequence[Row], slices: Sequence[str]) -> pl.DataFrame:
@@ -46,7 +49,7 @@ def distance_table(rows: Sequence[Row], slices: Sequence[str]) -> pl.DataFrame:
 
     The share of a row is ``(a - b) / (a - o)`` for the bits ``a`` of ``no_season``, ``b`` of the row and ``o`` of the
     oracle. Its interval is that of its linearisation in the three, over users and seeds, see
-    :mod:`seasonrec.evaluation.statistics.bootstrap`.
+    :mod:`seasonrec.evaluation.statistics.bootstrap`; over users only if one of the rows has too few seeds.
 
     Args:
         rows: All rows, the oracle and ``no_season`` among them; a row without probabilities is left out.
@@ -56,7 +59,7 @@ def distance_table(rows: Sequence[Row], slices: Sequence[str]) -> pl.DataFrame:
         ``row, slice, bits, gap`` (bits above the oracle), ``closed, half`` (of the interval of ``closed``; null for the
         two rows between which the distance is measured) and ``seeds``.
     """
-    named = {row.name: row for row in rows if row.gives_probabilities and row.runs}
+    named = _with_bits(rows)
     found = [{name: row.measure(slice_name, METRIC) for name, row in named.items()} for slice_name in slices]
     lines, estimates = [], []
     for slice_name, measured in zip(slices, found, strict=True):
@@ -68,7 +71,7 @@ def distance_table(rows: Sequence[Row], slices: Sequence[str]) -> pl.DataFrame:
     halves = [one.half for one in infer(estimates, Bootstrap())]
     ends = pl.col("row").is_in([FROM, ORACLE])
     table = pl.DataFrame(lines, schema=DISTANCE, orient="row")
-    return table.with_columns(half=pl.when(~ends).then(pl.Series("half", halves, pl.Float64)))
+    return table.with_columns(half=pl.when(~ends).then(pl.Series("half", halves, pl.Float64)).fill_nan(None))
 
 
 def _linearised(start: Measured, own: Measured, end: Measured) -> Estimate:
@@ -82,7 +85,8 @@ def _linearised(start: Measured, own: Measured, end: Measured) -> Estimate:
         for row, factor in ((start, of_start), (own, of_own))
         for one in row.spreads
     ]
-    return Estimate(sums, own.counts, tuple(spreads))
+    covered = start.covers_seeds and own.covers_seeds
+    return Estimate(sums, own.counts, tuple(spreads) if covered else ())
 
 
 def kind_table(rows: Sequence[Row]) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,5 +174,7 @@ def _names(names: Sequence[str]) -> str:
 def _difference(line: dict[str, Any]) -> str:
     places = digits(str(line["metric"]))
     value, low, high = (f"{line[key]:+.{places}f}" for key in ("difference", "low", "high"))
+    if math.isnan(line["low"]):
+        return f"{value}, too few users for an interval"
     told = "over users only" if line["p_holm"] is None else f"p = {spell_p(line['p_holm'])} after Holm"
     return f"{value} [{low}, {high}], {told}"

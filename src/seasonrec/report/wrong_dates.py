@@ -222,4 +222,5 @@ def _cell(line: dict[str, Any]) -> str:
     places = digits(line["metric"])
     if line["difference"] is None:
         return f"{line['value']:.{places}f}"
-    return f"{line['difference']:+.{places}f} ±{(line['high'] - line['low']) / 2:.{places}f}"
+    half = "" if math.isnan(line["low"]) else f" ±{(line['high'] - line['low']) / 2:.{places}f}"
+    return f"{line['difference']:+.{places}f}{half}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seasonrec.atomic import writing
 from seasonrec.batches.requests import Requests
-from seasonrec.evaluation.known_truth.kinds import KINDS, TRUTH_FILE
+from seasonrec.evaluation.known_truth.kinds import KINDS, SUMS, TRUTH_FILE
 from seasonrec.evaluation.known_truth.oracle import UNLIKELY, Oracle
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
@@ -19,8 +19,6 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass
 
 CHUNK = 256
 """Requests scored at once."""
-
-SUMS = ("mass", "true_mass", "bits_lost")
 
 
 def divergence_table(scorer: Scorer, oracle: Oracle, baskets: NDArray[np.int64], protocol: Protocol) -> pl.DataFrame:

@@ -15,6 +15,9 @@ ORACLE_FILE = "counterfactual_oracle.csv"
 TRUTH_FILE = "known_truth.parquet"
 """Name of the table of a run's probabilities by kind of item, in the folder of the run."""
 
+SUMS = ("mass", "true_mass", "bits_lost")
+"""Columns of that table: sums over the requests of a user, see :mod:`seasonrec.evaluation.known_truth.divergence`."""
+
 KINDS = (
     "year-round",
     "seasonal",
