@@ -76,12 +76,11 @@ def test_probabilities_follow_the_formula_and_sum_to_one(by_history):
 
 def test_the_likelihood_without_a_table_of_requests_is_that_of_the_table():
     evidence, model = made_evidence(40), a_model(by_history=True)
-    request, item = torch.arange(40).repeat_interleave(ITEMS), torch.arange(ITEMS).repeat(40)
+    table = model.log_probabilities(evidence)
+    request, item = (table > -50).nonzero(as_tuple=True)
+    assert len(request) == 40 * 7 + 20, "what is no candidate has no probability"
     observed = Observed.of(evidence, request, item)
-    assert len(observed.request) == 40 * 7 + 20, "what is no candidate has no likelihood"
-    table = model.log_probabilities(evidence).flatten()
-    candidates = table > -50
-    torch.testing.assert_close(log_likelihood(model, observed), table[candidates], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(log_likelihood(model, observed), table[request, item], atol=1e-5, rtol=1e-5)
 
 
 def test_the_fit_recovers_the_parameters_that_generated_the_targets():

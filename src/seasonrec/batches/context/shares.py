@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -105,12 +104,6 @@ class Shares:
         """
         total = weights.new_zeros(len(self.row), weights.shape[1]).index_add(0, request, weights)[request]
         return replace(self, request=request, item=item, own=torch.where(total > 0, weights / total, 0.0))
-
-    def only(self, own: Sequence[int], by_day: Sequence[int]) -> Shares:
-        """Returns some of the own parts and of the parts by day, by their places, with ``uniform`` and ``newborn``."""
-        num_parts = self.by_day.shape[2] - COUNTED
-        places = [*by_day, *range(num_parts, num_parts + COUNTED)]
-        return replace(self, own=self.own[:, list(own)], by_day=self.by_day[..., places])
 
     def rows(self, start: int, stop: int) -> Shares:
         """Returns the shares of the requests ``start:stop`` alone, with their days alone."""

@@ -16,7 +16,7 @@ from seasonrec.batches.context.share_index import SharesContext, SharesIndex
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.evidence import Evidence, LiftOptions, LiftTables
-from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, ShareFitter, targets_of
+from seasonrec.evaluation.baselines.fitter import HALF_LIVES_DAYS, ShareFitter
 from seasonrec.evaluation.baselines.likelihood import FIT_STEPS, Observed, fit, log_likelihood
 from seasonrec.evaluation.baselines.log_linear import LogLinear
 from seasonrec.evaluation.baselines.own_features import OWN_FEATURES, own_features
@@ -122,7 +122,7 @@ class CounterFitter:
     """
 
     def __init__(self, log: EventLog, counts: DailyCounts, fitter: ShareFitter) -> None:
-        self.log, self.counts, self.fitter = log, counts, fitter
+        self.counts, self.fitter = counts, fitter
         requests = _thinned(log, fitter.requests)
         own = fitter.index(RECENT).own
         self.all = (requests, own(requests))
@@ -139,19 +139,22 @@ class CounterFitter:
 
     def _start(self, counter: Counter, setting: Setting) -> LogLinearBaseline:
         """Returns the counter with a setting and without exponents."""
-        index = self._indices.setdefault(setting.shares, self.fitter.index(setting.shares))
+        if setting.shares not in self._indices:
+            self._indices[setting.shares] = self.fitter.index(setting.shares)
         edges = _edges(self.all[1].user_baskets, counter.by_history)
         sizes = len(setting.lifts.names), len(OWN_FEATURES) * counter.own_features
         logits = torch.zeros(len(edges) + 1, len(setting.shares.names))
         model = LogLinear(edges, logits, *(torch.zeros(size) for size in sizes))
-        return LogLinearBaseline(counter.name, index, LiftTables(self.counts, setting.lifts), model)
+        return LogLinearBaseline(
+            counter.name, self._indices[setting.shares], LiftTables(self.counts, setting.lifts), model
+        )
 
     def _fit(
         self, start: LogLinearBaseline, known: tuple[Requests, OwnHistory], steps: int
     ) -> tuple[LogLinearBaseline, float]:
         """Returns the fitted counter and the bits of the targets that it was fitted on."""
         requests, own = known
-        observed = Observed.of(start.evidence(requests, own), *targets_of(self.log, requests))
+        observed = Observed.of(start.evidence(requests, own), *self.fitter.targets(requests))
         model = fit(observed, start.model, steps)
         return replace(start, model=model), -float(log_likelihood(model, observed).double().mean()) / math.log(2.0)
 

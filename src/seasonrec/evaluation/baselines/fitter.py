@@ -7,14 +7,14 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from seasonrec.batches.candidates import available_targets
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
 from seasonrec.batches.context.shares import COUNTED
-from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.log_linear import SMALLEST
@@ -107,24 +107,20 @@ class ShareFitter:
     def at_targets(self, index: SharesIndex) -> tuple[Tensor, Tensor]:
         """Returns the targets' ``(M, K)`` probabilities under every part, and whether the part is present."""
         pieces = []
-        for requests, request, item in chunks_of_targets(self.log, self.requests):
+        for requests, request, item in self.chunks(self.requests):
             shares = index(requests)
             pieces.append((shares.at(request, item), shares.present[request]))
         probabilities, present = (torch.cat(column) for column in zip(*pieces, strict=True))
-        available = probabilities[:, -COUNTED] > 0
-        return probabilities[available], present[available]
+        return probabilities, present
 
+    def chunks(self, requests: Requests) -> Iterator[tuple[Requests, Tensor, Tensor]]:
+        """Yields requests in chunks, with request (within the chunk) and item of their :meth:`targets`."""
+        chunk = max(1, min(CHUNK, CHUNK_CELLS // self.log.num_items))
+        for start in range(0, len(requests), chunk):
+            asked = requests[start : start + chunk]
+            yield asked, *self.targets(asked)
 
-def chunks_of_targets(log: EventLog, requests: Requests) -> Iterator[tuple[Requests, Tensor, Tensor]]:
-    """Yields requests in chunks, with their targets: ``(M,)`` request within the chunk, and item."""
-    chunk = max(1, min(CHUNK, CHUNK_CELLS // log.num_items))
-    for start in range(0, len(requests), chunk):
-        asked = requests[start : start + chunk]
-        yield asked, *targets_of(log, asked)
-
-
-def targets_of(log: EventLog, requests: Requests) -> tuple[Tensor, Tensor]:
-    """Returns ``(M,)`` request and item of every target of the requests' baskets."""
-    offsets = log.basket_offsets
-    request, event = gather_ranges(offsets[requests.baskets], offsets[requests.baskets + 1])
-    return torch.from_numpy(request), torch.from_numpy(log.event_items[event].astype(np.int64))
+    def targets(self, requests: Requests) -> tuple[Tensor, Tensor]:
+        """Returns ``(M,)`` request and item of every target that is a candidate."""
+        request, item, _ = available_targets(self.log, requests, self.candidates)
+        return torch.from_numpy(request), torch.from_numpy(item)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from seasonrec.batches.context.shares import COUNTED, rows_or_zero
+from seasonrec.batches.context.shares import rows_or_zero
 from seasonrec.evaluation.baselines.evidence import Evidence
 from seasonrec.evaluation.baselines.log_linear import LogLinear
 from seasonrec.evaluation.baselines.mixture import SMALLEST_WEIGHT, fit_mixture
@@ -29,7 +29,7 @@ class Observed:
 
     Args:
         evidence: Evidence of the requests.
-        request: ``(M,)`` request of each target; a target that is no candidate is left out.
+        request: ``(M,)`` request of each target.
         cell: ``(M,)`` place of the target in a ``(Q, V)`` table.
         parts: ``(M, K)`` probabilities of the targets under every part.
         features: ``(M, G)`` own features of the targets, 0 where the item is new.
@@ -49,17 +49,14 @@ class Observed:
 
     @classmethod
     def of(cls, evidence: Evidence, request: Tensor, item: Tensor) -> Observed:
-        """Returns the observed targets ``(request, item)``, both ``(M,)``."""
+        """Returns the observed targets ``(request, item)``, both ``(M,)``; all are candidates of their requests."""
         shares = evidence.shares
         num_items, num_own = shares.by_day.shape[1], shares.own.shape[1]
-        parts = shares.at(request, item)
-        available = parts[:, -COUNTED] > 0
-        request, item, parts = request[available], item[available], parts[available]
         return cls(
             evidence,
             request,
             cell=shares.row[request] * num_items + item,
-            parts=parts,
+            parts=shares.at(request, item),
             features=rows_or_zero(evidence.features, shares.own_pair(request, item)),
             pair_cell=shares.row[shares.request] * num_items + shares.item,
             pair_parts=shares.at(shares.request, shares.item)[:, num_own:],

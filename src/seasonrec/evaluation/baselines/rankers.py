@@ -18,7 +18,7 @@ from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.ease import TEMPERATURES, Ease, EaseCounts, EaseOptions
-from seasonrec.evaluation.baselines.fitter import ShareFitter, chunks_of_targets
+from seasonrec.evaluation.baselines.fitter import ShareFitter
 from seasonrec.evaluation.baselines.log_linear import SMALLEST
 from seasonrec.evaluation.baselines.mixture import fit_mixture, with_floor
 from seasonrec.evaluation.baselines.tifu_knn import TifuKnn, TifuOptions
@@ -131,12 +131,11 @@ class RankerFitter:
     def _at_targets(self, found: RankerBaseline) -> tuple[Tensor, Tensor]:
         """Returns the targets' ``(M, K)`` probabilities under every part, and whether the part is present."""
         pieces = []
-        for requests, request, item in chunks_of_targets(self.log, self.fitter.requests[::WEIGHTS_EVERY]):
+        for requests, request, item in self.fitter.chunks(self.fitter.requests[::WEIGHTS_EVERY]):
             parts, present = found.over_candidates(requests)
             pieces.append((torch.stack([part[request, item] for part in parts], dim=1), present[request]))
         probabilities, present = (torch.cat(column) for column in zip(*pieces, strict=True))
-        available = probabilities[:, -COUNTED] > 0
-        return probabilities[available], present[available]
+        return probabilities, present
 
     def _ndcg(self, parts: Parts, baskets: NDArray[np.int64]) -> float:
         return quick_metrics(_Alone(parts), self.log, baskets, self.protocol)["ndcg@10"]
