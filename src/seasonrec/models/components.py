@@ -147,13 +147,11 @@ class MixtureComponent(Protocol):
         contexts: All contexts of the component.
         trend_contexts: Those of them that hold recent sales, which a wrong date moves.
         reads: Contexts that it reads now: none until it is fitted.
-        needs_fit: False for a component that has nothing to fit.
     """
 
     contexts: tuple[Context, ...]
     trend_contexts: tuple[Context, ...]
     reads: tuple[Context, ...]
-    needs_fit: bool
 
     def __call__(self, scores: Tensor, context: ContextValues) -> Tensor:
         """Maps masked logits ``(N, V)`` to log probabilities ``(N, V)``, or returns them if it is not fitted."""

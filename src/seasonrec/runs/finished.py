@@ -123,7 +123,8 @@ def _load(run: Run) -> None:
     path = run.folder / "model.safetensors"
     try:
         load_weights(path, run.model)
-        run.build_batches()
+        if run.model.mixture.reads:  # a fitted mixture reads more than the new model
+            run.build_batches()
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunFolderError(f"{path} does not hold this run's weights ({reason}); train again.") from error

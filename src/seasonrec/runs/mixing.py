@@ -21,17 +21,14 @@ FITTED_CELLS = 1 << 26
 
 
 def require_fit(run: Run, loss: Loss) -> None:
-    """Checks, before training, that the mixture of a run or domain can be fitted after it.
+    """Checks, before training, that the mixtures of a run and its domains, which share a loss, can be fitted after it.
 
     Raises:
         UserError: If the loss gives no probabilities.
     """
-    if not run.model.mixture.needs_fit:
-        return
-    where = f"domain.{run.domain}: " if run.domain else ""
-    if not loss.gives_probabilities:
+    if isinstance(run.model.mixture, Mixture) and not loss.gives_probabilities:
         raise UserError(
-            f"{where}mixture mixes probabilities, and loss={type(loss).__name__} gives none; set mixture=none, or "
+            f"mixture mixes probabilities, and loss={type(loss).__name__} gives none; set mixture=none, or "
             "loss=full_softmax."
         )
 

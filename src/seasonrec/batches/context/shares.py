@@ -11,7 +11,7 @@ COUNTED = 2
 """Number of the last parts, ``uniform`` and ``newborn``, which count items instead of sales."""
 
 SMALLEST = 1e-30
-"""Smallest divisor, in place of 0."""
+"""Divisor or probability in place of 0; its logarithm is finite in single precision."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from torch import Tensor
 from seasonrec.batches.candidates import available_targets
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
-from seasonrec.batches.context.shares import COUNTED
+from seasonrec.batches.context.shares import COUNTED, SMALLEST
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.baselines.log_linear import SMALLEST
 from seasonrec.evaluation.baselines.mixture import fit_mixture, with_floor
 from seasonrec.evaluation.protocol import Protocol
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seasonrec.batches.context.shares import SMALLEST
 from seasonrec.evaluation.baselines.evidence import Evidence
-
-SMALLEST = 1e-30
-"""Probability in place of 0, of an item that is no candidate; its logarithm is finite."""
 
 
 @dataclass(frozen=True)

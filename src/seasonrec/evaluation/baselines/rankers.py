@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
-from seasonrec.batches.context.shares import COUNTED
+from seasonrec.batches.context.shares import COUNTED, SMALLEST
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.ease import TEMPERATURES, Ease, EaseCounts, EaseOptions
 from seasonrec.evaluation.baselines.fitter import ShareFitter
-from seasonrec.evaluation.baselines.log_linear import SMALLEST
 from seasonrec.evaluation.baselines.mixture import fit_mixture, with_floor
 from seasonrec.evaluation.baselines.tifu_knn import TifuKnn, TifuOptions
 from seasonrec.evaluation.baselines.up_cf import UpCf, UpCfOptions

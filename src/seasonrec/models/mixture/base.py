@@ -15,13 +15,11 @@ from torch import Tensor, nn
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.context.shares import SMALLEST
 from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
 from seasonrec.models.mixture.tilt import Tilt
-
-SMALLEST = 1e-30
-"""Smallest probability whose logarithm is taken."""
 
 FIT_STEPS = 150
 """Largest number of steps of the fit."""
@@ -80,7 +78,8 @@ class Mixture(nn.Module, ABC):
     weight: Tensor
     exponents: Tensor
     is_fitted: Tensor
-    needs_fit = True
+    gate_contexts: tuple[Context, ...] = ()
+    """Contexts of :meth:`features`."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class Mixture(nn.Module, ABC):
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year)
         self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
         self.penalty = penalty
-        self.contexts: tuple[Context, ...] = (*self.counted.contexts, self.lifts)
+        self.contexts: tuple[Context, ...] = (*self.counted.contexts, self.lifts, *self.gate_contexts)
         self.trend_contexts: tuple[Context, ...] = (self.counted.sales, self.lifts)
         self.register_buffer("is_fitted", torch.tensor(False))
         self.register_buffer("weight", self.start())

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from seasonrec.batches.context.activity import UserActivity, UserActivityContext
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
-from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.base import Mixture
 
@@ -28,20 +27,8 @@ class GatedMixture(Mixture):
     """
 
     model_names = ("model_own", "model_new")
-
-    def __init__(
-        self,
-        windows_days: tuple[int, ...] = (7, 28),
-        own_half_lives_days: tuple[float, ...] = (28.0, 112.0),
-        last_year_days: int = 14,
-        lift_windows_days: tuple[int, ...] = (1, 7, 28, 84),
-        penalty: float = 1.0,
-        *,
-        facts: Facts,
-    ) -> None:
-        super().__init__(windows_days, own_half_lives_days, last_year_days, lift_windows_days, penalty, facts=facts)
-        self.activity, self.calendar = UserActivityContext(), CalendarContext()
-        self.contexts = (*self.contexts, self.activity, self.calendar)
+    activity, calendar = UserActivityContext(), CalendarContext()
+    gate_contexts = (activity, calendar)
 
     def start(self) -> Tensor:
         weight = torch.zeros(len(self.names), NUM_FEATURES)

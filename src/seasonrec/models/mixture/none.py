@@ -19,7 +19,6 @@ class NoMixture(nn.Module):
     contexts: tuple[Context, ...] = ()
     trend_contexts: tuple[Context, ...] = ()
     reads: tuple[Context, ...] = ()
-    needs_fit = False
 
     def __init__(self, *, facts: Facts) -> None:
         super().__init__()
