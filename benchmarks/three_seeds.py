@@ -42,8 +42,8 @@ SMALLEST = 1e-12
 HEAD = """# Differences of {name}, with the seeds
 
 First row less second; for bits a negative difference is a gain of the first. *Seed sd*: standard deviation of the three
-differences of single seeds. *Users*: half of the 95% interval over users. p is for other users and other seeds together,
-then after Holm's correction over the {lines} lines. A row is better where that is below 0.05. Slices by outcome are left
+differences of single seeds. *Users*: half of the 95% interval over users. p is for other users and seeds together, and
+p (Holm) its correction over the {lines} lines; a row is better where that is below 0.05. Slices by outcome are left
 out. Made from `comparisons.csv` by `python -m benchmarks.three_seeds`.
 
 | pair | slice | metric | difference | seed sd | users | p | p (Holm) | better |

@@ -33,7 +33,7 @@ class ContrastiveHead(TaskHead):
     metrics depend on the batch size.
 
     Its default weight is 0.1, the paper's ``lambda``: at 1 it cost the next item 0.013 bits on the validation weeks of
-    Complete Journey, at 0.1 nothing.
+    Complete Journey in one seed, at 0.1 nothing.
 
     Args:
         crop: Largest share of the shortest history to drop, see :class:`~seasonrec.models.augmentation.crop.Crop`.
