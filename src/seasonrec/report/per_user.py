@@ -185,10 +185,9 @@ def _measured(frame: pl.DataFrame, column: str, numbers: Mapping[str, Any]) -> M
 
 def _placed(users: np.ndarray[Any, Any], one: Measured, values: np.ndarray[Any, Any], dtype: pl.DataType) -> pl.Series:
     """Returns values at the places of their users, and null elsewhere."""
-    found: list[float | None] = [None] * len(users)
-    for place, value in zip(np.searchsorted(users, one.users).tolist(), values.tolist(), strict=True):
-        found[place] = value
-    return pl.Series(found, dtype=dtype)
+    found = np.full(len(users), np.nan)
+    found[np.searchsorted(users, one.users)] = values
+    return pl.Series(found, nan_to_null=True).cast(dtype)
 
 
 def _key(column: Column) -> str:

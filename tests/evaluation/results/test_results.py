@@ -14,7 +14,7 @@ from seasonrec.evaluation.results.store import (
     user_sums,
     write_results,
 )
-from seasonrec.evaluation.results.targets import BASKET_AT_K, RankedEvents
+from seasonrec.evaluation.results.targets import BASKET_AT_K, RankedEvents, is_metric
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 
 
@@ -131,6 +131,20 @@ def test_unknown_names_are_refused_with_what_there_is(results):
         user_sums(results.events, "easter", "bits")
     with pytest.raises(KeyError, match=r"no metric 'auc@10'; there are hr@k, ndcg@k"):
         user_sums(results.events, "all", "auc@10")
+
+
+@pytest.mark.parametrize(
+    "name", ["hr@1", "ndcg@50@new", "basket_hit@3", "mrr", "bits", "bits_group@own", "bits_within@hot"]
+)
+def test_a_metric_has_any_length_of_a_list(name):
+    assert is_metric(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["hr", "hr@", "hr@0", "hr@ten", "hr@10@hot", "mrr@10", "bits@own", "bits_within@10", "@10"]
+)
+def test_other_names_are_no_metrics(name):
+    assert not is_metric(name)
 
 
 def test_coverage_counts_what_any_list_shows(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,11 +36,7 @@ METRIC_NAMES = (
 
 def is_metric(name: str) -> bool:
     """Returns whether a metric has this name."""
-    head, at, rest = name.partition("@")
-    length, _, side = rest.partition("@")
-    return (
-        f"{head}@10{'@' + side if side else ''}" in METRIC_NAMES if length.isdecimal() and at else name in METRIC_NAMES
-    )
+    return re.sub("@[1-9][0-9]*", "@10", name, count=1) in METRIC_NAMES
 
 
 def event_metrics(top_ks: Iterable[int]) -> list[str]:

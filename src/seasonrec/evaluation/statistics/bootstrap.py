@@ -155,13 +155,13 @@ class _Problem:
         columns = np.concatenate(blocks).astype(np.float32).T  # (U, 3B + 2G)
         cuts = np.cumsum([number, number, number, len(self.counts)])
         found = []
-        for number, weights in enumerate(user_weights(users, bootstrap)):
+        for chunk, weights in enumerate(user_weights(users, bootstrap)):
             totals = (weights @ columns).astype(np.float64)
             first, squares, mixed, counts, counts_squared = np.split(totals, cuts, axis=1)
             counts, counts_squared = counts[:, self.counts_of], counts_squared[:, self.counts_of]
             errors = first / counts
             variances = np.maximum(squares - 2 * errors * mixed + errors**2 * counts_squared, 0.0) / counts**2
-            seed_errors, seed_variances = self.seeds.draw(len(weights), (bootstrap.seed, users, number))
+            seed_errors, seed_variances = self.seeds.draw(len(weights), (bootstrap.seed, users, chunk))
             errors, variances = errors + seed_errors, variances * users / (users - 1) + seed_variances
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratios = np.abs(errors) / np.sqrt(variances)
