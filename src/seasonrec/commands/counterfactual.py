@@ -16,7 +16,7 @@ from seasonrec.config import build
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
-from seasonrec.evaluation.counterfactual.trials import counterfactual_table, table_of_dates
+from seasonrec.evaluation.counterfactual.trials import counterfactual_table, told_by
 from seasonrec.evaluation.known_truth.kinds import ORACLE_FILE
 from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -44,10 +44,10 @@ def run(options: CounterfactualConfig) -> None:
     scorer = ModelScorer(config.name, model, builder)
     folder, common = Path(options.output or checkpoint), (data.log, data.spec, data.split, data.protocol, options.days)
     path = folder / "counterfactual.csv"
-    _write(path, counterfactual_table(scorer, *common), config.name, config.seed, data.fingerprint)
+    _write(path, counterfactual_table(scorer, told_by(scorer), *common), config.name, config.seed, data.fingerprint)
     if data.truth is not None:
         oracle = Oracle(data.truth, data.log)
-        told = table_of_dates(oracle, lambda wrong: replace(oracle, wrong=wrong), *common)
+        told = counterfactual_table(oracle, lambda wrong: replace(oracle, wrong=wrong), *common)
         _write(folder / ORACLE_FILE, told, oracle.name, config.seed, data.fingerprint)
     loss: Loss = build(config.loss)(facts=finished.facts)
     slices = ("all", *slice_names(data.protocol.holidays))

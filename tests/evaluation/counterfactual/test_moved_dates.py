@@ -24,7 +24,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import KINDS, WrongDate, check_days, on_wrong_date
-from seasonrec.evaluation.counterfactual.trials import RIGHT, counterfactual_table
+from seasonrec.evaluation.counterfactual.trials import RIGHT, counterfactual_table, told_by
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -129,7 +129,8 @@ def scorer_of(shop: Shop, **season: Any) -> ModelScorer:
 
 
 def table_of(shop: Shop, scorer: ModelScorer, days: tuple[int, ...] = (28, 182)) -> pl.DataFrame:
-    return counterfactual_table(scorer, shop.log, shop.spec, shop.split, Protocol(), days, **QUIET)
+    common = (shop.log, shop.spec, shop.split, Protocol(), days)
+    return counterfactual_table(scorer, told_by(scorer), *common, **QUIET)
 
 
 def test_the_table_has_the_right_date_first_and_then_every_wrong_one(shop: Shop) -> None:

@@ -12,7 +12,7 @@ from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
 from seasonrec.evaluation.counterfactual.dates import WrongDate
-from seasonrec.evaluation.counterfactual.trials import table_of_dates
+from seasonrec.evaluation.counterfactual.trials import counterfactual_table
 from seasonrec.evaluation.known_truth.divergence import divergence_table
 from seasonrec.evaluation.known_truth.kinds import KINDS, item_kinds
 from seasonrec.evaluation.known_truth.oracle import Oracle
@@ -84,7 +84,7 @@ def test_the_numbers_of_users_and_items_are_those_of_the_log(oracle, log, basket
 
 
 def test_a_wrong_date_costs_the_oracle_by_season_and_by_trend(oracle, log, split):
-    table = table_of_dates(
+    table = counterfactual_table(
         oracle, lambda wrong: replace(oracle, wrong=wrong), log, spec_of(log, split), split, PROTOCOL, [91], str
     )
     lost = dict(table.filter(slice="all", metric="bits", days=91).select("kind", "difference").iter_rows())

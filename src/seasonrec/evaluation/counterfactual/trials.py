@@ -35,8 +35,23 @@ SCHEMA = {
 }  # fmt: skip
 
 
+def told_by(scorer: ModelScorer) -> Callable[[WrongDate], Scorer]:
+    """Returns a function from a wrong date to the model that is told it, by its season and its fitted mixture.
+
+    Raises:
+        UserError: If the model has no season.
+    """
+    names = {context.name for context in scorer.model.season.reads}
+    if not names:
+        raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
+    if scorer.model.mixture.reads:
+        names |= {context.name for context in scorer.model.mixture.trend_contexts}
+    return lambda wrong: replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))
+
+
 def counterfactual_table(
-    scorer: ModelScorer,
+    scorer: Scorer,
+    told: Callable[[WrongDate], Scorer],
     log: EventLog,
     spec: DataSpec,
     split: Split,
@@ -49,7 +64,8 @@ def counterfactual_table(
     The whole part is ranked once with the right date and three times per wrong date.
 
     Args:
-        scorer: The trained model.
+        scorer: The scorer with the right date.
+        told: Function from a wrong date to the scorer that is told it, see :func:`told_by`.
         log: The prepared log.
         spec: Facts of the log.
         split: The cuts.
@@ -64,36 +80,7 @@ def counterfactual_table(
         of the log. A slice without targets is left out.
 
     Raises:
-        UserError: If the model has no season, or ``days`` are not whole weeks.
-    """
-    names = {context.name for context in scorer.model.season.reads}
-    if not names:
-        raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
-    if scorer.model.mixture.reads:
-        names |= {context.name for context in scorer.model.mixture.trend_contexts}
-
-    def told(wrong: WrongDate) -> Scorer:
-        return replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))
-
-    return table_of_dates(scorer, told, log, spec, split, protocol, days, progress)
-
-
-def table_of_dates(
-    scorer: Scorer,
-    told: Callable[[WrongDate], Scorer],
-    log: EventLog,
-    spec: DataSpec,
-    split: Split,
-    protocol: Protocol,
-    days: Sequence[int],
-    progress: Callable[[str], None] = print,
-) -> pl.DataFrame:
-    """Returns the table of :func:`counterfactual_table` for any scorer.
-
-    Args:
-        scorer: The scorer with the right date.
-        told: Function from a wrong date to the scorer that is told it.
-        log, spec, split, protocol, days, progress: As there.
+        UserError: If ``days`` are not whole weeks.
     """
     check_days(days)
     tags = BasketTags.of(log, split, protocol)
