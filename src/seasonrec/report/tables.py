@@ -94,22 +94,11 @@ def long_table(rows: Sequence[Row], columns: Sequence[tuple[str, str]]) -> pl.Da
         ``row, slice, metric, value, low, high, seed_sd`` (standard deviation over seeds)``, n`` (targets, or baskets
         for basket metrics)``, seeds, fingerprint``.
     """
-    keys = [(row, slice_name, metric) for row in rows for slice_name, metric in columns]
-    found = mean_intervals([row.measure(slice_name, metric) for row, slice_name, metric in keys])
+    keys = [(row, column) for row in rows for column in columns]
+    found = mean_intervals([row.measure(*column) for row, column in keys])
     lines = [
-        (
-            row.name,
-            slice_name,
-            metric,
-            one.value,
-            one.low,
-            one.high,
-            one.seed_sd,
-            one.entries,
-            len(row.seeds),
-            row.fingerprint,
-        )
-        for (row, slice_name, metric), one in zip(keys, found, strict=True)
+        (row.name, *column, one.value, one.low, one.high, one.seed_sd, one.entries, len(row.seeds), row.fingerprint)
+        for (row, column), one in zip(keys, found, strict=True)
     ]
     return pl.DataFrame(lines, schema=LONG_SCHEMA, orient="row")
 

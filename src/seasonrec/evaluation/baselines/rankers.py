@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -156,20 +157,14 @@ def _ease(log: EventLog, until_s: int) -> Builder:
     return lambda options: Ease(counts, typing.cast(EaseOptions, options)).probabilities
 
 
-def _tifu_knn(log: EventLog, until_s: int) -> Builder:
-    def build(options: Options) -> Parts:
-        scores = TifuKnn(log, until_s, typing.cast(TifuOptions, options))
+def _scores_of(recommender: Callable[..., Callable[[Requests], Tensor]]) -> Callable[[EventLog, int], Builder]:
+    """Returns the ``build`` of a recommender whose scores are its only part."""
+
+    def parts(log: EventLog, until_s: int, options: Options) -> Parts:
+        scores = recommender(log, until_s, options)
         return lambda requests: [scores(requests)]
 
-    return build
-
-
-def _up_cf(log: EventLog, until_s: int) -> Builder:
-    def build(options: Options) -> Parts:
-        scores = UpCf(log, until_s, typing.cast(UpCfOptions, options))
-        return lambda requests: [scores(requests)]
-
-    return build
+    return lambda log, until_s: partial(parts, log, until_s)
 
 
 EASE = Ranker(
@@ -189,7 +184,7 @@ TIFU_KNN = Ranker(
         TifuOptions(7, 0.95, 0.8, 900, 0.7),
         TifuOptions(7, 1.0, 0.9, 900, 0.7),
     ],
-    _tifu_knn,
+    _scores_of(TifuKnn),
     ["scores"],
 )
 
@@ -203,6 +198,6 @@ UP_CF = Ranker(
         UpCfOptions(100, 0.25, 10.0),
         UpCfOptions(None, 0.25, 5.0),
     ],
-    _up_cf,
+    _scores_of(UpCf),
     ["scores"],
 )

@@ -121,8 +121,8 @@ class Mixture(nn.Module, ABC):
         """Returns the first features of ``x``, which do not read the model; ``(N, ...)``."""
 
     @abstractmethod
-    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
-        """Returns the further features of ``x``, given the ``(N, 2)`` masses on own and new items."""
+    def of_masses(self, masses: Tensor) -> Tensor:
+        """Returns the further features of ``x``, given the ``(N, 2)`` masses on own and new items; ``(N, ...)``."""
 
     @abstractmethod
     def shares(self, masses: Tensor) -> Tensor:
@@ -138,7 +138,8 @@ class Mixture(nn.Module, ABC):
             return scores
         with torch.autocast(scores.device.type, enabled=False):  # probabilities far below 1 need their precision
             scores = scores.float()
-            tilt, masses = self._tilted(scores, context, self.exponents)
+            tilt = self._tilt(scores, context)
+            masses = tilt.masses(self.exponents)
             absent = ~self.counted.present(scores, context)
             pi = self._log_weights(masses, self.features(scores, context), absent, self.weight).exp()  # (N, K)
             by_model, by_count = torch.split(pi, [len(self.model_names), len(self.counted.names)], dim=1)
@@ -149,22 +150,20 @@ class Mixture(nn.Module, ABC):
     def observe(self, scores: Tensor, batch: SequenceBatch, context: ContextValues) -> Observed:
         """Returns a held-out batch for the fit, given the model's masked logits."""
         scores, request, item = scores.float(), batch.target_request, batch.target_items
-        tilt, _ = self._tilted(scores, context, self.exponents)
         absent = ~self.counted.present(scores, context)
         counted = self.counted.at(scores, context, request, item)
-        return Observed(tilt, self.features(scores, context), absent, request, item, counted)
+        return Observed(self._tilt(scores, context), self.features(scores, context), absent, request, item, counted)
 
     def fit(self, observed: Sequence[Observed]) -> float:
         """Fits ``W`` and ``a`` by maximum likelihood and returns the mean bits of the observed targets."""
-        start, num_exponents = self.start().to(self.weight), self.exponents.numel()
         targets = sum(len(one.request) for one in observed)
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            vector = torch.from_numpy(values).to(start).requires_grad_()
+            vector = torch.from_numpy(values).to(self.weight).requires_grad_()
             total, gradient = 0.0, np.zeros(len(values))
             for one in observed:  # one batch at a time: the graph of all would hold many tables of days
                 with torch.enable_grad():
-                    nats = -self.log_likelihood(one, *self._unflattened(vector, start, num_exponents)).sum()
+                    nats = -self.log_likelihood(one, *self._unflattened(vector)).sum()
                     (each,) = torch.autograd.grad(nats, vector)
                 total += float(nats.detach())
                 gradient += each.double().cpu().numpy()
@@ -173,12 +172,12 @@ class Mixture(nn.Module, ABC):
 
         found = minimize(
             loss,
-            np.zeros(start.numel() + num_exponents),
+            np.zeros(self.weight.numel() + self.exponents.numel()),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": FIT_STEPS, "maxcor": 20},
         )
-        fitted = self._unflattened(torch.from_numpy(found.x).to(start), start, num_exponents)
+        fitted = self._unflattened(torch.from_numpy(found.x).to(self.weight))
         for buffer, values in zip((self.weight, self.exponents), fitted, strict=True):
             buffer.copy_(values)
         self.is_fitted.fill_(True)
@@ -207,18 +206,17 @@ class Mixture(nn.Module, ABC):
         ]
         return dict(zip(self.names, torch.cat(pieces).exp().mean(0).tolist(), strict=True))
 
-    def _tilted(self, scores: Tensor, context: ContextValues, exponents: Tensor) -> tuple[Tilt, Tensor]:
-        own = context[self.counted.own.name]
-        tilt = Tilt.of(torch.softmax(scores, dim=1), context[self.lifts.name], own)
-        return tilt, tilt.masses(exponents)
+    def _tilt(self, scores: Tensor, context: ContextValues) -> Tilt:
+        return Tilt.of(torch.softmax(scores, dim=1), context[self.lifts.name], context[self.counted.own.name])
 
     def _log_weights(self, masses: Tensor, features: Tensor, absent: Tensor, weight: Tensor) -> Tensor:
         """Returns ``(N, K)`` log weights of the parts; absent parts have none."""
         shares = self.shares(masses)
         missing = torch.cat([shares <= SMALLEST, absent], dim=1)
-        logits = torch.cat([features, *self.of_masses(masses)], dim=1) @ weight.T
+        logits = torch.cat([features, self.of_masses(masses)], dim=1) @ weight.T
         return torch.log_softmax(logits.masked_fill(missing, float("-inf")), dim=1)
 
-    def _unflattened(self, vector: Tensor, start: Tensor, num_exponents: int) -> tuple[Tensor, Tensor]:
-        moved, exponents = torch.split(vector, [start.numel(), num_exponents])
-        return start + moved.view_as(start), exponents.view_as(self.exponents)
+    def _unflattened(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns ``W``, from its distance to the start, and ``a``."""
+        moved, exponents = torch.split(vector, [self.weight.numel(), self.exponents.numel()])
+        return self.start().to(vector) + moved.view_as(self.weight), exponents.view_as(self.exponents)

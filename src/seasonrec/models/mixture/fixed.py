@@ -23,8 +23,8 @@ class FixedMixture(Mixture):
     def features(self, scores: Tensor, context: ContextValues) -> Tensor:
         return scores.new_ones(len(scores), 1)
 
-    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
-        return ()
+    def of_masses(self, masses: Tensor) -> Tensor:
+        return masses[:, :0]
 
     def shares(self, masses: Tensor) -> Tensor:
         return masses.sum(1, keepdim=True)

@@ -51,8 +51,8 @@ class GatedMixture(Mixture):
         ]
         return torch.stack(columns, dim=1)
 
-    def of_masses(self, masses: Tensor) -> tuple[Tensor, ...]:
-        return (masses.clamp(min=1e-4).log(),)
+    def of_masses(self, masses: Tensor) -> Tensor:
+        return masses.clamp(min=1e-4).log()
 
     def shares(self, masses: Tensor) -> Tensor:
         return masses
