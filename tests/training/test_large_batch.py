@@ -57,6 +57,12 @@ def test_weights_make_all_targets_of_a_step_equal(
         assert sorted(met) == shop.split.train_baskets(shop.log).tolist()
 
 
+def test_a_step_without_targets_weighs_nothing(shop: Shop) -> None:
+    """A horizon longer than the log hides every item, so that no basket has a target."""
+    loader = TrainingLoader(shop.builder({}), shop.split.train_baskets(shop.log), LOADER, 10**9, 7, step_batches=2)
+    assert {float(batch.weight) for batch in loader if batch.weight is not None} == {0.0}
+
+
 def test_a_step_of_one_batch_has_no_weight(shop: Shop) -> None:
     assert all(batch.weight is None for batch in loader_of(shop, None, 1))
 

@@ -36,8 +36,8 @@ class SequenceBatch:
         candidates_until_s: ``(N,)`` int64; the items whose first event lies before this time are the candidates.
         user_ids: ``(N,)`` int64 user numbers.
         basket_ids: ``(N,)`` int64 basket numbers; -1 for a request without targets.
-        unavailable: ``(N,)`` int64, number of the basket's items that are no candidates. They are no targets, because
-            no model can give them a probability.
+        unavailable: ``(N,)`` int64, number of the basket's items that are no candidates. They are left out of the
+            targets, because no model can give them a probability.
         target_request: ``(M,)`` int64, the request of each target.
         target_items: ``(M,)`` int64 item numbers; all are candidates of their requests.
         context: Contexts that the components read, by name; each is a dataclass of tensors. Values by item have the

@@ -27,7 +27,7 @@ class WindowRule:
         shift: Whether the first stretch of every user begins at a random place before the first event.
         shuffle: Whether windows and batches come in random order.
         horizon_s: Seconds before a request at which its history ends.
-        candidates: Rule of the candidates; other items of a basket are no targets.
+        candidates: Rule of the candidates; other items of a basket are left out of the targets.
     """
 
     max_seq_len: int
@@ -119,6 +119,8 @@ class PoolPlan:
     def weight(self, number: int, size: int) -> Tensor | None:
         """Returns the number of targets of a batch over the mean of its step, or None if the batch is the whole step.
 
+        A step without targets, for example before the first known event, has weights of 0.
+
         Args:
             number: Number of the batch in the order of the epoch.
             size: Batches of a step, of all processes together.
@@ -126,7 +128,7 @@ class PoolPlan:
         if size == 1:
             return None
         step = self.num_targets[number // size * size :][:size]
-        return torch.tensor(self.num_targets[number] / step.mean(), dtype=torch.float32)
+        return torch.tensor(self.num_targets[number] / (step.mean() or 1.0), dtype=torch.float32)
 
     def batch(self, number: int) -> BatchPlan:
         """Returns the ``number``-th batch in the order of the epoch."""

@@ -71,7 +71,7 @@ class BatchBuilder:
         contexts: Bound contexts by name.
         max_seq_len: Maximal number of events ``T`` of a window.
         labels: Bound labels by name, for batches with targets.
-        candidates: Rule of the candidates; items of a basket that are none are no targets.
+        candidates: Rule of the candidates; other items of a basket are left out of the targets.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class ModelScorer:
 def validation_metrics(scores: Tensor, batch: SequenceBatch) -> dict[str, Tensor]:
     """Returns ``bits`` of every target of a batch, and ``ndcg@10`` of every item of its baskets, for early stopping.
 
-    An item that is no candidate is no target, and its ``ndcg@10`` is 0.
+    Items of a basket that are no candidates are left out of the batch's targets; their ``ndcg@10`` is 0.
 
     Args:
         scores: ``(N, V)`` logits, ``-inf`` where an item is no candidate.
