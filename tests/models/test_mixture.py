@@ -1,6 +1,7 @@
 """Mixtures of the model's probabilities with counted ones, and their fit."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.baselines.mixture import fit_mixture
 from seasonrec.models.context_use import pick, pick_contexts
 from seasonrec.models.mixture.base import Mixture, Observed
+from seasonrec.models.mixture.fixed import FixedMixture
 
 KINDS = ("fixed", "gated")
 
@@ -119,6 +121,22 @@ def test_a_fit_does_not_depend_on_the_batches(shop: Shop) -> None:
     pieces = [observed(case, requests[start : start + 20])[1] for start in range(0, 60, 20)]
     whole = observed(case, requests)[1]
     assert mixture.fit(pieces) == pytest.approx(mixture.fit([whole]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"own_half_lives_days": (28.0, 0.0)},
+            r"mixture.own_half_lives_days must hold days above 0.* got \[28.0, 0.0\]",
+        ),
+        ({"lift_windows_days": ()}, r"mixture.lift_windows_days must hold .* at least one, got \[\]; try \[7,28\]"),
+        ({"penalty": -1.0}, "mixture.penalty must be 0 or above, got -1.0"),
+    ],
+)
+def test_wrong_options_are_refused(shop: Shop, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        FixedMixture(**options, facts=shop.facts)
 
 
 def test_an_unfitted_mixture_changes_nothing_and_reads_nothing(shop: Shop) -> None:

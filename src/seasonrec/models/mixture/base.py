@@ -17,6 +17,7 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.shares import SMALLEST
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
 from seasonrec.models.mixture.tilt import Tilt
@@ -70,6 +71,9 @@ class Mixture(nn.Module, ABC):
         - scores: logits ``(N, V)`` of the model, ``-inf`` for items that are no candidates; output: the same before the
           fit, then log probabilities, finite and very low for items that are no candidates.
 
+    Raises:
+        ValueError: If a list of days is empty or holds a number at or below 0, or the penalty is below 0.
+
     References:
         Jordan and Jacobs, Hierarchical Mixtures of Experts and the EM Algorithm, Neural Computation 1994. Departure:
         L-BFGS in place of EM, which reaches the same maximum and allows for parts that are absent.
@@ -92,6 +96,16 @@ class Mixture(nn.Module, ABC):
         facts: Facts,
     ) -> None:
         super().__init__()
+        listed = {
+            "windows_days": windows_days,
+            "own_half_lives_days": own_half_lives_days,
+            "lift_windows_days": lift_windows_days,
+        }
+        for name, days in listed.items():
+            if not days or min(days) <= 0:
+                raise UserError(f"mixture.{name} must hold days above 0, at least one, got {list(days)}; try [7,28].")
+        if penalty < 0:
+            raise UserError(f"mixture.penalty must be 0 or above, got {penalty}; try 1.")
         has_year = facts.spec.training_cycles >= 1.0
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year)
         self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
