@@ -136,7 +136,7 @@ def test_a_fit_does_not_depend_on_the_batches(shop: Shop) -> None:
 )
 def test_wrong_options_are_refused(shop: Shop, options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        FixedMixture(**options, facts=shop.facts)
+        FixedMixture(**options, facts=shop.facts())
 
 
 def test_an_unfitted_mixture_changes_nothing_and_reads_nothing(shop: Shop) -> None:
