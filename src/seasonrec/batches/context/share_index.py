@@ -36,11 +36,10 @@ class SharesContext:
     Args:
         windows_days: Look-backs of the sales in whole local days; None for all earlier days.
         half_lives_days: Half-lives of decayed sales of all users, in days.
-        half_windows_days: Numbers of days on each side of the day a year ago; the log must cover a year.
+        half_windows_days: Numbers of days on each side of the day a year ago; such a part is absent where the log has
+            no sales then.
         own_half_lives_days: Half-lives of the user's own purchases, in days; None for plain counts.
         candidates: Rule of the candidates; see :mod:`seasonrec.batches.candidates`.
-        needs_year: Whether a log whose training part is shorter than a year is refused; else its parts of last year
-            are 0 where it has no sales.
     """
 
     windows_days: tuple[int | None, ...] = (7, 28)
@@ -49,7 +48,6 @@ class SharesContext:
     own_half_lives_days: tuple[float | None, ...] = (28.0,)
     candidates: Candidates = "known"
     name: str = "shares"
-    needs_year: bool = True
 
     @property
     def own_names(self) -> list[str]:
@@ -69,8 +67,6 @@ class SharesContext:
         return [*self.own_names, *self.day_names, "uniform", "newborn"]
 
     def bind(self, log: EventLog, spec: DataSpec) -> SharesIndex:
-        if self.half_windows_days and self.needs_year:
-            spec.require_last_year("shares of last year's sales")
         return SharesIndex(log, self)
 
 
@@ -86,7 +82,7 @@ class SharesIndex:
         shares.mixed(weights)        # (N, V) mixture with (N, K) weights, differentiable in the weights
 
     Nothing at or after ``known_until_s`` is read, but for the candidates themselves. Nearly all of its time goes into
-    the own parts: a model that reads ``own_history`` anyway asks for none and calls :meth:`Shares.with_own`.
+    the own parts; :meth:`with_history` takes those of an own history that is known already.
 
     Args:
         log: The prepared log.

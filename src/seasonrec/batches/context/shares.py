@@ -95,8 +95,6 @@ class Shares:
     def with_own(self, request: Tensor, item: Tensor, weights: Tensor) -> Shares:
         """Returns these shares with other own parts: weights ``(P, S)`` of own items, scaled to the sum 1 by request.
 
-        A model that reads ``own_history`` for another component gives its counts here instead of reading them twice.
-
         Args:
             request: ``(P,)`` int64, ascending.
             item: ``(P,)`` int64, ascending within a request.

@@ -37,9 +37,7 @@ class CountedParts(nn.Module):
         has_year: bool,
     ) -> None:
         super().__init__()
-        self.sales = SharesContext(
-            tuple(windows_days), (), (last_year_days,), (), name="sales_shares", needs_year=False
-        )
+        self.sales = SharesContext(tuple(windows_days), (), (last_year_days,), (), name="sales_shares")
         self.own = SharesContext((), (), (), tuple(own_half_lives_days), name="own_shares")
         self.contexts: tuple[Context, ...] = (self.sales, self.own)
         self.names = (*self.own.own_names, *self.sales.day_names, "uniform", "newborn")
