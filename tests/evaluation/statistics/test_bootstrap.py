@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seasonrec.evaluation.statistics import draws
+from seasonrec.evaluation.statistics import bootstrap, draws
 from seasonrec.evaluation.statistics.bootstrap import SMALLEST_P, TAIL, Estimate, infer, p_value
 from seasonrec.evaluation.statistics.draws import Bootstrap, SeedDraws, SeedSpread, user_weights
 
@@ -46,6 +46,17 @@ def test_estimates_of_one_call_are_those_of_single_calls():
     together = infer(several, Bootstrap(replicates=500))
     apart = [infer([one], Bootstrap(replicates=500))[0] for one in several]
     np.testing.assert_allclose(together, apart, rtol=1e-4)
+
+
+def test_many_users_are_taken_a_few_estimates_at_a_time(monkeypatch):
+    estimates = [some_users(40, seed) for seed in range(5)]
+    whole = infer(estimates, Bootstrap(replicates=400))
+    sizes = []
+    problem_of = bootstrap._Problem.of
+    monkeypatch.setattr(bootstrap, "CELLS_AT_ONCE", 80)
+    monkeypatch.setattr(bootstrap._Problem, "of", lambda some: sizes.append(len(some)) or problem_of(some))
+    np.testing.assert_allclose(infer(estimates, Bootstrap(replicates=400)), whole, rtol=1e-4)
+    assert sizes == [2, 2, 1]
 
 
 def test_seeds_widen_an_interval_of_equal_users():

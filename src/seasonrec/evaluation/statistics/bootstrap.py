@@ -30,8 +30,9 @@ FEWEST_USERS = 5
 TAIL = 10
 """Number of the largest resampled ratios beyond which a p-value follows the tail of Student's t."""
 
-AT_ONCE = 150
-"""Estimates whose resampled ratios are in memory at once: 50 MB for 84,000 resamples."""
+AT_ONCE, CELLS_AT_ONCE = 150, 1 << 24
+"""Largest number of estimates in memory at once, whose ratios are 50 MB for 84,000 resamples, and of estimates times
+users, whose sums are about 1 GB."""
 
 SMALLEST_P = 1e-12
 """Smallest p-value that is reported."""
@@ -77,15 +78,16 @@ def infer(estimates: Sequence[Estimate], bootstrap: Bootstrap) -> list[Inference
     for place, estimate in enumerate(estimates):
         by_size.setdefault(len(estimate.counts), []).append(place)
     found = [Inference(float("nan"), float("nan"))] * len(estimates)
-    for places in (some for users, all_ in by_size.items() if users >= FEWEST_USERS for some in _few(all_)):
-        problem = _Problem.of([estimates[place] for place in places])
-        for place, one in zip(places, problem.solve(bootstrap), strict=True):
-            found[place] = one
+    for users, places in by_size.items():
+        if users < FEWEST_USERS:
+            continue
+        step = max(1, min(AT_ONCE, CELLS_AT_ONCE // users))
+        for start in range(0, len(places), step):
+            few = places[start : start + step]
+            problem = _Problem.of([estimates[place] for place in few])
+            for place, one in zip(few, problem.solve(bootstrap), strict=True):
+                found[place] = one
     return found
-
-
-def _few(places: list[int]) -> list[list[int]]:
-    return [places[start : start + AT_ONCE] for start in range(0, len(places), AT_ONCE)]
 
 
 @dataclass(frozen=True)
