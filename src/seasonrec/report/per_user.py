@@ -140,7 +140,9 @@ def with_kept_rows(rows: Sequence[Row], selection: Selection, path: Path) -> tup
         )
     kept = [row for row in study.rows if row.name.rpartition("/")[2] != AA_ROW]
     if not kept:
-        raise ReportError(f"{path} has no trained row, so that there is nothing to compare with.")
+        raise ReportError(
+            f"{path} has no trained row, so that there is nothing to compare with; give the file of a study with one."
+        )
     known = {column for row in kept if row.kept for column in row.kept.columns}
 
     def shared(slices: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
@@ -151,7 +153,7 @@ def with_kept_rows(rows: Sequence[Row], selection: Selection, path: Path) -> tup
         told = ", ".join(sorted({name for name, _ in known}))
         raise ReportError(
             f"{path} has no slice of this report with all of its metrics {', '.join(selection.metrics)}; its slices: "
-            f"{told}."
+            f"{told}. Give both studies a common slice and the same metrics."
         )
     effects = shared(selection.effect_slices, [selection.figure_metric])
     further = tuple(metric for metric in selection.first_metrics if (chosen[0], metric) in known)
