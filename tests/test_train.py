@@ -305,8 +305,8 @@ def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: py
 
 
 SLOTS = (
-    "temporal", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing", "sharing",
-    "loss", "item_encoder",
+    "temporal", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing",
+    "sharing", "loss", "item_encoder",
 )  # fmt: skip
 TREE = ConfTree.of()
 CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]

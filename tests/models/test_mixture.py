@@ -70,19 +70,29 @@ def test_observed_targets_have_the_probabilities_of_the_ranking(shop: Shop, kind
 
 def test_tilted_weights_equal_a_product_item_by_item(shop: Shop) -> None:
     case = make_case(shop, "mixture", "gated")
-    _, seen = observed(case, shop.some_requests(6))
+    batch, seen = observed(case, shop.some_requests(6))
     tilt, exponents = seen.tilt, mixture_of(case).exponents
-    expected = torch.zeros_like(tilt.probability)
+    probability = torch.softmax(masked(case, batch).detach(), dim=1)
+    expected = torch.zeros_like(probability)
     is_own = torch.zeros_like(expected, dtype=torch.bool)
     is_own[tilt.own.request, tilt.own.item] = True
     for request, item in np.ndindex(*expected.shape):
         lifts = tilt.lifts[tilt.row[request], item]
         power = float((exponents[0 if is_own[request, item] else 1] * lifts).sum())
-        expected[request, item] = float(tilt.probability[request, item]) * np.exp(power)
+        expected[request, item] = float(probability[request, item]) * np.exp(power)
     ones = torch.ones(len(expected), 2)
     torch.testing.assert_close(tilt.dense(exponents, ones), expected)
     masses = torch.stack([(expected * is_own).sum(1), (expected * ~is_own).sum(1)], dim=1)
-    torch.testing.assert_close(tilt.masses(exponents), masses, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(tilt.masses(exponents), masses, rtol=1e-4, atol=0)
+
+
+def test_the_mass_of_new_items_is_exact_where_it_is_small(shop: Shop) -> None:
+    """A difference of two sums near 1 would have lost it."""
+    case = make_case(shop, "mixture", "gated")
+    _, seen = observed(case, shop.some_requests(6))
+    tilt = replace(seen.tilt, new=1e-9 * seen.tilt.new)
+    exponents = torch.zeros_like(mixture_of(case).exponents)
+    torch.testing.assert_close(tilt.masses(exponents)[:, 1], tilt.new.sum(1), rtol=1e-5, atol=0)
 
 
 def test_fixed_weights_without_a_tilt_are_those_of_em(shop: Shop) -> None:

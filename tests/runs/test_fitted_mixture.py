@@ -89,7 +89,8 @@ def test_each_domain_has_a_mixture_of_its_own_and_evaluate_reproduces_both(files
     assert main(of_table(files, run_dir, *own)) == 0
     folders = (run_dir, run_dir / "domains/flickr")
     first, second = (weights_of(folder, "mixture.") for folder in folders)
-    assert bool(first["mixture.is_fitted"]) and bool(second["mixture.is_fitted"])
+    assert bool(first["mixture.is_fitted"])
+    assert bool(second["mixture.is_fitted"])
     assert not first["mixture.weight"].equal(second["mixture.weight"])
     assert main(["evaluate", f"checkpoint={run_dir}", f"output={tmp_path / 'again'}"]) == 0
     for folder in folders:

@@ -14,6 +14,7 @@ from seasonrec.models.context_use import pick_contexts
 from seasonrec.models.mixture.base import Mixture, Observed
 from seasonrec.runs.opening import device_of
 from seasonrec.runs.run import Run
+from seasonrec.training.distributed.processes import take_from_first
 from seasonrec.training.loss.base import Loss
 
 FITTED_CELLS = 1 << 26
@@ -53,6 +54,7 @@ def _fit(run: Run, mixture: Mixture) -> None:
             context = pick_contexts(batch, mixture, mixture.contexts)
             observed.append(mixture.observe(model.read(batch).scores(), batch, context))
         bits = mixture.fit(observed)
+        take_from_first(mixture.buffers())
         shares = mixture.mean_weights(observed)
     shown = ", ".join(f"{name} {weight:.3f}" for name, weight in shares.items())
     print(f"  mixture: {bits:.4f} bits on the validation requests it was fitted on; mean weights {shown}", flush=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import multiprocessing.connection
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
-from torch import distributed
+from torch import Tensor, distributed
 
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.errors import UserError
@@ -127,6 +127,13 @@ def wait_for_all(shard: Shard) -> None:
     """Waits until every process has reached this call."""
     if shard.world_size > 1:
         distributed.barrier()
+
+
+def take_from_first(tensors: Iterable[Tensor]) -> None:
+    """Replaces tensors by those of the first process; a fit may round differently in each."""
+    if distributed.is_initialized():
+        for tensor in tensors:
+            distributed.broadcast(tensor, src=0)
 
 
 def _started_as(devices: int, num_nodes: int) -> Shard | None:
