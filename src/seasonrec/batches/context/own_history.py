@@ -32,7 +32,8 @@ class OwnHistory:
         own_interval_days: ``(P,)`` float, the user's mean interval between purchases of the item, 0 with one purchase.
         in_last_baskets: ``(P, 3)`` float, 1 if the user's last, second and third last basket hold the item.
         rhythm: ``(P, 6)`` float, how well the request fits the hours, weekdays and sizes of the baskets in which the
-            user bought the item; see :class:`~seasonrec.batches.context.rhythm.Rhythm`.
+            user bought the item; see :class:`~seasonrec.batches.context.rhythm.Rhythm`. An index without it has
+            ``(P, 0)``.
         user_baskets: ``(N,)`` float, baskets of the user before the request.
     """
 
@@ -71,12 +72,18 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Index of :class:`OwnHistory` that stores nothing: it sorts the known events of the users of each batch."""
+    """Index of :class:`OwnHistory` that stores nothing: it sorts the known events of the users of each batch.
 
-    def __init__(self, log: EventLog, half_lives_days: tuple[float, ...]) -> None:
+    Args:
+        log: The prepared log.
+        half_lives_days: The ``H`` half-lives of the decayed counts, in days.
+        with_rhythm: Whether the rhythm is computed, which takes half of the time; else it is ``(P, 0)``.
+    """
+
+    def __init__(self, log: EventLog, half_lives_days: tuple[float, ...], with_rhythm: bool = True) -> None:
         self.log = log
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
-        self.rhythm = Rhythm(log)
+        self.rhythm = Rhythm(log) if with_rhythm else None
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
         before = self.log.baskets_before(requests.users, requests.known_until_s)
@@ -92,6 +99,9 @@ class OwnHistoryIndex:
         interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
         decayed = running_decay(bought, self.decays).take(last, axis=0)
         decayed *= np.exp(-since_s[:, None] * self.decays).take(cell, axis=0)
+        rhythm = np.empty((len(request), 0), np.float32)
+        if self.rhythm is not None:
+            rhythm = self.rhythm(bought, last, requests.times_s, request)
         return OwnHistory(
             request=torch.from_numpy(request),
             item=torch.from_numpy(bought.items[last]),
@@ -100,7 +110,7 @@ class OwnHistoryIndex:
             since_days=_float(since_s / SECONDS_PER_DAY, cell),
             own_interval_days=_float(interval_s / SECONDS_PER_DAY, last),
             in_last_baskets=torch.from_numpy(_presence(bought, last, before[request] - 1)),
-            rhythm=torch.from_numpy(self.rhythm(bought, last, requests.times_s, request)),
+            rhythm=torch.from_numpy(rhythm),
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 

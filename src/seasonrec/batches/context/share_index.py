@@ -93,7 +93,7 @@ class SharesIndex:
     def __init__(self, log: EventLog, options: SharesContext, counts: DailyCounts | None = None) -> None:
         self.options = options
         self.counts = counts or DailyCounts(log)
-        self.own = OwnHistoryIndex(log, tuple(days for days in options.own_half_lives_days if days))
+        self.own = OwnHistoryIndex(log, tuple(days for days in options.own_half_lives_days if days), False)
         self.decayed = [DecayedCounts(self.counts, days) for days in options.half_lives_days]
         first_s = np.asarray(log.item_first_seen_s, dtype=np.int64)
         self.order = np.argsort(first_s, kind="stable")
