@@ -15,16 +15,14 @@ class IdTextItems(nn.Module):
     Args:
         reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
         hidden_dim: Width of the text projection's hidden layer.
-        dropout: Share of the items whose id vectors are zero in a training step, see
-            :class:`~seasonrec.models.item_encoder.id.IdItems`; the texts then learn to stand alone.
 
     Shape:
         - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
-    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, dropout: float = 0.0, *, facts: Facts) -> None:
+    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
         super().__init__()
-        self.id = IdItems(dropout, facts=facts)
+        self.id = IdItems(facts=facts)
         self.text = TextItems(reader, hidden_dim, facts=facts)
 
     def forward(self, item_ids: Tensor | None = None) -> Tensor:
