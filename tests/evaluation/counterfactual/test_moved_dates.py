@@ -28,6 +28,7 @@ from seasonrec.evaluation.counterfactual.trials import RIGHT, counterfactual_tab
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.models.mixture.fixed import FixedMixture
 from seasonrec.models.season.calendar import CalendarSeason
 from seasonrec.models.season.momentum import MomentumSeason
 
@@ -101,6 +102,22 @@ def test_all_but_the_contexts_of_the_season_stays_right(shop: Shop) -> None:
         value = getattr(right, field.name)
         if isinstance(value, torch.Tensor):
             assert torch.equal(value, getattr(moved, field.name)), field.name
+
+
+def test_the_recent_sales_of_a_fitted_mixture_move_and_the_users_own_do_not(shop: Shop) -> None:
+    model = small_model(shop, season={"momentum": MomentumSeason}, mixture=FixedMixture)
+    model.mixture.is_fitted.fill_(True)
+    scorer, requests = ModelScorer("mixed", model, shop.builder(model.contexts())), shop.some_requests(30)
+    told = told_by(scorer)(WrongDate("trend", 91))
+    assert isinstance(told, ModelScorer)
+    right, moved = scorer.builder(requests).context, told.builder(requests).context
+    assert (
+        not right["sales_shares"]
+        .by_day[right["sales_shares"].row]
+        .equal(moved["sales_shares"].by_day[moved["sales_shares"].row])
+    )
+    assert not same(right["recent_lifts"], moved["recent_lifts"])
+    assert same(right["own_shares"], moved["own_shares"], ("request", "item", "own"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

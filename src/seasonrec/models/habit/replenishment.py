@@ -78,12 +78,18 @@ class ReplenishmentHabit(nn.Module):
                 _features(own, self.item_interval_days[own.item]),
                 (so_far[:, None] + 7.0) / 3.0,
                 self.item_vectors(own.item),
-                *([_visit(every)[items.columns(every.item)[0]]] if self.visit else []),
+                *([self._visit(every, items)] if self.visit else []),
             ],
             dim=1,
         )
         change = self.network(features).squeeze(1).to(scores.dtype)
         return scores.index_put((own.request, column), change, accumulate=True)
+
+    @staticmethod
+    def _visit(every: OwnHistory, items: ScoredItems) -> Tensor:
+        """Returns the features of the visit of the scored pairs; a sample must not change what is known of a user."""
+        features = _visit(every)
+        return features if items.ids is None else features[items.columns(every.item)[0]]
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:

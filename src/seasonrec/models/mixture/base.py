@@ -140,7 +140,7 @@ class Mixture(nn.Module, ABC):
 
     @abstractmethod
     def shares(self, masses: Tensor) -> Tensor:
-        """Returns the mass of each part of the model, ``(N, J)``, given the ``(N, 2)`` masses on own and new items."""
+        """Sums masses on own and new items, ``(N, 2)``, to those of the parts of the model, ``(N, J)``."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -201,9 +201,8 @@ class Mixture(nn.Module, ABC):
         """Returns the ``(M,)`` log probabilities of the targets."""
         masses = observed.tilt.masses(exponents)
         log_pi = self._log_weights(masses, observed.features, observed.absent, weight)
-        at_targets = observed.tilt.at(exponents, observed.request, observed.item)  # (M, 2)
-        shares = self.shares(masses).clamp(min=SMALLEST)[observed.request]
-        model = (at_targets if len(self.model_names) > 1 else at_targets.sum(1, keepdim=True)) / shares
+        at_targets = self.shares(observed.tilt.at(exponents, observed.request, observed.item))  # (M, J)
+        model = at_targets / self.shares(masses).clamp(min=SMALLEST)[observed.request]
         parts = torch.cat([model, observed.counted], dim=1)
         return torch.logsumexp(log_pi[observed.request] + parts.clamp(min=SMALLEST).log(), dim=1)
 
