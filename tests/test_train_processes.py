@@ -37,7 +37,9 @@ def test_run_in_two_processes(strategy: str, tmp_path: Path, capfd: pytest.Captu
 def test_a_second_stage_in_two_processes_starts_from_the_finished_first(tmp_path: Path) -> None:
     write_log(tmp_path)
     run_dir = tmp_path / "run"
-    same = of_table(tmp_path, run_dir, "trainer=ddp_cpu", "stage=[train,refit]", "loader.batch_size=40")
+    same = of_table(
+        tmp_path, run_dir, "trainer=ddp_cpu", "stage=[train,refit]", "loader.batch_size=40", "mixture=fixed"
+    )
     assert main(same) == 0
     names = ("metrics.json", "model.safetensors", "results.parquet")
     before = [(run_dir / name).read_bytes() for name in names]

@@ -1,6 +1,8 @@
 """The mixture of a run: fitted after training, saved with the model, kept by a refit."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +17,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.cli.main import main
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.models.mixture.base import Mixture
+from seasonrec.runs import mixing
 from seasonrec.runs.finished import load_models, open_finished
 
 OPTIONS = ("mixture=gated", "trainer.max_epochs=2", "loader.batch_size=2")
@@ -96,6 +99,34 @@ def test_each_domain_has_a_mixture_of_its_own_and_evaluate_reproduces_both(files
     for folder in folders:
         again = tmp_path / "again" / folder.relative_to(run_dir) / "metrics.json"
         assert again.read_text() == (folder / "metrics.json").read_text()
+
+
+TAKE = """
+import sys, torch
+from torch import distributed
+from seasonrec.training.distributed.processes import take_from_first
+rank, meeting = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+tensor = torch.full((2,), float(rank + 1))
+take_from_first([tensor])
+print(tensor.tolist())
+"""
+
+
+def test_processes_take_the_tensors_of_the_first(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TAKE]
+    started = [
+        subprocess.Popen([*command, str(rank), str(tmp_path / "meeting")], stdout=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    assert [process.communicate(timeout=120)[0].strip() for process in started] == ["[1.0, 1.0]"] * 2
+
+
+def test_every_fitted_number_is_that_of_the_first_process(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, taken = load_models(open_finished(mixed)), []
+    monkeypatch.setattr(mixing, "take_from_first", taken.extend)
+    mixing.fit_mixtures(run)
+    assert {id(tensor) for tensor in taken} == {id(tensor) for tensor in run.model.mixture.buffers()}
 
 
 def test_a_loss_without_probabilities_is_refused_before_training(
