@@ -23,6 +23,7 @@ ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
     "data/table.yaml": ["data.events=E.csv"],
     "data/flickr.yaml": ["data.path=V.parquet"],
+    "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
     "domain/table.yaml": ["domain.table.data.events=E.csv"],
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
     "stage/refit.yaml": ["stage=[train,refit]"],

@@ -8,8 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.files.reading import check_file, column_names, number_fault, read_columns, read_ids, read_text
-from seasonrec.data.files.row_faults import RowFault
+from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, read_numbers, read_text
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
@@ -102,7 +101,7 @@ class Flickr:
         raw = read_columns(path, COLUMNS)
         keys = [read_ids(raw, column, path).alias(column) for column in ("user_id", "city", "poi_id")]
         words = [read_text(raw, column, path).alias(column) for column in ("poi_name", "poi_category")]
-        visits = raw.with_columns(*keys, *words, _numbers(raw, "num_photos", path))
+        visits = raw.with_columns(*keys, *words, read_numbers(raw, "num_photos", path).cast(pl.Float32))
         if self.city is None:
             return visits
         cities = visits["city"].unique().sort()
@@ -122,15 +121,6 @@ def _require_columns(path: Path) -> None:
             f"{path} must have the columns of the Flickr visits ({', '.join(COLUMNS)}), lacks {', '.join(missing)} and "
             f"has {', '.join(present)}; give the file of the visits, or read another log with data=table."
         )
-
-
-def _numbers(raw: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    numbers = raw[column].cast(pl.Float32, strict=False)
-    fault = RowFault()
-    fault.add(numbers.is_null() & raw[column].is_not_null(), raw[column], 0)
-    if fault.count:
-        raise number_fault(path, column, fault)
-    return numbers
 
 
 def _places(visits: pl.DataFrame, path: Path) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,7 @@ from seasonrec.data.files.row_faults import BlankFault, RowFault
 from seasonrec.data.tables import DataError
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_SUFFIXES = (*_SEPARATORS, ".parquet")
+_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 BATCH_ROWS = 1 << 20
 """Rows of a large file that are read at once."""
@@ -22,7 +22,7 @@ WHOLE_BYTES = 1 << 27
 """Size up to which a file is read at once."""
 
 
-def check_file(path: Path, key: str) -> None:
+def check_file(path: Path, key: str, suffixes: Sequence[str] = _SUFFIXES) -> None:
     """Checks that a path can be a table; ``key`` is the configuration key of the path, for the message.
 
     Raises:
@@ -32,8 +32,9 @@ def check_file(path: Path, key: str) -> None:
         raise DataError(f"{key} must name a file, got the folder {path}; give the file itself.")
     if not path.is_file():
         raise DataError(f"{key} must name a file that exists, got {path}; check the path.")
-    if path.suffix.lower() not in _SUFFIXES:
-        raise DataError(f"{key} must end in .csv, .tsv or .parquet, got {path}; convert or rename the file.")
+    if path.suffix.lower() not in suffixes:
+        known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise DataError(f"{key} must end in {known}, got {path}; convert or rename the file.")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); give a file with a header and rows.")
 
@@ -132,6 +133,21 @@ def number_fault(path: Path, column: str, fault: RowFault) -> DataError:
         f"{path}: column {column} must hold numbers, got {fault.value!r} in row {fault.row:,} (header not counted) "
         f"and {fault.count:,} such rows in all; write them as 12.5, without currency signs or thousands separators."
     )
+
+
+def read_numbers(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
+    """Returns a column as Float64, null where it is empty.
+
+    Raises:
+        DataError: If a value is not a number.
+    """
+    written = frame[column]
+    numbers = written.cast(pl.Float64, strict=False)
+    fault = RowFault()
+    fault.add(numbers.is_null() & written.is_not_null(), written, 0)
+    if fault.count:
+        raise number_fault(path, column, fault)
+    return numbers
 
 
 def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
