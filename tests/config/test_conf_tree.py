@@ -24,6 +24,7 @@ NEEDED = {
     "data/table.yaml": ["data.events=E.csv"],
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
+    "data/open_ecommerce.yaml": ["data.path=P.csv"],
     "domain/table.yaml": ["domain.table.data.events=E.csv"],
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
     "stage/refit.yaml": ["stage=[train,refit]"],

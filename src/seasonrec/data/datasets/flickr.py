@@ -8,7 +8,15 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, read_numbers, read_text
+from seasonrec.data.files.reading import (
+    check_file,
+    column_names,
+    known_columns,
+    read_columns,
+    read_ids,
+    read_numbers,
+    read_text,
+)
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
@@ -97,7 +105,12 @@ class Flickr:
 
     def _visits(self, path: Path, report: RuleReport) -> pl.DataFrame:
         """Returns the checked columns with their types."""
-        _require_columns(path)
+        known_columns(
+            column_names(path),
+            {column: (column,) for column in COLUMNS},
+            f"{path} must have the columns of the Flickr visits",
+            "give the file of the visits, or read another log with data=table",
+        )
         raw = read_columns(path, COLUMNS)
         keys = [read_ids(raw, column, path).alias(column) for column in ("user_id", "city", "poi_id")]
         words = [read_text(raw, column, path).alias(column) for column in ("poi_name", "poi_category")]
@@ -111,16 +124,6 @@ class Flickr:
                 "of these, or null for all."
             )
         return report.keep(visits, pl.col("city") == self.city, f"visit to another city than {self.city}")
-
-
-def _require_columns(path: Path) -> None:
-    present = column_names(path)
-    missing = [column for column in COLUMNS if column not in present]
-    if missing:
-        raise DataError(
-            f"{path} must have the columns of the Flickr visits ({', '.join(COLUMNS)}), lacks {', '.join(missing)} and "
-            f"has {', '.join(present)}; give the file of the visits, or read another log with data=table."
-        )
 
 
 def _places(visits: pl.DataFrame, path: Path) -> pl.DataFrame:

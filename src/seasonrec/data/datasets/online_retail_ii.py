@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.files.reading import check_file, column_names, read_columns, read_numbers, read_text
+from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns, read_numbers, read_text
 from seasonrec.data.files.times import TimeReader, check_time_options
 from seasonrec.data.files.workbook import read_workbook
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
@@ -91,26 +91,18 @@ class OnlineRetailII:
     def _lines(self, path: Path) -> tuple[pl.DataFrame, str]:
         """Returns all rows of the file with the columns of this module, and how their times were read."""
         workbook = read_workbook(path) if path.suffix.lower() == ".xlsx" else None
-        names = _names(column_names(path) if workbook is None else workbook.columns, path)
+        names = known_columns(
+            column_names(path) if workbook is None else workbook.columns,
+            COLUMNS,
+            f"{path} must have the columns of Online Retail II",
+            "give UCI's online_retail_II.xlsx, or read another log with data=table",
+        )
         raw = read_columns(path, names.values()) if workbook is None else workbook
         times = TimeReader(self.time_format, self.timezone, f"{path}: column {names['time']}")
         seconds = times.read(raw[names["time"]])
         words = {key: read_text(raw, name, path).str.strip_chars() for key, name in names.items() if key in WORDS}
         numbers = {key: read_numbers(raw, names[key], path) for key in ("quantity", "price")}
         return pl.DataFrame({**words, **numbers, "timestamp_s": seconds}), times.finish()
-
-
-def _names(present: list[str], path: Path) -> dict[str, str]:
-    """Returns the file's name of each column."""
-    found = {key: next((name for name in names if name in present), None) for key, names in COLUMNS.items()}
-    missing = [COLUMNS[key][0] for key, name in found.items() if name is None]
-    if missing:
-        raise DataError(
-            f"{path} must have the columns of Online Retail II ({', '.join(names[0] for names in COLUMNS.values())}), "
-            f"lacks {', '.join(missing)} and has {', '.join(present)}; give UCI's online_retail_II.xlsx, or read "
-            "another log with data=table."
-        )
-    return {key: name for key, name in found.items() if name is not None}
 
 
 def _cleaned(lines: pl.DataFrame, report: RuleReport) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +60,30 @@ def require_columns(path: Path, wanted: Iterable[tuple[str, str]]) -> None:
     if missing:
         faults = "; ".join(f"{key}={column}{_did_you_mean(column, present)}" for key, column in missing)
         raise DataError(f"{path} lacks a column that the mapping names: {faults}. Its columns: {', '.join(present)}.")
+
+
+def known_columns(
+    present: Sequence[str], names: Mapping[str, Sequence[str]], source: str, remedy: str
+) -> dict[str, str]:
+    """Returns the column of a published file by key.
+
+    Args:
+        present: Columns of the file.
+        names: Names that each column may have, by key; the first is the publisher's.
+        source: File and what it must be, for the message.
+        remedy: End of the message.
+
+    Raises:
+        DataError: If columns are missing; the message names them all.
+    """
+    found = {key: next((name for name in choices if name in present), None) for key, choices in names.items()}
+    missing = [names[key][0] for key, name in found.items() if name is None]
+    if missing:
+        raise DataError(
+            f"{source} ({', '.join(choices[0] for choices in names.values())}), lacks {', '.join(missing)} and has "
+            f"{', '.join(present)}; {remedy}."
+        )
+    return {key: name for key, name in found.items() if name is not None}
 
 
 def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
