@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seasonrec.batches.candidates import Candidates
+from seasonrec.batches.context.demand import DemandContext
 from seasonrec.batches.context.purchases import purchases
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import user_portions
@@ -36,6 +38,8 @@ class Facts:
         cache_dir: Folder of the cached vectors of frozen texts.
         text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
         item_category_names: ``V`` names of categories, in item order; an empty name if an item has none.
+        candidates: Rule of the candidates.
+        demand: Context of the expected demand, for components that are built after ``demand``; None without one.
     """
 
     spec: DataSpec
@@ -48,6 +52,8 @@ class Facts:
     cache_dir: Path
     text_variants: tuple[tuple[str, ...], ...] = ()
     item_category_names: tuple[str, ...] = ()
+    candidates: Candidates = "known"
+    demand: DemandContext | None = None
 
     @property
     def item_is_known(self) -> Tensor:

@@ -19,6 +19,7 @@ SECTIONS = {
     "peft": "none",
     "temporal": "none",
     "season": "[]",
+    "demand": "none",
     "habit": "none",
     "mixture": "none",
     "task": "[]",

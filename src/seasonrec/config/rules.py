@@ -285,6 +285,16 @@ def _processes(slots: Slots) -> Iterator[Mistake]:
         yield Mistake("trainer.strategy", problem, "raise trainer.devices, or set trainer.strategy=auto", "fsdp")
 
 
+def _demand(slots: Slots) -> Iterator[Mistake]:
+    option, habit_reads = slots.option("demand"), bool(slots.value("habit", "demand"))
+    if option == "none" and habit_reads:
+        remedy = "set demand=multinomial, or habit.demand=false"
+        yield Mistake("habit.demand", "reads an expected demand, got demand=none", remedy, "true")
+    if option != "none" and not habit_reads and slots.option("mixture") == "none" and slots.option("habit") != OWN:
+        remedy = "choose mixture=gated, set habit.demand=true, or choose demand=none"
+        yield Mistake("demand", "must be read by a mixture or the habit, got mixture=none", remedy, option)
+
+
 def _stages(slots: Slots) -> Iterator[Mistake]:
     names = list(slots.node("stage") or {})
     if not names:
@@ -295,5 +305,5 @@ def _stages(slots: Slots) -> Iterator[Mistake]:
 
 RULES: tuple[Rule, ...] = (
     _seed, _numbers, _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
-    _processes, _stages,
+    _processes, _demand, _stages,
 )  # fmt: skip

@@ -36,6 +36,7 @@ class RunConfig(Config):
         temporal: Change of behaviour with time.
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
             none.
+        demand: What all users together will buy on the day of the request, read by habit and mixture.
         habit: Items that this user buys again.
         mixture: The model's probabilities mixed with counted ones, fitted on the validation part.
         head: The main task: which item comes next.
@@ -71,6 +72,7 @@ class RunConfig(Config):
     item_encoder: Component
     backbone: Component
     temporal: Component
+    demand: Component
     habit: Component
     mixture: Component
     head: Component
@@ -214,6 +216,7 @@ class ReportConfig(Config):
 
 
 SLOTS_WITH_LATER_DEFAULTS = (
+    "demand",
     "mixture",
     "peft",
     "task",

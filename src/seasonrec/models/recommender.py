@@ -21,6 +21,7 @@ from seasonrec.batches.labels.base import union as union_of_labels
 from seasonrec.errors import UserError
 from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
+from seasonrec.models.demand.none import NoDemand
 from seasonrec.models.mixture.none import NoMixture
 from seasonrec.models.peft.base import Peft
 from seasonrec.models.scoring import LinearScores, ScoredItems
@@ -54,6 +55,7 @@ class SeasonalRecommender(nn.Module):
     """Model that scores every item for a request: the user's history before a time and that time.
 
     The order is item encoder, backbone, temporal module, season, sharing, head, the season's scores, habit, mixture.
+    The demand is fitted before training and frozen; habit and mixture read it as a context.
     The habit comes late because it reads the scores of the others before it decides how far to trust the user's own
     counts. The mixture is fitted when training has ended, and is part of :meth:`forward` only. Further tasks read the
     query after season and sharing. Those that rank items start from the next item's scores.
@@ -63,6 +65,7 @@ class SeasonalRecommender(nn.Module):
         backbone: Encodes the sequence.
         temporal: Models change over time on top of the backbone.
         season: Conditions the query on the request time and adds seasonal scores.
+        demand: Expects what all users together will buy on the day of a request.
         habit: Adds scores of repeat purchases.
         mixture: Mixes the probabilities with counted ones.
         head: Scores items for queries.
@@ -87,6 +90,7 @@ class SeasonalRecommender(nn.Module):
         habit: Builder,
         head: Builder,
         sharing: Builder = HardSharing,
+        demand: Builder = NoDemand,
         mixture: Builder = NoMixture,
         season: Mapping[str, Builder] | None = None,
         task: Mapping[str, Builder] | None = None,
@@ -102,6 +106,8 @@ class SeasonalRecommender(nn.Module):
                 "it passes the backbone's output on, else True."
             )
         self.season = Seasons({name: component(facts=facts) for name, component in (season or {}).items()})
+        self.demand = demand(facts=facts)
+        facts = replace(facts, demand=self.demand.context)
         self.habit = habit(facts=facts)
         self.mixture = mixture(facts=facts)
         self.head = head(facts=facts)

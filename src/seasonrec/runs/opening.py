@@ -30,7 +30,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 FILE_KEYS = ("events", "items", "users", "path")
 """Options of datasets that are paths of files."""
 
-MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "habit", "mixture", "head", "sharing")
+MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
         UserError: If no component reads the further wordings, or a component does not support the data.
     """
     facts = Facts.of(data.log, data.spec, config.embedding_dim, config.max_seq_len, data.cache_dir)
+    facts = replace(facts, candidates=data.protocol.candidates)
     if for_training:
         facts = replace(facts, text_variants=build(config.text_augmentation)(facts=facts)())
     components: dict[str, Any] = {slot: build(getattr(config, slot)) for slot in MODEL_SLOTS}

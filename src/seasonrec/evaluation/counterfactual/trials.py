@@ -36,16 +36,19 @@ SCHEMA = {
 
 
 def told_by(scorer: ModelScorer) -> Callable[[WrongDate], Scorer]:
-    """Returns a function from a wrong date to the model that is told it, by its season and its fitted mixture.
+    """Returns a function from a wrong date to the model that is told it: by season, demand and fitted mixture.
 
     Raises:
-        UserError: If the model has no season.
+        UserError: If the model has neither a season nor a demand.
     """
-    names = {context.name for context in scorer.model.season.reads}
+    model = scorer.model
+    demand = model.demand.context
+    names = {context.name for context in model.season.reads} | ({demand.name} if demand is not None else set())
     if not names:
-        raise UserError("a wrong date needs a model with a season that reads the date, got season=[].")
-    if scorer.model.mixture.reads:
-        names |= {context.name for context in scorer.model.mixture.trend_contexts}
+        raise UserError("a wrong date needs a model that reads the date, got season=[] and demand=none.")
+    if model.mixture.reads:
+        names |= {context.name for context in model.mixture.trend_contexts}
+    names &= set(scorer.builder.contexts)
     return lambda wrong: replace(scorer, builder=on_wrong_date(scorer.builder, names, wrong))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from seasonrec.batches.context.base import Context
+from seasonrec.batches.context.demand import Demand
 from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
 from seasonrec.batches.context.rhythm import RHYTHM
 from seasonrec.batches.facts import Facts
+from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.own_pairs import scored_pairs
@@ -15,6 +18,9 @@ from seasonrec.models.scoring import ScoredItems
 
 GAP_DAYS = 365.0
 """Days since the last visit of a user without one."""
+
+LEAST_LOG_SHARE = -20.0
+"""Log share of an item that was first sold on the day itself, and so is no candidate of the whole day."""
 
 SOON_DAYS = 0.01
 """A quarter of an hour, added to times before their logarithm: visits of one hour differ from those of one day."""
@@ -32,6 +38,11 @@ class ReplenishmentHabit(nn.Module):
         item_dim: Width of the habit's own item vectors.
         visit: Whether the network also reads the visit: how well its hour and weekday fit the user's purchases of the
             item and of all items, the time since the last visit, and the size of the user's baskets.
+        demand: Whether the network also reads the expected demand of the item, so that a season tilts the habit. Needs
+            ``demand=multinomial``.
+
+    Raises:
+        ValueError: If ``demand`` is set and the model has none.
 
     Shape:
         - scores: ``(N, C)``; output: the same.
@@ -50,17 +61,21 @@ class ReplenishmentHabit(nn.Module):
         hidden_dim: int = 64,
         item_dim: int = 16,
         visit: bool = False,
+        demand: bool = False,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
         self.context = OwnHistoryContext(tuple(half_lives_days))
-        self.reads = (self.context,)
+        if demand and facts.demand is None:
+            raise UserError("habit.demand=true reads an expected demand, got demand=none; set demand=multinomial.")
+        self.demand = facts.demand if demand else None
+        self.reads: tuple[Context, ...] = (self.context, *([] if self.demand is None else [self.demand]))
         self.item_vectors = nn.Embedding(facts.spec.num_items, item_dim)
         nn.init.normal_(self.item_vectors.weight, std=0.1)
         self.register_buffer("item_interval_days", facts.item_interval_days, persistent=False)
         self.visit = visit
-        num_features = len(half_lives_days) + 10 + LAST_BASKETS + (2 * RHYTHM + 4) * visit
+        num_features = len(half_lives_days) + 10 + LAST_BASKETS + (2 * RHYTHM + 4) * visit + demand
         self.network = nn.Sequential(
             Linear(num_features + item_dim, hidden_dim),
             nn.ReLU(),
@@ -79,6 +94,7 @@ class ReplenishmentHabit(nn.Module):
                 (so_far[:, None] + 7.0) / 3.0,
                 self.item_vectors(own.item),
                 *([self._visit(every, items)] if self.visit else []),
+                *([] if self.demand is None else [_expected(context[self.demand.name], own, column)]),
             ],
             dim=1,
         )
@@ -90,6 +106,12 @@ class ReplenishmentHabit(nn.Module):
         """Returns the features of the visit of the scored pairs; a sample must not change what is known of a user."""
         features = _visit(every)
         return features if items.ids is None else features[items.columns(every.item)[0]]
+
+
+def _expected(demand: Demand, own: OwnHistory, column: Tensor) -> Tensor:
+    """Returns the ``(P, 1)`` expected log shares of the pairs, in order one."""
+    log_share = demand.log_share[demand.row[own.request], column]
+    return (log_share.clamp(min=LEAST_LOG_SHARE)[:, None] + 7.0) / 3.0
 
 
 def _features(own: OwnHistory, item_interval_days: Tensor) -> Tensor:

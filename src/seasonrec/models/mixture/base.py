@@ -107,11 +107,11 @@ class Mixture(nn.Module, ABC):
         if penalty < 0:
             raise UserError(f"mixture.penalty must be 0 or above, got {penalty}; try 1.")
         has_year = facts.spec.training_cycles >= 1.0
-        self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year)
+        self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year, facts.demand)
         self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
         self.penalty = penalty
         self.contexts: tuple[Context, ...] = (*self.counted.contexts, self.lifts, *self.gate_contexts)
-        self.trend_contexts: tuple[Context, ...] = (self.counted.sales, self.lifts)
+        self.trend_contexts: tuple[Context, ...] = (*self.counted.by_day, self.lifts)
         self.register_buffer("is_fitted", torch.tensor(False))
         self.register_buffer("weight", self.start())
         self.register_buffer("exponents", torch.zeros(2, 2 * len(lift_windows_days) + 1))

@@ -45,5 +45,6 @@ class Refit:
 
     def _hand_over(self, again: Run, run: Run) -> None:
         for trained, one in zip(again.all, run.all, strict=True):
-            trained.model.mixture = one.model.mixture  # fitted on weeks that the earlier weights had not seen
+            # fitted on weeks that the earlier weights had not seen
+            trained.model.mixture.load_state_dict(one.model.mixture.state_dict())
             one.take(trained, self.known(one.data))

@@ -14,6 +14,7 @@ from seasonrec.batches.validation import ValidationBatches
 from seasonrec.config import build
 from seasonrec.evaluation.ranking.scorers import validation_metrics
 from seasonrec.models.context_use import check_contexts
+from seasonrec.runs.demand import fit_demands
 from seasonrec.runs.mixing import fit_mixtures, require_fit
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
@@ -51,6 +52,7 @@ def fit_run(run: Run, place: Place, epochs: int | None = None) -> FitResult:
         epochs: Epochs to train without validation; None lets the validation part choose.
     """
     gathered = 1 if run.domains else place.trainer.accumulate_batches  # losses of other domains are no parts of one
+    fit_demands(run)
     loss, training, validation = batches_of(run, place.shard, gathered)
     if epochs is None:
         require_fit(run, loss)
