@@ -203,7 +203,7 @@ def test_counterfactual_says_what_it_cannot_ask(
     assert f"checkpoint must be the folder of a finished run, got {tmp_path}" in capsys.readouterr().err
     assert main(of_table(files, tmp_path / "dateless", "season=[]")) == 0
     assert main(["counterfactual", f"checkpoint={tmp_path / 'dateless'}"]) == 2
-    told = f"checkpoint must be a run with a season, which reads the date, got {tmp_path / 'dateless'} with season=[]"
+    told = f"a season or a demand, which read the date, got {tmp_path / 'dateless'} with season=[] and demand"
     assert told in capsys.readouterr().err
 
 
@@ -305,8 +305,8 @@ def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: py
 
 
 SLOTS = (
-    "temporal", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation", "balancing",
-    "sharing", "loss", "item_encoder",
+    "temporal", "demand", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation",
+    "balancing", "sharing", "loss", "item_encoder",
 )  # fmt: skip
 TREE = ConfTree.of()
 CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]
@@ -314,7 +314,7 @@ CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("backbone", "gru4rec"
 DEFAULTS = {
     "adversarial": "none", "augmentation": "none", "text_augmentation": "none", "temporal": "none", "peft": "none",
     "balancing": "fixed", "sharing": "hard", "loss": "full_softmax", "habit": "replenishment", "item_encoder": "id",
-    "mixture": "none",
+    "mixture": "none", "demand": "none",
 }  # fmt: skip
 CHOICES = [(group, option) for group, option in CHOICES if DEFAULTS.get(group) != option]
 TINY = (
@@ -349,6 +349,8 @@ def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path
         own.append("task=[purchase,next_basket]")
     if group == "peft":
         own.append("backbone=minilm")
+    if group == "demand":
+        own.append("mixture=fixed")
     if option == "flickr_domain":
         own.append(f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet', num_days=120)}")
     tiny = TINY if group != "item_encoder" else [override for override in TINY if not override.startswith(group)]

@@ -214,7 +214,7 @@ def test_a_failed_trial_does_not_stop_another_one_of_its_run(tmp_path):
 
 
 def test_a_reference_without_season_is_refused_before_anything_runs(tmp_path):
-    with pytest.raises(StudyError, match=r"wrong_dates: the reference no_season has season=\[\] and reads no date"):
+    with pytest.raises(StudyError, match=r"the reference no_season has season=\[\] and demand=none and reads"):
         run(tmp_path, study=replace(STUDY, wrong_dates=(28,), reference="no_season"))
     assert calls(tmp_path) == {}
 

@@ -27,6 +27,7 @@ NEEDED = {
     "data/open_ecommerce.yaml": ["data.path=P.csv"],
     "domain/table.yaml": ["domain.table.data.events=E.csv"],
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
+    "demand/multinomial.yaml": ["mixture=fixed"],
     "stage/refit.yaml": ["stage=[train,refit]"],
     "peft/": ["backbone=minilm"],
     "balancing/": ["task=[purchase]"],

@@ -96,10 +96,20 @@ REFUSED = {
         ["split.validation_from=2016-10-01", "split.test_from=01.12.2016"],
         "split.test_from = 01.12.2016: must be a day; write YYYY-MM-DD, for example 2017-11-06",
     ),
+    "a demand that nothing reads": (
+        ["demand=multinomial"],
+        "demand = multinomial: must be read by a mixture or the habit, got mixture=none; choose mixture=gated, set",
+    ),
+    "a habit without the demand that it reads": (
+        ["habit.demand=true"],
+        "habit.demand = true: reads an expected demand, got demand=none; set demand=multinomial, or habit.demand=false",
+    ),
     "no stage": (["stage=[]"], "stage = []: must name at least one stage; write stage=[train]"),
     "refit before train": (["stage=[refit,train]"], "stage = ['refit', 'train']: refit comes after train"),
 }
 ACCEPTED = {
+    "a demand of a mixture": ["demand=multinomial", "mixture=fixed"],
+    "a demand of the habit": ["demand=multinomial", "habit.demand=true"],
     "two tasks": [TASKS, "balancing=pcgrad"],
     "a time-series task alone": ["task=[demand]", "objective.lambda_mt=0"],
     "weights of both tasks": [TASKS, "balancing.weights={next_item: 1, purchase: 2}"],

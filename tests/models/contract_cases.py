@@ -16,13 +16,14 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.config import Composer, ConfTree, build, conf_dir
+from seasonrec.models.demand.multinomial import MultinomialDemand
 from seasonrec.models.mixture.base import Mixture
 from seasonrec.models.recommender import SeasonalRecommender
 
-SLOTS = ("item_encoder", "backbone", "temporal", "season", "habit", "mixture", "head", "sharing")
+SLOTS = ("item_encoder", "backbone", "temporal", "season", "demand", "habit", "mixture", "head", "sharing")
 CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "", "habit": "none"}
-PLAIN |= {"mixture": "none", "head": "next_item", "sharing": "hard"}
+PLAIN |= {"demand": "none", "mixture": "none", "head": "next_item", "sharing": "hard"}
 ROOM = 4
 """Positions of the models beyond the windows of the batches, for more padding."""
 
@@ -35,7 +36,9 @@ def composer() -> Composer:
 @cache
 def part_of(slot: str, option: str) -> Any:
     """Returns the component of an option; seasons are a list, so they are returned by name."""
-    node = getattr(composer().compose([f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"]), slot)
+    reader = ["mixture=fixed"] if slot == "demand" else []
+    choice = f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"
+    node = getattr(composer().compose([choice, *reader]), slot)
     return {name: build(one) for name, one in (node or {}).items()} if slot == "season" else build(node)
 
 
@@ -71,7 +74,8 @@ class Case:
 
 def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
     torch.manual_seed(seed)
-    parts = {name: part_of(name, plain) for name, plain in (PLAIN | {slot: option}).items()}
+    reader = {"mixture": "fixed"} if slot == "demand" else {}
+    parts = {name: part_of(name, plain) for name, plain in (PLAIN | reader | {slot: option}).items()}
     model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -81,4 +85,8 @@ def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
             model.mixture.weight.add_(0.3 * torch.randn_like(model.mixture.weight))
             model.mixture.exponents.add_(0.1 * torch.randn_like(model.mixture.exponents))
             model.mixture.is_fitted.fill_(True)
+        if isinstance(model.demand, MultinomialDemand):
+            model.demand.linear.add_(0.3 * torch.randn_like(model.demand.linear))
+            model.demand.outer.add_(0.3 * torch.randn_like(model.demand.outer))
+            model.demand.inner.add_(0.3 * torch.randn_like(model.demand.inner))
     return Case(model, getattr(model, slot), shop)

@@ -86,7 +86,7 @@ def run_cells(
     configs = configurations(cells, options.compose)
     check_slices(study, configs[cells[0]])
     reference = next(cell for cell in cells if cell.row == study.reference)
-    check_wrong_dates(study, configs[reference].get("season"))
+    check_wrong_dates(study, configs[reference])
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)

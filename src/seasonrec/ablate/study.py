@@ -15,6 +15,7 @@ from yaml import YAMLError
 from seasonrec.config.errors import Mistake, nearest, shown
 from seasonrec.config.overrides import STUDY_KEYS, override_key
 from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, overrides_of, row_mistakes
+from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
@@ -171,20 +172,19 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
 
 
-def check_wrong_dates(study: Study, season: object) -> None:
-    """Checks that the reference of a study with wrong dates has a season, which is what reads the date.
+def check_wrong_dates(study: Study, config: Mapping[str, Any]) -> None:
+    """Checks that the reference of a study with wrong dates reads the date.
 
     Args:
         study: The study.
-        season: Slot ``season`` in the configuration of the reference.
+        config: Configuration of the reference.
 
     Raises:
-        StudyError: If it has none.
+        StudyError: If it does not.
     """
-    if study.wrong_dates and not season:
-        given = Mistake(
-            "wrong_dates", f"the reference {study.reference} has season=[] and reads no date", "take it out"
-        )
+    if study.wrong_dates and not reads_the_date(config):
+        problem = f"the reference {study.reference} has season=[] and demand=none and reads no date"
+        given = Mistake("wrong_dates", problem, "take it out")
         raise StudyError(f"nothing was run:\n  {given}")
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seasonrec.config import build
+from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
@@ -36,7 +37,7 @@ def run(options: CounterfactualConfig) -> None:
     """
     check_days(options.days)
     checkpoint = Path(options.checkpoint)
-    _require_season(read_config(checkpoint, options.allow), checkpoint)
+    _require_date(read_config(checkpoint, options.allow), checkpoint)
     finished = load_models(open_finished(checkpoint, options.allow))
     config, data = finished.config, finished.data
     model = finished.model.to(device_of(config))
@@ -60,11 +61,11 @@ def _write(path: Path, table: pl.DataFrame, name: str, seed: int, fingerprint: s
     write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
 
 
-def _require_season(config: RunConfig, checkpoint: Path) -> None:
-    if not config.season:
+def _require_date(config: RunConfig, checkpoint: Path) -> None:
+    if not reads_the_date(config.as_dict()):
         raise UserError(
-            f"checkpoint must be a run with a season, which reads the date, got {checkpoint} with season=[]; give "
-            "another, for example one of season=[momentum,calendar]."
+            f"checkpoint must be a run with a season or a demand, which read the date, got {checkpoint} with season=[] "
+            "and demand=none; give another, for example one of season=[momentum,calendar]."
         )
 
 

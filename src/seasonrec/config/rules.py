@@ -105,6 +105,15 @@ def rule_mistakes(config: Mapping[str, Any], broken: Collection[str] = ()) -> li
     return found
 
 
+def reads_the_date(config: Mapping[str, Any]) -> bool:
+    """Returns whether a run has a season or a demand, which read the date of a request.
+
+    Args:
+        config: Plain values of a complete run.
+    """
+    return bool(config.get("season")) or Slots(config, ()).option("demand") != "none"
+
+
 def _seed(slots: Slots) -> Iterator[Mistake]:
     if not 0 <= slots.node("seed") <= MAX_SEED:
         yield Mistake("seed", f"must lie in 0..{MAX_SEED}", "write for example seed=0", shown(slots.node("seed")))
