@@ -49,7 +49,9 @@ def build_log(baskets: Sequence[Basket], timezone: str = "UTC", country: str | N
         basket_times_s=times,
         item_first_seen_s=first_seen,
         item_categories=np.zeros(num_items, dtype=np.int32),
-        items=pl.DataFrame({"item_id": [f"item{i}" for i in range(num_items)]}),
+        items=pl.DataFrame({"item_id": [f"item{i}" for i in range(num_items)]}).with_columns(
+            text=pl.format("Item {}", pl.int_range(num_items))
+        ),
         users=pl.DataFrame({"user_id": [f"user{u}" for u in range(num_users)]}),
         report={},
     )

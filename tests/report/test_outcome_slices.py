@@ -9,7 +9,7 @@ import pytest
 from made_results import make_run
 from rich.console import Console
 
-from seasonrec.evaluation.groups.columns import GROUP_COLUMNS
+from seasonrec.evaluation.groups.columns import SIDES, column_types
 from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
 from seasonrec.report.appendix import MEANING, WARNING
 from seasonrec.report.effects import effect_table
@@ -31,7 +31,7 @@ def with_sides(row: Row) -> Row:
         lists = {}
         sizes = run.frame["bits"].list.len().to_numpy()
         first = np.split(np.random.default_rng(5).random(sizes.sum()) < 0.5, np.cumsum(sizes)[:-1])
-        for name in GROUP_COLUMNS:
+        for name in column_types(SIDES):
             if name.startswith("bits_"):
                 lists[name] = pl.Series([np.ones(size, np.float32) for size in sizes])
             elif name in ("greater_own", "ties_own"):

@@ -18,7 +18,7 @@ from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
-from seasonrec.evaluation.groups.columns import SIDE_OF
+from seasonrec.evaluation.groups.columns import partition_of
 from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.known_truth.divergence import divergence_table, write_divergence
 from seasonrec.evaluation.known_truth.oracle import Oracle
@@ -168,9 +168,10 @@ def print_table(run_dir: Path, domain: str = "") -> None:
 def _value(record: dict[str, Any], metric: str) -> float | None:
     """Returns a metric over all targets from the content of ``metrics.json``."""
     kind, _, side = metric.rpartition("@")
-    if side not in SIDE_OF:
+    partition = partition_of(side)
+    if partition is None:
         return cast(float | None, record["slices"]["all"].get(metric))
-    sides = record.get("groups", {}).get(SIDE_OF[side][0], {}).get("sides", {})
+    sides = record.get("groups", {}).get(partition[0], {}).get("sides", {})
     return cast(float | None, sides.get(side, {}).get(kind))
 
 

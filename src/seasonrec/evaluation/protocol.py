@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import get_args
 
@@ -17,6 +17,7 @@ from seasonrec.data.calendar import clock_digest
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
+from seasonrec.evaluation.groups.columns import WITH, is_of_words
 
 METRIC_VERSION = 2
 """Version of metrics, ranks, tags and slices; raise it when one of them changes, so that older numbers differ."""
@@ -60,6 +61,9 @@ class Protocol:
         season_ratio: An item is in season in a week if its share of the week's events is above this multiple of its
             share over the whole log.
         season_min_events: Smallest number of events in that week of an item in season; excludes single purchases.
+        words: Lists of words by name, chosen before the cut: the items whose text has one of them are a side of a
+            partition, with bits and share of their own. ``words={christmas: [christmas, xmas]}`` gives
+            ``bits_within@with_christmas``. A word stands for all words that begin with it.
 
     Raises:
         ValueError: If a value is out of its range; the message names all mistakes of the protocol.
@@ -75,10 +79,12 @@ class Protocol:
     head_share: float = 0.2
     season_ratio: float = 2.0
     season_min_events: int = 5
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "top_ks", tuple(self.top_ks))  # yaml knows lists only
         object.__setattr__(self, "holidays", tuple(self.holidays))
+        object.__setattr__(self, "words", {name: tuple(listed) for name, listed in self.words.items()})
         mistakes = [message for broken, message in self._rules() if broken]
         if mistakes:
             raise UserError("; ".join(mistakes))
@@ -100,6 +106,14 @@ class Protocol:
             ),
             (not 0 < self.head_share < 1, f"protocol.head_share must lie between 0 and 1, got {self.head_share}"),
             (self.season_ratio <= 1, f"protocol.season_ratio must be above 1, got {self.season_ratio}"),
+            *(
+                (
+                    not is_of_words(WITH + name) or not listed or not all(listed),
+                    f"protocol.words must be lists of words with names of a-z, 0-9 and _, got {name}: {list(listed)}; "
+                    "write {christmas: [christmas, xmas]}",
+                )
+                for name, listed in self.words.items()
+            ),
         ]
 
     @property
@@ -118,7 +132,7 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
 
     The hash covers the digest of the log, its source, the cuts, the part, the tie, candidate, target and slice rules,
     the horizon, the versions of the metrics and of the ``holidays`` package, and the clock changes of the log's time
-    zone. ``top_ks`` is left out, because it selects numbers and changes none.
+    zone. ``top_ks`` and ``words`` are left out, because they select numbers and change none.
 
     Args:
         protocol: The rules.
@@ -126,7 +140,7 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         split: The cuts.
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
-    rules = {name: value for name, value in asdict(protocol).items() if name != "top_ks"}
+    rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words")}
     content = {
         "data": log.digest,
         "dataset": dict(dataset_identity),

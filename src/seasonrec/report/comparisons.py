@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.draws import Bootstrap
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.evaluation.statistics.significance import Comparison, compare, holm
@@ -93,7 +93,7 @@ def _record(first: Row, other: Row, slice_name: str, metric: str, result: Compar
 def _better(record: dict[str, Any]) -> str | None:
     if record["p_holm"] >= SIGNIFICANCE:
         return None
-    gain = record["difference"] * (-1 if record["metric"] in LOWER_IS_BETTER else 1)
+    gain = record["difference"] * (-1 if lower_is_better(record["metric"]) else 1)
     return record["row"] if gain > 0 else record["against"]
 
 

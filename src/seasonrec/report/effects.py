@@ -12,7 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.rows import Row
 from seasonrec.report.style import COLOURS, FAINT, TEXT_WIDTH_IN, figure, quiet_grid, save, spoken
 
@@ -42,7 +42,7 @@ def effect_table(rows: Sequence[Row], compared: pl.DataFrame, metric: str) -> pl
         a side stand beside bits, under the slice ``within`` and the name of the side.
     """
     models = [row.name for row in rows if not row.is_baseline]
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if lower_is_better(metric) else 1
     within = pl.col("metric").str.starts_with(f"{metric}_within@")
     shown = compared.filter(((pl.col("metric") == metric) | within) & pl.col("against").is_in(models))
     side = pl.lit("within_") + pl.col("metric").str.strip_prefix(f"{metric}_within@")
@@ -83,7 +83,7 @@ def effect_figure(stem: Path, table: pl.DataFrame, metric: str) -> list[Path]:
         panels[0].set_xticks(list(ticks), list(ticks.values()))
         panels[0].set_xlim(limits)
         reference = spoken(table["row"][0])
-        unit = f"{metric} saved" if metric in LOWER_IS_BETTER else f"{metric} gained"
+        unit = f"{metric} saved" if lower_is_better(metric) else f"{metric} gained"
         legend = f"right of zero, {reference} is better; hollow: carries no mark"
         made.supxlabel(f"{unit} by {reference} against the row; {legend}", fontsize=7)
         return save(made, stem)

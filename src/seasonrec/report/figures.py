@@ -12,7 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.significance import compare, mean_intervals
 from seasonrec.report.rows import Row
 from seasonrec.report.selection import AA_ROW, Selection
@@ -37,7 +37,7 @@ def week_table(rows: Sequence[Row], base: Row, metric: str) -> pl.DataFrame:
 
     Lines of the metric have null in ``against``; lines of a gain, positive where the row is better, have the base.
     """
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if lower_is_better(metric) else 1
     others = [row for row in rows if row is not base]
     found: list[tuple[object, ...]] = []
     for week in base.runs[0].frame["week"].unique().sort():
@@ -76,7 +76,7 @@ def week_figure(stem: Path, table: pl.DataFrame, windows: Sequence[Window], metr
             _line(panels[0], levels.filter(pl.col("row") == name), name, look[name], banded=False)
             if gains.height:
                 _line(panels[1], gains.filter(pl.col("row") == name), name, look[name], banded=True)
-        lower = metric in LOWER_IS_BETTER
+        lower = lower_is_better(metric)
         panels[0].set_ylabel(f"{metric} (lower is better)" if lower else metric)
         _name_windows(panels[0], windows)
         if gains.height:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.evaluation.groups.columns import RANKED, SIDES, has_groups
+from seasonrec.evaluation.groups.columns import RANKED, has_groups, sides_of
 from seasonrec.evaluation.groups.summary import NDCG, GroupValue, group_values
 from seasonrec.evaluation.results.store import RunResults, UserSums
 from seasonrec.evaluation.statistics.measured import Measured
@@ -90,7 +90,8 @@ def groups_markdown(table: pl.DataFrame) -> str:
         (line["row"], line["partition"], line["side"], line["metric"]): line for line in table.iter_rows(named=True)
     }
     rows = table["row"].unique(maintain_order=True).to_list()
-    tables = "\n\n".join(f"## {name}\n\n{_of_partition(name, rows, found)}" for name in SIDES)
+    names = table["partition"].unique(maintain_order=True).to_list()
+    tables = "\n\n".join(f"## {name}\n\n{_of_partition(name, rows, found)}" for name in names)
     return (
         "# Bits by side\n\nThe bits of every target are those of its side plus those of the item within the side. The "
         "sides are fixed before the request, so a row cannot gain by exaggerating one. *Probability* is the mean "
@@ -101,7 +102,7 @@ def groups_markdown(table: pl.DataFrame) -> str:
 
 
 def _of_partition(name: str, rows: Sequence[str], found: Found) -> str:
-    first, _ = sides = SIDES[name]
+    first, _ = sides = sides_of(name)
     columns = [("", "bits_group"), (first, "mass"), *((side, "bits_within") for side in sides)]
     columns += [(side, NDCG) for side in sides if name == RANKED]
     share = _shown(found.get((rows[0], name, first, "share")), "share")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
-from seasonrec.evaluation.groups.columns import SIDES
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.groups.columns import sides_of
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.costs import COLUMNS, CostColumn
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow, spread_words
@@ -154,12 +154,12 @@ def _metric(metric: str) -> str:
     words = {"hr": "HR", "ndcg": "NDCG", "mrr": "MRR", "bits_within": "bits", "bits_group": "bits"}.get(kind)
     name = f"{words or _words(kind)}{'@' + k if k else ''}"
     if kind == "bits_group":
-        return f"{name} of {'/'.join(map(_words, SIDES[side]))}"
+        return f"{name} of {'/'.join(map(_words, sides_of(side)))}"
     return f"{name} within {_words(side)}" if side else name
 
 
 def _arrow(metric: str, tex: bool = False) -> str:
-    down = metric in LOWER_IS_BETTER
+    down = lower_is_better(metric)
     return (r"$\downarrow$" if down else r"$\uparrow$") if tex else ("↓" if down else "↑")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.axes import Axes
 
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.errors import ReportError
 from seasonrec.report.style import TEXT_WIDTH_IN, figure, looks, quiet_grid, save, spoken
 
@@ -84,7 +84,7 @@ def robustness_figure(stem: Path, curves: pl.DataFrame, metric: str) -> list[Pat
                     _line(axes, curves.filter(name=name, kind=kind), name, look, is_noise=kind == "random")
             axes.set_title(title)
             axes.set_xlabel(unit)
-        panels[0].set_ylabel(f"{metric} (lower is better)" if metric in LOWER_IS_BETTER else metric)
+        panels[0].set_ylabel(f"{metric} (lower is better)" if lower_is_better(metric) else metric)
         made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)
         return save(made, stem)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seasonrec.evaluation.known_truth.kinds import ORACLE
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.report.comparisons import spell_p
 from seasonrec.report.render import cell_words, column_title
@@ -145,7 +145,7 @@ def _wide(table: Table) -> int:
 
 
 def _strongest(rows: Sequence[GridRow], place: int, metric: str) -> GridRow:
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(metric) else -1
     return min(rows, key=lambda row: sign * row.cells[place].value)
 
 
@@ -160,7 +160,7 @@ def _verdict(line: dict[str, Any]) -> str:
     if line["p_holm"] is None:
         if not line["difference"]:
             return "level with"
-        gain = line["difference"] * (-1 if line["metric"] in LOWER_IS_BETTER else 1)
+        gain = line["difference"] * (-1 if lower_is_better(line["metric"]) else 1)
         return "ahead of" if gain > 0 else "behind"
     if line["better"] is None:
         return "not distinguishable from"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from seasonrec.evaluation.known_truth.kinds import ORACLE
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.significance import mean_intervals
 from seasonrec.report.costs import Cost
 from seasonrec.report.rows import Row
@@ -200,4 +200,4 @@ def _best(values: Sequence[float], metric: str) -> float:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return math.nan
-    return min(known) if metric in LOWER_IS_BETTER else max(known)
+    return min(known) if lower_is_better(metric) else max(known)

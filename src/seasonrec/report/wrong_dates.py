@@ -12,7 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from scipy import stats
 
-from seasonrec.evaluation.results.targets import LOWER_IS_BETTER
+from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.report.errors import ReportError
 from seasonrec.report.markdown import pipe_table
@@ -208,7 +208,7 @@ def _draw(panel: Axes, lines: pl.DataFrame, label: str, look: dict[str, Any]) ->
 
 def _losses(line: dict[str, Any]) -> tuple[float, float, float]:
     """Returns what a wrong date costs, positive where it is worse, with the ends of its interval."""
-    sign = 1 if line["metric"] in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(line["metric"]) else -1
     low, high = sorted((sign * line["low"], sign * line["high"]))
     return sign * line["difference"], low, high
 

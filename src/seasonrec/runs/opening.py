@@ -23,6 +23,7 @@ from seasonrec.data.spec import DataSpec
 from seasonrec.data.synthetic_truth import SyntheticTruth
 from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
+from seasonrec.evaluation.groups.words import items_with_words
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
@@ -87,6 +88,7 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
     log = prepare(dataset, cache_dir, progress)
+    items_with_words(log, protocol.words)  # refuses a list without items before anything heavy runs
     split = build(config.split)().resolve(log)
     mark = fingerprint(protocol, log, split, dataset.identity())
     truth = dataset.truth() if isinstance(dataset, Synthetic) else None

@@ -12,14 +12,16 @@ from evaluation_logs import TableScorer
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import Shard
 from seasonrec.evaluation import metrics
-from seasonrec.evaluation.groups.columns import GROUP_COLUMNS, SIDES, has_groups
+from seasonrec.evaluation.groups.columns import SIDES, column_types, has_groups
 from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.evaluation.results.store import COLUMNS, RunResults, read_results, user_sums, write_results
 
-PROTOCOL = Protocol(season_min_events=2)
+PROTOCOL = Protocol(season_min_events=2, words={"few": ("item 1", "item 2")})
+NAMES = [*SIDES, "with_few"]
+GROUP_COLUMNS = tuple(column_types(NAMES))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_shards_have_the_columns_of_the_whole(frame, autumn_log, autumn_split, s
 def test_the_record_has_the_means_of_the_columns(frame):
     record = results_of(frame).record((1, 10))
     groups = json.loads(json.dumps(record["groups"]))
-    assert list(groups) == list(SIDES)
+    assert list(groups) == NAMES
     own = frame["own"].explode().to_numpy()
     there = ~frame["bits"].explode().is_nan().to_numpy()
     assert 0 < record["unavailable"] == (~there).sum()
@@ -169,5 +171,5 @@ def test_a_partition_s_numbers_are_metrics_like_any_other(frame):
 
 def test_results_of_an_older_version_have_no_metrics_of_partitions(frame):
     old = results_of(frame.select(COLUMNS)).events
-    with pytest.raises(KeyError, match="no metric bits_within@hot in results of an older version; evaluate the run"):
+    with pytest.raises(KeyError, match="no metric bits_within@hot in these results; evaluate the run"):
         old.event_values("bits_within@hot")

@@ -2,10 +2,14 @@
 
 For every partition there are its name (bool, whether the target is on the first side) and ``bits_`` with its name (the
 bits of the target's side). ``greater_own`` and ``ties_own`` count among the items of the target's side of ``own``.
-Results files of older versions have none of these columns.
+Results files of older versions have none of these columns. A list of words of the protocol is a partition as well:
+``words={christmas: [...]}`` has the sides ``with_christmas`` and ``without_christmas``.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
@@ -17,33 +21,70 @@ SIDES = {
     "young": ("young", "older"),
     "sold": ("sold", "never_sold"),
 }
-"""Partitions with the names of their sides; the first side is True."""
+"""Partitions of every protocol with the names of their sides; the first side is True."""
+
+WITH, WITHOUT = "with_", "without_"
+"""Beginnings of the names of the two sides of a list of words; the first is also the name of the partition."""
 
 RANKED = "own"
 """Partition with ranks within its sides."""
 
-SIDE_OF = {side: (name, side == pair[0]) for name, pair in SIDES.items() for side in pair}
-"""Partition of each side, and whether the side is the first."""
+_SIDE_OF = {side: (name, side == pair[0]) for name, pair in SIDES.items() for side in pair}
 
-GROUP_BITS = (*(f"bits_group@{name}" for name in SIDES), *(f"bits_within@{side}" for side in SIDE_OF))
+GROUP_BITS = (*(f"bits_group@{name}" for name in SIDES), *(f"bits_within@{side}" for side in _SIDE_OF))
 """Metrics in bits: those of the side of every target, by partition, and those of a side's items within it, by side."""
-
-TYPES = {
-    **dict.fromkeys(SIDES, np.bool_),
-    **{f"bits_{name}": np.float32 for name in SIDES},
-    f"greater_{RANKED}": np.int32,
-    f"ties_{RANKED}": np.int32,
-}
-GROUP_COLUMNS = tuple(TYPES)
 
 GroupArrays = dict[str, NDArray[np.generic]]
 
 
-def no_columns() -> GroupArrays:
+def is_of_words(name: str) -> bool:
+    """Returns whether a partition or a side is one of a list of words."""
+    return re.fullmatch(f"({WITH}|{WITHOUT})[a-z0-9_]+", name) is not None
+
+
+def sides_of(partition: str) -> tuple[str, str]:
+    """Returns the names of the two sides of a partition."""
+    return SIDES.get(partition) or (partition, WITHOUT + partition.removeprefix(WITH))
+
+
+def partition_of(side: str) -> tuple[str, bool] | None:
+    """Returns the partition of a side and whether the side is its first; None if there is no such side."""
+    if is_of_words(side):
+        return WITH + side.removeprefix(WITHOUT).removeprefix(WITH), side.startswith(WITH)
+    return _SIDE_OF.get(side)
+
+
+def is_partition(name: str) -> bool:
+    """Returns whether there may be a partition of this name."""
+    return name in SIDES or (is_of_words(name) and name.startswith(WITH))
+
+
+def partitions_in(frame: pl.DataFrame) -> list[str]:
+    """Returns the names of the partitions of a results frame."""
+    return [name for name in frame.columns if is_partition(name)]
+
+
+def column_types(partitions: Iterable[str]) -> dict[str, type[np.generic]]:
+    """Returns the types of the columns of some partitions, in the order of a results frame."""
+    names = list(partitions)
+    return {
+        **dict.fromkeys(names, np.bool_),
+        **{f"bits_{name}": np.float32 for name in names},
+        f"greater_{RANKED}": np.int32,
+        f"ties_{RANKED}": np.int32,
+    }
+
+
+def group_columns_in(frame: pl.DataFrame) -> list[str]:
+    """Returns the columns of the partitions of a results frame; none in results of older versions."""
+    return list(column_types(partitions_in(frame))) if has_groups(frame) else []
+
+
+def no_columns(partitions: Iterable[str]) -> GroupArrays:
     """Returns the columns of no targets."""
-    return {name: np.empty(0, dtype=kind) for name, kind in TYPES.items()}
+    return {name: np.empty(0, dtype=kind) for name, kind in column_types(partitions).items()}
 
 
 def has_groups(frame: pl.DataFrame) -> bool:
     """Returns whether a results frame has the columns of the partitions."""
-    return set(GROUP_COLUMNS) <= set(frame.columns)
+    return set(column_types(SIDES)) <= set(frame.columns)

@@ -9,7 +9,9 @@ from torch import Tensor
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.evaluation.groups.columns import SIDES, WITH
 from seasonrec.evaluation.groups.hot import YOUNG_DAYS, HotItems
+from seasonrec.evaluation.groups.words import items_with_words
 from seasonrec.evaluation.protocol import Protocol
 
 
@@ -17,18 +19,29 @@ class Partitions:
     """Sides of all items for requests, read from events before ``known_until_s`` alone.
 
     *Own* items were bought by the user before. *Hot* items are those of :class:`HotItems`. *Young* items were first
-    available less than 28 days ago, or are not available yet. *Sold* items were sold to anybody. The names of the sides
-    are in :data:`~seasonrec.evaluation.groups.columns.SIDES`.
+    available less than 28 days ago, or are not available yet. *Sold* items were sold to anybody. For each list of words
+    of the protocol, the items whose text has one of them are a side. The names of the sides are those of
+    :func:`~seasonrec.evaluation.groups.columns.sides_of`.
 
     Args:
         log: The prepared log.
-        protocol: Options of the hot items.
+        protocol: Options of the hot items, and the lists of words.
+
+    Raises:
+        UserError: If a list of words matches no item, or every item.
     """
 
     def __init__(self, log: EventLog, protocol: Protocol) -> None:
         self.log = log
         self.hot = HotItems(log, protocol)
         self.first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
+        found = items_with_words(log, protocol.words)
+        self.worded = {WITH + name: torch.from_numpy(items) for name, items in found.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the partitions."""
+        return [*SIDES, *self.worded]
 
     def __call__(self, requests: Requests) -> dict[str, Tensor]:
         """Returns ``(N, V)`` bool by partition: True on its first side."""
@@ -38,6 +51,7 @@ class Partitions:
             "hot": self.hot(requests),
             "young": self.first_seen_s > known_until_s - YOUNG_DAYS * SECONDS_PER_DAY,
             "sold": self.first_seen_s < known_until_s,
+            **{name: items.expand(len(requests), -1) for name, items in self.worded.items()},
         }
 
     def _own(self, requests: Requests) -> Tensor:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from seasonrec.evaluation import metrics
-from seasonrec.evaluation.groups.columns import GROUP_COLUMNS, RANKED, SIDES
+from seasonrec.evaluation.groups.columns import RANKED, group_columns_in, partitions_in, sides_of
 from seasonrec.evaluation.slices.masks import Mask, flat
 
 RANKS_OF = 10
@@ -53,9 +53,10 @@ def group_values(frame: pl.DataFrame) -> Iterator[GroupValue]:
         frame: Results with the columns of :mod:`seasonrec.evaluation.groups.columns`.
     """
     bits = flat(frame, "bits").astype(np.float64)
-    columns = {name: flat(frame, name) for name in GROUP_COLUMNS}
+    columns = {name: flat(frame, name) for name in group_columns_in(frame)}
     available = ~np.isnan(bits)
-    for name, sides in SIDES.items():
+    for name in partitions_in(frame):
+        sides = sides_of(name)
         first, of_side = columns[name].astype(np.bool_), columns[f"bits_{name}"].astype(np.float64)
         yield GroupValue(name, "", "bits_group", available, of_side)
         known = np.exp2(-of_side)
@@ -77,7 +78,8 @@ def summarise_groups(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
         within it.
     """
     bits: dict[str, float] = {}
-    sides: dict[str, dict[str, dict[str, float]]] = {name: {side: {} for side in pair} for name, pair in SIDES.items()}
+    names = partitions_in(frame)
+    sides: dict[str, dict[str, dict[str, float]]] = {name: {side: {} for side in sides_of(name)} for name in names}
     for one in group_values(frame):
         if not one.side:
             bits[one.partition] = one.mean
@@ -87,4 +89,4 @@ def summarise_groups(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
             numbers["n"] = int(one.values[one.chosen].sum())
         if one.chosen.any():
             numbers[one.metric] = one.mean
-    return {name: {"bits_group": bits[name], "sides": sides[name]} for name in SIDES}
+    return {name: {"bits_group": bits[name], "sides": sides[name]} for name in names}

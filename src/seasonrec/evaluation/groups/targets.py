@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from seasonrec.evaluation.groups.bits import BitSplitter, rank_within_side
-from seasonrec.evaluation.groups.columns import RANKED, TYPES, GroupArrays
+from seasonrec.evaluation.groups.columns import RANKED, GroupArrays, column_types
 
 
 def group_columns(
@@ -16,7 +16,7 @@ def group_columns(
     greater: Tensor,
     ties: Tensor,
 ) -> GroupArrays:
-    """Returns the ``(M,)`` columns of :data:`~seasonrec.evaluation.groups.columns.GROUP_COLUMNS`.
+    """Returns the ``(M,)`` columns of :func:`~seasonrec.evaluation.groups.columns.column_types`.
 
     The ``sides`` of the partitions are those of :class:`~seasonrec.evaluation.groups.partitions.Partitions`. The other
     arguments are those of :func:`~seasonrec.evaluation.groups.bits.rank_within_side`.
@@ -31,4 +31,4 @@ def group_columns(
         f"greater_{RANKED}": above,
         f"ties_{RANKED}": level,
     }
-    return {name: found[name].cpu().numpy().astype(kind, copy=False) for name, kind in TYPES.items()}
+    return {name: found[name].cpu().numpy().astype(kind, copy=False) for name, kind in column_types(sides).items()}

@@ -182,7 +182,7 @@ def _rank_all(
 ) -> Ranks:
     steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
-    pieces = [_no_ranks(list_length, no_columns() if partitions else {})]
+    pieces = [_no_ranks(list_length, no_columns(partitions.names) if partitions else {})]
     # not inference_mode: tensors that a scorer caches may be trained on later
     with torch.no_grad(), during_pass(scorer):
         for start in steps:

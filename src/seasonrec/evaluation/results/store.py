@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from seasonrec.atomic import writing
 from seasonrec.batches.splits import Part
 from seasonrec.errors import UserError
-from seasonrec.evaluation.groups.columns import GROUP_COLUMNS, has_groups
+from seasonrec.evaluation.groups.columns import group_columns_in, has_groups
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
 
@@ -84,7 +84,7 @@ class RunResults:
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame atomically, with the other fields as metadata of the file."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
-    columns = (*COLUMNS, *(GROUP_COLUMNS if has_groups(results.frame) else ()))
+    columns = (*COLUMNS, *group_columns_in(results.frame))
     with writing(path) as temporary:
         results.frame.select(columns).write_parquet(temporary, metadata=metadata)
 

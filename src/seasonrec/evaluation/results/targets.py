@@ -12,7 +12,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from seasonrec.evaluation import metrics
-from seasonrec.evaluation.groups.columns import GROUP_BITS, GROUP_COLUMNS, RANKED, SIDE_OF, SIDES
+from seasonrec.evaluation.groups.columns import (
+    GROUP_BITS,
+    RANKED,
+    SIDES,
+    group_columns_in,
+    is_partition,
+    partition_of,
+)
 from seasonrec.evaluation.slices.masks import Mask, flat, slice_masks
 
 Floats = NDArray[np.float64]
@@ -24,9 +31,6 @@ BASKET_AT_K: dict[str, Callable[..., Floats]] = {
     "basket_hit": metrics.basket_hit,
 }
 
-LOWER_IS_BETTER = ("bits", *GROUP_BITS)
-"""Metrics for which a negative difference is a gain."""
-
 METRIC_NAMES = (
     *(f"{kind}@10" for kind in (*EVENT_AT_K, *BASKET_AT_K)), "mrr", "bits", *GROUP_BITS,
     *(f"{kind}@10@{side}" for kind in EVENT_AT_K for side in SIDES[RANKED]),
@@ -36,7 +40,14 @@ METRIC_NAMES = (
 
 def is_metric(name: str) -> bool:
     """Returns whether a metric has this name."""
-    return re.sub("@[1-9][0-9]*", "@10", name, count=1) in METRIC_NAMES
+    kind, _, place = name.partition("@")
+    of_words = (kind == "bits_group" and is_partition(place)) or (kind == "bits_within" and partition_of(place))
+    return bool(of_words) or re.sub("@[1-9][0-9]*", "@10", name, count=1) in METRIC_NAMES
+
+
+def lower_is_better(name: str) -> bool:
+    """Returns whether a negative difference of a metric is a gain."""
+    return name.partition("@")[0] in ("bits", "bits_group", "bits_within")
 
 
 def event_metrics(top_ks: Iterable[int]) -> list[str]:
@@ -92,7 +103,7 @@ class RankedEvents:
             ties=flat(frame, "ties").astype(np.int64),
             bits=flat(frame, "bits").astype(np.float64),
             masks=slice_masks(frame),
-            columns={name: flat(frame, name) for name in GROUP_COLUMNS if name in frame.columns},
+            columns={name: flat(frame, name) for name in group_columns_in(frame)},
         )
 
     def slice(self, name: str) -> SliceOfTargets:
@@ -136,17 +147,17 @@ class RankedEvents:
         if metric == "mrr":
             return metrics.reciprocal_rank(self.greater, self.ties)
         kind, _, place = metric.rpartition("@")
-        if place in SIDES or place in SIDE_OF:
+        if is_partition(place) or partition_of(place) is not None:
             return self._of_partition(kind, place)
         return EVENT_AT_K[kind](self.greater, self.ties, int(place))
 
     def _of_partition(self, kind: str, place: str) -> Floats:
         """Returns ``(M,)`` values of a metric of a partition or of one of its sides."""
-        if not self.columns:
-            raise KeyError(f"no metric {kind}@{place} in results of an older version; evaluate the run again.")
-        if place in SIDES and kind == "bits_group":
-            return self.columns[f"bits_{place}"].astype(np.float64)
-        partition, is_first = SIDE_OF[place]
+        partition, is_first = partition_of(place) or (place, True)
+        if partition not in self.columns:
+            raise KeyError(f"no metric {kind}@{place} in these results; evaluate the run with this protocol again.")
+        if kind == "bits_group":
+            return self.columns[f"bits_{partition}"].astype(np.float64)
         if kind == "bits_within":
             values = self.bits - self.columns[f"bits_{partition}"].astype(np.float64)
         else:
