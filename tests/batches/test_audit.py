@@ -249,7 +249,7 @@ def test_basket_from_after_the_cut_in_training(shop: Shop) -> None:
             return np.arange(log.num_baskets)
 
     split = Greedy(**vars(shop.split))
-    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
+    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the training part"):
         run(shop, split=split)
 
 
@@ -261,7 +261,7 @@ def test_a_loader_that_reads_on_after_the_cut(shop: Shop, monkeypatch: pytest.Mo
         return start, stop + 1
 
     monkeypatch.setattr(Period, "_ranges", one_more)
-    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the validation cut"):
+    with pytest.raises(LeakError, match=r"a test event in training: basket \d+ lies at second \d+, the training part"):
         run(shop)
 
 

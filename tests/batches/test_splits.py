@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from seasonrec.batches.part_facts import part_facts
 from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.log import EventLog
+from seasonrec.evaluation.protocol import Protocol, fingerprint
 
 DAY = 86_400
 
@@ -137,3 +139,43 @@ def test_spec_of_a_log_of_one_year():
     assert 0.99 < spec.cycles < 1.0
     with pytest.raises(ValueError, match="at least 1 yearly cycle"):
         spec.require_last_year("a test")
+
+
+def test_a_gap_belongs_to_no_part():
+    log = year_2017()
+    options = {"validation_from": "2017-09-01", "test_from": "2017-11-06"}
+    split, whole = TimeSplit(**options, gap_days=21).resolve(log), TimeSplit(**options).resolve(log)
+    assert (split.validation_from_s, split.test_from_s) == (whole.validation_from_s, whole.test_from_s)
+    for part, until_s in (("training", whole.validation_from_s), ("validation", whole.test_from_s)):
+        first, second = split.baskets_by_part(log)[part], whole.baskets_by_part(log)[part]
+        kept = second[log.basket_times_s[second] < until_s - 21 * DAY]
+        np.testing.assert_array_equal(first, kept)
+        assert len(first) < len(second)
+    np.testing.assert_array_equal(split.test_baskets(log), whole.test_baskets(log))
+    assert spec_of(log, split).train_until_s == whole.validation_from_s - 21 * DAY
+    assert split.cuts.times_s == (split.train_until_s, split.validation_until_s, split.end_s)
+    again = split.training_until_test()
+    assert again.train_until_s == split.validation_until_s
+    assert not len(again.validation_baskets(log))
+
+
+def test_the_sizes_of_the_parts_leave_the_gap_out():
+    log = year_2017()
+    split = TimeSplit(validation_from="2017-09-01", test_from="2017-11-06", gap_days=21).resolve(log)
+    facts = part_facts(log, split).parts
+    for part, baskets in split.baskets_by_part(log).items():
+        assert facts[part].baskets == len(baskets)
+    assert facts["validation"].last_date == "2017-10-15"  # 21 times 24 hours before 6 November, over the clock change
+
+
+def test_a_gap_as_long_as_a_part_is_refused():
+    with pytest.raises(ValueError, match=r"the validation part holds no basket .* 40 days of gap before each cut"):
+        TimeSplit(validation_from="2017-10-02", test_from="2017-11-06", gap_days=40).resolve(year_2017())
+    with pytest.raises(ValueError, match=r"split.gap_days must be 0 or above, got -1"):
+        TimeSplit(gap_days=-1)
+
+
+def test_a_gap_is_another_protocol():
+    log = year_2017()
+    one, other = (TimeSplit(gap_days=gap).resolve(log) for gap in (0, 7))
+    assert fingerprint(Protocol(), log, one, {}) != fingerprint(Protocol(), log, other, {})

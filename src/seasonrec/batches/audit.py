@@ -146,7 +146,7 @@ def audit(run: Audited) -> list[str]:
     for name, requests in tried.items():
         _check_requests(there, requests, name)
     windows = _check_training(there, tried["training"])
-    for name, until_s in (("training", run.split.validation_from_s), ("validation", run.split.test_from_s)):
+    for name, until_s in (("training", run.split.train_until_s), ("validation", run.split.validation_until_s)):
         _check_labels(there, tried[name], name, until_s)
     return [
         f"no test or validation event among {len(parts['training']):,} training baskets",
@@ -160,13 +160,13 @@ def audit(run: Audited) -> list[str]:
 
 
 def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int64]]) -> None:
-    read = Period(split.train_from_s, split.validation_from_s).of_users(log, (0, log.num_users))  # as the loader does
+    read = Period(split.train_from_s, split.train_until_s).of_users(log, (0, log.num_users))  # as the loader does
     baskets = np.concatenate([parts["training"], read])
-    late = baskets[log.basket_times_s[baskets] >= split.validation_from_s]
+    late = baskets[log.basket_times_s[baskets] >= split.train_until_s]
     if len(late):
         raise LeakError(
             f"a test event in training: basket {int(late[0])} lies at second {int(log.basket_times_s[late[0]])}, the "
-            f"validation cut at {split.validation_from_s}; training baskets must lie before the cut."
+            f"training part ends at {split.train_until_s}; training baskets must lie before its end."
         )
 
 
@@ -236,7 +236,7 @@ def _check_training(run: Audited, requests: Requests) -> int:
 def _check_windows(run: Audited, one: Requests) -> None:
     """Checks what each request up to a given one reads of the windows of the training loader."""
     other = another_future(run.log, int(one.known_until_s[0]), int(one.baskets[0]))
-    period: BasketSource = Period(run.split.train_from_s, run.split.validation_from_s)
+    period: BasketSource = Period(run.split.train_from_s, run.split.train_until_s)
     before, after = (views(run.loader(log, period), int(one.times_s[0])) for log in (run.log, other))
     for key, view in before.items():
         is_past = key[1] < one.known_until_s[0] or key == (one.users[0], one.times_s[0])

@@ -50,7 +50,8 @@ class SplitFacts:
 
 def part_facts(log: EventLog, split: Split) -> SplitFacts:
     """Counts events, baskets, users and items of each part, in one portion of users at a time."""
-    bounds = np.array([split.train_from_s, split.validation_from_s, split.test_from_s, split.end_s])
+    starts_s = np.array([split.train_from_s, split.validation_from_s, split.test_from_s])
+    ends_s = np.array([split.train_until_s, split.validation_until_s, split.end_s])
     counts = np.zeros((3, 4), dtype=np.int64)  # events, baskets, users, new users of each part
     first_s, last_s = np.full(3, split.end_s), np.full(3, split.train_from_s)
     sold = np.zeros((3, log.num_items), dtype=np.bool_)
@@ -61,7 +62,8 @@ def part_facts(log: EventLog, split: Split) -> SplitFacts:
         sizes, items = np.diff(offsets), np.asarray(log.event_items[offsets[0] : offsets[-1]])
         owner, times_s = np.asarray(log.basket_users[baskets], np.int64), np.asarray(log.basket_times_s[baskets])
         is_first = np.diff(owner, prepend=-1) != 0
-        part = np.searchsorted(bounds, times_s, side="right") - 1
+        part = np.searchsorted(starts_s, times_s, side="right") - 1
+        part[times_s >= ends_s[part]] = -1  # in a gap
         pairs += len(np.unique(np.repeat(owner, sizes) * log.num_items + items))
         for number in range(3):
             inside = part == number
@@ -70,7 +72,8 @@ def part_facts(log: EventLog, split: Split) -> SplitFacts:
             first_s[number] = times_s[inside].min(initial=first_s[number])
             last_s[number] = times_s[inside].max(initial=last_s[number])
             sold[number, items[np.repeat(inside, sizes)]] = True
-    new_items = np.histogram(log.item_first_seen_s, bounds)[0]
+    born_s = log.item_first_seen_s[:, None]
+    new_items = ((born_s >= starts_s) & (born_s < ends_s)).sum(0)
     parts = {}
     for number, name in enumerate(PARTS):
         events, baskets, users_seen, new_users = counts[number].tolist()

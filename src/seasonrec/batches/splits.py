@@ -25,27 +25,39 @@ Part = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class Split:
-    """Cuts in seconds since 1970-01-01 UTC; each part holds the baskets from its cut up to the next.
+    """Cuts in seconds since 1970-01-01 UTC; each part holds the baskets from its cut up to the next, less the gap.
 
     Args:
         train_from_s: First second of the training part.
         validation_from_s: First second of the validation part, from which on no event may be used for training.
         test_from_s: First second of the test part.
         end_s: One second after the last event.
+        gap_s: Seconds before the validation and the test cut that belong to no part.
     """
 
     train_from_s: int
     validation_from_s: int
     test_from_s: int
     end_s: int
+    gap_s: int = 0
+
+    @property
+    def train_until_s(self) -> int:
+        """First second after the training part."""
+        return self.validation_from_s - self.gap_s
+
+    @property
+    def validation_until_s(self) -> int:
+        """First second after the validation part."""
+        return self.test_from_s - self.gap_s
 
     @property
     def cuts(self) -> Cuts:
-        """Cuts at which labels end."""
-        return Cuts((self.validation_from_s, self.test_from_s, self.end_s))
+        """Ends of the parts, at which labels end."""
+        return Cuts((self.train_until_s, self.validation_until_s, self.end_s))
 
     def training_until_test(self) -> Split:
-        """Returns the split whose training part ends at the test cut and whose validation part is empty."""
+        """Returns the split whose training part ends where validation ended, and whose validation part is empty."""
         return replace(self, validation_from_s=self.test_from_s)
 
     def since_s(self, part: Part) -> int:
@@ -62,10 +74,10 @@ class Split:
         return {name: baskets(log) for name, baskets in parts.items()}
 
     def train_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        return _baskets_between(log, self.train_from_s, self.validation_from_s)
+        return _baskets_between(log, self.train_from_s, self.train_until_s)
 
     def validation_baskets(self, log: EventLog) -> NDArray[np.int64]:
-        return _baskets_between(log, self.validation_from_s, self.test_from_s)
+        return _baskets_between(log, self.validation_from_s, self.validation_until_s)
 
     def test_baskets(self, log: EventLog) -> NDArray[np.int64]:
         return _baskets_between(log, self.test_from_s, self.end_s)
@@ -84,9 +96,11 @@ class TimeSplit:
         train_from: First local day of training; None for the whole log.
         validation_fraction: Share of the time span for validation, between 0 and 1.
         test_fraction: Share of the time span for the test, between 0 and 1.
+        gap_days: Days before the validation and the test cut that belong to no part. Under a horizon, whoever forecasts
+            at the cut does not know these days: no weight may be fitted to them.
 
     Raises:
-        ValueError: If a date is not ``YYYY-MM-DD``, or a share is out of range.
+        ValueError: If a date is not ``YYYY-MM-DD``, a share is out of range, or the gap is below 0.
     """
 
     validation_from: str | None = None
@@ -94,6 +108,7 @@ class TimeSplit:
     train_from: str | None = None
     validation_fraction: float = 0.10
     test_fraction: float = 0.15
+    gap_days: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("train_from", "validation_from", "test_from"):
@@ -101,6 +116,8 @@ class TimeSplit:
         for name in ("validation_fraction", "test_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UserError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
+        if self.gap_days < 0:
+            raise UserError(f"split.gap_days must be 0 or above, got {self.gap_days}; try the horizon of the protocol.")
         if self.validation_fraction + self.test_fraction >= 1.0:
             raise UserError(
                 "split.validation_fraction and split.test_fraction must leave a part for training, got "
@@ -122,7 +139,9 @@ class TimeSplit:
         if validation_from_s is None:
             validation_from_s = _round_day_s(test_from_s - self.validation_fraction * span_s, span_s, log)
         train_from_s = _midnight_s("train_from", self.train_from, log)
-        split = Split(first_s if train_from_s is None else train_from_s, validation_from_s, test_from_s, last_s + 1)
+        train_from_s = first_s if train_from_s is None else train_from_s
+        gap_s = round(self.gap_days * SECONDS_PER_DAY)
+        split = Split(train_from_s, validation_from_s, test_from_s, last_s + 1, gap_s)
         _check(split, log, first_s, last_s)
         return split
 
@@ -138,7 +157,7 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         num_baskets=log.num_baskets,
         first_time_s=int(log.basket_times_s.min()),
         last_time_s=int(log.basket_times_s.max()),
-        train_until_s=split.validation_from_s,
+        train_until_s=split.train_until_s,
         country=log.country,
         timezone=log.timezone,
         has_text=bool((text != "").any()),
@@ -193,7 +212,7 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
             train, validation, test = _dates_of_cuts(split, log)
             raise UserError(
                 f"split: the {part} part holds no basket (training from {train}, validation from {validation}, "
-                f"test from {test}); move a cut."
+                f"test from {test}, {split.gap_s / SECONDS_PER_DAY:g} days of gap before each cut); move a cut."
             )
 
 

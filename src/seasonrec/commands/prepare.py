@@ -35,3 +35,10 @@ def print_facts(data: OpenData, domain: str = "") -> None:
         values = asdict(part).values()
         table.add_row(name, *(f"{value:,}" if isinstance(value, int) else value for value in values))
     Console(width=100).print(table)
+    days = f"{data.protocol.horizon_days:g}"
+    if data.protocol.horizon_s > data.split.gap_s:
+        print(
+            f"  note: under protocol.horizon_days={days} the last {days} days before a cut are not known at the cut, "
+            f"but the part before it reaches further; split.gap_days={days} leaves them out",
+            flush=True,
+        )

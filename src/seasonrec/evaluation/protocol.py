@@ -141,10 +141,11 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
     rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words")}
+    cuts = [int(cut_s) for cut_s in (split.train_from_s, split.validation_from_s, split.test_from_s)]
     content = {
         "data": log.digest,
         "dataset": dict(dataset_identity),
-        "split": [int(split.train_from_s), int(split.validation_from_s), int(split.test_from_s)],
+        "split": [*cuts, *([int(split.gap_s)] if split.gap_s else [])],  # as it was before there were gaps
         "targets": TARGETS_RULE,
         "ties": TIE_RULE,
         "metric_version": METRIC_VERSION,

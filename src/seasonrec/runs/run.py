@@ -164,4 +164,4 @@ def cut_dates(data: OpenData) -> dict[str, str]:
 
 def knowing_until_test(data: OpenData) -> OpenData:
     """Returns data whose fitted statistics may come from the training and validation parts."""
-    return replace(data, spec=replace(data.spec, train_until_s=data.split.test_from_s))
+    return replace(data, spec=replace(data.spec, train_until_s=data.split.validation_until_s))

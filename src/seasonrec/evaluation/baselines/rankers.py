@@ -105,14 +105,14 @@ class RankerFitter:
 
     Args:
         log: The prepared log.
-        split: The cuts; item and user tables end at the validation cut, less the horizon.
+        split: The cuts; item and user tables end with training, and at the validation cut less the horizon.
         protocol: Horizon and candidates.
         fitter: Requests of the validation part, and the shares of the floor.
     """
 
     def __init__(self, log: EventLog, split: Split, protocol: Protocol, fitter: ShareFitter) -> None:
         self.log, self.protocol, self.fitter = log, protocol, fitter
-        self.until_s = split.validation_from_s - protocol.horizon_s
+        self.until_s = min(split.train_until_s, split.validation_from_s - protocol.horizon_s)
         self.floor = fitter.index(NO_SALES)
 
     def fit(self, ranker: Ranker) -> RankerBaseline:

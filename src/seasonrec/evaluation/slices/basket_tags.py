@@ -104,8 +104,8 @@ def _first_bought_s(log: EventLog) -> NDArray[np.int64]:
 def _item_tags(log: EventLog, split: Split, protocol: Protocol) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Returns cold items and the head, each ``(V,)``; items with as many events as its last one belong to the head."""
     times_s, items = np.asarray(log.event_times_s), np.asarray(log.event_items)
-    seen = np.bincount(items[times_s < split.validation_from_s], minlength=log.num_items)
-    training = (times_s >= split.train_from_s) & (times_s < split.validation_from_s)
+    seen = np.bincount(items[times_s < split.train_until_s], minlength=log.num_items)
+    training = (times_s >= split.train_from_s) & (times_s < split.train_until_s)
     trained = np.bincount(items[training], minlength=log.num_items)
     ordered = np.sort(trained[trained > 0])[::-1]
     last = math.ceil(protocol.head_share * len(ordered)) - 1
