@@ -110,6 +110,35 @@ def test_two_dates_give_two_lists(ask: Ask) -> None:
     assert _list(summer, "stranger") != _list(winter, "stranger"), "without a history only the season differs"
 
 
+def test_several_dates_are_the_lists_of_each_and_are_compared(
+    ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dates = ("2017-06-20", "2017-12-20")
+    each = [ask(date=date) for date in dates]
+    capsys.readouterr()
+    both = ask(date=dates)
+    assert both.columns == ["date", *each[0].columns]
+    for date, one in zip(dates, each, strict=True):
+        assert both.filter(date=date).drop("date").equals(one)
+    overlap = pl.read_csv(tmp_path / "lists_overlap.csv")
+    own = {
+        user: len(set(_list(each[0], user)) & set(_list(each[1], user))) / 10 for user in each[0]["user_id"].unique()
+    }
+    found = overlap.filter(date=dates[0], other=dates[1])["overlap"].item()
+    assert found == pytest.approx(sum(own.values()) / len(own), abs=1e-4)
+    assert "compared in lists_overlap.csv, lists_categories.csv, lists_rising.csv" in capsys.readouterr().out
+
+
+def test_own_items_are_left_out_when_asked(ask: Ask, trained: Path) -> None:
+    every, new = ask(["u1"], top_k=16), ask(["u1"], top_k=16, exclude_own=True)
+    events = pl.read_csv(trained / "E.csv")
+    own = set(events.filter(pl.col("user_id") == "u1", pl.col("timestamp") < "2017-12-20")["item_id"])
+    assert own
+    assert _list(new, "u1") == [item for item in _list(every, "u1") if item not in own]
+    scores = dict(every.select("item_id", "score").iter_rows())
+    assert all(score == pytest.approx(scores[item]) for item, score in new.select("item_id", "score").iter_rows())
+
+
 def test_an_item_is_no_candidate_before_it_is_first_seen(ask: Ask) -> None:
     before, after = ask(["u1"], "2017-11-06", top_k=17), ask(["u1"], "2017-11-07", top_k=17)
     assert LATE not in _list(before, "u1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -13,8 +13,10 @@ from rich.table import Table as ShownTable
 from seasonrec.atomic import check_writable, writing
 from seasonrec.config.schema import RecommendConfig
 from seasonrec.data.user_ids import read_user_ids
+from seasonrec.report.dates import write_dates
 from seasonrec.runs.finished import load_models, open_finished
-from seasonrec.runs.recommending import RequestError, question, recommended, require_top_k
+from seasonrec.runs.recommending import RequestError, questions, recommended, require_top_k
+from seasonrec.runs.run import Run
 
 COLUMNS = ("user_id", "rank", "item_id", "score")
 SHOWN_USERS = 3
@@ -26,7 +28,8 @@ def run(options: RecommendConfig) -> None:
     """Writes the best items of users on a date: ``seasonrec recommend checkpoint=DIR users=all date=2017-12-20 ...``.
 
     The request is made at the local midnight that begins ``date``, or at the second of a date-time. The history ends
-    before the request by the protocol's horizon.
+    before the request by the protocol's horizon. The lists of several dates are compared: how much they overlap, their
+    categories, and the items that rise.
 
     Raises:
         UserError: If an option, the run's folder or a file cannot be used.
@@ -36,8 +39,32 @@ def run(options: RecommendConfig) -> None:
     _check_writable_output(output)
     run = open_finished(Path(options.checkpoint), options.allow, from_cache=True)
     require_top_k(options.top_k, run.data.log)
-    asked = question(run, users, options.date, None if options.events is None else Path(options.events))
-    _write(output, recommended(load_models(run), asked, options.top_k), options.top_k)
+    asked = questions(run, users, options.date, None if options.events is None else Path(options.events))
+    load_models(run)
+    lists = {text: recommended(run, one, options.top_k, exclude_own=options.exclude_own) for text, one in asked.items()}
+    if isinstance(options.date, str):
+        _write(output, lists, options.top_k, COLUMNS)
+        return
+    _write(output, lists, options.top_k, ("date", *COLUMNS))
+    _compare(output, run)
+
+
+def _compare(output: Path, run: Run) -> None:
+    """Writes and prints the comparison of the dates of a written file of lists."""
+    texts = dict.fromkeys(("date", "user_id", "item_id"), pl.String)
+    written = pl.read_csv(output, columns=list(texts), schema_overrides=texts)
+    paths = write_dates(output.with_suffix(""), written, run.data.log.items)
+    table = ShownTable(title="items that more users have on a date than on an average one")
+    for column in ("date", "item", "text", "share of users", "rise"):
+        table.add_column(column, justify="right" if column in ("share of users", "rise") else "left")
+    rising = pl.read_csv(paths[2], schema_overrides={"date": pl.String, "item_id": pl.String, "text": pl.String})
+    for text, of_date in rising.group_by("date", maintain_order=True):
+        for place, line in enumerate(of_date.head(SHOWN_USERS).iter_rows(named=True)):
+            shown = (line["text"] or "")[:SHOWN_TEXT]
+            date = text[0] if place == 0 else ""
+            table.add_row(str(date), line["item_id"], shown, f"{line['share']:.0%}", f"{line['rise']:+.0%}")
+    Console().print(table)
+    print(f"compared in {', '.join(path.name for path in paths)}", flush=True)
 
 
 def _users(users: str | tuple[str, ...]) -> list[str] | None:
@@ -58,14 +85,16 @@ def _check_writable_output(output: Path) -> None:
         raise RequestError(f"output must be a file that can be written, got {output} ({error.strerror}).") from error
 
 
-def _write(output: Path, lists: Iterator[pl.DataFrame], top_k: int) -> None:
+def _write(output: Path, lists: dict[str, Iterator[pl.DataFrame]], top_k: int, columns: Sequence[str]) -> None:
     written, first = 0, pl.DataFrame()
     with writing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(COLUMNS) + "\n")
-        for frame in lists:
-            first = frame if first.is_empty() else first
-            file.write(frame.select(COLUMNS).write_csv(include_header=False))
-            written += len(frame)
+        file.write(",".join(columns) + "\n")
+        for date, frames in lists.items():
+            for frame in frames:
+                first = frame if first.is_empty() else first
+                dated = frame.with_columns(date=pl.lit(date))
+                file.write(dated.select(columns).write_csv(include_header=False))
+                written += len(frame)
     _show(first, top_k)
     print(f"{written:,} rows in {output}", flush=True)
 

@@ -123,19 +123,21 @@ class RecommendConfig(Config):
     Args:
         checkpoint: Folder of a finished run.
         users: File with one user id per line, a list of ids, or ``all``.
-        date: Day of the request, for example ``2017-12-20``.
-        output: CSV file to write: ``user_id,rank,item_id,score``.
+        date: Day of the request, for example ``2017-12-20``, or a list of days, which are then compared.
+        output: CSV file to write: ``user_id,rank,item_id,score``; with a list of days, ``date`` comes first.
         top_k: Items per user.
         events: File with newer events in the form of the run's own data; null for none.
+        exclude_own: Whether to list no item that the user has bought before.
         allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
     checkpoint: str
     users: str | tuple[str, ...]
-    date: str
+    date: str | tuple[str, ...]
     output: str
     top_k: int = 10
     events: str | None = None
+    exclude_own: bool = False
     allow: tuple[str, ...] = ()
 
 

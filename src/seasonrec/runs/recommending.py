@@ -71,28 +71,35 @@ class Question:
     time_s: int
 
 
-def question(run: Run, users: Sequence[str] | None, at: str | date, events: Path | None = None) -> Question:
-    """Returns checked requests without reading a model.
+def questions(
+    run: Run, users: Sequence[str] | None, at: str | date | Sequence[str | date], events: Path | None = None
+) -> dict[str, Question]:
+    """Returns the checked requests of each date by its text, without reading a model.
 
     Args:
         run: An opened run.
         users: Ids; None for every user of the log. A user without events gets the list of an empty history.
-        at: Day or date-time, also as text in ISO 8601; a day means the local midnight that begins it.
+        at: Day or date-time, also as text in ISO 8601, or several; a day means the local midnight that begins it.
         events: File with newer events in the form of the run's own data.
 
     Raises:
-        RequestError: If the users are no list of ids, or the date cannot be read or lies before the first events.
+        RequestError: If the users are no list of ids, or a date is missing, twice there, unreadable, or lies before
+            the first events.
     """
+    dates = [at] if isinstance(at, str | date) else list(at)
+    if not dates or len({str(one) for one in dates}) < len(dates):
+        raise RequestError(f"date must be a date or distinct ones, got {[str(one) for one in dates]}.")
     require_ids(users, "users")
-    data = run.data
-    time_s = request_time_s(str(at), data.log, data.protocol)
-    log = data.log if events is None else _with_newer(data.log, run.config.data, events)
+    log = run.data.log if events is None else _with_newer(run.data.log, run.config.data, events)
+    times_s = {str(one): request_time_s(str(one), run.data.log, run.data.protocol) for one in dates}
     log, numbers = _numbered(log, None if users is None else list(users))
-    _tell_gap(log, time_s - data.protocol.horizon_s)
-    return Question(log, numbers, time_s)
+    _tell_gap(log, max(times_s.values()) - run.data.protocol.horizon_s)
+    return {text: Question(log, numbers, time_s) for text, time_s in times_s.items()}
 
 
-def recommended(run: Run, asked: Question, top_k: int, progress: bool = True) -> Iterator[pl.DataFrame]:
+def recommended(
+    run: Run, asked: Question, top_k: int, progress: bool = True, exclude_own: bool = False
+) -> Iterator[pl.DataFrame]:
     """Yields tables ``user_id, rank, item_id, text, score`` of several users each, with a row per listed item.
 
     Args:
@@ -100,10 +107,12 @@ def recommended(run: Run, asked: Question, top_k: int, progress: bool = True) ->
         asked: The requests.
         top_k: Items per list.
         progress: Whether to show a bar.
+        exclude_own: Whether to list no item that the user has bought before.
     """
     chunk = int(run.config.loader["evaluation_batch_size"])
     scorer = _scorer(run, asked.log)
-    lists = top_lists(scorer, asked.log, run.data.protocol, asked.users, asked.time_s, top_k, chunk)
+    protocol = run.data.protocol
+    lists = top_lists(scorer, asked.log, protocol, asked.users, asked.time_s, top_k, chunk, exclude_own=exclude_own)
     items = asked.log.items.select("item_id", "text")
     for frame in _frames(lists, len(asked.users), progress):
         named = items[frame["item"]]

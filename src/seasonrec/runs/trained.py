@@ -12,7 +12,7 @@ import polars as pl
 
 from seasonrec.config.schema import RunConfig
 from seasonrec.runs.finished import load_models, open_finished, read_config
-from seasonrec.runs.recommending import Scores, question, recommended, require_top_k, scored, scored_triples
+from seasonrec.runs.recommending import Scores, questions, recommended, require_top_k, scored, scored_triples
 from seasonrec.runs.run import Run
 
 
@@ -63,30 +63,36 @@ class TrainedRun:
         self,
         users: Sequence[str] | None = None,
         *,
-        at: str | date,
+        at: str | date | Sequence[str | date],
         top_k: int = 10,
         events: str | Path | None = None,
+        exclude_own: bool = False,
         progress: bool = False,
     ) -> pl.DataFrame:
-        """Returns the best items of users on a date, as ``seasonrec recommend`` writes them.
+        """Returns the best items of users on a date or on several, as ``seasonrec recommend`` writes them.
 
         Args:
             users: Ids; None for all users of the log. A user without events gets the list of an empty history.
-            at: Day or date-time, also as text in ISO 8601; a day means the local midnight that begins it.
+            at: Day or date-time, also as text in ISO 8601, or several; a day means the local midnight that begins it.
             top_k: Items per user.
             events: File with newer events in the form of the run's own data.
+            exclude_own: Whether to list no item that the user has bought before.
             progress: Whether to show a bar.
 
         Returns:
-            ``user_id, rank, item_id, text, score``; the score is the natural logarithm of the probability.
+            ``user_id, rank, item_id, text, score``; the score is the natural logarithm of the probability. With a list
+            of dates, ``date`` comes first.
 
         Raises:
             RequestError: If the date or ``top_k`` cannot be used.
         """
         run = self.opened
         require_top_k(top_k, run.data.log)
-        asked = question(run, users, at, None if events is None else Path(events))
-        return pl.concat(recommended(run, asked, top_k, progress))
+        asked = questions(run, users, at, None if events is None else Path(events))
+        frames = {text: pl.concat(recommended(run, one, top_k, progress, exclude_own)) for text, one in asked.items()}
+        if isinstance(at, str | date):
+            return next(iter(frames.values()))
+        return pl.concat(frame.select(pl.lit(text).alias("date"), pl.all()) for text, frame in frames.items())
 
     def scores(
         self, users: Sequence[str] | None = None, *, at: str | date, items: Sequence[str] | None = None
@@ -101,7 +107,8 @@ class TrainedRun:
         Raises:
             RequestError: If the date or an item cannot be used.
         """
-        return scored(self.opened, question(self.opened, users, at), items)
+        (asked,) = questions(self.opened, users, at).values()
+        return scored(self.opened, asked, items)
 
     def score(self, triples: pl.DataFrame) -> pl.DataFrame:
         """Returns rows ``user_id, item_id, time`` with a column ``score``, in the given order.

@@ -55,10 +55,14 @@ class Partitions:
         }
 
     def _own(self, requests: Requests) -> Tensor:
-        log = self.log
-        before = log.baskets_before(requests.users, requests.known_until_s)
-        starts = np.asarray(log.user_offsets)[requests.users]
-        request, event = gather_ranges(starts, np.asarray(log.basket_offsets)[before])
-        own = np.zeros((len(requests), log.num_items), dtype=np.bool_)
-        own[request, np.asarray(log.event_items)[event]] = True
-        return torch.from_numpy(own)
+        own = torch.zeros(len(requests), self.log.num_items, dtype=torch.bool)
+        own[own_items(self.log, requests)] = True
+        return own
+
+
+def own_items(log: EventLog, requests: Requests) -> tuple[Tensor, Tensor]:
+    """Returns request and item of every known purchase of the requests' users, both ``(E,)`` int64."""
+    before = log.baskets_before(requests.users, requests.known_until_s)
+    starts = np.asarray(log.user_offsets)[requests.users]
+    request, event = gather_ranges(starts, np.asarray(log.basket_offsets)[before])
+    return torch.from_numpy(request), torch.from_numpy(np.asarray(log.event_items)[event].astype(np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
+from seasonrec.evaluation.groups.partitions import own_items
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass, requests_at_once
@@ -45,6 +47,7 @@ def top_lists(
     top_k: int,
     chunk: int = 256,
     normalise: bool = True,
+    exclude_own: bool = False,
 ) -> Iterator[TopLists]:
     """Yields the lists of the given users at one time, in their order.
 
@@ -60,6 +63,8 @@ def top_lists(
         top_k: Items per list, at most the size of the catalogue.
         chunk: Largest number of users scored at once; fewer with a large catalogue.
         normalise: Whether to return log probabilities; logits suffice if only the order is read.
+        exclude_own: Whether to list no item that the user has bought before. The probabilities stay those among all
+            candidates.
 
     Yields:
         The lists of a stretch of users.
@@ -74,7 +79,11 @@ def top_lists(
     def best_items(requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with torch.no_grad():
             logits = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
-            values, items = best(logits, top_k)  # (N, K)
+            allowed = logits
+            if exclude_own:
+                allowed = logits.clone()
+                allowed[own_items(log, requests)] = -math.inf
+            values, items = best(allowed, top_k)  # (N, K)
             if normalise:
                 values = values - log_partition(logits)[:, None]
         return items.cpu().numpy(), values.cpu().numpy()
