@@ -11,6 +11,12 @@ from seasonrec.batches.facts import Facts
 from seasonrec.models.demand.multinomial import MultinomialDemand
 from seasonrec.models.demand.similarity import CLUSTERS, text_clusters, text_kernel
 
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seasonrec.models.demand.multinomial.FIT_STEPS", 12)
+
+
 SALES = DaySales(
     sold=np.array([[2, 0, 0], [4, 1, 0], [0, 9, 0], [1, 1, 0]]),
     events=np.array([2, 5, 9, 2]),
