@@ -217,7 +217,7 @@ def test_recommend(tmp_path: Path) -> None:
     done = _run(tmp_path, "recommend", "checkpoint=DIR", "users=all", "date=2017-12-20", "output=FILE.csv")
     (call,) = _calls(done)
     expected = {"checkpoint": "DIR", "users": "all", "date": "2017-12-20", "output": "FILE.csv", "top_k": 10}
-    assert call == {"given": [{**expected, "events": None, "allow": []}], "heavy": []}
+    assert call == {"given": [{**expected, "events": None, "exclude_own": False, "allow": []}], "heavy": []}
     refused = _run(tmp_path, "recommend", "checkpont=DIR", "users=7", "top_k=ten")
     assert refused.returncode == 2
     for mistake in (

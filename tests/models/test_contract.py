@@ -85,7 +85,7 @@ def test_future_of_the_log_does_not_matter(case: Case) -> None:
 
 @every_part
 def test_scores_of_a_sample_equal_those_of_the_whole_catalogue(case: Case) -> None:
-    if isinstance(case.part, Mixture):
+    if isinstance(case.model.mixture, Mixture):
         pytest.skip("samples are for training, in which nothing is mixed")
     requests = case.shop.some_requests(9)
     builder = case.shop.builder(case.model.contexts())
@@ -170,8 +170,8 @@ def test_gradients_of_a_request_reach_only_its_own_past(cases: dict[tuple[str, s
 def test_gradients_are_summed_in_a_fixed_order(case: Case, slot: str) -> None:
     """Checks that no gradient is that of ``x[index]``, which sums rows in the order of the threads.
 
-    ``F.embedding`` sums them in a fixed order. The habit may index, because its pairs are unique, and a mixture,
-    because no training step runs it.
+    ``F.embedding`` sums them in a fixed order. The habit may index, because its pairs are unique, and a mixture (which
+    reads the demand), because no training step runs it.
     """
     nodes, names = [case.model(case.training_batch()).grad_fn], set()
     while nodes:
@@ -180,7 +180,7 @@ def test_gradients_are_summed_in_a_fixed_order(case: Case, slot: str) -> None:
             names.add(node)
             nodes += [following for following, _ in node.next_functions]
     indexed = [node.name() for node in names if node.name() == "IndexBackward0"]
-    assert not indexed or slot in ("habit", "mixture"), (
+    assert not indexed or slot in ("habit", "mixture", "demand"), (
         "the gradient of x[index] is summed in another order in each run; write at_requests(hidden, batch) from "
         "seasonrec.models.components for the requests' positions, F.embedding(index, x) elsewhere"
     )

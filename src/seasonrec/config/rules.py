@@ -109,9 +109,10 @@ def reads_the_date(config: Mapping[str, Any]) -> bool:
     """Returns whether a run has a season or a demand, which read the date of a request.
 
     Args:
-        config: Plain values of a complete run.
+        config: Plain values of a run.
     """
-    return bool(config.get("season")) or Slots(config, ()).option("demand") != "none"
+    demand = config.get("demand")
+    return bool(config.get("season")) or (demand is not None and _option(demand) != "none")
 
 
 def _seed(slots: Slots) -> Iterator[Mistake]:

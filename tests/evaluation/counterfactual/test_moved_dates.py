@@ -198,5 +198,5 @@ def test_days_that_are_no_wrong_dates_are_refused(days: tuple[int, ...], told: s
 
 
 def test_a_model_without_season_has_no_date_to_be_wrong(shop: Shop) -> None:
-    with pytest.raises(UserError, match=r"needs a model with a season that reads the date, got season=\[\]"):
+    with pytest.raises(UserError, match=r"needs a model that reads the date, got season=\[\] and demand=none"):
         table_of(shop, scorer_of(shop))
