@@ -69,6 +69,17 @@ def test_wrong_dates_move_it(expecting: Path, tmp_path: Path) -> None:
     assert table["difference"].abs().min() > 0
 
 
+def test_the_habit_alone_reads_it(files: Path) -> None:
+    """Without season and mixture nothing but the habit can hear of another trend."""
+    run_dir = files / "habit"
+    assert main(of_table(files, run_dir, *OPTIONS, "habit.demand=true", "mixture=none")) == 0
+    run = load_models(open_finished(run_dir))
+    scorer = ModelScorer("habit", run.model, run.batches)
+    requests = Requests.of_baskets(run.data.log, run.data.split.test_baskets(run.data.log)[:20])
+    wrong = told_by(scorer)(WrongDate("trend", 91))
+    assert not np.allclose(scorer.score(requests), wrong.score(requests))
+
+
 def test_training_alone_does_not_read_the_demand_of_a_mixture(files: Path) -> None:
     """Without ``habit.demand`` the training is that of a run without a demand, to the bit."""
     with_demand, without = files / "with", files / "without"

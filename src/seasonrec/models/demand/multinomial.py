@@ -108,9 +108,8 @@ class MultinomialDemand(nn.Module):
         self.windows_days = tuple(windows_days)
         self.half_window_days = half_window_days
         self.penalty = penalty
-        first_day = YEAR_DAYS + half_window_days
-        self.first_day = first_day
-        self.has_year = facts.spec.training_cycles * DAYS_PER_YEAR >= first_day + LEAST_DAYS
+        self.first_day = YEAR_DAYS + half_window_days
+        self.has_year = facts.spec.training_cycles * DAYS_PER_YEAR >= self.first_day + LEAST_DAYS
         self.by = ("id", *(kind for kind in ("text", "cluster") if use in (kind, "all")))
         if use != "id":
             self.reader = reader
@@ -179,7 +178,7 @@ class MultinomialDemand(nn.Module):
         return result
 
     def fit(self, days: Sequence[tuple[DaySales, NDArray[np.int64]]]) -> float:
-        """Fits the weights to known sales and events of training days; returns the mean bits of these events."""
+        """Fits the weights to known sales and events of training days; returns their mean bits, with the prior."""
         raw = [self.features(sales) for sales, _ in days]
         every = np.concatenate(raw)
         self.mean.copy_(torch.from_numpy(every.mean(0)))
@@ -192,8 +191,7 @@ class MultinomialDemand(nn.Module):
             for features, (sales, events) in zip(raw, days, strict=True)
         ]
         shapes = [self.linear.shape, self.inner.shape, self.outer.shape]
-        start = torch.zeros(shapes[0])
-        linear, bits = self._fitted(observed, start.numpy().astype(np.float64), [shapes[0]])
+        linear, bits = self._fitted(observed, np.zeros(shapes[0]), [shapes[0]])
         if len(self.outer):
             generator = torch.Generator().manual_seed(0)
             inner = torch.randn(shapes[1], generator=generator, dtype=torch.float64) * 0.3
@@ -209,7 +207,7 @@ class MultinomialDemand(nn.Module):
     def _fitted(
         self, observed: Sequence[ObservedDay], start: NDArray[np.float64], shapes: Sequence[torch.Size]
     ) -> tuple[NDArray[np.float64], float]:
-        """Returns the weights of largest posterior probability from a start, and the mean bits of the events."""
+        """Returns the weights of largest posterior probability from a start, and the mean bits with the prior."""
         total = float(sum(day.events.sum() for day in observed))
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
