@@ -22,7 +22,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seasonrec.cli.commands import COMMANDS, Command
 from seasonrec.config import ConfigError, Mistake, conf_dir
-from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
 from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
@@ -126,7 +125,7 @@ def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistak
         elif key == "run_dir" and not os.access(place, os.W_OK):
             yield Mistake("run_dir", f"{place} cannot be written", "give a folder that can", folder)
         if key.lstrip("+") == "hydra.run.dir":
-            remedy = f"write run_dir={folder}" if command.schema == RUN_SCHEMA else "take it out"
+            remedy = f"write run_dir={folder}" if command.config_name != "command" else "take it out"
             yield Mistake("hydra.run.dir", "does not move the results", remedy, folder)
 
 
@@ -171,7 +170,7 @@ def _job(command: Command, node: DictConfig) -> Any:
     """Runs one job under Hydra and returns its value for Hydra's sweepers."""
     try:
         config = command.composer().accept(node)
-        if command.schema == RUN_SCHEMA and _shares_run_dir():
+        if command.config_name != "command" and _shares_run_dir():
             config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
         return command.run(config)
     except UserError as error:

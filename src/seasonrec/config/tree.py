@@ -28,7 +28,7 @@ def conf_dir() -> Path:
     )
 
 
-LIST_GROUPS = ("season", "task", "domain", "stage")
+LIST_GROUPS = ("season", "task", "domain", "stage", "forecaster")
 """Slots of several components: options are chosen as a list, and each file holds one component under its own name."""
 
 
