@@ -37,8 +37,8 @@ def require_library(asker: str, module: str = "statsforecast.models") -> Any:
         return import_module(module)
     except ImportError as error:
         raise UserError(
-            f'{asker} needs statsforecast, which is not installed ({error}); run pip install "seasonrec[forecast]", or '
-            "choose forecasters and a series.fallback that do not need it."
+            f'{asker}: needs statsforecast, which is not installed ({error}); run pip install "seasonrec[forecast]", '
+            "or choose other forecasters and series.fallback=naive."
         ) from error
 
 

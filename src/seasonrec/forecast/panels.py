@@ -54,10 +54,10 @@ class Opened:
         kind, options = self.options.period, self.options
         first, last = self.date_of(known[0]), self.date_of(known[-1])
         return [
-            f"Series of {options.measure} by {options.level} and {kind}; {rolling.origins} origins from {first} to {last}, "
-            f"{rolling.step} {kind}(s) apart; 1 to {rolling.horizon} {kind}(s) ahead. Missing periods: {options.missing}; "
+            f"Series of {options.measure} by {options.level} and {kind}; {rolling.origins} origins from {first} to "
+            f"{last}, {rolling.step} {kind}(s) apart; 1 to {rolling.horizon} {kind}(s) ahead. Gaps: {options.missing}; "
             f"outliers: {options.outliers}. Series with fewer than {options.least_nonzero} {kind}s of sales before an "
-            f"origin are left to {options.fallback} and are in no column but the recall.",
+            f"origin are left to {options.fallback}, and count for the recall alone.",
         ]
 
 
