@@ -43,9 +43,9 @@ def test_later_years_alone(tmp_path: Path) -> None:
     later = Hot100(str(path), first_year=2017)
     assert len(later.tables().events) == 1
     assert later.identity() != Hot100(str(path)).identity()
-    with pytest.raises(DataError, match="no row is left after the cleaning"):
+    with pytest.raises(DataError, match=r"no row is left after the cleaning"):
         Hot100(str(path), first_year=2020).tables()
-    with pytest.raises(UserError, match="data.first_year must be a year from 1900 on, got 17"):
+    with pytest.raises(UserError, match=r"data.first_year must be a year from 1900 on, got 17"):
         Hot100(str(path), first_year=17)
 
 

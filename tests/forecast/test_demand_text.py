@@ -58,8 +58,8 @@ def test_shares_add_up_to_the_total_and_know_no_later_sale(shop: Shop, history: 
 
 def test_it_forecasts_events_of_a_log(history: History) -> None:
     with pytest.raises(
-        UserError, match="forecaster=demand_text forecasts events of a log; choose series.measure=events"
+        UserError, match=r"forecaster=demand_text forecasts events of a log; choose series.measure=events"
     ):
         DemandText().fit(replace(history, source=None), 0)
-    with pytest.raises(UserError, match="forecaster.demand_text.use must be one of all, text, cluster, id, got 'x'"):
+    with pytest.raises(UserError, match=r"forecaster.demand_text.use must be one of all, text, cluster, id, got 'x'"):
         DemandText(use="x")  # type: ignore[arg-type]

@@ -37,5 +37,5 @@ def test_two_years_give_the_time_of_year() -> None:
 def test_inputs_that_end_before_the_horizon_are_refused() -> None:
     inputs = KnownInputs(("x",), np.zeros((10, 1)), {})
     assert inputs.until(10).shape == (10, 1)
-    with pytest.raises(UserError, match="known inputs must reach the end of the horizon, period 12, got 10 periods"):
+    with pytest.raises(UserError, match=r"known inputs must reach the end of the horizon, period 12, got 10 periods"):
         inputs.until(12)

@@ -138,11 +138,11 @@ def test_changes_are_added_to_the_last_value(loss: str) -> None:
 
 
 def test_options_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UserError, match="forecaster.gru.loss=poisson is a likelihood of counts"):
+    with pytest.raises(UserError, match=r"forecaster.gru.loss=poisson is a likelihood of counts"):
         GRU(loss="poisson", differences=1)
-    with pytest.raises(UserError, match="forecaster.lstm.window must be at least 1, got 0"):
+    with pytest.raises(UserError, match=r"forecaster.lstm.window must be at least 1, got 0"):
         LSTM(window=0)
-    with pytest.raises(UserError, match="forecaster.vae.loss must be one of mse, poisson"):
+    with pytest.raises(UserError, match=r"forecaster.vae.loss must be one of mse, poisson"):
         VAE(loss="mae")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="forecaster=gru needs training windows with 2 periods ahead"):
+    with pytest.raises(UserError, match=r"forecaster=gru needs training windows with 2 periods ahead"):
         small(GRU).fit(history_of([[1, 2, 3, 4, 5]]), 0)

@@ -43,11 +43,11 @@ VALUES = np.array(
 
 def test_origins_end_a_horizon_before_the_end() -> None:
     assert Rolling(2, 3, 2, LEVELS).known(10) == [4, 6, 8]
-    with pytest.raises(UserError, match="origins=3, step=2 and horizon=2 need 8 whole periods, got 7; lower one"):
+    with pytest.raises(UserError, match=r"origins=3, step=2 and horizon=2 need 8 whole periods, got 7; lower one"):
         Rolling(2, 3, 2, LEVELS).known(7)
-    with pytest.raises(UserError, match="horizon must be 1 to 12 periods, got 13"):
+    with pytest.raises(UserError, match=r"horizon must be 1 to 12 periods, got 13"):
         Rolling(13, 1, 1, LEVELS)
-    with pytest.raises(UserError, match="quantiles must be at least two rising numbers"):
+    with pytest.raises(UserError, match=r"quantiles must be at least two rising numbers"):
         Rolling(2, 1, 1, (0.9, 0.1))
 
 
@@ -95,9 +95,9 @@ def test_most_keeps_the_largest_series_of_the_first_origin() -> None:
 def test_origins_that_cannot_be_are_refused() -> None:
     late = VALUES.copy()
     late[:, :5] = 0
-    with pytest.raises(UserError, match="an origin must have events before it, got none in 4 periods"):
+    with pytest.raises(UserError, match=r"an origin must have events before it, got none in 4 periods"):
         origins(late, Rolling(1, 1, 1, LEVELS), (0, 1, 2, 3, 4)).at(4)
-    with pytest.raises(UserError, match="series.least_nonzero=9 leaves no series at an origin of 6 periods"):
+    with pytest.raises(UserError, match=r"series.least_nonzero=9 leaves no series at an origin of 6 periods"):
         origins(VALUES, Rolling(1, 1, 1, LEVELS), least_nonzero=9).at(6)
 
 

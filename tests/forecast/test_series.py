@@ -20,7 +20,7 @@ MONDAY = 17_175  # 2017-01-09, the first whole week
 
 
 def small_log() -> EventLog:
-    """A log from a Friday on: two events before the first whole week, then weeks 0, 1, 3 and a cut last week."""
+    """A log from a Friday on: two events before the first whole week, then weeks 0, 1 and 3, and a cut last week."""
     days = np.array([0, 3, 4, 9, 10, 24, 31])  # Friday, Monday, Tuesday, Sunday, Monday, Monday, Monday
     lengths = np.array([2, 2, 1, 1, 1, 2, 1])
     items = np.array([0, 1, 0, 1, 0, 1, 0, 0, 2, 0])
@@ -36,10 +36,10 @@ def panel(options: SeriesOptions) -> Panel:
 def test_weeks_begin_on_monday_and_incomplete_ones_are_left_out() -> None:
     found = panel(SeriesOptions())
     assert found.names == ("i0", "i1", "i2")
-    assert found.starts.tolist() == [MONDAY, MONDAY + 7, MONDAY + 14]
-    assert found.values.tolist() == [[2, 1, 1], [2, 0, 0], [0, 0, 1]]
+    assert found.starts.tolist() == [MONDAY, MONDAY + 7, MONDAY + 14, MONDAY + 21]
+    assert found.values.tolist() == [[2, 1, 0, 1], [2, 0, 0, 0], [0, 0, 0, 1]]
     assert found.cut_events == 3
-    assert found.start_of(3) == MONDAY + 21
+    assert found.start_of(4) == MONDAY + 28
 
 
 def test_a_week_without_any_event_is_a_gap_and_no_zero() -> None:
@@ -52,9 +52,9 @@ def test_a_week_without_any_event_is_a_gap_and_no_zero() -> None:
         3,
     )
     found = panel_of(longer, SeriesOptions(), ("i0", "i1", "i2"), np.arange(3))
-    assert found.is_closed.tolist() == [False, False, False, False, True, True, True]
-    assert found.values[0].tolist() == [2, 1, 1, 1, 0, 0, 0], "item 0 in the week of day 31"
-    assert found.first.tolist() == [0, 0, 2]
+    assert found.is_closed.tolist() == [False, False, True, False, False, True, True, True]
+    assert found.values[0].tolist() == [2, 1, 0, 1, 1, 0, 0, 0]
+    assert found.first.tolist() == [0, 0, 3]
 
 
 def test_days_and_values() -> None:
@@ -69,7 +69,7 @@ def test_days_and_values() -> None:
     assert len(daily.starts) == 32
     assert daily.values[:, 0].tolist() == [0, 1, 0]
     assert daily.values[:, 24].tolist() == [7, 0, 8]
-    with pytest.raises(UserError, match="series.measure=value needs a value of every event"):
+    with pytest.raises(UserError, match=r"series.measure=value needs a value of every event"):
         panel_of(
             EventLog(**{**log.__dict__, "event_values": values * np.nan}),
             SeriesOptions(measure="value"),
@@ -84,9 +84,9 @@ def test_series_by_category_add_their_items() -> None:
     options = SeriesOptions(level="category")
     names, series = series_of_items(named, options, 0, Path())
     assert names == ("a", "b")
-    assert panel_of(named, options, names, series).values.tolist() == [[2, 1, 2], [2, 0, 0]]
+    assert panel_of(named, options, names, series).values.tolist() == [[2, 1, 0, 2], [2, 0, 0, 0]]
     without = EventLog(**{**log.__dict__, "items": log.items.with_columns(category=pl.lit(None, pl.String))})
-    with pytest.raises(UserError, match="series.level=category needs items with categories, got none"):
+    with pytest.raises(UserError, match=r"series.level=category needs items with categories, got none"):
         series_of_items(without, options, 0, Path())
 
 
@@ -126,5 +126,5 @@ def test_options_are_checked(options: dict[str, object], message: str) -> None:
 
 
 def test_an_origin_needs_events_before_it() -> None:
-    with pytest.raises(UserError, match="an origin must have events before it, got none"):
+    with pytest.raises(UserError, match=r"an origin must have events before it, got none"):
         second_of(small_log(), MONDAY - 14)

@@ -28,7 +28,7 @@ def test_seasonal_naive_repeats_the_last_cycle() -> None:
 def test_moving_average_counts_from_the_first_sale() -> None:
     history = history_of([[9, 1, 2, 3, 6], [0, 0, 0, 4, 8]], first=[0, 3])
     assert MovingAverage(window=3).forecast(history).mean.tolist() == [[11 / 3] * 2, [6, 6]]
-    with pytest.raises(UserError, match="forecaster.moving_average.window must be at least 1 period, got 0"):
+    with pytest.raises(UserError, match=r"forecaster.moving_average.window must be at least 1 period, got 0"):
         MovingAverage(window=0)
 
 
@@ -53,7 +53,7 @@ def test_croston_by_hand() -> None:
     np.testing.assert_allclose(classic, [[2.4 / 1.1] * 2, [0, 0]])
     corrected = Croston("sba").forecast(history).mean
     np.testing.assert_allclose(corrected, [[0.95 * 2.4 / 1.1] * 2, [0, 0]])
-    with pytest.raises(UserError, match="forecaster.croston.variant must be one of sba, classic, optimized, got 'x'"):
+    with pytest.raises(UserError, match=r"forecaster.croston.variant must be one of sba, classic, optimized, got 'x'"):
         Croston("x")  # type: ignore[arg-type]
 
 
@@ -95,7 +95,7 @@ def test_known_inputs_move_the_forecast() -> None:
     values = 20 + 30 * promoted[:40, 0] + np.random.default_rng(2).normal(0, 1, 40)
     found = ARIMAX().forecast(history_of([values], inputs=promoted, cycle=52))
     np.testing.assert_allclose(found.mean[0], [20, 50], atol=3)
-    with pytest.raises(UserError, match="known inputs must reach the end of the horizon"):
+    with pytest.raises(UserError, match=r"known inputs must reach the end of the horizon"):
         ARIMAX().forecast(history_of([values], inputs=promoted[:41], cycle=52))
 
 

@@ -18,7 +18,8 @@ def cells(shift: float, name: str, seed: int = 0, noise: float = 0.0) -> pl.Data
     mean = 10 + shift + noise * draw.normal(size=rows)
     return pl.DataFrame(
         {
-            "forecaster": name, "seed": seed, "origin": np.repeat(np.arange(4), 12), "series": np.tile(np.arange(12), 4),
+            "forecaster": name, "seed": seed,
+            "origin": np.repeat(np.arange(4), 12), "series": np.tile(np.arange(12), 4),
             "step": np.ones(rows, dtype=np.int8), "actual": np.full(rows, 10.0), "mean": mean, "q0.1": mean - 2,
             "q0.9": mean + 2, "scale": np.full(rows, 2.0),
         }

@@ -19,7 +19,7 @@ from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.events import prepare, throttled
 from seasonrec.errors import UserError
 from seasonrec.forecast.base import Forecaster
-from seasonrec.forecast.coming import coming_table
+from seasonrec.forecast.coming import coming_table, long_series
 from seasonrec.forecast.comparing import Difference, differences
 from seasonrec.forecast.library import require_library
 from seasonrec.forecast.origins import Origin, Origins, Rolling
@@ -38,8 +38,9 @@ def run(config: ForecastConfig) -> float:
     """Forecasts at rolling origins with each forecaster, and writes the results to ``config.run_dir``.
 
     ``table.{md,csv}`` has the metrics, ``steps.csv`` those by period ahead, ``differences.csv`` the differences to the
-    reference, ``forecasts.csv`` the coming periods, ``cells.parquet`` and ``lists.parquet`` every forecast and list,
-    and ``record.json``, which is written last, counts, notes, times and versions.
+    reference, ``forecasts.csv`` the coming periods, ``series.parquet`` the series, ``cells.parquet`` and
+    ``lists.parquet`` every forecast and list, and ``record.json``, which is written last, counts, notes, times and
+    versions.
 
     Args:
         config: The complete configuration, as checked by the preflight.
@@ -121,7 +122,7 @@ def _write(
     _write_csv(folder / "steps.csv", metric_table(cells, lists, rolling.levels, by_step=True))
     _write_csv(folder / "differences.csv", pl.DataFrame([asdict(one) for one in found]))
     write_text(folder / "table.md", markdown(table, found, opened.sentences(rolling), rolling.levels, rolling.horizon))
-    for name, frame in (("cells", cells), ("lists", lists)):
+    for name, frame in (("cells", cells), ("lists", lists), ("series", long_series(opened.panel))):
         with writing(folder / f"{name}.parquet") as temporary:
             frame.write_parquet(temporary)
 

@@ -1,4 +1,4 @@
-"""Forecasts of the periods after the end of the log."""
+"""Files of series and of the forecasts of the periods after the end of the log."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def coming_table(panel: Panel, trials: Mapping[tuple[str, int], Trial], levels: 
             )
         )
     return pl.concat(frames).with_columns(pl.selectors.float().round(4))
+
+
+def long_series(panel: Panel) -> pl.DataFrame:
+    """Returns ``number, name, period, value, is_gap`` of every series that has been sold, as made from the log."""
+    sold = np.flatnonzero(panel.first < panel.num_periods)
+    dates = [EPOCH + dt.timedelta(days=int(day)) for day in panel.starts]
+    return pl.DataFrame(
+        {
+            "number": np.repeat(sold, panel.num_periods).astype(np.int32),
+            "name": pl.Series(panel.names)[sold.tolist()].gather(np.repeat(np.arange(len(sold)), panel.num_periods)),
+            "period": pl.Series(dates).gather(np.tile(np.arange(panel.num_periods), len(sold))),
+            "value": panel.values[sold].ravel(),
+            "is_gap": np.tile(panel.is_closed, len(sold)),
+        }
+    )

@@ -43,6 +43,7 @@ class DemandText:
         hidden_dim: Number of tanh units; 0 for a linear score.
         penalty: Precision of the prior of the weights.
         reader: Language model of the texts.
+        refits: Whether it is fitted again at each origin; otherwise the first origin's weights serve the later ones.
 
     Raises:
         ValueError: If an option is unknown.
@@ -50,7 +51,6 @@ class DemandText:
 
     is_trained = False
     forecasts_all = True
-    refits = True
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class DemandText:
         hidden_dim: int = 24,
         penalty: float = 1.0,
         reader: str = "minilm",
+        refits: bool = True,
     ) -> None:
         for name, value, kinds in (("use", use, get_args(Use)), ("candidates", candidates, ("known", "all"))):
             if value not in kinds:
@@ -66,7 +67,7 @@ class DemandText:
                     f"forecaster.demand_text.{name} must be one of {', '.join(kinds)}, got {value!r}; choose one."
                 )
         self.use, self.candidates = use, candidates
-        self.hidden_dim, self.penalty, self.reader = hidden_dim, penalty, reader
+        self.hidden_dim, self.penalty, self.reader, self.refits = hidden_dim, penalty, reader, refits
         self._model: MultinomialDemand | None = None
         self._days: PeriodSales | None = None
         self._fitted = 0
