@@ -21,6 +21,7 @@ MODELS = {"nf_nhits": NHITS, "nf_lstm": LSTM}
 
 
 def main(folder: Path) -> None:
+    """Trains every model with every seed and writes the forecasts."""
     facts = json.loads((folder / "facts.json").read_text())
     series = pd.read_csv(folder / "series.csv", parse_dates=["ds"], dtype={"unique_id": str})
     found = []

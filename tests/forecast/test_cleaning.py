@@ -50,6 +50,6 @@ def test_mstl_finds_what_breaks_a_season_and_needs_two_cycles() -> None:
     values, closed = np.stack([season, broken]), np.zeros(len(season), dtype=bool)
     told = cleaned(values, np.array([0, 0]), closed, ("zero", "mstl"), 7)
     assert told.values[1, 40] < broken[40] - 25, "the season takes a part of the outlier"
-    assert told.flagged < 5
+    assert told.flagged < 10, "a few values beside it"
     with pytest.raises(UserError, match=r"series.outliers=mstl needs 2 cycles of 52 periods .*, got 84"):
         cleaned(values, np.array([0, 0]), closed, ("zero", "mstl"), 52)

@@ -24,7 +24,7 @@ def test_every_forecaster_composes(option: str) -> None:
     target = read_yaml(ConfTree.of().file("forecaster", option))[option]["_target_"]
     assert config.forecaster[option]["_target_"] == target
     assert config.series["level"] == "item"
-    assert (config.horizon, config.quantiles) == (4, [0.1, 0.5, 0.9])
+    assert (config.horizon, config.quantiles) == (4, (0.1, 0.5, 0.9))
 
 
 def test_a_run_writes_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,4 +89,4 @@ def test_a_missing_library_is_told_before_any_work(
 
 def test_a_run_takes_no_forecaster(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "forecaster=[ets]"]) == 2
-    assert "forecaster = [ets]: unknown key, neither a value nor a group" in capsys.readouterr().err
+    assert "forecaster = ['ets']: unknown key, neither a value nor a group" in capsys.readouterr().err

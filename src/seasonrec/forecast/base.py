@@ -145,5 +145,6 @@ def with_errors(history: History, point: PointForecast) -> Forecast:
     together = np.concatenate(errors, axis=1)
     has = ~np.isnan(together).all(axis=1)
     shifts = np.zeros((len(mean), len(history.levels)))
-    shifts[has] = np.nanquantile(together[has], history.levels, axis=1).T
+    if has.any():
+        shifts[has] = np.nanquantile(together[has], history.levels, axis=1).T
     return Forecast(mean, mean[:, :, None] + shifts[:, None, :])

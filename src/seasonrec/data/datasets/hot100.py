@@ -23,7 +23,9 @@ COLUMNS = {"week": ("week", "chart_week", "date"), "title": ("title", "song"), "
            "rank": ("rank", "current_week")}  # fmt: skip
 """Names of each column."""
 
-USER = "the chart"
+BAND = 10
+"""Places that stand together for one user."""
+
 NOON_S = 12 * 3600
 PLACES = 100
 
@@ -32,8 +34,8 @@ class Hot100:
     """Weeks of songs in a chart, such as the Billboard Hot 100.
 
     It has no users, and serves the demand alone: ``seasonrec forecast``. An event is a week of a song in the chart, at
-    noon of the chart's date; a single user, the chart, has them all. Its value is 101 less the place. A song is a title
-    and an artist, which are its text; songs have no category.
+    noon of the chart's date. Its value is 101 less the place. In place of users, which a log must have, each ten places
+    of the chart are one. A song is a title and an artist, which are its text; songs have no category.
 
     Args:
         path: A ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``week title artist rank``.
@@ -75,7 +77,7 @@ class Hot100:
         rows = rows.with_columns(item_id=pl.format("{}, {}", "title", "artist"))
         return SourceTables(
             events=rows.select(
-                pl.lit(USER).alias("user_id"),
+                pl.format("places from {}", (rows["rank"].cast(pl.Int64) - 1) // BAND * BAND + 1).alias("user_id"),
                 "item_id",
                 pl.col("timestamp_s") + NOON_S,
                 (PLACES + 1 - pl.col("rank")).cast(pl.Float32).alias("value"),
@@ -84,7 +86,7 @@ class Hot100:
             .unique("item_id")
             .sort("item_id"),
             rules=tuple(report.rules),
-            notes=(times.finish(), "no users: one user has all events; for seasonrec forecast"),
+            notes=(times.finish(), "no users: each ten places stand for one; for seasonrec forecast"),
         )
 
     def _file(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import lightning as L
@@ -52,6 +52,10 @@ class SeriesModule(L.LightningModule):
         self.best_weights: dict[str, Tensor] = {}
         self.best_step = 0
         self._sums: list[tuple[float, int]] = []
+
+    def transfer_batch_to_device(self, batch: SeriesBatch, device: torch.device, dataloader_idx: int) -> SeriesBatch:
+        """Moves a batch; Lightning itself refuses frozen dataclasses."""
+        return SeriesBatch(**{field.name: getattr(batch, field.name).to(device) for field in fields(batch)})
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         if isinstance(self.network.temporal, FollowsTraining):
