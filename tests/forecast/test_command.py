@@ -49,6 +49,10 @@ def test_a_run_writes_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (pl.col("actual") - pl.col("mean")).abs().mean()
     )
     assert table["mae"][0] == pytest.approx(mae.item())
+    series = pl.read_parquet(folder / "series.parquet")
+    actual = cells.filter(pl.col("forecaster") == "gru", pl.col("seed") == 0, pl.col("step") == 1)["actual"]
+    at = [one["known periods"] for one in record["origins"]]
+    assert actual.sum() <= sum(series["value"].to_numpy().reshape(-1, record["series"]["periods"])[:, at].sum(axis=0))
     coming = pl.read_csv(folder / "forecasts.csv")
     last = pl.read_json(folder / "record.json")["series"][0]["end of the last period"]
     assert coming["period"].min() == last
