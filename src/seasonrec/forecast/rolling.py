@@ -18,6 +18,10 @@ from seasonrec.forecast.origins import Origin
 TOPS = (20, 50)
 """Lengths of the lists of what will sell best."""
 
+LISTS = {
+    "origin": pl.Int64, "step": pl.Int64, "group": pl.String, "k": pl.Int64, "recall": pl.Float64, "sellers": pl.Int64,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -75,7 +79,7 @@ def run_trial(
         notes.append(dict(found.notes))
         told("done")
     seconds = time.perf_counter() - begun_s
-    return Trial(pl.concat(cells), pl.DataFrame(lists, infer_schema_length=None), notes, seconds, last)
+    return Trial(pl.concat(cells), pl.DataFrame(lists, schema=LISTS), notes, seconds, last)
 
     return replace(history, progress=progress)
 
@@ -109,6 +113,6 @@ def _lists(origin: Origin, found: Forecast, place: int) -> Iterator[dict[str, An
         for number, group in enumerate(("all", *GROUPS)):
             inside = np.full(len(actual), True) if group == "all" else origin.groups == number - 1
             sellers = int((actual[inside] > 0).sum())
-            for k in TOPS:
+            for k in [k for k in TOPS if group == "all" or k < inside.sum()]:  # a list of the whole group says nothing
                 recall = recall_of_best(actual[inside], mean[inside], k) if sellers else float("nan")
                 yield {"origin": place, "step": step, "group": group, "k": k, "recall": recall, "sellers": sellers}
