@@ -92,13 +92,14 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, type | DataSpec):  # every component may know the facts of the whole data
         return
     elif is_dataclass(value):
-        yield from ((name, getattr(value, name)) for name in _field_names(type(value)))
+        kind: Any = type(value)
+        yield from ((name, getattr(value, name)) for name in _field_names(kind))
     else:
         yield from (("" if name in _HIDDEN else name, entry) for name, entry in getattr(value, "__dict__", {}).items())
 
 
 @cache
-def _field_names(kind: type[Any]) -> tuple[str, ...]:
+def _field_names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 

@@ -82,10 +82,10 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
         if getattr(flags, flag)
     ]
     mistakes += [*_flag_mistakes(unknown, "no such flag"), *_run_dir_mistakes(command, flags.overrides)]
-    node, found = None, []
+    node = None
     if not flags.shell_completion:
         node, found = composer.examine([*command.settings, *flags.overrides], flags.multirun)
-    mistakes += found
+        mistakes += found
     if mistakes:
         raise ConfigError(mistakes)
     if node is not None and is_plain(flags, node):
