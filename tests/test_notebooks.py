@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
 
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
@@ -50,37 +48,29 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _run(runs: list[tuple[Path, dict[str, str]]]) -> list[str]:
-    """Executes notebooks, each with its environment, one after the other in one process; returns their outputs."""
-    whole, lengths = new_notebook(), []
-    for path, environment in runs:
-        begin = f"%reset -f\nimport os, tempfile\nos.environ |= {environment!r}\ntempfile.tempdir = None\n%reset -f"
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-        whole.cells += [new_code_cell(begin), *cells]
-        lengths.append(1 + len(cells))
-    context = {"metadata": {"path": str(READING.parent)}}
-    NotebookClient(whole, timeout=240, kernel_name="python3", resources=context).execute()
-    left = iter(whole.cells)
-    outputs = [[output for cell in islice(left, length) for output in cell.outputs] for length in lengths]
-    return ["\n".join(output.get("text", "") + str(output.get("data", "")) for output in own) for own in outputs]
+def _run_notebook(path: Path) -> str:
+    """Executes a notebook and returns its output."""
+    notebook = nbformat.read(path, as_version=4)
+    context = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=240, kernel_name="python3", resources=context).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join(output.get("text", "") + str(output.get("data", "")) for output in outputs)
 
 
-def test_notebooks_run(study: Path, tmp_path: Path) -> None:
-    """On little data, the first also on the committed studies; one process imports torch once for all."""
-    studies = [study, *COMMITTED]
-    others = [path for path in NOTEBOOKS if path != READING]
-    own_folders = [tmp_path / path.stem for path in others]
-    for folder in own_folders:
-        folder.mkdir()
-    runs = [(READING, {"SEASONREC_STUDY": str(folder)}) for folder in studies]
-    runs += [(path, {"TMPDIR": str(folder)}) for path, folder in zip(others, own_folders, strict=True)]
-    shown = _run(runs)
-    for folder, output in zip(studies, shown, strict=False):
-        assert f"reading {folder}" in output
-    assert [words for words in ("image/png", "no_season", "cold_users") if words not in shown[0]] == []
-    for path, output in zip(others, shown[len(studies) :], strict=True):
-        assert [words for words in SHOWN[path.stem] if words not in output] == []
-    assert all(any(folder.iterdir()) for folder in own_folders), "each wrote into its own temporary folder"
+def test_the_study_is_read_on_little_data(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEASONREC_STUDY", str(study))
+    shown = _run_notebook(READING)
+    assert f"reading {study}" in shown
+    assert "image/png" in shown
+    assert "no_season" in shown
+    assert "cold_users" in shown
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != READING], ids=_name)
+def test_notebook_runs_on_little_data(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    shown = _run_notebook(path)
+    assert [words for words in SHOWN[path.stem] if words not in shown] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=_name)
@@ -88,3 +78,9 @@ def test_notebook_is_committed_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=_name)
+def test_notebook_runs_on_the_committed_study(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEASONREC_STUDY", str(folder))
+    assert f"reading {folder}" in _run_notebook(READING)
