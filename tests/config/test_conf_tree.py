@@ -25,7 +25,7 @@ OF_FORECASTS = ("forecaster", "series")
 OF_RUNS = [path for path in OPTIONS if path.parent.name not in OF_FORECASTS]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
-    "data/table.yaml": ["data.events=E.csv"],
+    "data/table.yaml": ["data.events=E.csv", "data.items=I.csv"],
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
     "data/hot100.yaml": ["data.path=C.parquet"],
