@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from evaluation_logs import build_log, build_split
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.evaluation import protocol as protocol_module
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 
@@ -62,7 +63,7 @@ def test_all_mistakes_are_named_at_once():
         )
     message = str(caught.value)
     assert "protocol.part must be one of validation, test, got 'training'" in message
-    assert "protocol.horizon_days must be 0 or above, got -1" in message
+    assert "protocol.horizon_days must be 0 or above, or null, got -1" in message
     assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
     assert "protocol.candidates must be one of known, before_request, all, got 'sampled'" in message
     assert "protocol.head_share must lie between 0 and 1, got 1.5" in message
@@ -73,5 +74,5 @@ def test_lists_of_a_yaml_become_tuples_and_days_become_seconds():
     protocol = Protocol(top_ks=[5, 10], holidays=["Easter"], horizon_days=0.5)
     assert protocol.top_ks == (5, 10)
     assert protocol.holidays == ("Easter",)
-    assert protocol.horizon_s == 43_200
+    assert protocol.horizon(SPLIT, "UTC") == Horizon(43_200)
     assert protocol.list_length == 10

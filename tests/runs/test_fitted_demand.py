@@ -98,5 +98,5 @@ def test_a_training_part_without_a_day_to_fit_is_refused_before_training(
     own = (*OPTIONS, "mixture=fixed", "protocol.horizon_days=300", "demand.windows_days=[90]")
     assert main(of_table(files, run_dir, *own)) != 0
     told = capsys.readouterr().err
-    assert "demand=multinomial is fitted on training days with 390 days of the log before them" in told
+    assert "demand=multinomial is fitted on training days that know 90 days of the log under" in told
     assert not list(run_dir.glob("**/*.ckpt"))

@@ -80,7 +80,7 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
     record = _evaluate(scorer, data, tags, partitions, config.seed, folder, shard)
     if not model.task:
         return record
-    requests = Requests.of_baskets(data.log, tags.baskets, data.protocol.horizon_s)
+    requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
     batches: LoaderOptions = build(config.loader)()
     tasks = evaluate_tasks(model, run.batches, requests, batches.evaluation_batch_size, device, shard)
     return {**record, "tasks": tasks}
@@ -131,7 +131,8 @@ def _evaluate(
     if shard.is_first:
         write_results(folder / "results.parquet", results)
         if data.truth is not None:
-            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), tags.baskets, protocol))
+            requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
+            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), requests, protocol))
     return results.record(protocol.top_ks)
 
 

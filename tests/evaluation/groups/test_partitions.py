@@ -7,6 +7,7 @@ import pytest
 import torch
 from random_log import random_log
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.other_future import another_future, later_births
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -55,7 +56,7 @@ def sides_by_loop(log: EventLog, user: int, known_until_s: int) -> dict[str, lis
 
 def some_requests(log: EventLog, number: int, horizon_s: int = 0) -> Requests:
     baskets = np.sort(np.random.default_rng(5).choice(log.num_baskets, number, replace=False))
-    return Requests.of_baskets(log, baskets, horizon_s)
+    return Requests.of_baskets(log, baskets, Horizon(horizon_s))
 
 
 @pytest.mark.parametrize("horizon_s", [0, 20 * DAY_S])

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.batches.requests import gather_ranges
+from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.batches.splits import Split
 from seasonrec.data.calendar import local_days, weekdays
 from seasonrec.data.log import EventLog
@@ -44,11 +44,12 @@ class BasketTags:
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
         items = np.asarray(log.event_items[position])
         cold_items, head_items = _item_tags(log, split, protocol)
+        requests = Requests.of_baskets(log, baskets, protocol.horizon(split, log.timezone))
         events = pl.DataFrame(
             {
                 "request": owner.astype(np.int64),
                 "items": items.astype(np.int32),
-                "repeat": _first_bought_s(log)[position] < (log.event_times_s[position] - protocol.horizon_s),
+                "repeat": _first_bought_s(log)[position] < requests.known_until_s[owner],
                 "in_season": in_season(log, baskets, protocol),
                 "cold_item": cold_items[items],
                 "head": head_items[items],
