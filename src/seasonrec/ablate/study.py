@@ -27,7 +27,7 @@ from seasonrec.report.costs import COLUMNS
 from seasonrec.report.selection import AA_ROW
 
 SLICES = (
-    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail",
+    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail", "gap_births",
     *(f"month_{month:02d}" for month in range(1, 13)),
 )  # fmt: skip
 """Slices beside the holiday windows."""
@@ -160,7 +160,10 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         StudyError: With every slice that does not exist, and the nearest that does.
     """
     has_country = config["data"].get("country", True) is not None
-    known = [*SLICES, *(slice_names(config["protocol"]["holidays"]) if has_country else [])]
+    protocol = config["protocol"]
+    known = [*SLICES, *(slice_names(protocol["holidays"]) if has_country else [])]
+    if protocol["horizon_days"] == 0 and protocol["refresh_days"] == 0:
+        known.remove("gap_births")
     mistakes = [
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
         for key in ("slices", "effect_slices")

@@ -38,11 +38,13 @@ def ceiling_note(run: RunResults, metrics: Sequence[str]) -> str:
 
 
 def unavailable_note(run: RunResults) -> str:
-    """Returns how many targets are no candidates; empty if all are."""
-    count, total = run.events.unavailable, len(run.events.ties)
+    """Returns how many targets are no candidates and how many were first sold within the horizon; empty if none."""
+    count, born, total = run.events.unavailable, run.events.gap_births, len(run.events.ties)
+    within = f"{born:,} targets were first sold between the end of the history and the request" if born else ""
     if not count:
-        return ""
-    return (
+        return within
+    missed = (
         f"{count:,} of {total:,} targets are no candidates, because nobody was known to have bought them: every row "
         "misses them, and they have no bits"
     )
+    return f"{missed}. {within}" if within else missed

@@ -73,6 +73,13 @@ def test_a_target_that_was_never_sold_before_is_missed_and_counted(autumn_log, a
     assert unavailable > 0
     record = RunResults("table", 0, "f" * 16, autumn_log.num_items, frame).record((10,))
     assert record["unavailable"] == unavailable
+    born = [
+        known_s <= int(autumn_log.item_first_seen_s[item]) < asked_s
+        for items, known_s, asked_s in zip(frame["items"], until_s.tolist(), frame["request_time_s"], strict=True)
+        for item in items
+    ]
+    assert record["gap_births"] == sum(born)
+    assert (sum(born) > 0) == (horizon_days > 0)
     number = frame["items"].list.len().sum()
     assert record["slices"]["all"]["n"] == number
     bits = frame["bits"].explode().to_numpy().astype(np.float64)

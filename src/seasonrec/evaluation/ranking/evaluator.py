@@ -25,6 +25,7 @@ from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
 from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.slices.masks import GAP_BIRTH
 
 SCORES_AT_ONCE = 2**24
 """Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
@@ -137,12 +138,13 @@ def evaluate(
     ranks = _rank_all(scorer, log, protocol, partitions, requests, chunk, length, show_progress)
     counted = {"greater": ranks.greater, "ties": ranks.ties, "bits": ranks.bits, **ranks.groups}
     events = tags.events.with_columns(pl.Series(name, values) for name, values in counted.items())
-    listed = (*TARGET_COLUMNS, *ranks.groups)
+    further = (*ranks.groups, *({GAP_BIRTH} & set(events.columns)))
+    listed = (*TARGET_COLUMNS, *further)
     lists = events.group_by("request", maintain_order=True).agg(pl.col(listed)).drop("request")
     best = ranks.top_items
     top_items = pl.Series("top_items", best).cast(pl.List(pl.Int32)).list.eval(pl.element().filter(pl.element() >= 0))
     whole = pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal")
-    return whole.select(*COLUMNS, *ranks.groups)
+    return whole.select(*COLUMNS, *further)
 
 
 def quick_metrics(
