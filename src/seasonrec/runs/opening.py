@@ -95,20 +95,26 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
     log = prepare(dataset, cache_dir, progress)
-    items_with_words(log, protocol.words)  # refuses a list without items before anything heavy runs
     split = build(config.split)().resolve(log)
-    _refuse_longer_horizon(log, split, protocol)
+    check_log(log, split, protocol)
     mark = fingerprint(protocol, log, split, dataset.identity())
     truth = dataset.truth() if isinstance(dataset, Synthetic) else None
     return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir, truth)
 
 
-def _refuse_longer_horizon(log: EventLog, split: Split, protocol: Protocol) -> None:
-    """Refuses a horizon under which no training request knows an event: nothing could be learned.
+def prepared_log(data: Component, cache_dir: str | None, progress: Callable[[str], None] = print) -> EventLog:
+    """Returns the log of a dataset, prepared or from the cache."""
+    dataset: Dataset = build(data)()
+    return prepare(dataset, Path(cache_dir) if cache_dir else default_cache_dir(), progress)
+
+
+def check_log(log: EventLog, split: Split, protocol: Protocol) -> None:
+    """Checks, before anything heavy runs, that a log has what a protocol asks for.
 
     Raises:
-        UserError: If it is too long; the message names the dates.
+        UserError: If a list of words matches no item, or under the horizon no training request knows an event.
     """
+    items_with_words(log, protocol.words)
     first_s, last_s = int(np.min(log.basket_times_s)), split.train_until_s - 1
     until_s = int(protocol.horizon(split, log.timezone).known_until_s(np.array([last_s]))[0])
     if until_s <= first_s:
