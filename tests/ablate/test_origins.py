@@ -1,6 +1,7 @@
 """Tests of rolling origins: their splits and cells, what is refused before a cell, and a small study to its tables."""
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -113,7 +114,7 @@ def test_a_study_of_two_origins_from_its_file_to_its_tables(tmp_path: Path, monk
     files = [f"data.events={tmp_path / 'E.csv'}", f"data.items={tmp_path / 'I.csv'}", f"cache_dir={tmp_path / 'cache'}"]
     own = [override for override in SMALL if override != "baselines=false"]
     (tmp_path / "study.yaml").write_text(
-        f"name: small\nexperiment: [data=table, {', '.join([*files, *own])}, protocol=frozen]\nquestion: '?'\n"
+        f"name: small\nexperiment: {json.dumps(['data=table', *files, *own, 'protocol=frozen'])}\nquestion: '?'\n"
         "rows: [full]\nseeds: [0]\nbaselines: false\norigins: [2017-09-04, 2017-10-16]\n"
     )
     console = Console(file=io.StringIO(), width=200)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -198,12 +199,15 @@ def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[l
         partial = [name for name, row in pooled.items() if row is None]
     else:
         rows, partial = [read_row(name, name in UNTRAINED_ROWS, own[""]) for name, own in folders.items()], []
-    tables = {kind: [cell for cell in complete if cell.kind == kind] for kind in TRIALS}
-    tried, dated = (
-        {row.name: tuple(cell.table for cell in tables[kind] if cell.row == row.name) for row in rows}
-        for kind in TRIALS
-    )
-    rows = [replace(row, trials=tried[row.name], wrong_dates=dated[row.name]) for row in rows]
+    tables = {
+        (name, kind): tuple(cell.table for cell in complete if (cell.row, cell.kind) == (name, kind))
+        for name, kind in product(study.seeds_of_rows, TRIALS)
+    }
+    tried, dated = TRIALS
+    rows = [
+        row if row.is_baseline else replace(row, trials=tables[row.name, tried], wrong_dates=tables[row.name, dated])
+        for row in rows
+    ]
     return rows, [cell.label for cell in cells if cell not in complete], partial
 
 
