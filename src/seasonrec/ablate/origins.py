@@ -1,9 +1,9 @@
 """Rolling origins of a study: the split of each, checked against the log before the first cell.
 
-Every row is trained anew at each origin. Its test part runs from the origin to the next one, the last to the end of the
-log or to ``split.test_until``. Its validation part is as long as the stretch from the origin before (of the first
-origin: as its test part) and ends at the origin, less ``split.gap_days``. Without a gap the test part of an origin is
-therefore the validation part of the next.
+Every row has a model of its own at each origin. Its test part runs from the origin to the next one, the last to the end
+of the log or to ``split.test_until``. Its validation part is as long as the stretch from the origin before (of the
+first origin: as its test part) and ends at the origin, less ``split.gap_days``. Without a gap the test part of an
+origin is therefore the validation part of the next.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Study:
             them, see :mod:`seasonrec.evaluation.counterfactual.dates`; the report says what the right date is worth.
         aa: Whether a row ``aa`` is added: the reference with other seeds, as many as ``seeds``. It differs from the
             reference by chance alone, so it must carry no mark.
-        origins: Days at which every row is trained anew and tested until the next, rising; empty for the one split of
+        origins: Days at which every row is trained again and tested until the next, rising; empty for the one split of
             the experiment. The report pools the targets of all origins, see :mod:`seasonrec.ablate.origins`.
         changes: Overrides of each row by name.
         cuts: Overrides of the split of each origin, by its day.
