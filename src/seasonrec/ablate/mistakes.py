@@ -101,7 +101,7 @@ def _row_mistakes(raw: dict[str, Any], known: Keys, tree: ConfTree) -> Iterator[
         if names and row not in drawn:
             yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, drawn), shown(row))
     stated = {name: one.default for name, one in known.items()} | raw
-    baseline, reference = stated["baseline_reference"], stated["reference"]
+    baseline, reference = str(stated["baseline_reference"]), str(stated["reference"])
     if baseline not in BASELINES:
         yield Mistake("baseline_reference", "no such baseline", nearest(baseline, BASELINES), shown(baseline))
     if names and reference not in names:
