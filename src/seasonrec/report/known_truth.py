@@ -36,11 +36,11 @@ OF_KINDS = {
 
 
 def has_oracle(rows: Sequence[Row]) -> bool:
-    """Returns True if the oracle and the row from which the distance to it is measured have probabilities by kind.
+    """Returns True if the oracle and the row from which the distance to it is measured have probabilities.
 
-    Rows that pool several origins have none.
+    Rows that pool several origins have none by kind of item.
     """
-    return {FROM, ORACLE} <= {name for name, row in _with_bits(rows).items() if row.known_truth}
+    return {FROM, ORACLE} <= set(_with_bits(rows)) and not any(row.origins for row in rows)
 
 
 def _with_bits(rows: Sequence[Row]) -> dict[str, Row]:
