@@ -24,6 +24,10 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
     [
         (Protocol(part="validation"), LOG, SPLIT, IDENTITY),
         (Protocol(horizon_days=28), LOG, SPLIT, IDENTITY),
+        (Protocol(refresh_days=7), LOG, SPLIT, IDENTITY),
+        (Protocol(refresh_days=None), LOG, SPLIT, IDENTITY),
+        (Protocol(horizon_days=None), LOG, SPLIT, IDENTITY),
+        (Protocol(), LOG, replace(SPLIT, end_s=SPLIT.end_s - 1), IDENTITY),
         (Protocol(candidates="all"), LOG, SPLIT, IDENTITY),
         (Protocol(season_ratio=3.0), LOG, SPLIT, IDENTITY),
         (Protocol(holidays=("Easter",)), LOG, SPLIT, IDENTITY),
@@ -32,7 +36,21 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
         (Protocol(), LOG, replace(SPLIT, train_from_s=SPLIT.train_from_s + 1), IDENTITY),
         (Protocol(), LOG, SPLIT, {**IDENTITY, "level": "variant"}),
     ],
-    ids=["part", "horizon", "candidates", "season", "holidays", "data", "test cut", "train cut", "dataset"],
+    ids=[
+        "part",
+        "horizon",
+        "refresh",
+        "frozen",
+        "a year",
+        "end",
+        "candidates",
+        "season",
+        "holidays",
+        "data",
+        "test cut",
+        "train cut",
+        "dataset",
+    ],
 )
 def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
     assert fingerprint(*changed) != BASE
@@ -50,6 +68,14 @@ def test_the_fingerprint_changes_with_the_holidays_and_with_the_clock_changes_of
 def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
     monkeypatch.setattr(protocol_module, "METRIC_VERSION", protocol_module.METRIC_VERSION + 1)
     assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
+
+
+def test_two_names_of_one_horizon_have_one_fingerprint():
+    test_days = Protocol(refresh_days=None).horizon(SPLIT, "UTC").refresh_days
+    named = fingerprint(Protocol(refresh_days=test_days), LOG, SPLIT, IDENTITY)
+    assert fingerprint(Protocol(refresh_days=None), LOG, SPLIT, IDENTITY) == named
+    a_year = Protocol(horizon_days=364.0)
+    assert fingerprint(Protocol(horizon_days=None), LOG, SPLIT, IDENTITY) == fingerprint(a_year, LOG, SPLIT, IDENTITY)
 
 
 def test_printing_other_list_lengths_keeps_the_fingerprint():
