@@ -133,3 +133,6 @@ def test_a_study_of_two_origins_from_its_file_to_its_tables(tmp_path: Path, monk
     assert each["origin"].to_list() == ["2017-09-04", "2017-10-16"]
     assert each["value"].to_list() == pytest.approx([one.mean() for one in targets], abs=1e-4)
     assert "Rolling origins 2017-09-04, 2017-10-16: a model for each" in (run_dir / "table.md").read_text()
+    monkeypatch.setattr(Running, "start", None)  # a second run starts nothing
+    entry.run(tmp_path / "study.yaml", {"run_dir": str(run_dir)}, Options(console=console))
+    assert "2 of 2 cells complete already" in console.file.getvalue()
