@@ -159,7 +159,8 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
     Raises:
         StudyError: With every slice that does not exist, and the nearest that does.
     """
-    has_country = config["data"].get("country", True) is not None
+    data = config["data"]
+    has_country = data.get("country", True) is not None or bool(data.get("calendar"))
     known = [*SLICES, *(slice_names(config["protocol"]["holidays"]) if has_country else [])]
     mistakes = [
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
@@ -168,7 +169,7 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         if name not in known
     ]
     if mistakes:
-        why = "" if has_country else "\n  data.country is null, so that there are no holiday windows"
+        why = "" if has_country else "\n  data.country and data.calendar are null, so that there are no holiday windows"
         raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
 
 

@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import Occasion
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
+
+OCCASION_SHIFT_DAYS = 2
+"""Days by which an occasion that is announced later begins earlier and ends later."""
 
 SHORTEST_FUTURE_S = 7 * SECONDS_PER_DAY
 """Least length of another future, so that its baskets do not all lie in one second."""
@@ -39,7 +44,7 @@ def another_future(log: EventLog, moment_s: int, asked: int | None = None) -> Ev
     """Returns another log that agrees with a log before a moment.
 
     Half of the later baskets are gone, and half of the items of the others. The others have other items, values and
-    times, and some baskets are new. Offsets and first-seen times follow.
+    times, and some baskets are new. Offsets and first-seen times follow. Occasions that are announced later differ too.
 
     Args:
         log: The log; a user may have no basket in the result.
@@ -163,7 +168,20 @@ def _joined(log: EventLog, parts: list[_Baskets], moment_s: int, until_s: int) -
         basket_users=users.astype(np.int32),
         basket_times_s=times_s,
         item_first_seen_s=_first_seen_s(log, items, event_times_s, moment_s, until_s),
+        occasions=_other_occasions(log, moment_s),
     )
+
+
+def _other_occasions(log: EventLog, moment_s: int) -> tuple[Occasion, ...]:
+    """Returns the user's own calendar in which those that are announced after the day of a moment are other ones."""
+    day = int(local_days(np.array([moment_s]), log.timezone)[0])
+    known = [one for one in log.occasions if one.known_from_day <= day]
+    later = [one for one in log.occasions if one.known_from_day > day]
+    moved = [
+        replace(one, first_day=one.first_day - OCCASION_SHIFT_DAYS, last_day=one.last_day + OCCASION_SHIFT_DAYS)
+        for one in later[::2]  # the others do not take place
+    ]
+    return (*known, *moved)
 
 
 def _first_seen_s(

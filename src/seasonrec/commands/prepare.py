@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from seasonrec.batches.part_facts import PartFacts, part_facts
 from seasonrec.config.schema import RunConfig
+from seasonrec.data.calendar import local_days
+from seasonrec.data.occasions import Occurrences
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -26,6 +29,7 @@ def print_facts(data: OpenData, domain: str = "") -> None:
     for name in ("num_events", "num_baskets", "num_users", "num_items", "num_categories"):
         print(f"  {name}: {getattr(spec, name):,}")
     print(f"  yearly cycles: {spec.cycles:.2f}, before the validation cut: {spec.training_cycles:.2f}")
+    _print_occasions(data)
     facts = part_facts(data.log, data.split)
     print(f"  density: {facts.density:.3%} of users x items")
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -42,3 +46,12 @@ def print_facts(data: OpenData, domain: str = "") -> None:
             f"but the part before it reaches further; split.gap_days={days} leaves them out",
             flush=True,
         )
+
+
+def _print_occasions(data: OpenData) -> None:
+    """Prints the names of the user's own calendar with their occurrences within the log."""
+    ends = local_days(np.array([data.spec.first_time_s, data.spec.last_time_s]), data.spec.timezone)
+    for name in data.spec.occasions:
+        found = Occurrences.of(data.log.occasions, name)
+        within = int(((found.last >= ends[0]) & (found.first <= ends[1])).sum())
+        print(f"  occasion {name}: {len(found.first):,} occurrences, {within:,} of them within the log")

@@ -92,7 +92,7 @@ def _merged(log: EventLog, new: pl.DataFrame) -> EventLog:
         "item_categories": log.item_categories,
         **_offsets(user[order], time_s[order], log.num_users),
     }
-    changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users)}
+    changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users, log.occasions)}
     return replace(log, **changed)
 
 

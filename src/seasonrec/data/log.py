@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.occasions import Occasion
+
 
 @dataclass(frozen=True)
 class EventLog:
@@ -36,6 +38,7 @@ class EventLog:
         items: One row per item in item order: ``item_id, text, category``.
         users: One row per user in user order: ``user_id`` and more.
         report: Cleaning rules ``[{"rule": ..., "rows": ...}]`` and notes, as kept in the manifest.
+        occasions: The user's own calendar; empty without one.
     """
 
     folder: Path
@@ -55,6 +58,7 @@ class EventLog:
     items: pl.DataFrame
     users: pl.DataFrame
     report: dict[str, object]
+    occasions: tuple[Occasion, ...] = ()
 
     @property
     def num_events(self) -> int:

@@ -27,6 +27,8 @@ class DataSpec:
         timezone: IANA zone in which days are counted.
         has_text: Whether the items carry text.
         has_value: Whether the events carry a value.
+        occasions: Distinct names of the user's own calendar, in alphabetical order.
+        occasions_list_items: Whether an occasion of that calendar lists items or categories.
     """
 
     num_users: int
@@ -41,6 +43,8 @@ class DataSpec:
     timezone: str
     has_text: bool
     has_value: bool
+    occasions: tuple[str, ...] = ()
+    occasions_list_items: bool = False
 
     @property
     def cycles(self) -> float:

@@ -28,7 +28,7 @@ from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.recommender import SeasonalRecommender
 
-FILE_KEYS = ("events", "items", "users", "path")
+FILE_KEYS = ("events", "items", "users", "path", "calendar")
 """Options of datasets that are paths of files."""
 
 MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")

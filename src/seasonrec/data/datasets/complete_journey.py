@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.journey_items import KEYS, item_ids, item_table
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
@@ -36,12 +37,19 @@ class CompleteJourney:
             catalogue thus belongs to the protocol and its fingerprint; it is no fitted statistic.
         households: Size of a sample of households with a fixed seed, drawn before ``min_item_events`` is applied; None
             for all.
+        calendar: File of occasions, further holidays of your own; None without one.
     """
 
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, level: Level = "product_type", min_item_events: int = 20, households: int | None = None) -> None:
+    def __init__(
+        self,
+        level: Level = "product_type",
+        min_item_events: int = 20,
+        households: int | None = None,
+        calendar: str | None = None,
+    ) -> None:
         if level not in KEYS:
             raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
         if min_item_events < 1:
@@ -51,6 +59,7 @@ class CompleteJourney:
         self.level = level
         self.min_item_events = min_item_events
         self.households = households
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
         folder = _data_folder()
@@ -62,6 +71,7 @@ class CompleteJourney:
             "level": self.level,
             "min_item_events": self.min_item_events,
             "households": self.households,
+            **calendar_identity(self.calendar),
         }
 
     def tables(self) -> SourceTables:

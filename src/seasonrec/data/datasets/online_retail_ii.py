@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns, read_numbers, read_text
 from seasonrec.data.files.times import TimeReader, check_time_options
 from seasonrec.data.files.workbook import read_workbook
@@ -47,6 +48,7 @@ class OnlineRetailII:
         path: UCI's workbook ``online_retail_II.xlsx`` with its two sheets (needs the extra ``excel``), a ``.csv`` or
             ``.tsv`` of both sheets, or a ``.parquet``.
         time_format: How the times of a text file are written: as in ``data=table``.
+        calendar: File of occasions, further holidays of your own; None without one.
 
     Raises:
         ValueError: If the time format is invalid.
@@ -58,14 +60,15 @@ class OnlineRetailII:
     country: str | None = "GB"
     timezone: str = "Europe/London"
 
-    def __init__(self, path: str, time_format: str = "auto") -> None:
+    def __init__(self, path: str, time_format: str = "auto", calendar: str | None = None) -> None:
         check_time_options(time_format, self.timezone)
         self.path = path
         self.time_format = time_format
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
-        file = file_sha256(self._file())
-        return {"dataset": "online_retail_ii", "rules": 1, "path": file, "time_format": self.time_format}
+        own = {"path": file_sha256(self._file()), "time_format": self.time_format, **calendar_identity(self.calendar)}
+        return {"dataset": "online_retail_ii", "rules": 1, **own}
 
     def tables(self) -> SourceTables:
         path, report = self._file(), RuleReport()

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import (
     check_file,
     column_names,
@@ -54,6 +55,7 @@ class OpenEcommerce:
         users: The file ``survey.csv`` with the answers of each person, columns of the users; None without.
         min_item_events: Least number of rows of an item over all years, test weeks included. The catalogue thus belongs
             to the protocol and its fingerprint; it is no fitted statistic. Most products are bought once.
+        calendar: File of occasions, further holidays of your own; None without one.
 
     Raises:
         ValueError: If ``min_item_events`` is below 1.
@@ -66,12 +68,15 @@ class OpenEcommerce:
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, path: str, users: str | None = None, min_item_events: int = 5) -> None:
+    def __init__(
+        self, path: str, users: str | None = None, min_item_events: int = 5, calendar: str | None = None
+    ) -> None:
         if min_item_events < 1:
             raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
         self.path = path
         self.users = users
         self.min_item_events = min_item_events
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
         return {
@@ -80,6 +85,7 @@ class OpenEcommerce:
             "path": file_sha256(_file(self.path, "data.path")),
             "users": None if self.users is None else file_sha256(_file(self.users, "data.users")),
             "min_item_events": self.min_item_events,
+            **calendar_identity(self.calendar),
         }
 
     def tables(self) -> SourceTables:

@@ -10,6 +10,7 @@ import polars as pl
 
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.calendar import check_country
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.event_file import EventColumns, EventFile
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
@@ -18,6 +19,9 @@ from seasonrec.data.preparation.checks import check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
+
+LATER_OPTIONS = ("calendar",)
+"""Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
 
 
 @dataclass
@@ -45,6 +49,8 @@ class Table:
         min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
         country: ISO 3166 code of the holidays; None for no holidays.
         timezone: IANA zone in which days are counted, and of times that carry no offset.
+        calendar: File of occasions, further holidays of your own, see
+            :func:`~seasonrec.data.files.calendar_file.read_calendar`; None without one.
 
     Raises:
         ValueError: If an option is invalid.
@@ -64,6 +70,7 @@ class Table:
     min_item_events: int = 1
     country: str | None = None
     timezone: str = "UTC"
+    calendar: str | None = None
 
     def __post_init__(self) -> None:
         check_time_options(self.time_format, self.timezone)
@@ -84,7 +91,8 @@ class Table:
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}
         hashes = {key: None if path is None else file_sha256(path) for key, path in files.items()}
-        return {"dataset": "table", "rules": 1, **asdict(self), **hashes}
+        options = {name: value for name, value in asdict(self).items() if name not in LATER_OPTIONS or value}
+        return {"dataset": "table", "rules": 1, **options, **hashes, **calendar_identity(self.calendar)}
 
     def tables(self) -> SourceTables:
         """Reads everything into memory; :meth:`coded_tables` is better for large files."""

@@ -117,6 +117,7 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
     users = np.asarray(log.basket_users[baskets])
     earlier = np.asarray(log.basket_users)[np.asarray(log.basket_times_s) < since_s]
     days = local_days(times_s, log.timezone)
+    names = window_names(days, protocol.holidays, log.country, log.occasions)
     dates, mondays = (pl.Series(each.astype(np.int32)).cast(pl.Date) for each in (days, days - weekdays(days)))
     return pl.DataFrame(
         {
@@ -127,7 +128,7 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
             "day": dates,
             "week": mondays,
             "month": dates.dt.month(),
-            "window": pl.Series(window_names(days, protocol.holidays, log.country), dtype=pl.String),
+            "window": pl.Series(names, dtype=pl.String),
             "cold_user": np.bincount(earlier, minlength=log.num_users)[users] < protocol.cold_user_baskets,
         }
     )
