@@ -64,6 +64,8 @@ def _log_of(log: EventLog, users: NDArray[np.int64]) -> EventLog:
         basket_users=owner.astype(np.int32),
         basket_times_s=log.basket_times_s[basket],
         users=log.users[users],
+        event_behaviours=None if log.event_behaviours is None else log.event_behaviours[event],
+        all_behaviours=None if log.all_behaviours is None else _log_of(log.all_behaviours, users),
     )
 
 

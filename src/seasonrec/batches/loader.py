@@ -85,9 +85,11 @@ class BatchBuilder:
         self.log, self.contexts, self.max_seq_len = log, contexts, max_seq_len
         self.labels, self.candidates = labels or {}, candidates
         # plain arrays over the same files: indexing a np.memmap is several times slower
-        self._event_items = np.asarray(log.event_items)
-        self._event_times_s = np.asarray(log.event_times_s)
-        self._user_offsets = np.asarray(log.user_offsets)
+        read, told = log.sequences, log.sequences.event_behaviours
+        self._event_items = np.asarray(read.event_items)
+        self._event_times_s = np.asarray(read.event_times_s)
+        self._user_offsets = np.asarray(read.user_offsets)
+        self._event_behaviours = None if told is None else np.asarray(told)
 
     def only(self, names: Collection[str]) -> BatchBuilder:
         """Returns a builder with only these contexts and without labels."""
@@ -98,8 +100,9 @@ class BatchBuilder:
         return BatchBuilder(self.log, contexts, self.max_seq_len, candidates=self.candidates)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
-        """Returns ``(N,)`` numbers of the first event of each user that the request may not read."""
-        return np.asarray(self.log.basket_offsets)[self.log.baskets_before(requests.users, requests.known_until_s)]
+        """Returns ``(N,)`` numbers of the first event of each user's sequence that the request may not read."""
+        read = self.log.sequences
+        return np.asarray(read.basket_offsets)[read.baskets_before(requests.users, requests.known_until_s)]
 
     def __call__(
         self,
@@ -126,7 +129,7 @@ class BatchBuilder:
         window, user, window_end = _gathered(requests.users, ends, window_of)
         start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user]) if starts is None else starts
         position = np.maximum(ends - start[window], 0)
-        item_ids, times_s, is_padding = self._windows(start, window_end)
+        item_ids, times_s, is_padding, behaviours = self._windows(start, window_end)
         target_request, target_items, unavailable = available_targets(self.log, requests, self.candidates)
         if sampler is not None and random is None:
             raise UserError(
@@ -151,11 +154,12 @@ class BatchBuilder:
             context=context,
             sample=sample,
             labels={name: compute(requests) for name, compute in self.labels.items()},
+            behaviours=None if behaviours is None else torch.from_numpy(behaviours),
         )
 
     def _windows(
         self, start: NDArray[np.int64], end: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64] | None]:
         lengths = end - start
         columns = np.arange(max(int(lengths.max(initial=0)), 1))
         is_padding = columns >= lengths[:, None]  # (B, T)
@@ -165,7 +169,11 @@ class BatchBuilder:
         item_ids[is_padding] = self.log.num_items
         times_s = self._event_times_s[event]
         times_s[is_padding] = 0
-        return item_ids, times_s, is_padding
+        behaviours = None
+        if self._event_behaviours is not None:
+            behaviours = self._event_behaviours[event].astype(np.int64)
+            behaviours[is_padding] = 0
+        return item_ids, times_s, is_padding, behaviours
 
 
 def _gathered(

@@ -165,6 +165,7 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         has_value=any(np.isfinite(log.event_values[events]).any() for _, events in basket_portions(log)),
         occasions=occasion_names(log.occasions),
         occasions_list_items=any(one.lists_items for one in log.occasions),
+        behaviours=log.behaviours,
     )
 
 

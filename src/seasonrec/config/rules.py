@@ -276,6 +276,9 @@ def _columns(slots: Slots) -> Iterator[Mistake]:
     """Yields the components that need a column which the user's table does not have."""
     if slots.option("data") != "table":
         return
+    if slots.value("data", "behaviour_column") is None and slots.option("behaviour") not in ("none", OWN):
+        remedy = "name their column, data.behaviour_column=NAME, or set behaviour=none"
+        yield Mistake("behaviour", "needs events with behaviours", remedy, slots.option("behaviour"))
     if slots.value("data", "items") is None:
         remedy = "give the items' file, data.items=FILE"
         if slots.option("text_augmentation") != "none":

@@ -94,7 +94,8 @@ def _write_log(
     specs["item_categories"] = {"dtype": str(codes.dtype), "shape": list(codes.shape)}
     items.write_parquet(folder / "items.parquet")
     users.write_parquet(folder / "users.parquet")
-    report = RuleReport([*tables.rules, Rule("same user, item and second: merged, values added", merged)])
+    same = "same user, item, behaviour and second" if len(tables.events.behaviours) else "same user, item and second"
+    report = RuleReport([*tables.rules, Rule(f"{same}: merged, values added", merged)])
     notes: list[str] = []
     occasions = _occasions(dataset, items, report, notes)
     rules = [{"rule": rule.name, "rows": rule.rows} for rule in report.rules]
@@ -106,6 +107,7 @@ def _write_log(
         "arrays": specs,
         "report": {"rules": rules, "notes": [*tables.notes, *notes]},
         "occasions": as_rows(occasions),
+        "behaviours": tables.events.behaviours.to_list(),
     }
 
 
@@ -152,6 +154,7 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
             users=pl.read_parquet(folder / "users.parquet"),
             report=facts["report"],
             occasions=from_rows(facts.get("occasions", [])),
+            behaviours=tuple(facts.get("behaviours", [])),
             **arrays,
         )
     except (KeyError, OSError, TypeError, ValueError) as error:

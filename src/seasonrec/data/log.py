@@ -39,6 +39,12 @@ class EventLog:
         users: One row per user in user order: ``user_id`` and more.
         report: Cleaning rules ``[{"rule": ..., "rows": ...}]`` and notes, as kept in the manifest.
         occasions: The user's own calendar; empty without one.
+        event_behaviours: ``(E,)`` uint8, numbers of the behaviours in ``behaviours``; None if the events have none.
+        behaviours: Names of the behaviours in alphabetical order.
+        target_behaviour: Behaviour of all events of this log, if it was reduced to one, see
+            :func:`~seasonrec.data.behaviours.with_target`.
+        all_behaviours: The log of the events of all behaviours from which this one was reduced; users and items have
+            the same numbers.
     """
 
     folder: Path
@@ -59,6 +65,15 @@ class EventLog:
     users: pl.DataFrame
     report: dict[str, object]
     occasions: tuple[Occasion, ...] = ()
+    event_behaviours: NDArray[np.uint8] | None = None
+    behaviours: tuple[str, ...] = ()
+    target_behaviour: str | None = None
+    all_behaviours: EventLog | None = None
+
+    @property
+    def sequences(self) -> EventLog:
+        """Log whose events form the sequences: that of all behaviours."""
+        return self if self.all_behaviours is None else self.all_behaviours
 
     @property
     def num_events(self) -> int:

@@ -29,6 +29,7 @@ class DataSpec:
         has_value: Whether the events carry a value.
         occasions: Distinct names of the user's own calendar, in alphabetical order.
         occasions_list_items: Whether an occasion of that calendar lists items or categories.
+        behaviours: Names of the behaviours of the events in the sequences, in alphabetical order; empty without them.
     """
 
     num_users: int
@@ -45,6 +46,7 @@ class DataSpec:
     has_value: bool
     occasions: tuple[str, ...] = ()
     occasions_list_items: bool = False
+    behaviours: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> float:

@@ -64,6 +64,8 @@ class Protocol:
         words: Lists of words by name, chosen before the cut: the items whose text has one of them are a side of a
             partition, with bits and share of their own. ``words={christmas: [christmas, xmas]}`` gives
             ``bits_within@with_christmas``. A word stands for all words that begin with it.
+        target_behaviour: Behaviour that is recommended, in a log whose events have behaviours, for example ``buy``:
+            requests, targets and everything that counts purchases are its events alone; the sequences read all events.
 
     Raises:
         ValueError: If a value is out of its range; the message names all mistakes of the protocol.
@@ -80,6 +82,7 @@ class Protocol:
     season_ratio: float = 2.0
     season_min_events: int = 5
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    target_behaviour: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "top_ks", tuple(self.top_ks))  # yaml knows lists only
@@ -141,6 +144,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
     rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words")}
+    if protocol.target_behaviour is None:  # as it was before there were behaviours
+        del rules["target_behaviour"]
     cuts = [int(cut_s) for cut_s in (split.train_from_s, split.validation_from_s, split.test_from_s)]
     content = {
         "data": log.digest,

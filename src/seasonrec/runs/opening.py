@@ -15,6 +15,7 @@ from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.splits import Split, spec_of
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
+from seasonrec.data.behaviours import with_target
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
@@ -31,7 +32,7 @@ from seasonrec.models.recommender import SeasonalRecommender
 FILE_KEYS = ("events", "items", "users", "path", "calendar")
 """Options of datasets that are paths of files."""
 
-MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")
+MODEL_SLOTS = ("item_encoder", "behaviour", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     dataset: Dataset = build(config.data)()
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
-    log = prepare(dataset, cache_dir, progress)
+    log = with_target(prepare(dataset, cache_dir, progress), protocol.target_behaviour)
     items_with_words(log, protocol.words)  # refuses a list without items before anything heavy runs
     split = build(config.split)().resolve(log)
     mark = fingerprint(protocol, log, split, dataset.identity())

@@ -15,12 +15,12 @@ from seasonrec.data.files.event_file import EventColumns, EventFile
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
 from seasonrec.data.files.times import TimeReader, check_time_options
-from seasonrec.data.preparation.checks import check_variety
+from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
 
-LATER_OPTIONS = ("calendar",)
+LATER_OPTIONS = ("calendar", "behaviour_column")
 """Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
 
 
@@ -42,6 +42,8 @@ class Table:
         time_column: Column of the time.
         value_column: Column of the value of an event, for example its price; None without one.
         quantity_column: Column of a quantity that must be above zero; None without one.
+        behaviour_column: Column of the behaviour of an event, for example view, cart or buy; None without one. It needs
+            ``protocol.target_behaviour``.
         text_column: Column of the items' text; None uses ``text`` if the file has it.
         category_column: Column of the items' category; None uses ``category`` if the file has it.
         time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
@@ -64,6 +66,7 @@ class Table:
     time_column: str = "timestamp"
     value_column: str | None = None
     quantity_column: str | None = None
+    behaviour_column: str | None = None
     text_column: str | None = None
     category_column: str | None = None
     time_format: str = "auto"
@@ -104,6 +107,7 @@ class Table:
         notes: list[str] = []
         events, item_type = self._events(report, notes, folder, progress)
         check_variety(events, str(self._path("events")))
+        check_behaviours(events, str(self._path("events")))
         items = self._items(events.items, item_type, report, notes)
         users = self._users(events.users, report)
         return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
@@ -130,11 +134,11 @@ class Table:
         """Returns the cleaned events and the type of the item ids in their file (None in a text file)."""
         path = self._path("events")
         assert path is not None  # events is not optional
-        keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column")
+        keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
         require_columns(path, [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None])
         columns = EventColumns(*(getattr(self, key) for key in keys))
         times = TimeReader(self.time_format, self.timezone, f"{path}: column {self.time_column}")
-        file, coder = EventFile(path, columns, times), EventCoder(folder)
+        file, coder = EventFile(path, columns, times), EventCoder(folder, with_behaviours=columns.behaviour is not None)
         notes.extend(file.read(coder, progress))
         if self.quantity_column is not None:
             report.count("quantity not above zero, or not known", file.without_quantity)
