@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small_clicks import with_clicks
+from small_clicks import with_clicks, with_prices
 from small_shop import MAX_SEQ_LEN, Shop
 from torch import nn
 
@@ -75,7 +75,7 @@ class Case:
 
 def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
     torch.manual_seed(seed)
-    shop = with_clicks(shop) if slot == "behaviour" else shop
+    shop = with_clicks(shop) if slot == "behaviour" else with_prices(shop) if option == "features" else shop
     reader = {"mixture": "fixed"} if slot == "demand" else {}
     parts = {name: part_of(name, plain) for name, plain in (PLAIN | reader | {slot: option}).items()}
     model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()

@@ -23,6 +23,7 @@ from seasonrec.evaluation.baselines.fitting import BASELINES, UNTRAINED_ROWS
 from seasonrec.evaluation.counterfactual.dates import DAYS_REMEDY, DAYS_RULE, refused_days
 from seasonrec.evaluation.results.targets import METRIC_NAMES, is_metric
 from seasonrec.evaluation.slices.holidays import slice_names
+from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
 from seasonrec.report.costs import COLUMNS
 from seasonrec.report.selection import AA_ROW
 
@@ -166,7 +167,7 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
         for key in ("slices", "effect_slices")
         for place, name in enumerate(getattr(study, key))
-        if name not in known
+        if name not in known and not name.startswith(USER_SLICE)  # the values of the users' table are not read here
     ]
     if mistakes:
         why = "" if has_country else "\n  data.country and data.calendar are null, so that there are no holiday windows"

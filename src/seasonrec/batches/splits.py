@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.labels.base import Cuts
+from seasonrec.data.features import feature_names
 from seasonrec.data.log import EventLog
 from seasonrec.data.occasions import occasion_names
 from seasonrec.data.portions import basket_portions
@@ -166,6 +167,7 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         occasions=occasion_names(log.occasions),
         occasions_list_items=any(one.lists_items for one in log.occasions),
         behaviours=log.behaviours,
+        features=feature_names(log.items),
     )
 
 

@@ -12,6 +12,7 @@ from seasonrec.batches.part_facts import PartFacts, part_facts
 from seasonrec.config.schema import RunConfig
 from seasonrec.data.calendar import local_days
 from seasonrec.data.occasions import Occurrences
+from seasonrec.evaluation.slices.user_groups import group_notes
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -29,6 +30,9 @@ def print_facts(data: OpenData, domain: str = "") -> None:
     for name in ("num_events", "num_baskets", "num_users", "num_items", "num_categories"):
         print(f"  {name}: {getattr(spec, name):,}")
     print(f"  yearly cycles: {spec.cycles:.2f}, before the validation cut: {spec.training_cycles:.2f}")
+    for line in group_notes(data.log):
+        print(f"  {line}")
+    _print_behaviours(data)
     _print_occasions(data)
     facts = part_facts(data.log, data.split)
     print(f"  density: {facts.density:.3%} of users x items")
@@ -46,6 +50,15 @@ def print_facts(data: OpenData, domain: str = "") -> None:
             f"but the part before it reaches further; split.gap_days={days} leaves them out",
             flush=True,
         )
+
+
+def _print_behaviours(data: OpenData) -> None:
+    """Prints the number of events of each behaviour."""
+    told, target = data.log.sequences.event_behaviours, data.log.target_behaviour
+    if told is not None:
+        counts = np.bincount(told, minlength=len(data.log.behaviours))
+        listed = ", ".join(f"{name} {count:,}" for name, count in zip(data.log.behaviours, counts, strict=True))
+        print(f"  behaviours in the sequences: {listed}; events above and below are those of {target}")
 
 
 def _print_occasions(data: OpenData) -> None:

@@ -11,16 +11,17 @@ import numpy as np
 import polars as pl
 
 from seasonrec.data.cache import CacheError, content_key, folder_lock, read_manifest, write_folder
+from seasonrec.data.features import COLUMN
 from seasonrec.data.files.calendar_file import calendar_path, read_calendar, require_items
 from seasonrec.data.log import EventLog
 from seasonrec.data.occasions import Occasion, as_rows, from_rows
 from seasonrec.data.preparation.arrays import category_codes, write_arrays
-from seasonrec.data.preparation.checks import check_tables, check_types
+from seasonrec.data.preparation.checks import check_tables, check_types, unread
 from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
 from seasonrec.data.preparation.digest import folder_digest
 from seasonrec.data.tables import Dataset, Rule, RuleReport
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
 
 
@@ -84,7 +85,8 @@ def _write_log(
     tables = _coded_tables(dataset, folder, progress)
     ids = tables.events.items.alias("item_id").to_frame()
     items = ids.join(tables.items, on="item_id", how="left", maintain_order="left")
-    items = items.select("item_id", "text", "category")
+    features = [column for column in items.columns if column.startswith(COLUMN)]
+    items = items.select("item_id", "text", "category", *features)
     users = tables.events.users.alias("user_id").to_frame()
     if tables.users is not None:
         users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
@@ -129,7 +131,7 @@ def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None
     check_types(tables.events, place)
     events = coded_events(tables.events)
     check_tables(tables, events, place)
-    return CodedTables(events, tables.items, tables.users, tables.rules, tables.notes)
+    return CodedTables(events, tables.items, tables.users, tables.rules, (*tables.notes, *unread(tables.events)))
 
 
 def open_log(folder: Path, check: bool = True) -> EventLog:

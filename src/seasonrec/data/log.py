@@ -35,7 +35,8 @@ class EventLog:
         basket_times_s: ``(K,)`` int64.
         item_first_seen_s: ``(V,)`` int64, time of the item's first event.
         item_categories: ``(V,)`` int32; all zero if the items have none.
-        items: One row per item in item order: ``item_id, text, category``.
+        items: One row per item in item order: ``item_id, text, category``, and the columns of features, see
+            :mod:`seasonrec.data.features`.
         users: One row per user in user order: ``user_id`` and more.
         report: Cleaning rules ``[{"rule": ..., "rows": ...}]`` and notes, as kept in the manifest.
         occasions: The user's own calendar; empty without one.

@@ -29,6 +29,7 @@ class DataSpec:
         has_value: Whether the events carry a value.
         occasions: Distinct names of the user's own calendar, in alphabetical order.
         occasions_list_items: Whether an occasion of that calendar lists items or categories.
+        features: Names of the items' features.
         behaviours: Names of the behaviours of the events in the sequences, in alphabetical order; empty without them.
     """
 
@@ -47,6 +48,7 @@ class DataSpec:
     occasions: tuple[str, ...] = ()
     occasions_list_items: bool = False
     behaviours: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> float:

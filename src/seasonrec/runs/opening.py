@@ -27,6 +27,7 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.words import items_with_words
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.models.item_features import FeatureVectors
 from seasonrec.models.recommender import SeasonalRecommender
 
 FILE_KEYS = ("events", "items", "users", "path", "calendar")
@@ -121,6 +122,8 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
             "text_augmentation varies the texts that item_encoder=text and id_text read, and this item encoder reads "
             "none; choose item_encoder=id_text, or text_augmentation=none."
         )
+    if data.spec.features and not any(isinstance(module, FeatureVectors) for module in model.modules()):
+        print("note: no component reads data.features; item_encoder=features does", flush=True)
     model.peft = build(config.peft)(facts=facts)
     model.peft.apply(model)
     return model, facts

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -240,7 +240,14 @@ def _with_newer(log: EventLog, node: Component, path: Path) -> EventLog:
     check_file(path, "events")
     source = build(node)
     if source.func is Table:
-        own = {"events": str(path), "items": None, "users": None, "text_column": None, "category_column": None}
+        own: dict[str, Any] = {
+            "events": str(path),
+            "items": None,
+            "users": None,
+            "text_column": None,
+            "category_column": None,
+        }
+        own |= {"features": (), "feature_kinds": {}, "calendar": None}
         table = Table(**{**source.keywords, **own})
     else:
         table = Table(str(path), timezone=log.timezone)

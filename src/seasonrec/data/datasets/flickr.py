@@ -40,7 +40,7 @@ class Flickr:
     """Visits to 196 places of five cities, 2004 to 2014, derived from times and places of photographs.
 
     An event is a visit: the user, the place, and ``arrived``, the time of the first photograph there. Its value is the
-    number of photographs; its location is the city. The text of an item is the place's name, its kind, and the city.
+    number of photographs. The text of an item is the place's name, its kind, and the city.
     The source has names only for Melbourne; the other texts are kind and city, so that several places have one text.
 
     **Zones.** The source gives the time of the camera's clock without a zone. With all cities, these times are used
@@ -95,7 +95,6 @@ class Flickr:
                 pl.col("poi_id").alias("item_id"),
                 seconds.alias("timestamp_s"),
                 pl.col("num_photos").alias("value"),
-                pl.col("city").alias("location_id"),
             ),
             items=_places(visits, path),
             rules=tuple(report.rules),

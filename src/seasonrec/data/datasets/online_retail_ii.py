@@ -21,11 +21,11 @@ COLUMNS = {
     "time": ("InvoiceDate", "ts"),
     "price": ("Price", "price"),
     "user_id": ("Customer ID", "customer_id"),
-    "location_id": ("Country", "country"),
+    "country": ("Country", "country"),
 }
 """Names of each column: in UCI's workbook, and in cleaned copies."""
 
-WORDS = ("invoice", "item_id", "text", "user_id", "location_id")
+WORDS = ("invoice", "item_id", "text", "user_id", "country")
 """Columns of text."""
 
 PRODUCT = r"^\d{5}[A-Z]*$"
@@ -36,8 +36,8 @@ class OnlineRetailII:
     """Purchases of a British gift shop, many of whose customers are shops, December 2009 to December 2011.
 
     An event is a line of an invoice: the customer, the product and the minute. Its value is quantity times price, in
-    pounds; its location is the customer's country. The text of an item is its most frequent description in lower case;
-    items have no category. Codes are read in capital letters: ``85123a`` and ``85123A`` are one product.
+    pounds. The text of an item is its most frequent description in lower case; items have no category. Codes are read
+    in capital letters: ``85123a`` and ``85123A`` are one product. The customer's country makes slices.
 
     The cleaning counts and leaves out, in this order: rows that equal an earlier one in all columns (the sheets of the
     workbook overlap in December 2010), invoices that are no sale (cancellations and adjustments, whose number begins
@@ -79,9 +79,9 @@ class OnlineRetailII:
         items = lines.group_by("item_id").agg(_most_frequent("text")).sort("item_id")
         value = (pl.col("quantity") * pl.col("price")).cast(pl.Float32).alias("value")
         return SourceTables(
-            events=lines.select("user_id", "item_id", "timestamp_s", value, "location_id"),
+            events=lines.select("user_id", "item_id", "timestamp_s", value),
             items=items.with_columns(category=pl.lit(None, pl.String)),
-            users=lines.group_by("user_id").agg(_most_frequent("location_id").alias("country")).sort("user_id"),
+            users=lines.group_by("user_id").agg(_most_frequent("country")).sort("user_id"),
             rules=tuple(report.rules),
             notes=(read_as,),
         )

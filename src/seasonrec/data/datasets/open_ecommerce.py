@@ -27,13 +27,12 @@ COLUMNS = {
     "time": ("Order Date",),
     "price": ("Purchase Price Per Unit",),
     "quantity": ("Quantity",),
-    "location_id": ("Shipping Address State",),
     "text": ("Title",),
     "category": ("Category",),
 }
 """Name of each column in ``amazon-purchases.csv``."""
 
-WORDS = ("item_id", "location_id", "text", "category")
+WORDS = ("item_id", "text", "category")
 """Columns of text that may be empty."""
 
 ANSWERS_OF = "Survey ResponseID"
@@ -44,8 +43,8 @@ class OpenEcommerce:
     """Purchases of 5,027 people in the United States on Amazon, 2018 to 2022, shared by them for research.
 
     An event is a product of an order: the person, the product code and the day. Its value is quantity times price, in
-    dollars; its location is the state of the address. The text of an item is its most frequent title, its category
-    Amazon's. Orders carry days without a time, so that all purchases of a day are one basket.
+    dollars. The text of an item is its most frequent title, its category Amazon's. Orders carry days without a time, so
+    that all purchases of a day are one basket. Answers of the survey (age, income, state) make slices.
 
     The cleaning counts and leaves out, in this order: rows without a product code, rows whose quantity is not above
     zero, and items with fewer than ``min_item_events`` rows.
@@ -103,7 +102,7 @@ class OpenEcommerce:
         words = [pl.col(column).drop_nulls().mode().sort().first() for column in ("text", "category")]
         value = (pl.col("quantity") * pl.col("price")).cast(pl.Float32).alias("value")
         return SourceTables(
-            events=lines.select("user_id", "item_id", "timestamp_s", value, "location_id"),
+            events=lines.select("user_id", "item_id", "timestamp_s", value),
             items=lines.group_by("item_id").agg(*words).sort("item_id"),
             users=None if self.users is None else _people(_file(self.users, "data.users"), lines["user_id"]),
             rules=tuple(report.rules),

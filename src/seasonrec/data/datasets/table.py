@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.calendar import check_country
+from seasonrec.data.features import Kind
 from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.event_file import EventColumns, EventFile
+from seasonrec.data.files.feature_columns import read_features
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
 from seasonrec.data.files.times import TimeReader, check_time_options
@@ -20,7 +22,7 @@ from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCode
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
 
-LATER_OPTIONS = ("calendar", "behaviour_column")
+LATER_OPTIONS = ("calendar", "behaviour_column", "features", "feature_kinds")
 """Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
 
 
@@ -36,7 +38,7 @@ class Table:
     Args:
         events: File of events, one row per event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
         items: File of items, one row per item; None without one.
-        users: File of users, one row per user; None without one.
+        users: File of users, one row per user; None without one. Its other columns make slices of the evaluation.
         user_column: Column of the user, in the events and in the users' file.
         item_column: Column of the item, in the events and in the items' file.
         time_column: Column of the time.
@@ -46,6 +48,10 @@ class Table:
             ``protocol.target_behaviour``.
         text_column: Column of the items' text; None uses ``text`` if the file has it.
         category_column: Column of the items' category; None uses ``category`` if the file has it.
+        features: Columns of the items' file that ``item_encoder=features`` reads, for example ``[price, brand]``:
+            numbers or categories, as their values show.
+        feature_kinds: ``number`` or ``category`` for columns of ``features`` whose values do not show it, for example
+            ``{brand_id: category}``.
         time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
             recognises all but patterns and reports its choice.
         min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
@@ -69,6 +75,8 @@ class Table:
     behaviour_column: str | None = None
     text_column: str | None = None
     category_column: str | None = None
+    features: tuple[str, ...] = ()
+    feature_kinds: dict[str, Kind] = field(default_factory=dict)
     time_format: str = "auto"
     min_item_events: int = 1
     country: str | None = None
@@ -87,8 +95,11 @@ class Table:
             raise UserError(
                 f"user, item and time must be three different columns, got {got}; name a separate column for each."
             )
-        for name in ("text_column", "category_column"):
-            if getattr(self, name) is not None and self.items is None:
+        self.features = tuple(self.features)  # yaml knows lists only
+        if strangers := [name for name in self.feature_kinds if name not in self.features]:
+            raise UserError(f"feature_kinds must name columns of data.features={list(self.features)}, got {strangers}.")
+        for name in ("text_column", "category_column", "features"):
+            if getattr(self, name) and self.items is None:
                 raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
 
     def identity(self) -> dict[str, object]:
@@ -137,6 +148,9 @@ class Table:
         keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
         require_columns(path, [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None])
         columns = EventColumns(*(getattr(self, key) for key in keys))
+        notes += _unread(
+            path, columns, "data.value_column, quantity_column and behaviour_column name columns of events"
+        )
         times = TimeReader(self.time_format, self.timezone, f"{path}: column {self.time_column}")
         file, coder = EventFile(path, columns, times), EventCoder(folder, with_behaviours=columns.behaviour is not None)
         notes.extend(file.read(coder, progress))
@@ -157,6 +171,10 @@ class Table:
             return known.to_frame().with_columns(empty.alias("text"), empty.alias("category"))
         wanted = {"text": self.text_column, "category": self.category_column}
         items = read_items(path, self.item_column, wanted, item_type, notes)
+        used = (self.item_column, self.text_column or "text", self.category_column or "category", *self.features)
+        notes += _unread(path, used, "data.features=[...] gives columns of the items to item_encoder=features")
+        if self.features:
+            items = items.hstack(read_features(path, self.features, self.feature_kinds, notes))
         items = report.keep(items, pl.col("item_id").is_first_distinct(), "further row of an item in the items' file")
         require_overlap(known, items["item_id"], path, "item")
         return items_with_events(known, items, notes)
@@ -171,3 +189,9 @@ class Table:
         users = raw.drop({self.user_column, "user_id"} & set(raw.columns)).insert_column(0, ids)
         require_overlap(known, users["user_id"], path, "user")
         return report.keep(users, pl.col("user_id").is_first_distinct(), "further row of a user in the users' file")
+
+
+def _unread(path: Path, used: Sequence[str | None], remedy: str) -> list[str]:
+    """Returns a note on the columns of a file that nothing reads."""
+    strangers = [column for column in column_names(path) if column not in used]
+    return [f"{path}: nothing reads the columns {', '.join(strangers)}; {remedy}"] if strangers else []

@@ -45,6 +45,12 @@ def check_types(events: pl.DataFrame, place: str) -> None:
             raise DataError(f"{place}: events have {events[column].null_count():,} nulls in {column}; drop these rows.")
 
 
+def unread(events: pl.DataFrame) -> list[str]:
+    """Returns a note on the columns of an event table that nothing reads."""
+    strangers = [column for column in events.columns if column not in (*_EVENT_TYPES, "value", "behaviour")]
+    return [f"columns of the events that nothing reads: {', '.join(strangers)}"] if strangers else []
+
+
 def check_variety(events: CodedEvents, place: str) -> None:
     """Checks that a model can learn from the events.
 

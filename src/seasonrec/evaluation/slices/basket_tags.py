@@ -15,6 +15,7 @@ from seasonrec.data.calendar import local_days, weekdays
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.slices.holidays import window_names
+from seasonrec.evaluation.slices.user_groups import user_groups
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class BasketTags:
 
     Args:
         baskets: ``(Q,)`` int64 basket numbers of the log, ascending.
-        requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``.
+        requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``,
+            and ``user.NAME`` for each attribute of the users that makes slices.
         events: One row per target, baskets in order: ``request`` (its row in ``requests``), ``items``, ``repeat``,
             ``in_season``, ``cold_item``, ``head``.
     """
@@ -119,7 +121,7 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
     days = local_days(times_s, log.timezone)
     names = window_names(days, protocol.holidays, log.country, log.occasions)
     dates, mondays = (pl.Series(each.astype(np.int32)).cast(pl.Date) for each in (days, days - weekdays(days)))
-    return pl.DataFrame(
+    tags = pl.DataFrame(
         {
             "user": users.astype(np.int32),
             "user_id": log.users["user_id"].cast(pl.String).gather(users),
@@ -132,3 +134,5 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
             "cold_user": np.bincount(earlier, minlength=log.num_users)[users] < protocol.cold_user_baskets,
         }
     )
+    groups = user_groups(log)
+    return tags.hstack(groups[users]) if groups.width else tags
