@@ -52,10 +52,9 @@ def _kinds_of_days(log: EventLog, baskets: NDArray[np.int64]) -> NDArray[np.int6
     kinds = weekdays(days)
     for number, table in enumerate(holiday_days(log.country, int(years[0]) - 1, int(years[1]) + 1).values()):
         kinds[np.abs(signed_distances(days, table)) <= HOLIDAY_DAYS] = 7 + number
-    never_hidden = np.full(len(days), np.iinfo(np.int64).max)
     for number, name in enumerate(occasion_names(log.occasions), start=int(kinds.max()) + 1):
-        near = Occurrences.of(log.occasions, name).distances(days, never_hidden)
-        kinds[np.abs(near) <= HOLIDAY_DAYS] = number
+        begins = tuple(Occurrences.of(log.occasions, name).first.tolist())  # the first days of a long one are enough
+        kinds[np.abs(signed_distances(days, begins)) <= HOLIDAY_DAYS] = number
     return kinds
 
 

@@ -37,7 +37,7 @@ class Added:
 def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
     """Returns the log with new users, who have no events, after its own; known ids are skipped."""
     if log.all_behaviours is not None:
-        return _reduced(log, with_users(log.all_behaviours, user_ids))
+        return with_target(with_users(log.all_behaviours, user_ids), log.target_behaviour)
     known = set(log.users["user_id"])
     new = [user for user in dict.fromkeys(user_ids) if user not in known]
     users = pl.concat([log.users, pl.DataFrame({"user_id": new}, {"user_id": pl.String})], how="diagonal")
@@ -66,7 +66,7 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
     """
     if log.all_behaviours is not None:
         longer, added = with_events(log.all_behaviours, events)
-        return _reduced(log, longer), added
+        return with_target(longer, log.target_behaviour), added
     items = log.items.select("item_id").with_row_index("item")
     sold = events.join(items, on="item_id")
     longer = with_users(log, sold["user_id"].unique().sort().to_list())
@@ -74,11 +74,6 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
     new = _new_events(log, sold.join(users, on="user_id"))
     added = Added(len(new), len(sold) - len(new), len(events) - len(sold), longer.num_users - log.num_users)
     return _merged(longer, new), added
-
-
-def _reduced(log: EventLog, longer: EventLog) -> EventLog:
-    """Returns a longer log of all behaviours with the target of a log."""
-    return replace(with_target(longer, log.target_behaviour), digest=longer.digest)
 
 
 def _new_events(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
