@@ -35,7 +35,7 @@ def test_kinds_and_missing_values_are_told(tmp_path: Path) -> None:
     assert log.items["feature.price"].to_list() == [10.5, None, 3.0]
     assert log.items["feature.brand"].to_list() == ["ACME", "acme", None]
     assert log.items["feature.shelf"].to_list() == ["1", "2", "1"]
-    told = [note.partition(": ")[2] for note in log.report["notes"] if "feature" in note]
+    told = [note.partition(": ")[2] for note in log.report["notes"] if "feature " in note]
     assert told == [
         "feature price has numbers; it is missing in 1 of 3 rows",
         "feature brand has 2 categories; it is missing in 1 of 3 rows",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -239,18 +239,7 @@ def _with_newer(log: EventLog, node: Component, path: Path) -> EventLog:
     """Returns the log with the events of a file in the form of the run's own data."""
     check_file(path, "events")
     source = build(node)
-    if source.func is Table:
-        own: dict[str, Any] = {
-            "events": str(path),
-            "items": None,
-            "users": None,
-            "text_column": None,
-            "category_column": None,
-        }
-        own |= {"features": (), "feature_kinds": {}, "calendar": None}
-        table = Table(**{**source.keywords, **own})
-    else:
-        table = Table(str(path), timezone=log.timezone)
+    table = source().of_newer(str(path)) if source.func is Table else Table(str(path), timezone=log.timezone)
     report, notes = RuleReport(), list[str]()
     log, added = with_events(log, table.newer_events(report, notes))
     lines = [f"{rule.rows:>12,} rows: {rule.name}" for rule in report.rules if rule.rows]

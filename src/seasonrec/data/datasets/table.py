@@ -127,6 +127,20 @@ class Table:
         """Reads events that extend a log, without the limit ``min_item_events``; fills the report and the notes."""
         return replace(self, min_item_events=1)._events(report, notes)[0].frame()
 
+    def of_newer(self, events: str) -> Table:
+        """Returns the source of a file of newer events in the same form, without items, users and calendar."""
+        return replace(
+            self,
+            events=events,
+            items=None,
+            users=None,
+            text_column=None,
+            category_column=None,
+            features=(),
+            feature_kinds={},
+            calendar=None,
+        )
+
     def _path(self, key: str) -> Path | None:
         name = getattr(self, key)
         if name is None:
