@@ -22,6 +22,7 @@ from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.config import build
 from seasonrec.data.features import COLUMN
+from seasonrec.models.augmentation.none import NoAugmentation
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -38,7 +39,9 @@ SCORED_ITEMS = 64
 def audited(run: Run) -> Iterator[tuple[str, Audited]]:
     """Yields the name of each domain of a built run, empty for the main one, and what the run reads of its log."""
     with isolate_rng(), redirect_stdout(StringIO()):  # the notes of the components were printed before
-        here = _built(run, _excerpt) if any(one.data.log.num_events > AUDITED_EVENTS for one in run.all) else run
+        here = (
+            _built(run, _excerpt) if any(one.data.log.sequences.num_events > AUDITED_EVENTS for one in run.all) else run
+        )
         there = _built(here, _after_the_cut)
         _check_features(here)
         pairs = [(_made(one), _made(other)) for one, other in zip(here.all, there.all, strict=True)]
@@ -142,5 +145,5 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         made=made,
         made_again=again,
         options=options,
-        augment=made["augmentation"],
+        augment=None if isinstance(made["augmentation"], NoAugmentation) else made["augmentation"],
     )
