@@ -22,7 +22,7 @@ FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir()]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
-    "data/table.yaml": ["data.events=E.csv"],
+    "data/table.yaml": ["data.events=E.csv", "data.items=I.csv", "data.features=[p]", "data.behaviour_column=kind"],
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
     "data/open_ecommerce.yaml": ["data.path=P.csv"],
