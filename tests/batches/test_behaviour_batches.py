@@ -11,6 +11,7 @@ from small_shop import MAX_SEQ_LEN, Shop
 from seasonrec.batches.audit import Audited, LeakError, audit
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.excerpt import excerpt_of
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.batches.other_future import another_future
 
@@ -64,7 +65,7 @@ def test_training_windows_serve_the_same_histories(clicks: Shop, horizon_s: int)
     options = LoaderOptions(batch_size=60, min_context_share=0.5)
     baskets = clicks.split.train_baskets(clicks.log)
     seen = 0
-    for batch in TrainingLoader(clicks.builder({}), baskets, options, horizon_s, seed=3):
+    for batch in TrainingLoader(clicks.builder({}), baskets, options, Horizon(horizon_s), seed=3):
         assert batch.behaviours is not None
         for request in range(0, batch.num_requests, 7):
             window, position = int(batch.request_window[request]), int(batch.request_position[request])
