@@ -21,6 +21,7 @@ from seasonrec.batches.audit_windows import EVENTS, REQUESTS, TRUTH
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.clock import ClockContext
 from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.own_amounts import OwnGapsContext, OwnValuesContext
@@ -46,6 +47,8 @@ CONTEXTS: dict[str, Context] = {
     "last_year": LastYearContext(),
     "own_values": OwnValuesContext(),
     "own_gaps": OwnGapsContext(),
+    "clock": ClockContext(),
+    "own_events": OwnEventsContext(20),
     "weekly_sales": WeeklySalesContext(),
     "shares": SharesContext(
         windows_days=(7, None), half_lives_days=(14.0,), half_windows_days=(14,), own_half_lives_days=(None, 28.0)
