@@ -18,10 +18,10 @@ from small_visits import write_visits
 from seasonrec.cli.main import main
 from seasonrec.commands import train
 from seasonrec.config import ConfTree
-from seasonrec.evaluation.baselines.fitting import BASELINES
+from seasonrec.evaluation.baselines.fitting import BASELINES, LAST_YEAR
 from seasonrec.models.language.text_vectors import weights_identity
 
-FIRST_YEAR_BASELINES = [name for name in BASELINES if name != "last_year"]
+FIRST_YEAR_BASELINES = [name for name in BASELINES if name not in LAST_YEAR]
 
 Run = tuple[Path, dict[str, Any]]
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from planted_leaks import Habit, PeekingContext
-from small_shop import MAX_SEQ_LEN, Shop
+from random_groups import random_groups
+from small_shop import DATASET, MAX_SEQ_LEN, Shop
 
 from seasonrec.batches import audit as module
 from seasonrec.batches import audit_sample, epoch_plan
@@ -25,6 +26,7 @@ from seasonrec.batches.context.clock import ClockContext
 from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.own_amounts import OwnGapsContext, OwnValuesContext
+from seasonrec.batches.context.own_events import OwnEventsContext
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.context.weekly_sales import WeeklySalesContext
@@ -44,7 +46,7 @@ CONTEXTS: dict[str, Context] = {
     "own_history": OwnHistoryContext(),
     "momentum": MomentumContext(),
     "calendar": CalendarContext(),
-    "last_year": LastYearContext(),
+    "last_year": LastYearContext(use=("id", "category", "cluster", "text"), groups=random_groups(DATASET["num_items"])),
     "own_values": OwnValuesContext(),
     "own_gaps": OwnGapsContext(),
     "clock": ClockContext(),

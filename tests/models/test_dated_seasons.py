@@ -25,17 +25,19 @@ WIDTH = 16
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def asked(shop: Shop, kind: Any, num_requests: int = 6, **options: Any) -> tuple[nn.Module, torch.Tensor, dict[str, Any]]:
+def asked(
+    shop: Shop, kind: Any, num_requests: int = 6, **options: Any
+) -> tuple[nn.Module, torch.Tensor, dict[str, Any]]:
     """Returns a season with random weights, queries, and contexts; the last request knows no event."""
     torch.manual_seed(0)
     season = kind(**options, facts=shop.facts(embedding_dim=WIDTH)).eval()
     with torch.no_grad():
         for weight in season.parameters():
             weight += 0.3 * torch.randn_like(weight)
-    requests = shop.some_requests(num_requests)
+    requests = shop.some_requests(6)
     requests.known_until_s[-1] = shop.spec.first_time_s
     context = {one.name: one.bind(shop.log, shop.spec)(requests) for one in season.reads}
-    return season, torch.randn(num_requests, WIDTH), context
+    return season, torch.randn(6, WIDTH), context
 
 
 def effect(season: nn.Module, query: torch.Tensor, context: dict[str, Any]) -> Array:
@@ -107,9 +109,7 @@ def time_vector(w: dict[str, Array], places: dict[str, int], user: Array) -> Arr
         factor = w[f"aspects.{number}.personal.weight"] @ user
         own = [factor * one for one in w[f"aspects.{number}.vectors.weight"]]
         radius = {"month": 2, "date": 6, "weekday": 1, "hour": 5}[aspect]
-        means = [
-            np.mean([own[(place + step) % size] for step in range(-j, j + 1)], axis=0) for j in range(radius + 1)
-        ]
+        means = [np.mean([own[(place + step) % size] for step in range(-j, j + 1)], axis=0) for j in range(radius + 1)]
         weights = softmax([float(own[place] @ mean) / WIDTH**0.5 for mean in means])
         vector = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
         total = total + sigmoid(float((w["select.weight"] @ user) @ vector)) * vector

@@ -21,7 +21,7 @@ DAYS = PLACES["day_of_year"]
 class OARSeason(nn.Module):
     """Occasion-aware recommendation: a gate weighs the query, the user's own occasions and those of all users.
 
-    With a vector ``t_d`` for each day ``d`` of the year, the query ``u``, the request on day ``d``, and the user's known
+    With a vector ``t_d`` for each day ``d`` of the year, the query ``u`` of a request on day ``d``, and the known
     events ``(item i_l, day d_l)``::
 
         s_l = (Q t_d) . (K t_{d_l}) / sqrt(D)                     own occasions: the day asks the days of the events

@@ -110,7 +110,9 @@ class TimelyRecSeason(nn.Module):
         """Returns the sums ``(N, L, D)`` of the vectors ``(N, R, D)`` at the places ``(N, L, 5)`` of times."""
         rows, width = vectors.shape[1:]
         first = _starts(PLACES[aspect] for aspect in ASPECTS).to(places.device)
-        place = places[..., self.columns] + first + rows * torch.arange(len(places), device=places.device)[:, None, None]
+        place = (
+            places[..., self.columns] + first + rows * torch.arange(len(places), device=places.device)[:, None, None]
+        )
         found = F.embedding_bag(place.flatten(0, 1), vectors.reshape(-1, width), mode="sum")
         return found.view(*places.shape[:2], width)
 
@@ -159,7 +161,7 @@ def means_of_near(num_places: int, radius: int) -> Tensor:
 
 
 def positions_of(hours: Tensor, width: int) -> Tensor:
-    """Returns the ``(U, D)`` sines and cosines of ``(U,)`` hours, with wave lengths from ``2 pi`` to 10,000 times it."""
+    """Returns the ``(U, D)`` sines and cosines of ``(U,)`` hours, with wave lengths from ``2 pi`` to 20,000 ``pi``."""
     pair = torch.arange(0, width, 2, device=hours.device)
     angle = hours[:, None] / 10_000.0 ** (pair / width)  # (U, D / 2)
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
