@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ class LastYearSeason(nn.Module):
     def __init__(
         self,
         half_window_days: int = 14,
-        use: tuple[Form, ...] = ("id", "category"),
+        use: tuple[Literal["id", "category", "cluster", "text"], ...] = ("id", "category"),
         reader: str = "minilm",
         *,
         facts: Facts,
