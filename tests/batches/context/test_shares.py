@@ -141,7 +141,7 @@ def test_own_parts_of_another_context_are_those_of_the_index(shop: Shop) -> None
 
 def test_weights_have_a_gradient(shop: Shop) -> None:
     shares = SharesIndex(shop.log, WITHOUT_TEXTS)(shop.some_requests(6))
-    weights = torch.rand(6, len(NAMES), dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+    weights = torch.rand(6, len(WITHOUT_TEXTS.names), dtype=torch.float32, generator=torch.Generator().manual_seed(0))
     logits = weights.requires_grad_()
     picked = shares.mixed(logits.softmax(1))[:, 3].clamp(min=1e-20).log().sum()
     (gradient,) = torch.autograd.grad(picked, logits)
