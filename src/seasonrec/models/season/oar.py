@@ -10,9 +10,10 @@ from seasonrec.batches.context.clock import DAY_OF_YEAR, PLACES, Clock, ClockCon
 from seasonrec.batches.context.own_events import OwnEvents, OwnEventsContext
 from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
+from seasonrec.models.calendar_features import waves
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.dropout import Dropout
-from seasonrec.models.kernels.matmul import Linear
+from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 
 DAYS = PLACES["day_of_year"]
@@ -55,6 +56,8 @@ class OARSeason(nn.Module):
 
     - The query stands for the intrinsic preference *and* for the user: the authors have a vector for each user, which a
       user without training events does not have.
+    - The vectors of days start at sines and cosines of the year and the maps ``Q``, ``K`` at the identity, so that a day
+      first asks the days near it. Random starts ask all days alike, and a few epochs do not change that.
     - 200 events instead of 50: with baskets of twenty items, 50 events do not reach back to the last year.
     - Scorer, loss and sampling are those of the model around it; see the row ``oar``.
     """
@@ -70,11 +73,11 @@ class OARSeason(nn.Module):
         self.clock, self.own = ClockContext(), OwnEventsContext(max_events)
         self.reads = (self.clock, self.own)
         self.scale = width**0.5
-        self.days = _vectors(DAYS, width)
+        self.days = _of_the_year(width)
         self.items = _vectors(facts.spec.num_items, width)
         self.memory = _vectors(DAYS, width)
-        self.own_query, self.own_key, self.own_value = (Linear(width, width) for _ in range(3))
-        self.all_query, self.all_key, self.all_value = (Linear(width, width) for _ in range(3))
+        self.own_query, self.own_key, self.all_query, self.all_key = (_identity(width) for _ in range(4))
+        self.own_value, self.all_value = Linear(width, width), Linear(width, width)
         self.gate_features = Linear(width, width, bias=False)
         self.gate_request = Linear(2 * width, width)
         self.gate = Linear(width, 1, bias=False)
@@ -120,3 +123,16 @@ def _vectors(count: int, width: int) -> nn.Embedding:
     found = nn.Embedding(count, width)
     nn.init.normal_(found.weight, std=width**-0.5)
     return found
+
+
+def _of_the_year(width: int) -> nn.Embedding:
+    """Returns vectors of the days of the year that start at its sines and cosines, with the length ``sqrt(D)``."""
+    phase = 2 * torch.pi * torch.arange(DAYS) / DAYS
+    return nn.Embedding.from_pretrained(2**0.5 * waves(phase, (width + 1) // 2)[:, :width], freeze=False)
+
+
+def _identity(width: int) -> Linear:
+    """Returns a map that starts as the identity."""
+    layer = zeroed(Linear(width, width))
+    nn.init.eye_(layer.weight)
+    return layer
