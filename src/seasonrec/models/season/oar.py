@@ -56,8 +56,8 @@ class OARSeason(nn.Module):
 
     - The query stands for the intrinsic preference *and* for the user: the authors have a vector for each user, which a
       user without training events does not have.
-    - The vectors of days start at sines and cosines of the year and the maps ``Q``, ``K`` at the identity, so that a day
-      first asks the days near it. Random starts ask all days alike, and a few epochs do not change that.
+    - The vectors of days start at sines and cosines of the year and the maps ``Q`` and ``K`` at the identity, so that a
+      day first asks the days near it. Random starts ask all days alike, and a few epochs do not change that.
     - 200 events instead of 50: with baskets of twenty items, 50 events do not reach back to the last year.
     - Scorer, loss and sampling are those of the model around it; see the row ``oar``.
     """
@@ -128,7 +128,10 @@ def _vectors(count: int, width: int) -> nn.Embedding:
 def _of_the_year(width: int) -> nn.Embedding:
     """Returns vectors of the days of the year that start at its sines and cosines, with the length ``sqrt(D)``."""
     phase = 2 * torch.pi * torch.arange(DAYS) / DAYS
-    return nn.Embedding.from_pretrained(2**0.5 * waves(phase, (width + 1) // 2)[:, :width], freeze=False)
+    found = nn.Embedding(DAYS, width)
+    with torch.no_grad():
+        found.weight.copy_(2**0.5 * waves(phase, (width + 1) // 2)[:, :width])
+    return found
 
 
 def _identity(width: int) -> Linear:
