@@ -90,7 +90,7 @@ def test_oar_is_its_equations(shop: Shop) -> None:
             for weight, (item, _, _) in zip(softmax(scores), events, strict=True):
                 own = own + weight * affine(w, "own_value", w["items.weight"][item] * root)
         scores = [affine(w, "all_query", days[day]) @ affine(w, "all_key", one) / root for one in days]
-        memory = [affine(w, "all_value", one) for one in w["memory.weight"]]
+        memory = [affine(w, "all_value", one * root) for one in w["memory.weight"]]
         of_all = sum(weight * one for weight, one in zip(softmax(scores), memory, strict=True))
         features = [user, own, of_all]
         request = affine(w, "gate_request", np.concatenate([user, days[day]]))

@@ -12,7 +12,6 @@ from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.calendar_features import waves
 from seasonrec.models.components import ContextValues, SeasonEffect
-from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 
@@ -26,9 +25,9 @@ class OARSeason(nn.Module):
     events ``(item i_l, day d_l)``::
 
         s_l = (Q t_d) . (K t_{d_l}) / sqrt(D)                     own occasions: the day asks the days of the events
-        p   = sum_l softmax(s)_l (V e_{i_l})
+        p   = sum_l softmax(s)_l (V e_{i_l} sqrt(D))
         r_j = (Q' t_d) . (K' t_j) / sqrt(D)                       occasions of all: the day asks all days of the year
-        g   = sum_j softmax(r)_j (V' m_j)
+        g   = sum_j softmax(r)_j (V' m_j sqrt(D))
         a_f = w . tanh(W [f; u; t_d])                             f in (u, p, g)
         query = sum_f softmax(a)_f f
 
@@ -39,7 +38,6 @@ class OARSeason(nn.Module):
 
     Args:
         max_events: Number of the user's last known events that are asked.
-        dropout: Dropout on the weights of both attentions and of the gate.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; no scores.
@@ -58,13 +56,15 @@ class OARSeason(nn.Module):
       user without training events does not have.
     - The vectors of days start at sines and cosines of the year and the maps ``Q`` and ``K`` at the identity, so that a
       day first asks the days near it. Random starts ask all days alike, and a few epochs do not change that.
+    - The memory is multiplied by ``sqrt(D)``, as the authors do with item vectors, so that it learns as fast.
+    - No dropout on the weights of attentions and gate: the model around it has one on the query.
     - 200 events instead of 50: with baskets of twenty items, 50 events do not reach back to the last year.
     - Scorer, loss and sampling are those of the model around it; see the row ``oar``.
     """
 
     adds_scores = False
 
-    def __init__(self, max_events: int = 200, dropout: float = 0.5, *, facts: Facts) -> None:
+    def __init__(self, max_events: int = 200, *, facts: Facts) -> None:
         super().__init__()
         facts.spec.require_last_year("season=[oar]")
         if max_events < 1:
@@ -81,7 +81,6 @@ class OARSeason(nn.Module):
         self.gate_features = Linear(width, width, bias=False)
         self.gate_request = Linear(2 * width, width)
         self.gate = Linear(width, 1, bias=False)
-        self.dropout = Dropout(dropout)
 
     def conditioned(self, query: Tensor, context: ContextValues) -> Tensor:
         clock: Clock = context[self.clock.name]
@@ -89,7 +88,7 @@ class OARSeason(nn.Module):
         features = torch.stack([query, self._own(day, context[self.own.name]), self._of_all(day)], dim=1)  # (N, 3, D)
         request = self.gate_request(torch.cat([query, self.days(day)], dim=-1))
         hidden = torch.tanh(self.gate_features(features) + request[:, None])
-        weights = self.dropout(torch.softmax(self.gate(hidden).squeeze(-1).float(), dim=-1))  # (N, 3)
+        weights = torch.softmax(self.gate(hidden).squeeze(-1).float(), dim=-1)  # (N, 3)
         return (weights[..., None] * features).sum(1)
 
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
@@ -103,7 +102,7 @@ class OARSeason(nn.Module):
         table = self._scores(self.own_query, self.own_key)
         cell = day[:, None] * DAYS + own.places[..., DAY_OF_YEAR]  # (N, L)
         scores = F.embedding(cell, table.view(-1, 1)).squeeze(-1).float()
-        weights = self.dropout(torch.softmax(scores.masked_fill(own.is_padding, -1e9), dim=-1))
+        weights = torch.softmax(scores.masked_fill(own.is_padding, -1e9), dim=-1)
         weights = weights * ~own.is_padding
         mean = F.embedding_bag(own.items, self.items.weight, per_sample_weights=weights, mode="sum") * self.scale
         known = ~own.is_padding[:, :1]
@@ -111,8 +110,8 @@ class OARSeason(nn.Module):
 
     def _of_all(self, day: Tensor) -> Tensor:
         """Returns the ``(N, D)`` occasions of all users on days ``(N,)``."""
-        weights = self.dropout(torch.softmax(self._scores(self.all_query, self.all_key).float(), dim=-1))
-        return F.embedding(day, weights @ self.all_value(self.memory.weight))
+        weights = torch.softmax(self._scores(self.all_query, self.all_key).float(), dim=-1)
+        return F.embedding(day, weights @ self.all_value(self.memory.weight * self.scale))
 
     def _scores(self, query: Linear, key: Linear) -> Tensor:
         """Returns the ``(366, 366)`` scores of each day for each day."""
