@@ -151,7 +151,7 @@ def test_window_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
     with pytest.raises(LeakError, match=rf"{TRAINING}item_ids \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_window_with_one_event_of_the_requests_own_basket_without_its_item(
@@ -165,7 +165,7 @@ def test_window_with_one_event_of_the_requests_own_basket_without_its_item(
 
     monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
     with pytest.raises(LeakError, match=rf"{TRAINING}\w+ \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.
 
     monkeypatch.setattr(epoch_plan, "_windows", to_the_last)
     with pytest.raises(LeakError, match=rf"{TRAINING}\w+ \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(BatchBuilder, "history_ends", one_more)
     with pytest.raises(LeakError, match=rf"visible in its own input, training part: item_ids \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_candidates_that_depend_on_the_next_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,17 +205,17 @@ def test_candidates_that_depend_on_the_next_basket(shop: Shop, monkeypatch: pyte
 
     monkeypatch.setattr(BatchBuilder, "__call__", until_the_next)
     with pytest.raises(LeakError, match=rf"training part: candidates_until_s \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_candidates_first_sold_within_the_horizon_pass_where_the_protocol_ranks_them(shop: Shop) -> None:
-    assert run(shop, horizon_s=14 * DAY, candidates="before_request")
+    assert run(shop, {}, horizon_s=14 * DAY, candidates="before_request")
 
 
 @pytest.mark.parametrize("augment", leaks.AUGMENTATIONS, ids=lambda augment: augment.__name__)
 def test_augmentation_that_reads_the_future(shop: Shop, augment: Any) -> None:
     with pytest.raises(LeakError, match=rf"augmented\.\w+ \(function\){WHERE}"):
-        run(shop, augment=augment)
+        run(shop, {}, augment=augment)
 
 
 @pytest.mark.parametrize(("value", "place"), leaks.MADE, ids=lambda given: getattr(given, "__name__", given))
@@ -224,12 +224,12 @@ def test_component_made_of_later_events(shop: Shop, value: Callable[..., Any], p
     made, again = (Habit(value(log, until_s), place) for log in (shop.log, after_the_cut(shop)))
     message = r"statistics from after the cut: model\.\S+ \(Habit\) changes when the events from \d{4}-\d\d-\d\d "
     with pytest.raises(LeakError, match=message):
-        run(shop, made={"model": made}, made_again={"model": again})
+        run(shop, {}, made={"model": made}, made_again={"model": again})
 
 
 def test_first_seen_times_of_later_items_may_differ(shop: Shop) -> None:
     made, again = (Habit(log.item_first_seen_s, "buffer") for log in (shop.log, after_the_cut(shop)))
-    assert run(shop, made={"model": made}, made_again={"model": again})
+    assert run(shop, {}, made={"model": made}, made_again={"model": again})
 
 
 @pytest.mark.parametrize("name", ["item_train_counts", "item_interval_days"])
@@ -294,11 +294,11 @@ class LabelTimes:
 
 
 def test_label_that_sees_beyond_its_part(shop: Shop) -> None:
-    lines = run(shop, labels={"next_times": NextTimes(sees_all=False)})
+    lines = run(shop, {}, labels={"next_times": NextTimes(sees_all=False)})
     assert lines[-1] == "labels ['next_times'] end at the cut after their request"
     message = r"a label reads beyond its part: next_times\.times_s of training requests changes when the events from"
     with pytest.raises(LeakError, match=message):
-        run(shop, labels={"next_times": NextTimes(sees_all=True)})
+        run(shop, {}, labels={"next_times": NextTimes(sees_all=True)})
 
 
 @pytest.mark.parametrize("shift_s", [-1, 1])

@@ -20,6 +20,7 @@ from seasonrec.batches.other_future import another_future, later_births
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.config import build
+from seasonrec.models.augmentation.none import NoAugmentation
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -110,5 +111,5 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         made=made,
         made_again=again,
         options=options,
-        augment=made["augmentation"],
+        augment=None if isinstance(made["augmentation"], NoAugmentation) else made["augmentation"],
     )
