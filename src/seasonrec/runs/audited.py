@@ -104,7 +104,7 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         spec=data.spec,
         split=data.split,
         max_seq_len=config.max_seq_len,
-        horizon_s=data.protocol.horizon_s,
+        horizon=data.horizon,
         candidates=data.protocol.candidates,
         contexts=run.model.contexts(with_unfitted=True),
         labels=run.model.labels(),
