@@ -66,7 +66,7 @@ def test_each_domain_is_evaluated_on_its_own(run: Path, files: Path) -> None:
         counted = metrics_of(domain / "baselines" / name)
         assert counted["fingerprint"] == alone.fingerprint
         assert counted["slices"]["all"]["n"] == metrics_of(domain)["slices"]["all"]["n"]
-    assert not (run / "baselines" / "last_year").exists(), "only the log of visits has more than a year"
+    assert not (run / "baselines" / "last_year_id").exists(), "only the log of visits has more than a year"
 
 
 def test_both_models_are_kept_and_agree_on_what_they_share(run: Path) -> None:

@@ -31,7 +31,7 @@ def cases(shop: Shop, language_model_folder: Path) -> Iterator[dict[tuple[str, s
     with pytest.MonkeyPatch.context() as patch:
         for module in ("pretrained", "text_vectors"):
             patch.setattr(f"seasonrec.models.language.{module}.resolve", tiny.__getitem__)
-        for user in ("item_encoder.text", "season.text", "demand.multinomial"):
+        for user in ("item_encoder.text", "season.text", "demand.similarity"):
             patch.setattr(f"seasonrec.models.{user}.TextReader", HashedReader)
         yield {(slot, option): make_case(shop, slot, option) for slot, option in CASES}
 

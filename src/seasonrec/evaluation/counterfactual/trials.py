@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.batches.context.own_events import OwnEventsContext
 from seasonrec.batches.splits import Split
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
@@ -44,7 +45,8 @@ def told_by(scorer: ModelScorer) -> Callable[[WrongDate], Scorer]:
     """
     model = scorer.model
     demand = model.demand.context
-    names = {context.name for context in model.season.reads} | ({demand.name} if demand is not None else set())
+    dated = [context for context in model.season.reads if not isinstance(context, OwnEventsContext)]  # history stays
+    names = {context.name for context in dated} | ({demand.name} if demand is not None else set())
     if not names:
         raise UserError("a wrong date needs a model that reads the date, got season=[] and demand=none.")
     if model.mixture.reads:
