@@ -52,7 +52,7 @@ def add_low_rank(model: nn.Module, rank: int, alpha: float) -> list[nn.Parameter
 
 
 def merge_low_rank(model: nn.Module) -> None:
-    """Turns all low-rank updates into plain matrices with the same values."""
+    """Turns all low-rank updates into plain matrices with the same values; they come last among a layer's weights."""
     for owner in list(model.modules()):
         if parametrize.is_parametrized(owner):
             for name in list(owner.parametrizations):  # type: ignore[arg-type]  # a ModuleDict

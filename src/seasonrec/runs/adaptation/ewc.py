@@ -12,6 +12,7 @@ from seasonrec.runs.adaptation.past import batches_of_past, evenly, past_baskets
 from seasonrec.runs.opening import device_of
 from seasonrec.runs.run import Run
 from seasonrec.training.continual.ewc import ElasticLoss, diagonal_fisher
+from seasonrec.training.continual.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Ewc(FineTuning):
         past = past_baskets(run, place.past)
         run.model.to(device_of(run.config))
         generator = torch.Generator().manual_seed(place.seed)
-        fisher = diagonal_fisher(run.model, batches_of_past(run, evenly(past, self.requests), 1), generator)
+        with evaluating(run.model):
+            fisher = diagonal_fisher(run.model, batches_of_past(run, evenly(past, self.requests), 1), generator)
         ratio = len(past) / max(1, len(run.data.split.train_baskets(run.data.log)))
         kept = 2 * sum(values.numel() * values.element_size() for values in fisher.values())
         return fine_tuned(

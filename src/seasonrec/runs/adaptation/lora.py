@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import lightning as L
@@ -10,7 +11,6 @@ from seasonrec.errors import UserError
 from seasonrec.models.peft.low_rank import add_low_rank, merge_low_rank
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.run import Run
-from seasonrec.training.continual.ewc import trained_weights
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Lora(FineTuning):
             )
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
-        trained = trained_weights(run.model)
+        plain = copy.deepcopy(run.model)
         L.seed_everything(place.seed, verbose=False)
         if not add_low_rank(run.model, self.rank, self.alpha):
             raise UserError(
@@ -49,6 +49,6 @@ class Lora(FineTuning):
             )
         update = fine_tuned(run, place, self)
         merge_low_rank(run.model)
-        for name, weight in run.model.named_parameters():
-            weight.requires_grad_(name in trained)
+        plain.load_state_dict(run.model.state_dict())
+        run.model = plain  # with its weights in their order, on which the last bit of a gradient's norm depends
         return update

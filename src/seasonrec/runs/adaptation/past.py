@@ -15,6 +15,7 @@ from seasonrec.batches.user_pools import Period
 from seasonrec.config import build
 from seasonrec.runs.opening import device_of
 from seasonrec.runs.run import Run
+from seasonrec.training.continual.modes import evaluating
 
 
 def past_baskets(run: Run, past: Period) -> NDArray[np.int64]:
@@ -42,7 +43,7 @@ def batches_of_past(run: Run, baskets: NDArray[np.int64], size: int) -> Iterator
 
 def queries(run: Run, baskets: NDArray[np.int64]) -> Tensor:
     """Returns the ``(n, D)`` queries of the requests of some baskets."""
-    model = run.model.to(device_of(run.config)).eval()
+    model = run.model.to(device_of(run.config))
     size = build(run.config.loader)().evaluation_batch_size
-    with torch.no_grad(), model.frozen_items():
+    with torch.no_grad(), evaluating(model), model.frozen_items():
         return torch.cat([model.read(batch).query for batch in batches_of_past(run, baskets, size)])

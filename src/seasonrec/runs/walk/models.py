@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from seasonrec.runs.opening import OpenData
 from seasonrec.runs.record import write_json, write_yaml
 from seasonrec.runs.run import Run
 from seasonrec.training.checkpointing.weights import save_weights
+from seasonrec.training.continual.modes import set_modes
 
 START = "start"
 """Name of the weights of the checkpoint among a walk's models."""
@@ -56,10 +57,11 @@ def opened(folder: Path, origin: str, allow: Sequence[str] = ()) -> Run:
     return load_models(open_finished(model_folder(folder, origin), allow, from_cache=True), for_training=True)
 
 
-def copied(run: Run, data: OpenData) -> Run:
-    """Returns a copy of a run, with weights of its own, that reads other data."""
+def copied(run: Run, data: OpenData, modes: Mapping[str, bool]) -> Run:
+    """Returns a copy of a run, with weights of its own and the modes of a training, that reads other data."""
     again = run.over(lambda _: data)
     model = copy.deepcopy(run.model)
+    set_modes(model, modes)
     again.model, again.facts, again.shared = model, run.facts, run.shared
     again.build_batches()
     return again

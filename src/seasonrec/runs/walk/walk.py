@@ -23,6 +23,7 @@ from seasonrec.runs.walk.models import START, copied, opened, save_live, seeded,
 from seasonrec.runs.walk.origins import Origin, a_year_earlier
 from seasonrec.runs.walk.ranking import Difference, between, difference, evenly_of, ranked, tags_between
 from seasonrec.runs.walk.rows import Decision, WalkRow, read_row_of, write_row, write_rows
+from seasonrec.training.continual.modes import modes_of
 from seasonrec.training.fit import TrainerOptions
 
 MOST_YEAR_AGO = 2000
@@ -69,6 +70,7 @@ class Walk:
     def __post_init__(self) -> None:
         data = self.checkpoint.data
         self.start = started(self.checkpoint, self.adaptation)
+        self.modes = modes_of(self.start.model)
         self.first_learned_s = data.spec.train_until_s
         self.tags = tags_between(data, self.origins[0].from_s, self.origins[-1].until_s)
 
@@ -152,7 +154,7 @@ class Walk:
         split = origin.split(self._learned_until_s())
         if not len(split.train_baskets(live.data.log)):
             return "nothing", None, None
-        run = copied(live, replace(live.data, split=split))
+        run = copied(live, replace(live.data, split=split), self.modes)
         with _timed(seconds, "update"):
             past = Period(self.checkpoint.data.split.train_from_s, split.train_from_s)
             seed = seeded(live.config.seed, place)

@@ -29,14 +29,13 @@ def diagonal_fisher(
     probabilities of the candidates. The mixture takes no part.
 
     Args:
-        model: The recommender; it is left in evaluation mode.
+        model: The recommender, in evaluation mode.
         batches: Batches of one request each, at least one.
         generator: Source of the drawn items.
 
     References:
         Kirkpatrick et al., Overcoming Catastrophic Forgetting in Neural Networks, PNAS 2017.
     """
-    model.eval()
     weights = trained_weights(model)
     sums, count = {name: torch.zeros_like(weight) for name, weight in weights.items()}, 0
     for batch in batches:
