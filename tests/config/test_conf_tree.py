@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import seasonrec.config
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import Composer, conf_dir
 from seasonrec.config.files import overridden_groups
 from seasonrec.config.schema import ABLATION_MAY_SET
@@ -19,6 +20,8 @@ from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree, read_yam
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir()]
+OF_OTHER_COMMANDS = {"adaptation": "adapt"}
+"""Groups that are no slots of a run, and their commands."""
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
     "data/table.yaml": ["data.events=E.csv"],
@@ -64,6 +67,9 @@ def test_option_composes(composer: Composer, path: Path) -> None:
     group = "balancing" if path.stem.endswith("_balancing") else path.parent.name
     needed = NEEDED.get(_name(path)) or NEEDED.get(f"{group}/", [])
     choice = f"{path.parent.name}={path.stem}"
+    if group in OF_OTHER_COMMANDS:
+        assert composer.mistakes([choice]), "no key of a run"
+        composer, needed = COMMANDS[OF_OTHER_COMMANDS[group]].composer(), ["checkpoint=DIR"]
     config = composer.compose(needed if needed[:1] == ["stage=[train,refit]"] else [choice, *needed])
     target = read_yaml(path).get("_target_")
     assert target is None or getattr(config, path.parent.name)["_target_"] == target
@@ -125,7 +131,8 @@ def test_the_complete_configuration_holds_signature_defaults(composer: Composer)
 def test_every_slot_and_group_match(composer: Composer) -> None:
     config = composer.compose([])
     slots = {key for key, value in config.as_dict().items() if isinstance(value, dict)}
-    assert slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) == set(composer.tree.groups())
+    groups = slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) | set(OF_OTHER_COMMANDS)
+    assert groups == set(composer.tree.groups())
     assert {"data", "split", "protocol", "loader", "trainer"}.isdisjoint(ABLATION_MAY_SET)
 
 
