@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -118,7 +118,8 @@ def test_a_model_of_a_walk_opens_recommends_and_is_tested_from_its_origin_on(ful
         assert np.allclose(bits_of(tested), bits_of(walked), atol=1e-4, equal_nan=True)
 
 
-def killed(at: int) -> Callable[..., Tensor]:
+def killed(at: int) -> Any:
+    """Returns a training step that counts its calls in ``steps`` and ends the walk at one of them."""
     step, steps = RecommenderModule.training_step, []
 
     def counted(module: RecommenderModule, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -127,6 +128,7 @@ def killed(at: int) -> Callable[..., Tensor]:
             raise KeyboardInterrupt
         return step(module, batch, batch_idx)
 
+    counted.steps = steps
     return counted
 
 
@@ -141,7 +143,13 @@ def test_a_killed_walk_keeps_its_last_good_model_and_ends_alike(checkpoint: Path
     assert live.is_file()
     assert not (tmp_path / "record.json").exists()
     kept = live.stat().st_mtime_ns
-    walk(checkpoint, tmp_path, "adaptation=full")
+    with pytest.MonkeyPatch.context() as patch:
+        again = killed(at=0)
+        patch.setattr(RecommenderModule, "training_step", again)
+        walk(checkpoint, tmp_path, "adaptation=full")
+    steps = sum(-(-row["new_requests"] // 16) for row in rows_of(full))
+    assert len(again.steps) == steps - 11, "it continues inside its update"
+    assert not (tmp_path / "updates").exists()
     assert live.stat().st_mtime_ns == kept
     assert without_seconds(tmp_path) == without_seconds(full)
     for path in full.glob("models/*/model.safetensors"):

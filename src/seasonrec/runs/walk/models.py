@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.errors import UserError
@@ -90,8 +91,6 @@ def _config_of(run: Run, target: Path, origin_s: int) -> RunConfig:
 
 def seeded(seed: int, place: int) -> int:
     """Returns the seed of the update at an origin and seeds torch, numpy and Python with it."""
-    import numpy as np
-
     own = int(np.random.SeedSequence((seed, place)).generate_state(1)[0])
     L.seed_everything(own, verbose=False)
     return own

@@ -15,6 +15,7 @@ import polars as pl
 
 from seasonrec.batches.splits import local_date
 from seasonrec.batches.user_pools import Period
+from seasonrec.errors import UserError
 from seasonrec.evaluation.results.store import RunResults, read_results, write_results
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.runs.adaptation.base import Adaptation, Update, UpdatePlace
@@ -53,6 +54,9 @@ class Walk:
         has_gate: Whether updates are judged.
         metric: Metric of the gate.
         allow: Modules outside seasonrec whose components the stored configuration may name.
+
+    Raises:
+        UserError: If no period holds a basket.
     """
 
     checkpoint: Run
@@ -73,6 +77,11 @@ class Walk:
         self.modes = modes_of(self.start.model)
         self.first_learned_s = data.spec.train_until_s
         self.tags = tags_between(data, self.origins[0].from_s, self.origins[-1].until_s)
+        if not len(self.tags.baskets):
+            raise UserError(
+                f"the walk from {self.origins[0].day} to {self.origins[-1].next_day} holds no basket; choose a later "
+                "until."
+            )
 
     @property
     def fingerprint(self) -> str:
@@ -90,13 +99,14 @@ class Walk:
                 row, live = self._at(place, origin, live)
             self.rows.append(row)
             write_rows(self.folder, self.rows)
-            shutil.rmtree(self._update_folder, ignore_errors=True)
+            shutil.rmtree(self._update_folder(origin), ignore_errors=True)
+        shutil.rmtree(self.folder / "updates", ignore_errors=True)
         write_results(self.folder / "results.parquet", self._results())
         return self.rows
 
-    @property
-    def _update_folder(self) -> Path:
-        return self.folder / "update"
+    def _update_folder(self, origin: Origin) -> Path:
+        """Returns the folder of the checkpoints of an update, which is removed once the origin has its row."""
+        return self.folder / "updates" / origin.day
 
     def _live(self) -> Run:
         """Returns the weights that were live at the last complete origin."""
@@ -158,7 +168,9 @@ class Walk:
         with _timed(seconds, "update"):
             past = Period(self.checkpoint.data.split.train_from_s, split.train_from_s)
             seed = seeded(live.config.seed, place)
-            update = self.adaptation(run, UpdatePlace(self._update_folder, self.trainer, seed, self.epochs, past))
+            update = self.adaptation(
+                run, UpdatePlace(self._update_folder(origin), self.trainer, seed, self.epochs, past)
+            )
         seconds["update"] = round(seconds["update"] + update.earlier_s, 3)
         if not self.has_gate:
             return "live", update, None
