@@ -34,6 +34,7 @@ from seasonrec.training.fit import TrainerOptions
 from seasonrec.training.module import RecommenderModule
 
 ADAPTATIONS = sorted(path.stem for path in (conf_dir() / "adaptation").glob("*.yaml"))
+FULL = ("adaptation=full", "adaptation.epochs=1", "adaptation.learning_rate=0.0005")
 FEWER = {"ewc": {"requests": 16}, "replay": {"per_season": 5}}
 LOG = ("data=synthetic", "data.num_users=24", "data.num_items=30", "data.num_days=560", "data.visits_per_week=0.9")
 SMALL = (
@@ -62,7 +63,7 @@ def walk(checkpoint: Path, folder: Path, *more: str) -> Path:
 
 @pytest.fixture(scope="module")
 def full(checkpoint: Path) -> Path:
-    return walk(checkpoint, checkpoint / "adaptation" / "full", "adaptation=full")
+    return walk(checkpoint, checkpoint / "adaptation" / "full", *FULL)
 
 
 def rows_of(folder: Path) -> list[dict]:
@@ -136,7 +137,7 @@ def test_a_killed_walk_keeps_its_last_good_model_and_ends_alike(checkpoint: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RecommenderModule, "training_step", killed(at=12))
         with pytest.raises(SystemExit):
-            raise SystemExit(main(["adapt", f"checkpoint={checkpoint}", f"output={tmp_path}", "adaptation=full"]))
+            raise SystemExit(main(["adapt", f"checkpoint={checkpoint}", f"output={tmp_path}", *FULL]))
     before = rows_of(tmp_path)
     assert 0 < len(before) < len(rows_of(full))
     live = tmp_path / "models" / before[-1]["model"] / "model.safetensors"
@@ -146,7 +147,7 @@ def test_a_killed_walk_keeps_its_last_good_model_and_ends_alike(checkpoint: Path
     with pytest.MonkeyPatch.context() as patch:
         again = killed(at=0)
         patch.setattr(RecommenderModule, "training_step", again)
-        walk(checkpoint, tmp_path, "adaptation=full")
+        walk(checkpoint, tmp_path, *FULL)
     steps = sum(-(-row["new_requests"] // 16) for row in rows_of(full))
     assert len(again.steps) == steps - 11, "it continues inside its update"
     assert not (tmp_path / "updates").exists()
@@ -158,7 +159,7 @@ def test_a_killed_walk_keeps_its_last_good_model_and_ends_alike(checkpoint: Path
 
 
 def test_a_bad_update_stays_out(checkpoint: Path, tmp_path: Path) -> None:
-    folder = walk(checkpoint, tmp_path, "adaptation=full", "adaptation.learning_rate=5.0", "until=2017-11-30")
+    folder = walk(checkpoint, tmp_path, *FULL, "adaptation.learning_rate=5.0", "until=2017-11-30")
     rows = rows_of(folder)
     assert {row["decision"] for row in rows} == {"worse"}
     assert {row["model"] for row in rows} == {"start"}
@@ -180,7 +181,8 @@ def place_of(run: Run, folder: Path) -> UpdatePlace:
 def test_an_adaptation_starts_from_the_live_scores_learns_and_says_what_it_costs(
     run: Run, option: str, tmp_path: Path
 ) -> None:
-    adaptation = build(read_yaml(conf_dir() / "adaptation" / f"{option}.yaml"))(**FEWER.get(option, {}))
+    fewer = {} if option == "retrain" else {"epochs": 1, **FEWER.get(option, {})}
+    adaptation = build(read_yaml(conf_dir() / "adaptation" / f"{option}.yaml"))(**fewer)
     begun = started(run, adaptation)
     data = run.data
     (origin, *_) = monthly(data.log, data.split, "test", None, 2)
@@ -210,7 +212,9 @@ def _scores(run: Run, requests: Requests) -> Tensor:
 
 
 def test_adapters_of_other_seasons_are_kept_to_the_bit(checkpoint: Path, tmp_path: Path) -> None:
-    folder = walk(checkpoint, tmp_path, "adaptation=season_adapters", "gate_weeks=0", "until=2017-10-31")
+    folder = walk(
+        checkpoint, tmp_path, "adaptation=season_adapters", "adaptation.epochs=1", "gate_weeks=0", "until=2017-10-31"
+    )
     first, last = (load_file(path) for path in sorted(folder.glob("models/*/model.safetensors"))[:2])
     moved = {name for name in first if not torch.equal(first[name], last[name])}
     assert moved
@@ -235,10 +239,10 @@ def test_a_verdict_needs_an_interval() -> None:
     ("more", "message"),
     [
         (
-            ["adaptation=full", "adaptation.epochs=3"],
+            [*FULL[::2], "adaptation.epochs=3"],
             "holds a walk with another configuration .adaptation.epochs: 1 -> 3",
         ),
-        (["adaptation=full", "until=2031-01-01"], "until must be a day of the walk, got 2031-01-01"),
+        ([*FULL, "until=2031-01-01"], "until must be a day of the walk, got 2031-01-01"),
         (["adaptation=lora", "adaptation.rank=0", "name=a"], "adaptation.rank must be at least 1"),
         (["adaptation=fully"], "unknown option"),
     ],

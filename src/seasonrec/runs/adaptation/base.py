@@ -92,8 +92,8 @@ class FineTuning:
         UserError: If a number is out of its range.
     """
 
-    epochs: int = 1
-    learning_rate: float = 0.0005
+    epochs: int = 3
+    learning_rate: float = 0.002
 
     is_static = False
 

@@ -18,6 +18,7 @@ class Lora(FineTuning):
     """Fine-tuning of low-rank updates of all matrices, which are merged into them afterwards.
 
     Args:
+        learning_rate: Peak learning rate; higher than that of all weights, because the updates start at zero.
         rank: Rank of an update.
         alpha: Scale of an update; it is multiplied by ``alpha / rank``.
 
@@ -28,6 +29,7 @@ class Lora(FineTuning):
         Hu et al., LoRA, ICLR 2022.
     """
 
+    learning_rate: float = 0.02
     rank: int = 4
     alpha: float = 8.0
 

@@ -30,11 +30,13 @@ class SeasonAdaptersTuning(FineTuning):
     The adapter of a season is chosen or mixed by the date of a request, and is kept until its season returns.
 
     Args:
+        learning_rate: Peak learning rate; higher than that of all weights, because an adapter starts at zero.
         seasons: Seasons of the year, of equal length from 1 January.
         rank: Width of an adapter.
         by: ``mixed`` or ``chosen``, see :class:`~seasonrec.models.season.adapters.SeasonAdapters`.
     """
 
+    learning_rate: float = 0.02
     seasons: int = 4
     rank: int = 8
     by: By = "mixed"
