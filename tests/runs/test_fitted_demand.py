@@ -1,5 +1,6 @@
 """The demand of a run: fitted before training, saved with the model, fitted again by a refit, moved by wrong dates."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from seasonrec.cli.main import main
 from seasonrec.evaluation.counterfactual.dates import WrongDate
 from seasonrec.evaluation.counterfactual.trials import told_by
 from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.runs.demand import fit_demands
 from seasonrec.runs.finished import load_models, open_finished
 
 OPTIONS = ("demand=multinomial", "demand.use=id", "demand.hidden_dim=2", "season=[]", "loader.batch_size=8")
@@ -89,6 +91,18 @@ def test_training_alone_does_not_read_the_demand_of_a_mixture(files: Path) -> No
     trained = [name for name in second if not name.startswith("mixture.")]
     assert trained
     assert all(first[name].equal(second[name]) for name in trained)
+
+
+def test_of_many_training_days_evenly_spaced_ones_are_fitted(
+    expecting: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = load_models(open_finished(expecting))
+    monkeypatch.setattr("seasonrec.runs.demand.FITTED_CELLS", 20 * run.data.log.num_items)
+    run.model.demand.is_fitted.fill_(False)
+    fit_demands(run)
+    fitted = re.search(r"on (\d+) training days", capsys.readouterr().out)
+    assert fitted is not None
+    assert 10 < int(fitted[1]) <= 20
 
 
 def test_a_training_part_without_a_day_to_fit_is_refused_before_training(
