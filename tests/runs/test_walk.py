@@ -89,6 +89,18 @@ def test_a_static_walk_is_the_evaluation_of_the_run(checkpoint: Path) -> None:
     assert table["n"].sum() == own["bits"].list.len().sum()
 
 
+def test_a_walk_goes_on_with_a_later_last_day(checkpoint: Path, tmp_path: Path) -> None:
+    short = walk(checkpoint, tmp_path, "adaptation=static", "until=2017-10-10")
+    assert [row["next_origin"] for row in rows_of(short)] == ["2017-10-01", "2017-10-11"]
+    kept = (short / "origins" / "2017-09-18.json").stat().st_mtime_ns
+    walk(checkpoint, tmp_path, "adaptation=static")
+    assert (short / "origins" / "2017-09-18.json").stat().st_mtime_ns == kept
+    own, walked = (pl.read_parquet(place / "results.parquet") for place in (checkpoint, tmp_path))
+    assert own["basket"].to_list() == walked["basket"].to_list()
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert pl.read_parquet_metadata(tmp_path / "results.parquet")["fingerprint"] == record["fingerprint"]
+
+
 def test_no_period_is_learned_before_it_is_answered(full: Path, run: Run) -> None:
     rows = rows_of(full)
     assert len(rows) >= 3

@@ -73,6 +73,8 @@ def _opened(options: AdaptConfig) -> Run:
 def _take(folder: Path, options: AdaptConfig) -> None:
     """Writes the configuration of a walk into its folder, or checks that it is the one of the walk that is there.
 
+    Another last day is allowed: the walk then goes on, or ends earlier.
+
     Raises:
         UserError: If the folder holds another walk.
     """
@@ -88,7 +90,7 @@ def _take(folder: Path, options: AdaptConfig) -> None:
 
 
 def _without_place(config: Any) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in ("checkpoint", "output")}
+    return {key: value for key, value in config.items() if key not in ("checkpoint", "output", "until")}
 
 
 def _walk(options: AdaptConfig, checkpoint: Run, folder: Path) -> Walk:

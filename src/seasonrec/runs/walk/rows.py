@@ -82,10 +82,11 @@ def write_row(folder: Path, row: WalkRow) -> None:
     write_json(row_file(folder, row.origin), asdict(row))
 
 
-def read_row_of(folder: Path, origin: str) -> WalkRow | None:
-    """Reads the row of an origin; None where it is not complete."""
+def read_row_of(folder: Path, origin: str, next_origin: str) -> WalkRow | None:
+    """Reads the row of an origin; None where it is not complete, or was of a period that ended on another day."""
     path = row_file(folder, origin)
-    return WalkRow(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    row = WalkRow(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return row if row and row.next_origin == next_origin else None
 
 
 def write_rows(folder: Path, rows: Sequence[WalkRow]) -> None:

@@ -93,7 +93,7 @@ class Walk:
         """Walks the origins that have no row yet and returns all rows."""
         live: Run | None = None
         for place, origin in enumerate(self.origins):
-            row = read_row_of(self.folder, origin.day)
+            row = read_row_of(self.folder, origin.day, origin.next_day)
             if row is None:
                 live = live or self._live()
                 row, live = self._at(place, origin, live)
@@ -209,7 +209,7 @@ class Walk:
         """Returns the results of all periods, baskets in the order of the log."""
         kept = [read_results(self._results_file(origin)) for origin in self.origins]
         frame = pl.concat([one.frame for one in kept if one.frame.height] or [kept[0].frame]).sort("basket")
-        return replace(kept[0], frame=frame)
+        return replace(kept[0], frame=frame, fingerprint=self.fingerprint)
 
 
 def _means(results: RunResults) -> dict[str, float]:
