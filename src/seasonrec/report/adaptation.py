@@ -27,7 +27,7 @@ NOTE = (
     "seeds, in units of the last digit; {worse} worse and {better} better: p < {p} after Holm over the {tested} tests "
     "of this table, which needs three seeds. *year ago*: bits of the live weights less those of the checkpoint on the "
     "same days of the previous year; above 0 is forgetting. *live*, *worse*, *other*: origins at which the update went "
-    "live, stayed out by its gate, or there was none to judge. *s an origin*: seconds of update and gate.\n\n"
+    "live, stayed out by its gate, or there was none to judge. *s an origin*: median seconds of update and gate.\n\n"
     "Seeds {seeds}; fingerprint {fingerprint}."
 )
 

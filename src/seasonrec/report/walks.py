@@ -103,9 +103,9 @@ class WalkedRow:
 
     @property
     def seconds(self) -> float:
-        """Mean seconds of an origin for update and gate."""
+        """Median seconds of an origin for update and gate; other programs stretch single ones."""
         took = [row["seconds"] for walk in self.walks for row in walk.origins]
-        return float(np.mean([one.get("update", 0.0) + one.get("gate", 0.0) for one in took]))
+        return float(np.median([one.get("update", 0.0) + one.get("gate", 0.0) for one in took]))
 
 
 def walk_folders(folder: Path) -> list[Path]:
