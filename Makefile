@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 STUDY := experiments/01_first_season
 # One thread a process: more wait for each other at every step, and a busy neighbour makes them wait long.
 THREADS ?= 1
+# One worker runs a whole file of tests, so that the runs that its tests share are trained once.
 WORKERS ?= 2
 JOBS ?= 2
 
@@ -42,7 +43,7 @@ layers: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 unit: $(INSTALLED)  ## The tests alone.
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 docs: $(INSTALLED)  ## The documentation site, in site/; fails where a link leads nowhere.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

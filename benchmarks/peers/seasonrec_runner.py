@@ -15,7 +15,9 @@ from torch import nn
 
 from benchmarks.peers.serve import Runner, Settings, StepClock, serve
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
+from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split, spec_of
 from seasonrec.config import build
 from seasonrec.config.compose import compose
@@ -101,9 +103,9 @@ class SeasonrecRunner(Runner):
 
     def infer(self) -> tuple[Sequence[Any], Sequence[Sequence[Any]]]:
         log, step = self.data.log, self.settings.infer_batch_size
-        everyone = np.arange(log.num_users)
-        scorer, end_s = ModelScorer("seasonrec", self.model, self.builder), self.data.split.end_s
-        lists = top_lists(scorer, log, self.protocol, everyone, end_s, self.settings.top_k, step, normalise=False)
+        everyone, ends_s = np.arange(log.num_users), np.full(log.num_users, self.data.split.end_s)
+        scorer, requests = ModelScorer("seasonrec", self.model, self.builder), Requests.of_users(everyone, ends_s)
+        lists = top_lists(scorer, log, self.protocol, requests, self.settings.top_k, step, normalise=False)
         item_ids = log.items["item_id"].to_numpy()
         return log.users["user_id"].to_list(), item_ids[np.concatenate([part.items for part in lists])].tolist()
 
@@ -113,7 +115,7 @@ class SeasonrecRunner(Runner):
         builder = BatchBuilder(log, {}, self.settings.length + 1)
         steps = -(-log.num_users // self.settings.batch_size)  # equals that of the peers, which count sequences
         options = LoaderOptions(-(-log.num_baskets // steps), min_context_share=0.0, shift_windows=False)
-        return TrainingLoader(builder, self.data.split.train_baskets(log), options, 0, self.settings.seed)
+        return TrainingLoader(builder, self.data.split.train_baskets(log), options, ROLLING, self.settings.seed)
 
     def _overrides(self) -> list[str]:
         settings = self.settings

@@ -87,6 +87,15 @@ def test_a_mistake_of_shape_hides_no_mistake_of_another_key(tmp_path):
         (GOOD + "wrong_dates: [0]\n", "wrong_dates[0] = 0: must be whole weeks"),
         (GOOD + "wrong_dates: [half]\n", "wrong_dates[0] = 'half': must hold whole numbers"),
         (GOOD + "wrong_dates: 28\n", "wrong_dates = 28: must be a list; write [28]"),
+        (GOOD + "origins: [2011-06-01, june]\n", "origins[1] = 'june': must be a day; write YYYY-MM-DD, for example"),
+        (GOOD + "origins: [2011-06-01]\n", "origins: must hold two days or more; write split.test_from=2011-06-01 for"),
+        (GOOD + "origins: [2011-06-01, 2011-04-01]\n", "origins[1] = '2011-04-01': must lie after 2011-06-01; sort"),
+        (GOOD + "origins: [2011-06-01, 2011-06-01]\n", "origins[1] = '2011-06-01': stands twice"),
+        (GOOD + "origins: [2011-06-01, 2011-08-01]\nwrong_dates: [28]\n", "wrong_dates: is of one origin, and origins"),
+        (
+            GOOD + "origins: [2011-06-01, 2011-08-01]\noverrides: [split.test_from=2011-07-01]\n",
+            "overrides[0] = 'split.test_from=2011-07-01': the origins set this key; take it out",
+        ),
         (GOOD + "figure_rows: [full, nobody]\n", "figure_rows[1] = 'nobody': is neither a row nor a baseline"),
         (
             GOOD + "baseline_reference: personel\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -22,7 +23,7 @@ def frozen_epoch(
     horizon_s: int,
     seed: tuple[int, ...],
 ) -> list[Batch]:
-    requests = Requests.of_baskets(log, baskets, horizon_s)
+    requests = Requests.of_baskets(log, baskets, Horizon(horizon_s))
     ends = log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)]
     random = np.random.default_rng(seed)
     step = max(1, round(max_seq_len * (1.0 - min_context_share)))

@@ -244,3 +244,8 @@ MADE = (
     (total_of_events, "function"),
 )
 """Values that a component may keep, and the place where it keeps them."""
+
+
+def sales_since_the_refresh(log: EventLog, requests: Requests) -> NDArray[Any]:
+    """Returns the sales until the request, which a frozen protocol hides from its last refresh on."""
+    return np.searchsorted(np.sort(log.event_times_s), requests.times_s)

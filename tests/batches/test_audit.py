@@ -29,6 +29,7 @@ from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.context.weekly_sales import WeeklySalesContext
 from seasonrec.batches.epoch_plan import WindowRule
 from seasonrec.batches.facts import Facts
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.labels.base import BoundLabels, Cuts
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.other_future import another_future, later_births
@@ -68,9 +69,12 @@ def run(shop: Shop, contexts: dict[str, Context] = CONTEXTS, **other: Any) -> li
     return audit(Audited(contexts=contexts, **given))
 
 
-@pytest.mark.parametrize("horizon_days", [0, 14])
-def test_sound_log_passes(shop: Shop, horizon_days: int) -> None:
-    lines = run(shop, horizon_s=horizon_days * DAY)
+FROZEN = Horizon(0, 28, 17_000, "America/New_York")
+
+
+@pytest.mark.parametrize("horizon", [ROLLING, Horizon(14 * DAY), FROZEN], ids=["rolling", "horizon", "frozen"])
+def test_sound_log_passes(shop: Shop, horizon: Horizon) -> None:
+    lines = run(shop, horizon=horizon)
     assert len(lines) == 5
     assert any(f"contexts {sorted(CONTEXTS)}" in line for line in lines)
 
@@ -105,7 +109,7 @@ def test_leaks_of_a_long_log(shop: Shop) -> None:
 
 def test_sample_holds_all_kinds_of_days_horizons_and_the_last_request(shop: Shop) -> None:
     baskets = shop.split.train_baskets(shop.log)
-    asked = sample(shop.log, baskets, (0, 7 * DAY), 2, 100)
+    asked = sample(shop.log, baskets, ROLLING, (0, 7 * DAY), 2, 100)
     days = weekdays(local_days(asked.times_s, shop.log.timezone))
     assert set(days.tolist()) == set(range(7))
     horizons = (asked.times_s - asked.known_until_s).tolist()
@@ -114,7 +118,7 @@ def test_sample_holds_all_kinds_of_days_horizons_and_the_last_request(shop: Shop
     dates = {str(np.datetime64(int(day), "D"))[5:] for day in local_days(asked.times_s, shop.log.timezone)}
     assert dates & {"12-24", "12-25", "12-26"}
     assert asked.times_s.max() == shop.log.basket_times_s[baskets].max()
-    assert len(sample(shop.log, baskets, (0,), 2, 4)) == 5
+    assert len(sample(shop.log, baskets, ROLLING, (0,), 2, 4)) == 5
 
 
 @pytest.mark.parametrize("look", leaks.CONTEXTS, ids=lambda look: look.__qualname__)
@@ -141,12 +145,12 @@ def test_context_that_leaks_between_the_requests_of_a_batch(shop: Shop) -> None:
 def test_window_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = epoch_plan._history_ends
 
-    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
-        return ends(log, baskets, horizon_s) + np.diff(log.basket_offsets)[baskets]
+    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon: Horizon) -> NDArray[np.int64]:
+        return ends(log, baskets, horizon) + np.diff(log.basket_offsets)[baskets]
 
     monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
     with pytest.raises(LeakError, match=rf"{TRAINING}item_ids \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_window_with_one_event_of_the_requests_own_basket_without_its_item(
@@ -155,12 +159,12 @@ def test_window_with_one_event_of_the_requests_own_basket_without_its_item(
     """The position alone then tells that the basket is large."""
     ends = epoch_plan._history_ends
 
-    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
-        return ends(log, baskets, horizon_s) - (np.diff(log.basket_offsets)[baskets] > 2)
+    def one_more(log: EventLog, baskets: NDArray[np.int64], horizon: Horizon) -> NDArray[np.int64]:
+        return ends(log, baskets, horizon) - (np.diff(log.basket_offsets)[baskets] > 2)
 
     monkeypatch.setattr(epoch_plan, "_history_ends", one_more)
     with pytest.raises(LeakError, match=rf"{TRAINING}\w+ \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +182,7 @@ def test_window_that_ends_with_its_last_request(shop: Shop, monkeypatch: pytest.
 
     monkeypatch.setattr(epoch_plan, "_windows", to_the_last)
     with pytest.raises(LeakError, match=rf"{TRAINING}\w+ \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +191,7 @@ def test_history_with_the_requests_own_basket(shop: Shop, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(BatchBuilder, "history_ends", one_more)
     with pytest.raises(LeakError, match=rf"visible in its own input, training part: item_ids \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
 
 
 def test_candidates_that_depend_on_the_next_basket(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,17 +204,24 @@ def test_candidates_that_depend_on_the_next_basket(shop: Shop, monkeypatch: pyte
 
     monkeypatch.setattr(BatchBuilder, "__call__", until_the_next)
     with pytest.raises(LeakError, match=rf"training part: candidates_until_s \(windows\){WHERE}"):
-        run(shop)
+        run(shop, {})
+
+
+def test_context_that_peeks_behind_a_frozen_cut(shop: Shop) -> None:
+    """The same context is sound under a rolling protocol, where the history ends at the request."""
+    peek: dict[str, Context] = {"peek": PeekingContext(leaks.sales_since_the_refresh)}
+    with pytest.raises(LeakError, match=rf"training part: context\.peek\.tensor \(PeekingContext\){WHERE}"):
+        run(shop, peek, horizon=FROZEN)
 
 
 def test_candidates_first_sold_within_the_horizon_pass_where_the_protocol_ranks_them(shop: Shop) -> None:
-    assert run(shop, horizon_s=14 * DAY, candidates="before_request")
+    assert run(shop, {}, horizon=Horizon(14 * DAY), candidates="before_request")
 
 
 @pytest.mark.parametrize("augment", leaks.AUGMENTATIONS, ids=lambda augment: augment.__name__)
 def test_augmentation_that_reads_the_future(shop: Shop, augment: Any) -> None:
     with pytest.raises(LeakError, match=rf"augmented\.\w+ \(function\){WHERE}"):
-        run(shop, augment=augment)
+        run(shop, {}, augment=augment)
 
 
 @pytest.mark.parametrize(("value", "place"), leaks.MADE, ids=lambda given: getattr(given, "__name__", given))
@@ -219,12 +230,12 @@ def test_component_made_of_later_events(shop: Shop, value: Callable[..., Any], p
     made, again = (Habit(value(log, until_s), place) for log in (shop.log, after_the_cut(shop)))
     message = r"statistics from after the cut: model\.\S+ \(Habit\) changes when the events from \d{4}-\d\d-\d\d "
     with pytest.raises(LeakError, match=message):
-        run(shop, made={"model": made}, made_again={"model": again})
+        run(shop, {}, made={"model": made}, made_again={"model": again})
 
 
 def test_first_seen_times_of_later_items_may_differ(shop: Shop) -> None:
     made, again = (Habit(log.item_first_seen_s, "buffer") for log in (shop.log, after_the_cut(shop)))
-    assert run(shop, made={"model": made}, made_again={"model": again})
+    assert run(shop, {}, made={"model": made}, made_again={"model": again})
 
 
 @pytest.mark.parametrize("name", ["item_train_counts", "item_interval_days"])
@@ -289,11 +300,11 @@ class LabelTimes:
 
 
 def test_label_that_sees_beyond_its_part(shop: Shop) -> None:
-    lines = run(shop, labels={"next_times": NextTimes(sees_all=False)})
+    lines = run(shop, {}, labels={"next_times": NextTimes(sees_all=False)})
     assert lines[-1] == "labels ['next_times'] end at the cut after their request"
     message = r"a label reads beyond its part: next_times\.times_s of training requests changes when the events from"
     with pytest.raises(LeakError, match=message):
-        run(shop, labels={"next_times": NextTimes(sees_all=True)})
+        run(shop, {}, labels={"next_times": NextTimes(sees_all=True)})
 
 
 @pytest.mark.parametrize("shift_s", [-1, 1])

@@ -5,6 +5,7 @@ import pytest
 from random_log import log_of
 
 from seasonrec.batches.candidates import NEVER_S, available_targets, candidates_until_s
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -21,7 +22,7 @@ def log() -> EventLog:
 
 
 def last_basket(log: EventLog, horizon_s: int) -> Requests:
-    return Requests.of_baskets(log, np.flatnonzero(log.basket_times_s == log.basket_times_s.max()), horizon_s)
+    return Requests.of_baskets(log, np.flatnonzero(log.basket_times_s == log.basket_times_s.max()), Horizon(horizon_s))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from random_log import DAY_S, random_log
 
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.excerpt import excerpt
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 
@@ -18,7 +19,7 @@ def test_small_log_is_taken_whole() -> None:
 
 def test_users_of_the_excerpt_are_whole_and_its_requests_the_same() -> None:
     log = random_log(1)
-    requests = Requests.of_baskets(log, np.arange(5, log.num_baskets, 70), 2 * DAY_S)
+    requests = Requests.of_baskets(log, np.arange(5, log.num_baskets, 70), Horizon(2 * DAY_S))
     part = excerpt(log, requests.users, log.num_events // 8)
     assert part.log.num_users < log.num_users
     assert set(range(0, log.num_users, 8)) | set(requests.users.tolist()) <= set(part.users.tolist())
@@ -30,7 +31,7 @@ def test_users_of_the_excerpt_are_whole_and_its_requests_the_same() -> None:
         assert part.log.users["user_id"][number] == log.users["user_id"][user]
     assert (part.log.basket_times_s == part.log.event_times_s[part.log.basket_offsets[:-1]]).all()
     moved = part.requests(requests)
-    again = Requests.of_baskets(part.log, moved.baskets, 2 * DAY_S)
+    again = Requests.of_baskets(part.log, moved.baskets, Horizon(2 * DAY_S))
     assert all((getattr(moved, name) == getattr(again, name)).all() for name in ("users", "times_s", "known_until_s"))
     context = OwnHistoryContext()
     there = context.bind(log, None)(requests)  # type: ignore[arg-type]

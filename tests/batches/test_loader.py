@@ -10,6 +10,7 @@ from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 
@@ -19,7 +20,7 @@ OPTIONS = LoaderOptions(batch_size=70)
 
 def loader_of(shop: Shop, options: LoaderOptions = OPTIONS, horizon_s: int = 0, seed: int = 5) -> TrainingLoader:
     builder = shop.builder({"own_history": OwnHistoryContext()})
-    return TrainingLoader(builder, shop.split.train_baskets(shop.log), options, horizon_s, seed)
+    return TrainingLoader(builder, shop.split.train_baskets(shop.log), options, Horizon(horizon_s), seed)
 
 
 def history(shop: Shop, user: int, until_s: int) -> list[int]:
@@ -217,7 +218,7 @@ def test_share_of_context_out_of_range(share: float) -> None:
 def test_position_tells_nothing_of_the_basket_that_is_asked_for() -> None:
     """A window that ended at its last request would leak: the basket of that request crosses the end of the stretch."""
     log, max_seq_len = random_log(num_users=60), 12
-    loader = TrainingLoader(BatchBuilder(log, {}, max_seq_len), np.arange(log.num_baskets), OPTIONS, 0, 3)
+    loader = TrainingLoader(BatchBuilder(log, {}, max_seq_len), np.arange(log.num_baskets), OPTIONS, ROLLING, 3)
     sizes = np.diff(log.basket_offsets)
     known = log.basket_offsets[:-1] - log.user_offsets[log.basket_users]
     positions, asked = [], []

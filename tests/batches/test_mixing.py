@@ -11,6 +11,7 @@ import torch
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.mixing import DomainBatches, InTurn, MixedLoader, of_domain
 from seasonrec.batches.sharding import WHOLE, Shard
@@ -22,7 +23,7 @@ ALPHA = 0.5
 def loader(shop: Shop, every: int, seed: int = 3, shard: Shard = WHOLE) -> TrainingLoader:
     """Returns a loader of every n-th training basket, like a separate log."""
     baskets = shop.split.train_baskets(shop.log)[::every]
-    return TrainingLoader(shop.builder({}), baskets, OPTIONS, 0, seed, shard=shard)
+    return TrainingLoader(shop.builder({}), baskets, OPTIONS, ROLLING, seed, shard=shard)
 
 
 def mixed(shop: Shop, shard: Shard = WHOLE, alpha: float = ALPHA) -> MixedLoader:

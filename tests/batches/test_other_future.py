@@ -5,6 +5,7 @@ import pytest
 from random_log import random_log
 from small_shop import Shop
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.other_future import another_future, later_births, replace_future, same_requests
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
@@ -49,7 +50,7 @@ def assert_sound(log: EventLog) -> None:
 def test_another_future_is_a_sound_log_that_agrees_before_the_moment(seed: int, horizon_s: int) -> None:
     log = random_log(seed)
     for asked in np.random.default_rng(seed).choice(log.num_baskets, 12, replace=False).tolist():
-        requests = Requests.of_baskets(log, np.array([asked]), horizon_s)
+        requests = Requests.of_baskets(log, np.array([asked]), Horizon(horizon_s))
         moment_s, user = int(requests.known_until_s[0]), int(requests.users[0])
         other = another_future(log, moment_s, asked)
         assert_sound(other)

@@ -8,6 +8,7 @@ import torch
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
@@ -22,12 +23,12 @@ IN_POOLS = replace(OPTIONS, pool_size=100)
 def loader_of(shop: Shop, options: LoaderOptions, shard: Shard) -> TrainingLoader:
     period = Period(shop.split.train_from_s, shop.split.validation_from_s)
     sampler = NegativeSampler.of(np.ones(10**6), 5, 0.0)
-    return TrainingLoader(shop.builder({}), period, options, 0, 3, sampler, shard)
+    return TrainingLoader(shop.builder({}), period, options, ROLLING, 3, sampler, shard)
 
 
 def validation_of(shop: Shop, options: LoaderOptions, shard: Shard = WHOLE) -> ValidationBatches:
     period = Period(shop.split.validation_from_s, shop.split.test_from_s)
-    return ValidationBatches(shop.builder({}), period, options, 0, shard)
+    return ValidationBatches(shop.builder({}), period, options, ROLLING, shard)
 
 
 def shards(world_size: int) -> list[Shard]:

@@ -11,6 +11,7 @@ from frozen_plan import frozen_epoch
 from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.batches.user_pools import GivenBaskets, Period, cut_pools
@@ -28,7 +29,7 @@ def training_period(shop: Shop) -> Period:
 def loader_of(
     shop: Shop, options: LoaderOptions = OPTIONS, horizon_s: int = 0, sampler: NegativeSampler | None = None
 ) -> TrainingLoader:
-    return TrainingLoader(shop.builder({}), training_period(shop), options, horizon_s, 5, sampler)
+    return TrainingLoader(shop.builder({}), training_period(shop), options, Horizon(horizon_s), 5, sampler)
 
 
 def tensors(batch: SequenceBatch) -> list[torch.Tensor]:
@@ -65,7 +66,7 @@ def test_one_pool_is_the_first_plan_to_the_bit(
 
 
 def test_a_time_is_the_list_of_its_baskets(shop: Shop) -> None:
-    listed = TrainingLoader(shop.builder({}), shop.split.train_baskets(shop.log), IN_POOLS, 0, 5)
+    listed = TrainingLoader(shop.builder({}), shop.split.train_baskets(shop.log), IN_POOLS, ROLLING, 5)
     assert_same(list(loader_of(shop, IN_POOLS)), list(listed))
 
 
@@ -174,7 +175,7 @@ def test_contexts_are_told_the_scored_items(shop: Shop) -> None:
 
 def test_baskets_that_do_not_rise_are_refused(shop: Shop) -> None:
     with pytest.raises(ValueError, match=r"baskets must be rising numbers without repetition; sort them"):
-        TrainingLoader(shop.builder({}), np.asarray([3, 3]), OPTIONS, 0, 5)
+        TrainingLoader(shop.builder({}), np.asarray([3, 3]), OPTIONS, ROLLING, 5)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "evaluation_batch_size", "validation_stride", "pool_size"])
@@ -211,7 +212,7 @@ def _peak(shop: Shop, log: EventLog, pool_size: int = 30_000) -> int:
     builder = replace(shop, log=log).builder({})
     options = LoaderOptions(batch_size=5_000, pool_size=pool_size)
     tracemalloc.start()
-    for _ in TrainingLoader(builder, Period(0, 25), options, 0, 5):
+    for _ in TrainingLoader(builder, Period(0, 25), options, ROLLING, 5):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -1,18 +1,32 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from seasonrec.config import Composer, ConfTree, conf_dir
 
 AddFile = Callable[[str, str], Composer]
 
 
+class ComposerWithMemory(Composer):
+    """A composer of the shipped files that lets Hydra compose equal overrides once; no test changes those files."""
+
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        return _composed_once(self, tuple(overrides))
+
+
+@cache
+def _composed_once(composer: Composer, overrides: tuple[str, ...]) -> DictConfig:
+    return Composer._composed(composer, overrides)
+
+
 @pytest.fixture(scope="session")
 def composer() -> Composer:
-    return Composer(ConfTree.of())
+    return ComposerWithMemory(ConfTree.of())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from shutil import copy, copytree
 from typing import Any
@@ -13,15 +14,15 @@ import pytest
 
 import seasonrec.config
 from seasonrec.cli.commands import COMMANDS
-from seasonrec.config import Composer, conf_dir
+from seasonrec.config import Composer, ConfigError, conf_dir
 from seasonrec.config.files import overridden_groups
 from seasonrec.config.schema import ABLATION_MAY_SET
 from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree, read_yaml, summary
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-OPTIONS = [path for path in FILES if path.parent != conf_dir()]
 OF_OTHER_COMMANDS = {"adaptation": "adapt"}
 """Groups that are no slots of a run, and their commands."""
+OPTIONS = [path for path in FILES if path.parent != conf_dir() and path.parent.name not in OF_OTHER_COMMANDS]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
     "data/table.yaml": ["data.events=E.csv"],
@@ -34,9 +35,27 @@ NEEDED = {
     "stage/refit.yaml": ["stage=[train,refit]"],
     "peft/": ["backbone=minilm"],
     "balancing/": ["task=[purchase]"],
-    "ablation/flickr_domain.yaml": ["domain.flickr.data.path=V.parquet"],
 }
 """Overrides that an option, or every option of a group, needs."""
+
+ALTERNATIVES = (
+    ("adversarial", "balancing", "task", "trainer"),
+    ("backbone", "peft"),
+    ("demand", "mixture"),
+    ("item_encoder", "text_augmentation"),
+)
+"""Groups with options that exclude each other, by a rule or by what they need."""
+
+
+def _rows() -> list[list[Path]]:
+    """Returns all options in few rows, each of which can be composed at once."""
+    groups = sorted({path.parent.name for path in OPTIONS} - set(GLOBAL_GROUPS))
+    others = [(group,) for group in groups if not any(group in several for several in ALTERNATIVES)]
+    columns = [
+        [path for group in several for path in OPTIONS if path.parent.name == group]
+        for several in (*ALTERNATIVES, *others)
+    ]
+    return [[path for path in row if path is not None] for row in zip_longest(*columns)]
 
 
 def _name(path: Path) -> str:
@@ -62,17 +81,35 @@ def full(experiments: Experiments) -> dict[str, Any]:
     return experiments["first_season"]
 
 
-@pytest.mark.parametrize("path", OPTIONS, ids=_name)
-def test_option_composes(composer: Composer, path: Path) -> None:
-    group = "balancing" if path.stem.endswith("_balancing") else path.parent.name
-    needed = NEEDED.get(_name(path)) or NEEDED.get(f"{group}/", [])
-    choice = f"{path.parent.name}={path.stem}"
-    if group in OF_OTHER_COMMANDS:
-        assert composer.mistakes([choice]), "no key of a run"
-        composer, needed = COMMANDS[OF_OTHER_COMMANDS[group]].composer(), ["checkpoint=DIR"]
-    config = composer.compose(needed if needed[:1] == ["stage=[train,refit]"] else [choice, *needed])
-    target = read_yaml(path).get("_target_")
-    assert target is None or getattr(config, path.parent.name)["_target_"] == target
+def test_all_options_are_composed() -> None:
+    composed = [path for row in _rows() for path in row]
+    assert sorted(composed) == [path for path in OPTIONS if path.parent.name not in GLOBAL_GROUPS]
+
+
+@pytest.mark.parametrize("row", _rows(), ids=lambda row: row[0].stem)
+def test_options_compose(composer: Composer, row: list[Path]) -> None:
+    """Together with one option of each other group; experiments and ablations are composed below."""
+    needed = [
+        override for path in row for override in NEEDED.get(_name(path)) or NEEDED.get(f"{path.parent.name}/", [])
+    ]
+    replaced = {override.partition("=")[0] for override in needed}
+    chosen = [f"{path.parent.name}={path.stem}" for path in row if path.parent.name not in replaced]
+    config = composer.compose([*chosen, *needed])
+    for path in row:
+        component = getattr(config, path.parent.name)
+        if path.parent.name in LIST_GROUPS:
+            assert path.stem in component
+        else:
+            assert component.get("_target_") == read_yaml(path).get("_target_")
+
+
+@pytest.mark.parametrize(("group", "command"), OF_OTHER_COMMANDS.items())
+def test_options_of_another_command_compose_there_alone(composer: Composer, group: str, command: str) -> None:
+    options = composer.tree.options(group)
+    assert options
+    assert composer.mistakes([f"{group}={options[0]}"]), "no key of a run"
+    every = [f"{group}={','.join(options)}", "checkpoint=DIR"]
+    assert COMMANDS[command].composer().mistakes(every, multirun=True) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -89,14 +126,15 @@ def test_file_is_small_and_says_what_it_is(path: Path) -> None:
 @pytest.mark.parametrize("path", ABLATIONS, ids=_name)
 def test_ablation_differs_in_the_named_slots_alone(composer: Composer, experiments: Experiments, path: Path) -> None:
     """In an experiment that has what the ablation switches."""
-    needed = NEEDED.get(_name(path), [])
+    needed = ["domain.flickr.data.path=V.parquet"] if path.stem == "flickr_domain" else []
     packages = {group.rpartition("@")[2] for group in overridden_groups(path)}
     assert packages, "an ablation names what it switches"
     for experiment, full in experiments.items():
         overrides = [f"experiment={experiment}", f"ablation={path.stem}", *needed]
-        if composer.mistakes(overrides):
+        try:
+            ablated = composer.compose(overrides).as_dict()
+        except ConfigError:
             continue
-        ablated = composer.compose(overrides).as_dict()
         assert ablated["name"] == path.stem
         before, after = _flat(full), _flat(ablated)
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}

@@ -85,11 +85,11 @@ def test_an_entry_that_is_not_there_cannot_go() -> None:
         overrides_of(["without=season.last_year"], FULL)
 
 
-@pytest.mark.parametrize("section", [section for section in SECTIONS if section not in ("backbone", "item_encoder")])
-def test_a_derived_row_differs_in_its_slot_alone(section: str) -> None:
-    full = compose(["experiment=first_season", "text_augmentation=synonym", "backbone=minilm", "peft=lora"]).as_dict()
+def test_a_derived_row_differs_in_its_slot_alone() -> None:
     base = ["experiment=first_season", "text_augmentation=synonym", "backbone=minilm", "peft=lora"]
-    own = overrides_of(changes_of(f"no_{section}", TREE) or [], full)
-    kept = [line for line in base if line.partition("=")[0] != own[0].partition("=")[0]]
-    row = compose([*kept, *own]).as_dict()
-    assert {key for key in full if full[key] != row[key]} <= {section}
+    full = compose(base).as_dict()
+    for section in set(SECTIONS) - {"backbone", "item_encoder"}:
+        own = overrides_of(changes_of(f"no_{section}", TREE) or [], full)
+        kept = [line for line in base if line.partition("=")[0] != own[0].partition("=")[0]]
+        row = compose([*kept, *own]).as_dict()
+        assert {key for key in full if full[key] != row[key]} <= {section}

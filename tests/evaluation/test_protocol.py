@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from evaluation_logs import build_log, build_split
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.evaluation import protocol as protocol_module
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 
@@ -23,6 +24,10 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
     [
         (Protocol(part="validation"), LOG, SPLIT, IDENTITY),
         (Protocol(horizon_days=28), LOG, SPLIT, IDENTITY),
+        (Protocol(refresh_days=7), LOG, SPLIT, IDENTITY),
+        (Protocol(refresh_days=None), LOG, SPLIT, IDENTITY),
+        (Protocol(horizon_days=None), LOG, SPLIT, IDENTITY),
+        (Protocol(), LOG, replace(SPLIT, end_s=SPLIT.end_s - 1), IDENTITY),
         (Protocol(candidates="all"), LOG, SPLIT, IDENTITY),
         (Protocol(season_ratio=3.0), LOG, SPLIT, IDENTITY),
         (Protocol(holidays=("Easter",)), LOG, SPLIT, IDENTITY),
@@ -31,7 +36,21 @@ def test_the_fingerprint_is_short_hex_and_the_same_every_time():
         (Protocol(), LOG, replace(SPLIT, train_from_s=SPLIT.train_from_s + 1), IDENTITY),
         (Protocol(), LOG, SPLIT, {**IDENTITY, "level": "variant"}),
     ],
-    ids=["part", "horizon", "candidates", "season", "holidays", "data", "test cut", "train cut", "dataset"],
+    ids=[
+        "part",
+        "horizon",
+        "refresh",
+        "frozen",
+        "a year",
+        "end",
+        "candidates",
+        "season",
+        "holidays",
+        "data",
+        "test cut",
+        "train cut",
+        "dataset",
+    ],
 )
 def test_the_fingerprint_changes_with_whatever_changes_a_number(changed):
     assert fingerprint(*changed) != BASE
@@ -51,6 +70,14 @@ def test_the_fingerprint_changes_with_the_metric_version(monkeypatch):
     assert fingerprint(Protocol(), LOG, SPLIT, IDENTITY) != BASE
 
 
+def test_two_names_of_one_horizon_have_one_fingerprint():
+    test_days = Protocol(refresh_days=None).horizon(SPLIT, "UTC").refresh_days
+    named = fingerprint(Protocol(refresh_days=test_days), LOG, SPLIT, IDENTITY)
+    assert fingerprint(Protocol(refresh_days=None), LOG, SPLIT, IDENTITY) == named
+    a_year = Protocol(horizon_days=364.0)
+    assert fingerprint(Protocol(horizon_days=None), LOG, SPLIT, IDENTITY) == fingerprint(a_year, LOG, SPLIT, IDENTITY)
+
+
 def test_printing_other_list_lengths_keeps_the_fingerprint():
     assert fingerprint(Protocol(top_ks=(10,)), LOG, SPLIT, IDENTITY) == BASE
 
@@ -62,7 +89,7 @@ def test_all_mistakes_are_named_at_once():
         )
     message = str(caught.value)
     assert "protocol.part must be one of validation, test, got 'training'" in message
-    assert "protocol.horizon_days must be 0 or above, got -1" in message
+    assert "protocol.horizon_days must be 0 or above, or null, got -1" in message
     assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
     assert "protocol.candidates must be one of known, before_request, all, got 'sampled'" in message
     assert "protocol.head_share must lie between 0 and 1, got 1.5" in message
@@ -73,5 +100,5 @@ def test_lists_of_a_yaml_become_tuples_and_days_become_seconds():
     protocol = Protocol(top_ks=[5, 10], holidays=["Easter"], horizon_days=0.5)
     assert protocol.top_ks == (5, 10)
     assert protocol.holidays == ("Easter",)
-    assert protocol.horizon_s == 43_200
+    assert protocol.horizon(SPLIT, "UTC") == Horizon(43_200)
     assert protocol.list_length == 10

@@ -13,6 +13,7 @@ from torch import nn
 
 import seasonrec.models
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.config import Composer, ConfTree, build, conf_dir
@@ -68,7 +69,7 @@ class Case:
         """Returns a batch whose windows serve several requests each."""
         builder = self.shop.builder(self.model.contexts())
         baskets = self.shop.split.train_baskets(self.shop.log)
-        loader = TrainingLoader(builder, baskets, LoaderOptions(batch_size=60), 0, seed=3)
+        loader = TrainingLoader(builder, baskets, LoaderOptions(batch_size=60), ROLLING, seed=3)
         return next(iter(loader))
 
 

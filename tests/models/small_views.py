@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build
 from seasonrec.data.spec import DataSpec
@@ -91,7 +92,7 @@ def assert_is(batch: SequenceBatch, expected: list[Window], expected_positions: 
 
 def training_batch(shop: Shop) -> SequenceBatch:
     baskets = shop.split.train_baskets(shop.log)
-    return next(iter(TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=60), 0, seed=3)))
+    return next(iter(TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=60), ROLLING, seed=3)))
 
 
 def local_day(time_s: int, timezone: str) -> int:

@@ -9,6 +9,7 @@ import torch
 from small_shop import MAX_SEQ_LEN, Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.config import build, compose, conf_dir
@@ -55,7 +56,7 @@ class Case:
 
     def training_batch(self, size: int = 60) -> SequenceBatch:
         baskets = self.shop.split.train_baskets(self.shop.log)
-        return next(iter(TrainingLoader(self.builder(), baskets, LoaderOptions(batch_size=size), 0, seed=3)))
+        return next(iter(TrainingLoader(self.builder(), baskets, LoaderOptions(batch_size=size), ROLLING, seed=3)))
 
     def output(self, batch: SequenceBatch) -> TaskOutput:
         return self.model.tasks_of(self.model.read(batch), batch)[self.name]

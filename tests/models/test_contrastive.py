@@ -9,6 +9,7 @@ from small_shop import MAX_SEQ_LEN, Shop
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import build, compose
 from seasonrec.config.schema import RunConfig
@@ -24,7 +25,7 @@ PLAIN = ["item_encoder=id", "season=[]", "habit=none", "task=[contrastive]"]
 @pytest.fixture(scope="module")
 def batch(shop: Shop) -> SequenceBatch:
     baskets = shop.split.train_baskets(shop.log)
-    return next(iter(TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=60), 0, seed=3)))
+    return next(iter(TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=60), ROLLING, seed=3)))
 
 
 @pytest.fixture(scope="module")

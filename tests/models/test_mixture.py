@@ -10,6 +10,7 @@ from contract_cases import Case, make_case
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.baselines.mixture import fit_mixture
 from seasonrec.models.context_use import pick, pick_contexts
@@ -44,7 +45,7 @@ def test_probabilities_of_the_candidates_sum_to_one(shop: Shop, kind: str, horiz
     log = shop.log
     first = np.asarray(log.user_baskets[:-1])  # the first basket of a user, without a history
     chosen = np.sort(np.concatenate([first, np.arange(0, log.num_baskets, 37)]))
-    requests = Requests.of_baskets(log, np.unique(chosen), horizon_days * 86_400)
+    requests = Requests.of_baskets(log, np.unique(chosen), Horizon(horizon_days * 86_400))
     batch = case.batch(requests)
     with torch.no_grad():
         mixed = case.model(batch)

@@ -14,6 +14,7 @@ from torch import nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.mixing import of_domain
 from seasonrec.batches.splits import TimeSplit, spec_of
@@ -80,7 +81,9 @@ def make(shop: Shop, other_shop: Shop) -> Iterator[Any]:
 
 def batch_of(shop: Shop, contexts: dict[str, Context]) -> SequenceBatch:
     options = LoaderOptions(batch_size=40)
-    return next(iter(TrainingLoader(shop.builder(contexts), shop.split.train_baskets(shop.log), options, 0, seed=2)))
+    return next(
+        iter(TrainingLoader(shop.builder(contexts), shop.split.train_baskets(shop.log), options, ROLLING, seed=2))
+    )
 
 
 def test_shared_modules_are_the_same_objects(make: Any) -> None:

@@ -74,6 +74,19 @@ def write_run(folder: Path, run: RunResults, parameters: int | None = None) -> N
     (folder / "metrics.json").write_text(json.dumps(run.record((10,))))
 
 
+def write_study(folder: Path, rows: tuple[str, ...], seeds: range) -> None:
+    """Writes the folders of runs of a study, in which no_season has a loss, and of its baselines."""
+    targets = make_targets()
+    for row in rows:
+        for seed in seeds:
+            losses = (0.05, 0.6) if row == "no_season" else (0.0, 0.0)
+            (folder / row / f"seed_{seed}").mkdir(parents=True)
+            write_run(folder / row / f"seed_{seed}", make_run(targets, row, seed, *losses), parameters=98_765)
+    for name in ("recent_7d", "popularity", "personal_recent"):
+        (folder / "baselines" / "baselines" / name).mkdir(parents=True)
+        write_run(folder / "baselines" / "baselines" / name, make_run(targets, name, 0, 0.4, 0.5))
+
+
 def hand_run(
     name: str, seed: int, bits: list[list[float]], greater: list[list[int]], print_: str = PRINT
 ) -> RunResults:

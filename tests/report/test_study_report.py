@@ -5,12 +5,14 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
 import polars as pl
 import pytest
-from made_results import make_run, write_run
+from made_results import make_run, write_run, write_study
+from made_wrong_dates import write_wrong_dates
 from rich.console import Console
 
 from seasonrec.ablate import report, run
@@ -49,6 +51,18 @@ def run_study(folder: Path, text: str = STUDY, fail: str = "none") -> None:
         run(folder / "study.yaml", settings, Options(command=stub, compose=compose, console=console))
     finally:
         (folder / "shown.txt").write_text(console.file.getvalue())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made(tmp_path_factory) -> Iterator[None]:
+    """Makes the results that the stand-in hands out."""
+    folder = tmp_path_factory.mktemp("made")
+    write_study(folder, ("full", "no_season", "no_habit", "aa"), range(6))
+    for seed in range(3):
+        write_wrong_dates(folder / "counterfactual" / f"seed_{seed}", seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MADE_RESULTS", str(folder))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -109,8 +109,8 @@ def test_a_training_part_without_a_day_to_fit_is_refused_before_training(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_dir = tmp_path / "run"
-    own = (*OPTIONS, "mixture=fixed", "protocol.horizon_days=300", "demand.windows_days=[90]")
+    own = (*OPTIONS, "mixture=fixed", "protocol.horizon_days=200", "demand.windows_days=[90]")
     assert main(of_table(files, run_dir, *own)) != 0
     told = capsys.readouterr().err
-    assert "demand=multinomial is fitted on training days with 390 days of the log before them" in told
+    assert "demand=multinomial is fitted on training days that know 90 days of the log under" in told
     assert not list(run_dir.glob("**/*.ckpt"))

@@ -20,7 +20,7 @@ from seasonrec.models.mixture.base import Mixture
 from seasonrec.runs import mixing
 from seasonrec.runs.finished import load_models, open_finished
 
-OPTIONS = ("mixture=gated", "trainer.max_epochs=2", "loader.batch_size=2")
+OPTIONS = ("mixture=gated", "trainer.max_epochs=2", "loader.batch_size=16")
 
 
 @pytest.fixture(scope="module")

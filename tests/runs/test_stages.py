@@ -15,7 +15,7 @@ from seasonrec.cli.main import main
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.training.module import RecommenderModule
 
-SMALL_BATCHES = ("loader.batch_size=2",)
+SMALL_BATCHES = ("loader.batch_size=16",)
 
 
 @pytest.fixture(scope="module")

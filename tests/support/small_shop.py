@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.facts import Facts
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Split, TimeSplit, spec_of
@@ -35,7 +36,7 @@ class Shop:
     def some_requests(self, count: int, horizon_s: int = 0) -> Requests:
         """Returns evenly spaced requests of the validation part."""
         baskets = self.split.validation_baskets(self.log)
-        return Requests.of_baskets(self.log, baskets[:: max(1, len(baskets) // count)][:count], horizon_s)
+        return Requests.of_baskets(self.log, baskets[:: max(1, len(baskets) // count)][:count], Horizon(horizon_s))
 
 
 def open_shop(cache_dir: Path) -> Shop:

@@ -16,6 +16,7 @@ from small_shop import Shop, open_shop
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.sharding import Shard
 from seasonrec.evaluation.ranking.scorers import validation_metrics
@@ -103,7 +104,7 @@ def small_model(shop: Shop, **parts: Any) -> SeasonalRecommender:
 
 def small_loader(shop: Shop, model: SeasonalRecommender, seed: int = 7) -> TrainingLoader:
     baskets = shop.split.train_baskets(shop.log)
-    return TrainingLoader(shop.builder(model.contexts()), baskets, LOADER, 0, seed, shard=Shard.current())
+    return TrainingLoader(shop.builder(model.contexts()), baskets, LOADER, ROLLING, seed, shard=Shard.current())
 
 
 @dataclass

@@ -14,6 +14,7 @@ from adversarial_runs import CLASSES, GATHERED, TARGETS, train_in_two
 from small_runs import LOADER, small_loader, small_model
 from small_shop import Shop
 
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import TrainingLoader
 from seasonrec.batches.sharding import Shard
 from seasonrec.training.distributed.processes import run_everywhere
@@ -34,7 +35,7 @@ def batches_in_turns(shop: Shop) -> list[Any]:
     """Returns the batches of both ranks in turns."""
     builder = small_loader(shop, small_model(shop, **WITHOUT_DROPOUT)).builder
     baskets = shop.split.train_baskets(shop.log)
-    loaders = [TrainingLoader(builder, baskets, LOADER, 0, 7, shard=Shard(rank, 2)) for rank in range(2)]
+    loaders = [TrainingLoader(builder, baskets, LOADER, ROLLING, 7, shard=Shard(rank, 2)) for rank in range(2)]
     return list(chain.from_iterable(zip(*loaders, strict=True)))
 
 

@@ -13,6 +13,7 @@ from small_shop import Shop
 from torch import Tensor
 
 from seasonrec.batches.facts import Facts
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import TrainingLoader
 from seasonrec.models.augmentation.crop import Crop
 from seasonrec.models.augmentation.insert import Insert
@@ -47,7 +48,7 @@ def worded_items(*, facts: Facts) -> TextItems:
 def augmented_loader(shop: Shop, model: SeasonalRecommender, seed: int) -> TrainingLoader:
     augment = Several(Crop, Mask, Reorder, Substitute, Insert, chance=0.8, facts=shop.facts(), log=shop.log)
     baskets = shop.split.train_baskets(shop.log)
-    return TrainingLoader(shop.builder(model.contexts()), baskets, LOADER, 0, seed, augment=augment)
+    return TrainingLoader(shop.builder(model.contexts()), baskets, LOADER, ROLLING, seed, augment=augment)
 
 
 def test_a_killed_run_ends_where_one_left_alone_ends(

@@ -15,6 +15,7 @@ from small_runs import Curve, Killed, small_model, small_run
 from small_shop import Shop
 from small_tasks import SMALL_TASKS
 
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.config import Composer, ConfTree, build, conf_dir
 from seasonrec.evaluation.ranking.scorers import validation_metrics
@@ -159,7 +160,7 @@ def test_the_rows_leave_the_gradients_alone_and_know_whom_a_weight_serves() -> N
 
 def four_batches(shop: Shop, model: Any, seed: int) -> TrainingLoader:
     baskets = shop.split.train_baskets(shop.log)
-    loader = TrainingLoader(shop.builder(model.contexts()), baskets, LoaderOptions(batch_size=200), 0, seed)
+    loader = TrainingLoader(shop.builder(model.contexts()), baskets, LoaderOptions(batch_size=200), ROLLING, seed)
     assert len(loader) == 4
     return loader
 

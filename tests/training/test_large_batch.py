@@ -12,6 +12,7 @@ from small_runs import LOADER, small_model
 from small_shop import Shop
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.evaluation.ranking.scorers import validation_metrics
@@ -32,7 +33,7 @@ def loader_of(
 ) -> TrainingLoader:
     builder = shop.builder({} if model is None else model.contexts())
     baskets = shop.split.train_baskets(shop.log)
-    return TrainingLoader(builder, baskets, options, 0, 7, shard=shard, step_batches=step_batches)
+    return TrainingLoader(builder, baskets, options, ROLLING, 7, shard=shard, step_batches=step_batches)
 
 
 @pytest.mark.parametrize("options", [LOADER, IN_POOLS], ids=["one pool", "pools"])
@@ -59,7 +60,9 @@ def test_weights_make_all_targets_of_a_step_equal(
 
 def test_a_step_without_targets_weighs_nothing(shop: Shop) -> None:
     """A horizon longer than the log hides every item, so that no basket has a target."""
-    loader = TrainingLoader(shop.builder({}), shop.split.train_baskets(shop.log), LOADER, 10**9, 7, step_batches=2)
+    loader = TrainingLoader(
+        shop.builder({}), shop.split.train_baskets(shop.log), LOADER, Horizon(10**9), 7, step_batches=2
+    )
     assert {float(batch.weight) for batch in loader if batch.weight is not None} == {0.0}
 
 
@@ -123,4 +126,4 @@ def test_fewer_requests_than_a_step_has_batches_are_refused(shop: Shop) -> None:
     with pytest.raises(
         ValueError, match=r"with 3 batches each per step cannot share 5 .* lower trainer.accumulate_bat"
     ):
-        TrainingLoader(shop.builder({}), baskets, LOADER, 0, 7, shard=Shard(0, 2), step_batches=3)
+        TrainingLoader(shop.builder({}), baskets, LOADER, ROLLING, 7, shard=Shard(0, 2), step_batches=3)

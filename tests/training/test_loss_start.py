@@ -16,6 +16,7 @@ from small_shop import Shop
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.requests import Requests
 from seasonrec.cli.main import main
@@ -58,7 +59,7 @@ def validation_of(shop: Shop, model: SeasonalRecommender) -> SequenceBatch:
 def trained(shop: Shop, model: SeasonalRecommender, loss: Loss) -> SeasonalRecommender:
     L.seed_everything(0, verbose=False)
     options, baskets = LoaderOptions(batch_size=64), shop.split.train_baskets(shop.log)
-    loader = TrainingLoader(shop.builder(model.contexts()), baskets, options, 0, 0, loss.sampler)
+    loader = TrainingLoader(shop.builder(model.contexts()), baskets, options, ROLLING, 0, loss.sampler)
     made = AdamWOptions(learning_rate=0.005).build(model, EPOCHS * len(loader))
     for _ in range(EPOCHS):
         for batch in loader:
@@ -92,7 +93,7 @@ def bias_gradient(shop: Shop, loss: Loss, bias: Tensor) -> Tensor:
         model.item_encoder.vectors.weight.zero_()
         model.head.bias.copy_(bias)
     baskets = shop.split.train_baskets(shop.log)
-    loader = TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=32), 0, 0, loss.sampler)
+    loader = TrainingLoader(shop.builder({}), baskets, LoaderOptions(batch_size=32), ROLLING, 0, loss.sampler)
     for batch in loader:
         (loss(model, batch) / len(loader)).backward()
     assert model.head.bias.grad is not None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from small_runs import OPTIONS, small_model, small_run
 from small_shop import Shop
 
+from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import quick_metrics
 from seasonrec.evaluation.ranking.scorers import ModelScorer
@@ -28,7 +29,8 @@ def metrics_by_seed(shop: Shop, folder: Path, options: TrainerOptions) -> NDArra
         model = small_model(shop)
         model.load_state_dict({name.removeprefix("model."): weight for name, weight in run.weights.items()})
         scorer = ModelScorer("small", model, shop.builder(model.contexts()))
-        found = quick_metrics(scorer, shop.log, shop.split.test_baskets(shop.log), Protocol())
+        requests = Requests.of_baskets(shop.log, shop.split.test_baskets(shop.log))
+        found = quick_metrics(scorer, shop.log, requests, Protocol())
         rows.append([found[name] for name in METRICS])
     return np.asarray(rows)
 

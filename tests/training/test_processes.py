@@ -24,6 +24,7 @@ from small_runs import OPTIONS, small_loader, small_model, small_run
 from small_shop import Shop
 from test_resume import assert_equal_trees
 
+from seasonrec.batches.horizon import ROLLING
 from seasonrec.batches.loader import TrainingLoader
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.evaluation.protocol import Protocol
@@ -62,7 +63,7 @@ def alone(shop: Shop, folder: Path) -> Any:
 
 def _in_turns(shop: Shop, model: SeasonalRecommender, seed: int) -> TrainingLoader:
     loader = small_loader(shop, model, seed)
-    return TrainingLoader(loader.builder, loader.source.baskets, loader.options, 0, seed, step_batches=2)  # type: ignore[attr-defined]
+    return TrainingLoader(loader.builder, loader.source.baskets, loader.options, ROLLING, seed, step_batches=2)  # type: ignore[attr-defined]
 
 
 def test_the_processes_are_two(ranks: Ranks) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ class Cell:
         group: Name of the study; trackers group runs by it.
         kind: Subcommand.
         days: Days by which the wrong dates of a ``counterfactual`` are too early.
+        origin: Day of the origin; empty in a study with one split.
     """
 
     row: str
@@ -45,6 +47,7 @@ class Cell:
     group: str
     kind: Kind = "train"
     days: tuple[int, ...] = ()
+    origin: str = ""
 
     @property
     def arguments(self) -> list[str]:
@@ -56,9 +59,10 @@ class Cell:
 
     @property
     def label(self) -> str:
+        origin = f", origin {self.origin}" if self.origin else ""
         if self.kind == "baselines":
-            return BASELINES
-        return f"{self.row} seed {self.seed}" + (f", {self.kind}" if self.kind in TRIALS else "")
+            return f"{BASELINES}{origin}"
+        return f"{self.row} seed {self.seed}{origin}" + (f", {self.kind}" if self.kind in TRIALS else "")
 
     @property
     def log(self) -> Path:
@@ -74,23 +78,24 @@ def expand(study: Study, run_dir: Path, overrides: Sequence[str]) -> list[Cell]:
     """Returns the cells of a study: the baselines, then the rows, then the trials of trained runs.
 
     All rows of a seed come before the next seed, so that an interrupted study compares all rows at its first seeds. The
-    row ``aa`` runs the configuration of the reference, with seeds of its own.
+    row ``aa`` runs the configuration of the reference, with seeds of its own. Of a study with origins, all origins of a
+    seed come before the next seed; each has a folder ``origins/DAY`` with the layout of a study of its own.
     """
     shared = merged(study.full, overrides)
+    places = {day: run_dir / "origins" / day for day in study.origins} or {"": run_dir}
     cells = []
-    if study.baselines:
+    for day, place in places.items() if study.baselines else ():
         seed = min(study.seeds)
-        own = (*shared, f"seed={seed}")
-        cells.append(Cell(BASELINES, seed, run_dir / BASELINES, run_dir, own, study.name, "baselines"))
+        own = (*merged(shared, study.cuts.get(day, ())), f"seed={seed}")
+        cells.append(Cell(BASELINES, seed, place / BASELINES, place, own, study.name, "baselines", origin=day))
     seeds = study.seeds_of_rows
-    for place in range(len(study.seeds)):
-        for row in seeds:
-            seed = seeds[row][place]
-            folder = run_dir / "cells" / row / f"seed_{seed}"
-            changed = merged(shared, study.changes.get(study.reference if row == AA_ROW and study.aa else row, ()))
-            name = () if row == REFERENCE_ROW else (f"name={quoted(row)}",)
-            own = (*changed, *name, f"seed={seed}", "baselines=false")
-            cells.append(Cell(row, seed, folder, folder, own, study.name))
+    for number, (day, place), row in product(range(len(study.seeds)), places.items(), seeds):
+        seed = seeds[row][number]
+        folder = place / "cells" / row / f"seed_{seed}"
+        changed = merged(shared, study.changes.get(study.reference if row == AA_ROW and study.aa else row, ()))
+        name = () if row == REFERENCE_ROW else (f"name={quoted(row)}",)
+        own = (*merged(changed, study.cuts.get(day, ())), *name, f"seed={seed}", "baselines=false")
+        cells.append(Cell(row, seed, folder, folder, own, study.name, origin=day))
     tried = [replace(cell, kind="robustness") for cell in cells if cell.row in study.robustness]
     asked = [cell for cell in cells if cell.row == study.reference and study.wrong_dates]
     dated = [replace(cell, kind="counterfactual", days=study.wrong_dates) for cell in asked]

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from seasonrec.ablate.cells import TRIALS, expand
+from seasonrec.ablate.cells import TRIALS, Cell, expand
+from seasonrec.ablate.origins import with_cuts
 from seasonrec.ablate.progress import say, spell
 from seasonrec.ablate.runner import Options, run_cells
 from seasonrec.ablate.state import is_complete, read_object
@@ -24,6 +26,7 @@ from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS
 from seasonrec.report.adaptation import write_adaptations
 from seasonrec.report.costs import read_cost
 from seasonrec.report.errors import ReportError
+from seasonrec.report.origins import read_pooled
 from seasonrec.report.per_user import with_kept_rows
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
@@ -61,6 +64,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
         flags = ("--config-dir", str(own_conf))
         options = replace(options, compose=partial(options.compose, extra=own_conf), flags=flags)
     content = with_changes(read_study(study, tree), overrides, options.compose)
+    content = with_cuts(content, overrides, options.compose)
     _refuse_another(run_dir, content)
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
@@ -100,10 +104,12 @@ def _opening(study: Study, run_dir: Path, overrides: Sequence[str], jobs: int) -
         expected = f"{len(complete)} are complete, about {spell(left_s)} left"
     baselines = ", and the baselines" if study.baselines else ""
     rows = study.seeds_of_rows
+    origins = f" x {len(study.origins)} origins" if study.origins else ""
+    logs = run_dir / "origins" / "DAY" / "cells" if study.origins else run_dir / "cells"
     return (
         f"{study.name}: {study.question}\n"
-        f"  {len(rows)} rows x {len(study.seeds)} seeds = {len(cells)} runs{baselines}: {', '.join(rows)}\n"
-        f"  {expected}\n  logs: {run_dir / 'cells'}/ROW/seed_N/log.txt"
+        f"  {len(rows)} rows x {len(study.seeds)} seeds{origins} = {len(cells)} runs{baselines}: {', '.join(rows)}\n"
+        f"  {expected}\n  logs: {logs}/ROW/seed_N/log.txt"
     )
 
 
@@ -164,11 +170,12 @@ def make_report(run_dir: Path, reference: str | None = None, against: Path | Non
     if record is None:
         raise StudyError(f"{run_dir} holds no {RECORD}: it is not the folder of a study; run seasonrec ablate first.")
     study = study_of(record["study"])
-    rows, missing = _read_rows(study, run_dir, record["overrides"])
+    rows, missing, partial = _read_rows(study, run_dir, record["overrides"])
     if not rows:
-        raise StudyError(f"no cell of the study in {run_dir} is complete; run seasonrec ablate again.")
+        complete = "no row of the study is complete at every origin" if partial else "no cell of the study is complete"
+        raise StudyError(f"{complete} in {run_dir}; run seasonrec ablate again.")
     shared = {key: value for key, value in asdict(study).items() if key in Selection.__dataclass_fields__}
-    selection = Selection(**shared, command=record["command"], missing=tuple(missing))
+    selection = Selection(**shared, command=record["command"], missing=tuple(missing), partial=tuple(partial))
     if reference is None and against is None:
         return write_report(run_dir, rows, selection)
     folder, own_words = run_dir, ["seasonrec", "report", str(run_dir)]
@@ -187,18 +194,37 @@ def make_report(run_dir: Path, reference: str | None = None, against: Path | Non
     return write_report(folder, rows, replace(selection, command=command), keep_sums=False)
 
 
-def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[list[Row], list[str]]:
+def _read_rows(study: Study, run_dir: Path, overrides: Sequence[str]) -> tuple[list[Row], list[str], list[str]]:
+    """Returns the rows with results, the labels of the missing cells, and the rows that lack results at some origin."""
     cells = expand(study, run_dir, overrides)
     complete = [cell for cell in cells if is_complete(cell)]
-    rows = []
-    for cell in [cell for cell in complete if cell.kind == "baselines"]:
-        evaluated = [name for name in UNTRAINED_ROWS if (cell.folder / name / "metrics.json").is_file()]
-        rows += [read_row(name, True, [cell.folder / name]) for name in evaluated]
-    for name in study.seeds_of_rows:
-        folders = [cell.folder for cell in complete if cell.row == name and cell.kind == "train"]
-        if folders:
-            tried, dated = (
-                tuple(cell.table for cell in complete if cell.row == name and cell.kind == kind) for kind in TRIALS
-            )
-            rows.append(replace(read_row(name, False, folders), trials=tried, wrong_dates=dated))
-    return rows, [cell.label for cell in cells if cell not in complete]
+    folders = _folders(study, complete)
+    if study.origins:
+        pooled = {name: read_pooled(name, name in UNTRAINED_ROWS, own) for name, own in folders.items()}
+        rows = [row for row in pooled.values() if row is not None]
+        partial = [name for name, row in pooled.items() if row is None]
+    else:
+        rows, partial = [read_row(name, name in UNTRAINED_ROWS, own[""]) for name, own in folders.items()], []
+    tables = {
+        (name, kind): tuple(cell.table for cell in complete if (cell.row, cell.kind) == (name, kind))
+        for name, kind in product(study.seeds_of_rows, TRIALS)
+    }
+    tried, dated = TRIALS
+    rows = [
+        row if row.is_baseline else replace(row, trials=tables[row.name, tried], wrong_dates=tables[row.name, dated])
+        for row in rows
+    ]
+    return rows, [cell.label for cell in cells if cell not in complete], partial
+
+
+def _folders(study: Study, complete: Sequence[Cell]) -> dict[str, dict[str, list[Path]]]:
+    """Returns the folders of every row that has results, by origin: baselines first, one folder for each seed."""
+    evaluated = [cell for cell in complete if cell.kind == "baselines"]
+    placed = [(name, cell.origin, cell.folder / name) for name in UNTRAINED_ROWS for cell in evaluated]
+    placed = [one for one in placed if (one[2] / "metrics.json").is_file()]
+    trained = [cell for cell in complete if cell.kind == "train"]
+    placed += [(row, cell.origin, cell.folder) for row in study.seeds_of_rows for cell in trained if cell.row == row]
+    found = {name: {day: list[Path]() for day in study.origins or ("",)} for name, _, _ in placed}
+    for name, day, folder in placed:
+        found[name][day].append(folder)
+    return found

@@ -31,8 +31,8 @@ PLUGINS = {
 def plan(cells: Sequence[Cell], launcher: str, jobs: int) -> list[Job]:
     """Returns the jobs that run the missing cells, in order.
 
-    With ``local`` each cell is a job. With a Hydra launcher each row is one multirun over its missing seeds, between
-    the baselines and the trials of trained runs.
+    With ``local`` each cell is a job. With a Hydra launcher each row (at each origin) is one multirun over its missing
+    seeds, between the baselines and the trials of trained runs.
 
     Args:
         cells: Missing cells.
@@ -67,7 +67,8 @@ def _single(cell: Cell, environment: Mapping[str, str] | None = None) -> Job:
 
 def _by_row(cells: Sequence[Cell]) -> list[list[Cell]]:
     trained = [cell for cell in cells if cell.kind == "train"]
-    return [[cell for cell in trained if cell.row == row] for row in dict.fromkeys(cell.row for cell in trained)]
+    rows = dict.fromkeys((cell.origin, cell.row) for cell in trained)
+    return [[cell for cell in trained if (cell.origin, cell.row) == row] for row in rows]
 
 
 def _multirun(cells: Sequence[Cell], launcher: str, jobs: int, number: int) -> Job:

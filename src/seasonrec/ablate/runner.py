@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from seasonrec.ablate.cells import Cell, expand
 from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
 from seasonrec.ablate.launchers import plan, require_installed
 from seasonrec.ablate.lock import hold
+from seasonrec.ablate.origins import check_origins
 from seasonrec.ablate.progress import StudyProgress, say
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
@@ -78,7 +80,8 @@ def run_cells(
 
     Raises:
         ConfigError: With the mistakes of all cells.
-        StudyError: If a slice of the study does not exist, if stale cells are refused, or if an option is wrong.
+        StudyError: If a slice of the study does not exist, an origin has no events in one of its parts, stale cells are
+            refused, or an option is wrong.
     """
     cells = expand(study, run_dir, overrides)
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
@@ -87,6 +90,9 @@ def run_cells(
     check_slices(study, configs[cells[0]])
     reference = next(cell for cell in cells if cell.row == study.reference)
     check_wrong_dates(study, configs[reference])
+    if study.origins:
+        by_origin = {cell.origin: configs[cell] for cell in cells}
+        check_origins(by_origin, partial(say, options.console))
     with hold(run_dir, options.console.print) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
@@ -109,29 +115,33 @@ def run_cells(
 
 
 def configurations(cells: Sequence[Cell], compose: Compose) -> dict[Cell, dict[str, Any]]:
-    """Returns the configuration of every cell; a row is composed once, because its seeds differ in ``seed`` alone.
+    """Returns the configuration of every cell; a row is composed once per origin: its seeds differ in ``seed`` alone.
 
     Raises:
         ConfigError: With the mistakes of all rows.
         StudyError: With the values of all rows that the classes of :data:`OPTION_SLOTS` refuse.
     """
-    by_row: dict[str, dict[str, Any]] = {}
+    by_row: dict[tuple[str, str], dict[str, Any]] = {}
     mistakes: list[Mistake] = []
-    for cell in {cell.row: cell for cell in cells}.values():
+    for key, cell in {_row_of(cell): cell for cell in cells}.items():
         try:
-            by_row[cell.row] = compose(list(cell.overrides)).as_dict()
+            by_row[key] = compose(list(cell.overrides)).as_dict()
         except ConfigError as error:
             mistakes += error.mistakes
             continue
-        if cell.kind == "train" and by_row[cell.row].get("name") != cell.row:
-            problem = f"a cell of this row would have the name {by_row[cell.row].get('name')!r}"
+        if cell.kind == "train" and by_row[key].get("name") != cell.row:
+            problem = f"a cell of this row would have the name {by_row[key].get('name')!r}"
             mistakes.append(Mistake(f"row {cell.row}", problem, "take name out of its file or its overrides"))
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(list(dict.fromkeys(mistakes)))  # once, not at each origin
     refused = dict.fromkeys(message for config in by_row.values() for message in _refused_values(config))
     if refused:
         raise StudyError("nothing was run:\n" + "\n".join(f"  {message}" for message in refused))
-    return {cell: {**by_row[cell.row], "seed": cell.seed} for cell in cells}
+    return {cell: {**by_row[_row_of(cell)], "seed": cell.seed} for cell in cells}
+
+
+def _row_of(cell: Cell) -> tuple[str, str]:
+    return cell.origin, cell.row
 
 
 def _refused_values(config: dict[str, Any]) -> Iterator[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from seasonrec.ablate.mistakes import study_mistakes
 from seasonrec.config.errors import Mistake, nearest, shown
-from seasonrec.config.overrides import STUDY_KEYS, override_key
-from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, overrides_of, row_mistakes
+from seasonrec.config.overrides import override_key
+from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, overrides_of
 from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
-from seasonrec.evaluation.baselines.fitting import BASELINES, UNTRAINED_ROWS
-from seasonrec.evaluation.counterfactual.dates import DAYS_REMEDY, DAYS_RULE, refused_days
-from seasonrec.evaluation.results.targets import METRIC_NAMES, is_metric
 from seasonrec.evaluation.slices.holidays import slice_names
-from seasonrec.report.costs import COLUMNS
 from seasonrec.report.selection import AA_ROW
 
 SLICES = (
-    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail",
+    "all", "ordinary", "in_season", "novel", "repeat", "cold_users", "cold_items", "head", "tail", "gap_births",
     *(f"month_{month:02d}" for month in range(1, 13)),
 )  # fmt: skip
 """Slices beside the holiday windows."""
@@ -67,7 +63,10 @@ class Study:
             them, see :mod:`seasonrec.evaluation.counterfactual.dates`; the report says what the right date is worth.
         aa: Whether a row ``aa`` is added: the reference with other seeds, as many as ``seeds``. It differs from the
             reference by chance alone, so it must carry no mark.
+        origins: Days at which every row is trained again and tested until the next, rising; empty for the one split of
+            the experiment. The report pools the targets of all origins, see :mod:`seasonrec.ablate.origins`.
         changes: Overrides of each row by name.
+        cuts: Overrides of the split of each origin, by its day.
     """
 
     name: str
@@ -89,7 +88,9 @@ class Study:
     robustness: tuple[str, ...] = ()
     wrong_dates: tuple[int, ...] = ()
     aa: bool = False
+    origins: tuple[str, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cuts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def seeds_of_rows(self) -> dict[str, tuple[int, ...]]:
@@ -116,10 +117,8 @@ def read_study(path: Path, tree: ConfTree) -> Study:
         StudyError: With every mistake in the file.
     """
     raw = _load(path)
-    mistakes = list(_shape_mistakes(raw))
-    wrong = {re.split(r"[\[.]", mistake.path)[0] for mistake in mistakes}
-    sound = {key: value for key, value in raw.items() if key not in wrong}  # the others have been reported
-    mistakes += [*_row_mistakes(sound, tree), *_other_mistakes(sound, tree.options("experiment"))]
+    known = {each.name: each for each in fields(Study) if each.name not in ("changes", "cuts")}
+    mistakes = study_mistakes(raw, known, tree)
     if mistakes:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
@@ -160,7 +159,10 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         StudyError: With every slice that does not exist, and the nearest that does.
     """
     has_country = config["data"].get("country", True) is not None
-    known = [*SLICES, *(slice_names(config["protocol"]["holidays"]) if has_country else [])]
+    protocol = config["protocol"]
+    known = [*SLICES, *(slice_names(protocol["holidays"]) if has_country else [])]
+    if protocol.get("horizon_days", 0) == 0 and protocol.get("refresh_days", 0) == 0:
+        known.remove("gap_births")
     mistakes = [
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
         for key in ("slices", "effect_slices")
@@ -209,89 +211,3 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or not raw:
         raise StudyError(f"{path}: a study is a mapping of keys to values; see experiments/ for one to copy.")
     return {str(key): value for key, value in raw.items()}
-
-
-def _shape_mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
-    known = {each.name: each for each in fields(Study) if each.name != "changes"}
-    for key in raw:
-        if key not in known:
-            yield Mistake(key, "unknown key", nearest(key, known), shown(raw[key]))
-    for name, declared in known.items():
-        if name in raw:
-            yield from _type_mistakes(declared, raw[name])
-        elif declared.default is MISSING:
-            yield Mistake(name, "missing", "every study states it")
-
-
-def _type_mistakes(field: Field[Any], value: Any) -> Iterator[Mistake]:
-    declared = str(field.type)
-    if field.name == "experiment" and not isinstance(value, list):
-        declared = "str"
-    if declared in ("bool", "str"):
-        kind, what = (bool, "true or false") if declared == "bool" else (str, "a text")
-        if not isinstance(value, kind):
-            yield Mistake(field.name, f"must be {what}", "correct it", shown(value))
-        return
-    if not isinstance(value, list):
-        yield Mistake(field.name, "must be a list", f"write [{value}]", shown(value))
-        return
-    wanted, what = (int, "whole numbers") if "int" in declared else (str, "texts")
-    for place, entry in enumerate(value):
-        if field.name == "rows" and isinstance(entry, dict):
-            continue
-        if not isinstance(entry, wanted) or isinstance(entry, bool):
-            yield Mistake(f"{field.name}[{place}]", f"must hold {what}", "correct it", shown(entry))
-        elif value.index(entry) != place:
-            yield Mistake(f"{field.name}[{place}]", "stands twice", "name it once", shown(entry))
-
-
-def _row_mistakes(raw: dict[str, Any], tree: ConfTree) -> Iterator[Mistake]:
-    for key in ("rows", "seeds", "metrics", "slices"):
-        if raw.get(key) == []:
-            yield Mistake(key, "must not be empty", "name at least one", "[]")
-    rows = raw.get("rows", [])
-    found = [mistake for place, row in enumerate(rows) for mistake in row_mistakes(row, f"rows[{place}]", tree)]
-    yield from found
-    names = [str(row) if found else named(row)[0] for row in rows]
-    for place, name in enumerate(names):
-        if names.index(name) != place:
-            yield Mistake(f"rows[{place}]", "stands twice", "name it once", shown(name))
-    for place, seed in enumerate(raw.get("seeds", [])):
-        if seed < 0:
-            yield Mistake(f"seeds[{place}]", "a seed is at least 0", "count from 0", shown(seed))
-    for place, row in enumerate(raw.get("robustness", [])):
-        if names and row not in names:
-            yield Mistake(f"robustness[{place}]", "is not among the rows", nearest(row, names), shown(row))
-    for place, days in enumerate(raw.get("wrong_dates", [])):
-        if refused_days([days]):
-            yield Mistake(f"wrong_dates[{place}]", DAYS_RULE, DAYS_REMEDY, shown(days))
-    if raw.get("aa") and AA_ROW in names:
-        yield Mistake(f"rows[{names.index(AA_ROW)}]", "aa: true adds a row of this name", "rename it", shown(AA_ROW))
-    known = [*names, *UNTRAINED_ROWS]
-    for place, row in enumerate(raw.get("figure_rows", [])):
-        if names and row not in known:
-            yield Mistake(f"figure_rows[{place}]", "is neither a row nor a baseline", nearest(row, known), shown(row))
-    baseline = raw.get("baseline_reference", Study.baseline_reference)
-    if baseline not in BASELINES:
-        yield Mistake("baseline_reference", "no such baseline", nearest(baseline, BASELINES), shown(baseline))
-    reference = raw.get("reference", Study.reference)
-    if names and reference not in names:
-        yield Mistake("reference", "is not among the rows", nearest(reference, names), shown(reference))
-
-
-def _other_mistakes(raw: dict[str, Any], experiments: Sequence[str]) -> Iterator[Mistake]:
-    experiment = raw.get("experiment", [])
-    if isinstance(experiment, str) and experiment not in experiments:
-        yield Mistake(
-            "experiment", "no such file in conf/experiment", nearest(experiment, experiments), shown(experiment)
-        )
-    for place, override in enumerate(raw.get("overrides", [])):
-        if override_key(override) in STUDY_KEYS:
-            yield Mistake(f"overrides[{place}]", "the study sets this key itself", "take it out", shown(override))
-    for key in ("metrics", "first_metrics"):
-        for place, metric in enumerate(raw.get(key, [])):
-            if not is_metric(metric):
-                yield Mistake(f"{key}[{place}]", "no such metric", nearest(metric, METRIC_NAMES), shown(metric))
-    for place, cost in enumerate(raw.get("costs", [])):
-        if cost not in COLUMNS:
-            yield Mistake(f"costs[{place}]", "no such column of cost", nearest(cost, COLUMNS), shown(cost))

@@ -22,6 +22,7 @@ from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.equality import difference, owner
 from seasonrec.batches.excerpt import excerpt, excerpt_of
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.loader import Augment, BatchBuilder, LoaderOptions, TrainingLoader
 from seasonrec.batches.other_future import another_future, replace_future, same_requests
@@ -34,7 +35,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
 
 EACH_KIND = 2
-"""Number of requests of each part that are tried on each weekday and near each holiday, one for each horizon."""
+"""Number of requests of each part that are tried on each weekday and near each holiday, for each of two ends."""
 
 SAMPLED_CELLS = 1 << 20
 """Limit of requests times items in the sample of a part; with over 20,000 items, fewer requests may be tried."""
@@ -51,7 +52,7 @@ TRAINING_MOMENTS = 3
 SOME_ITEMS = 16
 """Number of items for which the contexts are also computed alone."""
 
-LONGER_HORIZON_S = 7 * SECONDS_PER_DAY
+EARLIER_END_S = 7 * SECONDS_PER_DAY
 """Seconds by which the history of every other request ends earlier than the protocol says."""
 
 
@@ -68,7 +69,7 @@ class Audited:
         spec: Facts of the data.
         split: The cuts.
         max_seq_len: Maximal number of events of a window.
-        horizon_s: Seconds before a request at which its history ends.
+        horizon: End of the history of each request.
         candidates: Rule of the candidates.
         contexts: Contexts that the components read, by name.
         labels: Labels of the model's tasks, by name.
@@ -82,7 +83,7 @@ class Audited:
     spec: DataSpec
     split: Split
     max_seq_len: int
-    horizon_s: int = 0
+    horizon: Horizon = ROLLING
     candidates: Candidates = "known"
     contexts: Mapping[str, Context] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
@@ -98,7 +99,7 @@ class Audited:
 
     def loader(self, log: EventLog, baskets: Any, augment: Augment | None = None) -> TrainingLoader:
         """Returns the training batches of another world."""
-        return TrainingLoader(self.builder(log), baskets, self.options, self.horizon_s, 0, augment=augment)
+        return TrainingLoader(self.builder(log), baskets, self.options, self.horizon, 0, augment=augment)
 
     def refuse(self, what: str, place: str, requests: Requests, remedy: str) -> NoReturn:
         """Raises the error of a request that could read the future at a place."""
@@ -138,8 +139,10 @@ def audit(run: Audited) -> list[str]:
     _check_first_seen(run.log)
     _check_made(run)
     limit = max(4, SAMPLED_CELLS // run.log.num_items)
-    horizons_s = (run.horizon_s, run.horizon_s + LONGER_HORIZON_S)
-    asked = {name: sample(run.log, baskets, horizons_s, EACH_KIND, limit) for name, baskets in parts.items()}
+    earlier_s = (0, EARLIER_END_S)
+    asked = {
+        name: sample(run.log, baskets, run.horizon, earlier_s, EACH_KIND, limit) for name, baskets in parts.items()
+    }
     small = excerpt(run.log, np.concatenate([requests.users for requests in asked.values()]), SAMPLED_EVENTS)
     there = replace(run, log=small.log)
     tried = {name: small.requests(requests) for name, requests in asked.items()}
@@ -224,7 +227,7 @@ def _check_training(run: Audited, requests: Requests) -> int:
     few = excerpt_of(run.log, chosen_users(run.log, baskets, requests.users, TRAINED))
     run = replace(run, log=few.log)
     baskets = run.split.train_baskets(few.log)
-    asked = sample(few.log, baskets, (run.horizon_s,), 1, TRAINING_MOMENTS)
+    asked = sample(few.log, baskets, run.horizon, (0,), 1, TRAINING_MOMENTS)
     for place in range(len(asked)):
         one = asked[place : place + 1]
         _check_windows(run, one)
@@ -258,8 +261,7 @@ def _check_augmented(run: Audited, one: Requests, baskets: NDArray[np.int64]) ->
 
 
 def _request(run: Audited, key: tuple[int, ...]) -> Requests:
-    users, times_s = np.array([key[0]]), np.array([key[1]])
-    return Requests(users, times_s, times_s - run.horizon_s, np.array([-1]))
+    return Requests.of_users(np.array([key[0]]), np.array([key[1]]), run.horizon)
 
 
 def _check_labels(run: Audited, requests: Requests, part: str, until_s: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
 from seasonrec.data.log import EventLog
@@ -19,17 +20,20 @@ HOLIDAY_DAYS = 1
 """Greatest distance in days of a request near a holiday."""
 
 
-def sample(log: EventLog, baskets: NDArray[np.int64], horizons_s: Sequence[int], each: int, limit: int) -> Requests:
-    """Returns requests of a part on all weekdays and near all holidays, with all horizons.
+def sample(
+    log: EventLog, baskets: NDArray[np.int64], horizon: Horizon, earlier_s: Sequence[int], each: int, limit: int
+) -> Requests:
+    """Returns requests of a part on all weekdays and near all holidays, with several ends of the history.
 
     A leak may show on some days only, for example on Mondays or at Christmas. So each kind of day (a weekday, or a
-    holiday and the days beside it) gives the same number of requests, evenly spread in time, and the horizons take
+    holiday and the days beside it) gives the same number of requests, evenly spread in time, and the ends take
     turns. The last request is included.
 
     Args:
         log: The prepared log.
         baskets: ``(K,)`` rising baskets of the part, at least one.
-        horizons_s: Seconds before a request at which its history may end.
+        horizon: End of the history of each request.
+        earlier_s: Seconds by which the history may end earlier than that.
         each: Number of requests of each kind of day.
         limit: Maximal number of requests beside the last one.
     """
@@ -38,9 +42,9 @@ def sample(log: EventLog, baskets: NDArray[np.int64], horizons_s: Sequence[int],
     by_time = baskets[np.argsort(log.basket_times_s[baskets], kind="stable")]
     kinds = _kinds_of_days(log, by_time)
     chosen = np.concatenate([_spread(by_time[kinds == kind], each) for kind in np.unique(kinds)])
-    turn = np.asarray(horizons_s)[np.append(np.arange(len(chosen)) % len(horizons_s), 0)]
-    requests = Requests.of_baskets(log, np.append(chosen, latest))
-    requests = replace(requests, known_until_s=requests.times_s - turn)
+    turn = np.asarray(earlier_s)[np.append(np.arange(len(chosen)) % len(earlier_s), 0)]
+    requests = Requests.of_baskets(log, np.append(chosen, latest), horizon)
+    requests = replace(requests, known_until_s=requests.known_until_s - turn)
     return requests[np.append(_spread(np.arange(len(chosen)), limit), len(chosen))]
 
 

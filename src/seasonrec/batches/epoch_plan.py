@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.candidates import Candidates, available_targets
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation.merging import changes
@@ -26,7 +27,7 @@ class WindowRule:
         step: Number of events of a stretch; requests whose histories end in one stretch share a window.
         shift: Whether the first stretch of every user begins at a random place before the first event.
         shuffle: Whether windows and batches come in random order.
-        horizon_s: Seconds before a request at which its history ends.
+        horizon: End of the history of each request.
         candidates: Rule of the candidates; other items of a basket are left out of the targets.
     """
 
@@ -34,7 +35,7 @@ class WindowRule:
     step: int
     shift: bool
     shuffle: bool
-    horizon_s: int
+    horizon: Horizon
     candidates: Candidates = "known"
 
 
@@ -112,7 +113,7 @@ class PoolPlan:
 
     def _basket_targets(self) -> NDArray[np.int64]:
         """Returns ``(K,)`` numbers of the items of each basket that are candidates of its request."""
-        requests = Requests.of_baskets(self.log, self.baskets, self.rule.horizon_s)
+        requests = Requests.of_baskets(self.log, self.baskets, self.rule.horizon)
         request = available_targets(self.log, requests, self.rule.candidates)[0]
         return np.bincount(request, minlength=len(requests))
 
@@ -142,7 +143,7 @@ class PoolPlan:
         rank = np.empty(len(first), dtype=np.int64)  # windows are numbered in the order of the log
         in_log = np.argsort(first)
         rank[in_log] = np.arange(len(first))
-        requests = Requests.of_baskets(self.log, self.baskets[rows], self.rule.horizon_s)
+        requests = Requests.of_baskets(self.log, self.baskets[rows], self.rule.horizon)
         return BatchPlan(requests, self.ends[rows], rank[owner], self.starts[low : high + 1][in_log])
 
 
@@ -177,7 +178,7 @@ def _windows(
     log: EventLog, baskets: NDArray[np.int64], users: tuple[int, int], rule: WindowRule, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Returns the ``(K,)`` ends of the histories, and ``(W,)`` first request, first event and length of the windows."""
-    ends = _history_ends(log, baskets, rule.horizon_s)
+    ends = _history_ends(log, baskets, rule.horizon)
     phase = random.integers(0, rule.step, users[1] - users[0]) * rule.shift
     user = np.asarray(log.basket_users[baskets], dtype=np.int64)
     known = ends - log.user_offsets[user]
@@ -189,11 +190,11 @@ def _windows(
     return ends, first, log.user_offsets[user[first]] + skipped, known[last] - skipped
 
 
-def _history_ends(log: EventLog, baskets: NDArray[np.int64], horizon_s: int) -> NDArray[np.int64]:
+def _history_ends(log: EventLog, baskets: NDArray[np.int64], horizon: Horizon) -> NDArray[np.int64]:
     """Returns ``(K,)`` numbers of the first event that the request of each basket may not read."""
-    if horizon_s == 0:  # the basket's own first event
+    if horizon == ROLLING:  # the basket's own first event
         return np.asarray(log.basket_offsets[baskets])
-    requests = Requests.of_baskets(log, baskets, horizon_s)
+    requests = Requests.of_baskets(log, baskets, horizon)
     return np.asarray(log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)])
 
 

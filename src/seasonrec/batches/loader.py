@@ -15,6 +15,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.candidates import Candidates, available_targets, candidates_until_s
 from seasonrec.batches.context.base import BoundContext
 from seasonrec.batches.epoch_plan import PoolPlan, WindowRule, number_of_batches
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.labels.base import BoundLabels
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
@@ -198,7 +199,7 @@ class TrainingLoader:
 
     Args:
         baskets: Training baskets, as a period or as ``(K,)`` rising numbers.
-        horizon_s: Seconds before a request at which its history ends.
+        horizon: End of the history of each request.
         sampler: Sampler of the items on which a batch is scored; None for the whole catalogue.
         augment: Function that changes the windows of each batch; None for no change.
         step_batches: Batches of each process in a step of the optimiser.
@@ -212,7 +213,7 @@ class TrainingLoader:
         builder: BatchBuilder,
         baskets: Period | NDArray[np.int64],
         options: LoaderOptions,
-        horizon_s: int,
+        horizon: Horizon,
         seed: int,
         sampler: NegativeSampler | None = None,
         shard: Shard = WHOLE,
@@ -230,7 +231,7 @@ class TrainingLoader:
         self.pools = cut_pools(builder.log, self.source, options.pool_size)
         step = max(1, round(builder.max_seq_len * (1.0 - options.min_context_share)))
         order = (options.shift_windows, options.shuffle)
-        self.rule = WindowRule(builder.max_seq_len, step, *order, horizon_s, builder.candidates)
+        self.rule = WindowRule(builder.max_seq_len, step, *order, horizon, builder.candidates)
         lengths = partial(number_of_batches, options.batch_size, shard.world_size, step_batches)
         self.lengths = [lengths(pool.num_requests) for pool in self.pools]
         self.epoch = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.batches.horizon import ROLLING, Horizon
 from seasonrec.data.log import EventLog
 
 
@@ -33,11 +34,17 @@ class Requests:
         return Requests(self.users[index], self.times_s[index], self.known_until_s[index], self.baskets[index])
 
     @staticmethod
-    def of_baskets(log: EventLog, baskets: NDArray[np.int64], horizon_s: int = 0) -> Requests:
-        """Returns the requests of ``(N,)`` target baskets; histories end ``horizon_s`` seconds before the requests."""
+    def of_baskets(log: EventLog, baskets: NDArray[np.int64], horizon: Horizon = ROLLING) -> Requests:
+        """Returns the requests of ``(N,)`` target baskets, whose histories end where the horizon says."""
         times_s = np.asarray(log.basket_times_s[baskets], dtype=np.int64)
         users = np.asarray(log.basket_users[baskets], dtype=np.int64)
-        return Requests(users, times_s, times_s - horizon_s, np.asarray(baskets, dtype=np.int64))
+        return Requests(users, times_s, horizon.known_until_s(times_s), np.asarray(baskets, dtype=np.int64))
+
+    @staticmethod
+    def of_users(users: NDArray[np.int64], times_s: NDArray[np.int64], horizon: Horizon = ROLLING) -> Requests:
+        """Returns requests of ``(N,)`` users at ``(N,)`` times without target baskets."""
+        users, times_s = (np.asarray(values, dtype=np.int64) for values in (users, times_s))
+        return Requests(users, times_s, horizon.known_until_s(times_s), np.full(len(users), -1))
 
 
 def gather_ranges(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

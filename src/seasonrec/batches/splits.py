@@ -31,7 +31,7 @@ class Split:
         train_from_s: First second of the training part.
         validation_from_s: First second of the validation part, from which on no event may be used for training.
         test_from_s: First second of the test part.
-        end_s: One second after the last event.
+        end_s: First second after the test part: one after the last event, or the end that the user gave.
         gap_s: Seconds before the validation and the test cut that belong to no part.
     """
 
@@ -93,6 +93,7 @@ class TimeSplit:
     Args:
         validation_from: First local day of validation, ``YYYY-MM-DD``.
         test_from: First local day of the test.
+        test_until: First local day after the test; None for the rest of the log.
         train_from: First local day of training; None for the whole log.
         validation_fraction: Share of the time span for validation, between 0 and 1.
         test_fraction: Share of the time span for the test, between 0 and 1.
@@ -109,9 +110,10 @@ class TimeSplit:
     validation_fraction: float = 0.10
     test_fraction: float = 0.15
     gap_days: float = 0.0
+    test_until: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("train_from", "validation_from", "test_from"):
+        for name in ("train_from", "validation_from", "test_from", "test_until"):
             _day(name, getattr(self, name))
         for name in ("validation_fraction", "test_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
@@ -140,8 +142,10 @@ class TimeSplit:
             validation_from_s = _round_day_s(test_from_s - self.validation_fraction * span_s, span_s, log)
         train_from_s = _midnight_s("train_from", self.train_from, log)
         train_from_s = first_s if train_from_s is None else train_from_s
+        until_s = _midnight_s("test_until", self.test_until, log)
+        end_s = last_s + 1 if until_s is None else min(until_s, last_s + 1)
         gap_s = round(self.gap_days * SECONDS_PER_DAY)
-        split = Split(train_from_s, validation_from_s, test_from_s, last_s + 1, gap_s)
+        split = Split(train_from_s, validation_from_s, test_from_s, end_s, gap_s)
         _check(split, log, first_s, last_s)
         return split
 
@@ -207,6 +211,11 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
         raise UserError(
             "split needs train_from < validation_from < test_from, got "
             f"{', '.join(_dates_of_cuts(split, log))}; move a cut."
+        )
+    if split.end_s <= split.test_from_s:
+        raise UserError(
+            f"split.test_until must lie after test_from={local_date(split.test_from_s, log)}, got "
+            f"{local_date(split.end_s, log)}; choose a later day, or null for the rest of the log."
         )
     for part, baskets in split.baskets_by_part(log).items():
         if not len(baskets):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.batch import SequenceBatch
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.loader import BatchBuilder, LoaderOptions
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import WHOLE, Shard
@@ -18,7 +19,7 @@ from seasonrec.errors import UserError
 class ValidationBatches:
     """Batches of every ``validation_stride``-th basket of a period; each request has its own window.
 
-    Histories end ``horizon_s`` seconds before the request. Each process reads consecutive baskets. The baskets are
+    Histories end where the horizon says. Each process reads consecutive baskets. The baskets are
     looked up pool by pool to limit the memory.
 
     Raises:
@@ -26,12 +27,12 @@ class ValidationBatches:
     """
 
     def __init__(
-        self, builder: BatchBuilder, period: Period, options: LoaderOptions, horizon_s: int, shard: Shard = WHOLE
+        self, builder: BatchBuilder, period: Period, options: LoaderOptions, horizon: Horizon, shard: Shard = WHOLE
     ) -> None:
         self.builder = builder
         self.period = period
         self.options = options
-        self.horizon_s = horizon_s
+        self.horizon = horizon
         self.pools = cut_pools(builder.log, period, options.pool_size)
         total = sum(pool.num_requests for pool in self.pools)
         chosen = -(-total // options.validation_stride)
@@ -70,4 +71,4 @@ class ValidationBatches:
             before += pool.num_requests
 
     def _batch(self, baskets: NDArray[np.int64]) -> SequenceBatch:
-        return self.builder(Requests.of_baskets(self.builder.log, baskets, self.horizon_s))
+        return self.builder(Requests.of_baskets(self.builder.log, baskets, self.horizon))

@@ -7,21 +7,14 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial, update_wrapper
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
 
 from seasonrec.cli.commands import COMMANDS, Command
-from seasonrec.config import ConfigError, Mistake, conf_dir
+from seasonrec.cli.jobs import RefusedAlone, is_plain, run_alone, run_hydra
+from seasonrec.config import ConfigError, Mistake
 from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
@@ -29,7 +22,6 @@ from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
 from seasonrec.config.tree import read_yaml
 from seasonrec.errors import UserError
 
-HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would bypass the checked configuration."""
 
@@ -76,16 +68,8 @@ def _overview() -> str:
     return "\n".join([title, "", *rows, "", more])
 
 
-class Refused(UserError):
-    """A refusal by one of several jobs; its message is plain text, which another process can return."""
-
-
-class RefusedAlone(BaseException):
-    """A refusal by the only job of a command; Hydra would print a line of its own about an ``Exception``."""
-
-
 def _through_hydra(command: Command, arguments: list[str]) -> int:
-    """Checks all overrides at once, then lets Hydra run the jobs."""
+    """Checks all overrides at once, then runs the one job, or lets Hydra run the jobs."""
     flags, unknown = get_args_parser().parse_known_intermixed_args(arguments)
     extra = _own_conf(flags.config_dir)
     if flags.help:
@@ -98,12 +82,18 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
         if getattr(flags, flag)
     ]
     mistakes += [*_flag_mistakes(unknown, "no such flag"), *_run_dir_mistakes(command, flags.overrides)]
-    mistakes += [] if flags.shell_completion else composer.mistakes(flags.overrides, flags.multirun)
+    node = None
+    if not flags.shell_completion:
+        node, found = composer.examine([*command.settings, *flags.overrides], flags.multirun)
+        mistakes += found
     if mistakes:
         raise ConfigError(mistakes)
+    if node is not None and is_plain(flags, node):
+        run_alone(command, node)
+        return 0
     own_flags = [argument for argument in arguments if argument not in flags.overrides]
     settings = [*command.settings, *_sweep_folder(flags.overrides)]
-    _run_hydra(command, [*own_flags, *settings, *composer.for_hydra(flags.overrides)])
+    run_hydra(command, [*own_flags, *settings, *composer.for_hydra(flags.overrides)])
     return 0
 
 
@@ -144,47 +134,6 @@ def _sweep_folder(overrides: list[str]) -> list[str]:
     """Returns the setting that puts the jobs of a multirun under run_dir, unless run_dir has a folder for each job."""
     given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
     return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
-
-
-def _run_hydra(command: Command, arguments: list[str]) -> None:
-    under_hydra = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config_name)
-    with _called_as([f"seasonrec {command.name}", *arguments]):
-        # a partial of a function at the top level, because a launcher sends it to other processes
-        under_hydra(update_wrapper(partial(_job, command), _job))()
-
-
-@contextmanager
-def _called_as(arguments: list[str]) -> Iterator[None]:
-    """Gives Hydra its command line, and makes it raise errors instead of ending the process."""
-    argv, full_error = sys.argv, os.environ.get(HYDRA_FULL_ERROR)
-    sys.argv, os.environ[HYDRA_FULL_ERROR] = arguments, "1"
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        os.environ.pop(HYDRA_FULL_ERROR)
-        if full_error is not None:
-            os.environ[HYDRA_FULL_ERROR] = full_error
-
-
-def _job(command: Command, node: DictConfig) -> Any:
-    """Runs one job under Hydra and returns its value for Hydra's sweepers."""
-    try:
-        config = command.composer().accept(node)
-        if command.schema == RUN_SCHEMA and _shares_run_dir():
-            config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
-        return command.run(config)
-    except UserError as error:
-        alone = HydraConfig.get().mode == RunMode.RUN
-        raise (RefusedAlone if alone else Refused)(str(error)) from None
-
-
-def _shares_run_dir() -> bool:
-    """Returns whether the jobs of a multirun would all have the same run_dir."""
-    settings = HydraConfig.get()
-    written = OmegaConf.to_yaml(settings.overrides.task, resolve=False).splitlines()
-    own_folder = any("++run_dir=" in line and "${" in line for line in written)
-    return settings.mode == RunMode.MULTIRUN and not own_folder
 
 
 def _leading_path(

@@ -76,11 +76,11 @@ def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict
     tags = tags or tags_of(data)
     model.to(device)
     scorer = ModelScorer(config.name, model, run.batches.only(model.contexts(with_tasks=False)))
-    partitions = Partitions(data.log, data.protocol)
+    partitions = Partitions(data.log, data.split, data.protocol)
     record = _evaluate(scorer, data, tags, partitions, config.seed, folder, shard)
     if not model.task:
         return record
-    requests = Requests.of_baskets(data.log, tags.baskets, data.protocol.horizon_s)
+    requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
     batches: LoaderOptions = build(config.loader)()
     tasks = evaluate_tasks(model, run.batches, requests, batches.evaluation_batch_size, device, shard)
     return {**record, "tasks": tasks}
@@ -96,7 +96,7 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
         folder: Folder of their folders.
         tags: The tagged baskets, where they are known already.
     """
-    tags, partitions = tags or tags_of(data), Partitions(data.log, data.protocol)
+    tags, partitions = tags or tags_of(data), Partitions(data.log, data.split, data.protocol)
     begun_s = time.perf_counter()
     fitted = fit_baselines(data.log, data.spec, data.split, data.protocol)
     tuned = [baseline.name for baseline in fitted if baseline.chosen["tried"] == SETTINGS]
@@ -131,7 +131,8 @@ def _evaluate(
     if shard.is_first:
         write_results(folder / "results.parquet", results)
         if data.truth is not None:
-            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), tags.baskets, protocol))
+            requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
+            write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), requests, protocol))
     return results.record(protocol.top_ks)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from seasonrec.batches.part_facts import PartFacts, part_facts
+from seasonrec.batches.splits import local_date
 from seasonrec.config.schema import RunConfig
+from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -35,10 +38,23 @@ def print_facts(data: OpenData, domain: str = "") -> None:
         values = asdict(part).values()
         table.add_row(name, *(f"{value:,}" if isinstance(value, int) else value for value in values))
     Console(width=100).print(table)
-    days = f"{data.protocol.horizon_days:g}"
-    if data.protocol.horizon_s > data.split.gap_s:
+    _print_horizon(data)
+
+
+def _print_horizon(data: OpenData) -> None:
+    """Prints how the protocol ends the histories, and a note where the split should leave a gap."""
+    horizon = data.horizon
+    days = f"{horizon.seconds / SECONDS_PER_DAY:g}"
+    if horizon.refresh_days:
+        ends_s = horizon.known_until_s(np.array([data.split.validation_from_s, data.split.test_from_s]))
+        validation, test = (local_date(int(end_s), data.log) for end_s in ends_s)
         print(
-            f"  note: under protocol.horizon_days={days} the last {days} days before a cut are not known at the cut, "
+            f"  histories are refreshed every {horizon.refresh_days} days, less a horizon of {days} days: the first "
+            f"validation requests know the log until {validation}, the first test requests until {test}"
+        )
+    if horizon.seconds > data.split.gap_s:
+        print(
+            f"  note: under a horizon of {days} days the last {days} days before a cut are not known at the cut, "
             f"but the part before it reaches further; split.gap_days={days} leaves them out",
             flush=True,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from seasonrec.batches.requests import Requests
 from seasonrec.config.schema import RobustnessConfig
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.trials import RobustnessOptions, robustness_table, write_table
@@ -30,7 +31,9 @@ def run(options: RobustnessConfig) -> None:
     model = finished.model.to(device_of(config))
     builder = batch_builder(model, data, config.max_seq_len)
     scorer = ModelScorer(config.name, model, builder)
-    table = robustness_table(scorer, data.log, data.split.baskets(data.log, data.protocol.part), data.protocol, tried)
+    baskets = data.split.baskets(data.log, data.protocol.part)
+    requests = Requests.of_baskets(data.log, baskets, data.horizon)
+    table = robustness_table(scorer, data.log, requests, data.protocol, tried)
     identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}
     named = table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all())
     write_table(output / "robustness.csv", named)

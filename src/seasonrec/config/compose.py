@@ -48,14 +48,29 @@ class Composer:
         Raises:
             ConfigError: With every mistake at once.
         """
-        node, mistakes = self._examine(overrides, multirun=False)
+        node, mistakes = self.examine(overrides)
         if mistakes or node is None:
             raise ConfigError(mistakes)
         return self.accept(node)
 
     def mistakes(self, overrides: Sequence[str], multirun: bool = False) -> list[Mistake]:
         """Returns every mistake of a run, or of all jobs of a multirun."""
-        return self._examine(overrides, multirun)[1]
+        return self.examine(overrides, multirun)[1]
+
+    def examine(self, overrides: Sequence[str], multirun: bool = False) -> tuple[DictConfig | None, list[Mistake]]:
+        """Returns the configuration that Hydra composes, of a multirun the last job's, and every mistake."""
+        checked = check_overrides(overrides, self._signature, self.tree, multirun)
+        mistakes = list(checked.mistakes)
+        node = None
+        for job in checked.jobs(self.tree):
+            try:
+                node = self._composed(job)
+            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+                mistakes.append(_hydra_mistake(error))
+                continue
+            found = self._composed_mistakes(node, checked.unclear)
+            mistakes += [mistake for mistake in found if _top(mistake) not in checked.unclear]
+        return node, list(dict.fromkeys(mistakes))
 
     def for_hydra(self, overrides: Sequence[str]) -> list[str]:
         """Returns the accepted overrides in the form that Hydra needs."""
@@ -97,20 +112,6 @@ class Composer:
     @property
     def _signature(self) -> Signature:
         return read_signature(self.schema)
-
-    def _examine(self, overrides: Sequence[str], multirun: bool) -> tuple[DictConfig | None, list[Mistake]]:
-        checked = check_overrides(overrides, self._signature, self.tree, multirun)
-        mistakes = list(checked.mistakes)
-        node = None
-        for job in checked.jobs(self.tree):
-            try:
-                node = self._composed(job)
-            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-                mistakes.append(_hydra_mistake(error))
-                continue
-            found = self._composed_mistakes(node, checked.unclear)
-            mistakes += [mistake for mistake in found if _top(mistake) not in checked.unclear]
-        return node, list(dict.fromkeys(mistakes))
 
     def _composed_mistakes(self, node: DictConfig, unclear: Set[str]) -> list[Mistake]:
         choices = _choices(node)

@@ -143,7 +143,7 @@ def _heads(slots: Slots) -> Iterator[Mistake]:
 def _cuts(slots: Slots) -> Iterator[Mistake]:
     if slots.option("split") == OWN:
         return
-    names = ("train_from", "validation_from", "test_from")
+    names = ("train_from", "validation_from", "test_from", "test_until")
     days = {name: day for name in names if (day := slots.value("split", name)) is not None}
     for name in [name for name, day in days.items() if not _is_day(day)]:
         yield Mistake(f"split.{name}", "must be a day", "write YYYY-MM-DD, for example 2017-11-06", days.pop(name))

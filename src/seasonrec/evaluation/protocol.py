@@ -12,8 +12,10 @@ from typing import get_args
 import numpy as np
 
 from seasonrec.batches.candidates import Candidates
+from seasonrec.batches.context.last_year import YEAR_DAYS
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.splits import Part, Split
-from seasonrec.data.calendar import clock_digest
+from seasonrec.data.calendar import clock_digest, local_days
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
@@ -46,7 +48,12 @@ class Protocol:
         part: ``test``, or ``validation`` to choose between options without the test part. The epoch of a model and the
             weights of the baselines are chosen on the validation part too, so its numbers are too good for all of them,
             and most for the baselines.
-        horizon_days: Days before the request at which the readable history ends; 0 reads up to the request.
+        horizon_days: Days from the end of the readable history to the request, or to its last refresh; 0 reads up to
+            it. None ends the history where the request's period ended a year ago, 364 days less ``refresh_days`` before
+            it, so that last year's season is the last that is known.
+        refresh_days: Days between two refreshes of the readable history, one of which is the test cut; requests between
+            two refreshes know the same events. 0 refreshes it at each request (rolling); None refreshes it once for the
+            test part (frozen), and as seldom in the other parts. See :class:`~seasonrec.batches.horizon.Horizon`.
         top_ks: List lengths of the metrics, each at least 1.
         candidates: ``known`` ranks the items whose first event lies before the end of the readable history, and so no
             item that first appears within the horizon; ``before_request`` ranks those whose first event lies before
@@ -70,7 +77,8 @@ class Protocol:
     """
 
     part: Part = "test"
-    horizon_days: float = 0.0
+    horizon_days: float | None = 0.0
+    refresh_days: int | None = 0
     top_ks: tuple[int, ...] = (1, 5, 10, 20, 50)
     candidates: Candidates = "known"
     holidays: tuple[str, ...] = MAJOR_HOLIDAYS
@@ -95,7 +103,14 @@ class Protocol:
                 self.part not in get_args(Part),
                 f"protocol.part must be one of {', '.join(get_args(Part))}, got {self.part!r}",
             ),
-            (self.horizon_days < 0, f"protocol.horizon_days must be 0 or above, got {self.horizon_days}"),
+            (
+                self.horizon_days is not None and self.horizon_days < 0,
+                f"protocol.horizon_days must be 0 or above, or null, got {self.horizon_days}",
+            ),
+            (
+                self.refresh_days is not None and self.refresh_days < 0,
+                f"protocol.refresh_days must be 0 or above, or null, got {self.refresh_days}",
+            ),
             (
                 not self.top_ks or min(self.top_ks) < 1 or len(set(self.top_ks)) < len(self.top_ks),
                 f"protocol.top_ks must be distinct list lengths of at least 1, got {list(self.top_ks)}",
@@ -116,10 +131,26 @@ class Protocol:
             ),
         ]
 
-    @property
-    def horizon_s(self) -> int:
-        """Horizon in seconds."""
-        return round(self.horizon_days * SECONDS_PER_DAY)
+    def horizon(self, split: Split, timezone: str) -> Horizon:
+        """Returns the end of the history of each request of a log.
+
+        Args:
+            split: The cuts; the first day of the test is a day of refresh.
+            timezone: Zone of the log.
+
+        Raises:
+            UserError: If histories end a year before the test part ends, and the part is longer than that year.
+        """
+        first, last = local_days(np.array([split.test_from_s, split.end_s - 1]), timezone).tolist()
+        refresh_days = last + 1 - first if self.refresh_days is None else self.refresh_days
+        days = YEAR_DAYS - refresh_days if self.horizon_days is None else self.horizon_days
+        if days < 0:
+            raise UserError(
+                f"protocol.horizon_days=null ends histories {YEAR_DAYS} days before the end of a period, and a period "
+                f"has {refresh_days} days; end the test part earlier by split.test_until, or set refresh_days."
+            )
+        seconds = round(days * SECONDS_PER_DAY)
+        return Horizon(seconds, refresh_days, first, timezone) if refresh_days else Horizon(seconds)
 
     @property
     def list_length(self) -> int:
@@ -131,8 +162,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
     """Returns 16 hexadecimal characters that two results share exactly if they are comparable.
 
     The hash covers the digest of the log, its source, the cuts, the part, the tie, candidate, target and slice rules,
-    the horizon, the versions of the metrics and of the ``holidays`` package, and the clock changes of the log's time
-    zone. ``top_ks`` and ``words`` are left out, because they select numbers and change none.
+    the horizon and its refreshes, the versions of the metrics and of the ``holidays`` package, and the clock changes of
+    the log's time zone. ``top_ks`` and ``words`` are left out, because they select numbers and change none.
 
     Args:
         protocol: The rules.
@@ -140,17 +171,25 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         split: The cuts.
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
-    rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words")}
+    rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words", "refresh_days")}
+    horizon = protocol.horizon(split, log.timezone)
+    if horizon.refresh_days:  # rolling protocols keep the fingerprint that they had before there were refreshes
+        rules["refresh_days"] = horizon.refresh_days
+    if protocol.horizon_days is None:
+        rules["horizon_days"] = horizon.seconds / SECONDS_PER_DAY
+    last_s = int(np.max(log.basket_times_s))
+    until = {"test_until": int(split.end_s)} if split.end_s <= last_s else {}
     cuts = [int(cut_s) for cut_s in (split.train_from_s, split.validation_from_s, split.test_from_s)]
     content = {
         "data": log.digest,
         "dataset": dict(dataset_identity),
         "split": [*cuts, *([int(split.gap_s)] if split.gap_s else [])],  # as it was before there were gaps
+        **until,
         "targets": TARGETS_RULE,
         "ties": TIE_RULE,
         "metric_version": METRIC_VERSION,
         "holidays": version("holidays"),
-        "clock": clock_digest(log.timezone, int(np.max(log.basket_times_s))),
+        "clock": clock_digest(log.timezone, last_s),
         "rules": rules,
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

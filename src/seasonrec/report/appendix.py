@@ -29,6 +29,7 @@ MEANING = {
     "cold_items": "targets with few events before the validation cut",
     "head": "targets among the most bought items of the training part",
     "tail": "all other targets",
+    "gap_births": "targets that nobody had bought before the end of the known history, and somebody before the request",
 }
 """Meaning of each slice."""
 
@@ -38,9 +39,9 @@ def outcome_table(rows: Sequence[Row], metrics: Sequence[str]) -> pl.DataFrame:
 
     Rows of other studies, of which only sums by user are known, are left out.
     """
-    return long_table(
-        [row for row in rows if row.runs], [(name, metric) for name in OUTCOME_SLICES for metric in metrics]
-    )
+    with_runs = [row for row in rows if row.runs]
+    known = with_runs[0].runs[0].events.masks
+    return long_table(with_runs, [(name, metric) for name in OUTCOME_SLICES if name in known for metric in metrics])
 
 
 def outcome_markdown(table: pl.DataFrame) -> str:
@@ -55,7 +56,7 @@ def outcome_markdown(table: pl.DataFrame) -> str:
             [[row, *(_shown(lines[row, name, metric]) for metric in metrics)] for row in rows],
         )
         for name in OUTCOME_SLICES
-        if lines[rows[0], name, metrics[0]]["n"]
+        if lines.get((rows[0], name, metrics[0]), {"n": 0})["n"]
     ]
     return "\n\n".join(["# Slices by outcome", f"**Warning.** {WARNING}", SPREAD, *parts]) + "\n"
 

@@ -36,8 +36,11 @@ OF_KINDS = {
 
 
 def has_oracle(rows: Sequence[Row]) -> bool:
-    """Returns True if the oracle and the row from which the distance to it is measured have probabilities."""
-    return {FROM, ORACLE} <= set(_with_bits(rows))
+    """Returns True if the oracle and the row from which the distance to it is measured have probabilities.
+
+    Rows that pool several origins have none by kind of item.
+    """
+    return {FROM, ORACLE} <= set(_with_bits(rows)) and not any(row.origins for row in rows)
 
 
 def _with_bits(rows: Sequence[Row]) -> dict[str, Row]:

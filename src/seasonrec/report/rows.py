@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Row:
         gives_probabilities: Whether its loss gives probabilities; if False, its bits have no meaning.
         known_truth: Files of its probabilities by kind of item, one per run, if the log was generated.
         kept: Sums by user of a row of another study; None for a row of this one.
+        origins: The same row at each rolling origin, by its day; empty in a study with one split.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Row:
     gives_probabilities: bool = True
     known_truth: tuple[Path, ...] = ()
     kept: KeptRow | None = None
+    origins: Mapping[str, Row] = field(default_factory=dict)
 
     @property
     def seeds(self) -> tuple[int, ...]:

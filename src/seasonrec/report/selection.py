@@ -29,6 +29,7 @@ class Selection:
         costs: Columns of cost, names of :data:`~seasonrec.report.costs.COLUMNS`.
         aa: Whether the row ``aa`` is the reference with other seeds, which must carry no mark.
         first_metrics: Further metrics of the first slice.
+        partial: Rows that are left out, because they have no results at some rolling origin.
         moved: Slices by outcome that were asked for; the appendix has them, see :mod:`seasonrec.report.appendix`.
     """
 
@@ -46,6 +47,7 @@ class Selection:
     costs: tuple[str, ...] = ("minutes", "weights")
     aa: bool = False
     first_metrics: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

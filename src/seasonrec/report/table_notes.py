@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from seasonrec.evaluation.results.store import RunResults
 from seasonrec.evaluation.results.targets import EVENT_AT_K
+from seasonrec.report.rows import Row
 
 APPENDIX = "appendix_outcome_slices"
 """Name of the files of the slices by outcome, without their endings."""
@@ -18,6 +19,23 @@ def moved_note(moved: Sequence[str]) -> str:
     return (
         f"Not shown here: {', '.join(moved)}; chosen by what was bought, so that exaggeration would win. See "
         f"{APPENDIX}.md, and take bits_within@hot or bits_within@new in their place"
+    )
+
+
+def origins_note(rows: Sequence[Row], partial: Sequence[str]) -> str:
+    """Returns the sentence of a table whose rows pool several origins; empty if they have one split.
+
+    Args:
+        rows: Rows of the table.
+        partial: Rows that are left out, because they have no results at some origin.
+    """
+    origins = next((row.origins for row in rows if row.origins), {})
+    if not origins:
+        return ""
+    left_out = f"; left out, because they have no results at some origin: {', '.join(partial)}" if partial else ""
+    return (
+        f"Rolling origins {', '.join(origins)}: a model for each, and the targets of all in one row; origins.md has "
+        f"each origin by itself{left_out}"
     )
 
 
@@ -38,11 +56,13 @@ def ceiling_note(run: RunResults, metrics: Sequence[str]) -> str:
 
 
 def unavailable_note(run: RunResults) -> str:
-    """Returns how many targets are no candidates; empty if all are."""
-    count, total = run.events.unavailable, len(run.events.ties)
+    """Returns how many targets are no candidates and how many were first sold within the horizon; empty if none."""
+    count, born, total = run.events.unavailable, run.events.gap_births, len(run.events.ties)
+    within = f"{born:,} targets were first sold between the end of the history and the request" if born else ""
     if not count:
-        return ""
-    return (
+        return within
+    missed = (
         f"{count:,} of {total:,} targets are no candidates, because nobody was known to have bought them: every row "
         "misses them, and they have no bits"
     )
+    return f"{missed}. {within}" if within else missed

@@ -15,7 +15,7 @@ from seasonrec.report.costs import Cost
 from seasonrec.report.rows import Row
 from seasonrec.report.seed_notes import SIGNIFICANCE, aa_note, few_seeds
 from seasonrec.report.selection import AA_ROW, Selection
-from seasonrec.report.table_notes import ceiling_note, moved_note, unavailable_note
+from seasonrec.report.table_notes import ceiling_note, moved_note, origins_note, unavailable_note
 
 LONG_SCHEMA = {
     "row": pl.String, "slice": pl.String, "metric": pl.String, "value": pl.Float64, "low": pl.Float64,
@@ -150,6 +150,7 @@ def notes(rows: Sequence[Row], selection: Selection, compared: pl.DataFrame) -> 
     unseen = "Evaluated on the validation part, on which epochs and baselines are chosen: no test result"
     lines = [
         unseen if rows[0].runs[0].part == "validation" else "",
+        origins_note(rows, selection.partial),
         moved_note(selection.moved),
         f"Budget: {selection.note}" if selection.note else "",
         f"Protocol fingerprint {rows[0].runs[0].fingerprint}; seeds {', '.join(map(str, seeds)) or 'none'}",

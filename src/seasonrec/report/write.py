@@ -15,6 +15,7 @@ from seasonrec.report.figures import chosen_rows, holiday_windows, week_figure, 
 from seasonrec.report.groups import group_table, groups_markdown
 from seasonrec.report.interference import interference_figure, interference_table
 from seasonrec.report.known_truth import distance_table, has_oracle, kind_table, oracle_dates, oracle_markdown
+from seasonrec.report.origins import origin_table, origins_markdown
 from seasonrec.report.per_user import FILE, write_sums
 from seasonrec.report.render import to_latex, to_markdown
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
@@ -33,7 +34,8 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
     ``appendix_outcome_slices.{md,csv}`` has the slices that are chosen by what was bought, with a warning. If rows have
     them, there are also ``groups.{md,csv}`` of the bits by side, ``tasks.{md,csv}`` of further tasks, a
     figure of the cosines of their gradients, a figure of the robustness trials, and ``wrong_dates.{md,csv}`` with a
-    figure of what the date is worth. A generated log has ``oracle.{md,csv}`` and ``oracle_kinds.csv``.
+    figure of what the date is worth. A generated log has ``oracle.{md,csv}`` and ``oracle_kinds.csv``, and a study with
+    rolling origins ``origins.{md,csv}``.
 
     Args:
         folder: Folder of the files.
@@ -63,6 +65,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
         _write_csv(folder / "costs.csv", _costs(rows)),
         *_groups(folder, rows),
         *_outcomes(folder, rows, selection.metrics),
+        *_origins(folder, rows, selection),
         *_tasks(folder, rows),
         *(_oracle(folder, rows, selection.slices) if has_oracle(rows) else []),
         *_figures(folder, rows, selection, compared),
@@ -76,6 +79,16 @@ def _groups(folder: Path, rows: Sequence[Row]) -> list[Path]:
     if not table.height:
         return []
     return [_write_text(folder / "groups.md", groups_markdown(table)), _write_csv(folder / "groups.csv", table)]
+
+
+def _origins(folder: Path, rows: Sequence[Row], selection: Selection) -> list[Path]:
+    if not any(row.origins for row in rows):
+        return []
+    table = origin_table(rows, selection)
+    return [
+        _write_text(folder / "origins.md", origins_markdown(table)),
+        _write_csv(folder / "origins.csv", table),
+    ]
 
 
 def _outcomes(folder: Path, rows: Sequence[Row], metrics: Sequence[str]) -> list[Path]:

@@ -20,6 +20,7 @@ from seasonrec.batches.other_future import another_future, later_births
 from seasonrec.batches.requests import Requests
 from seasonrec.batches.sampling import NegativeSampler
 from seasonrec.config import build
+from seasonrec.models.augmentation.none import NoAugmentation
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -103,12 +104,12 @@ def _audited(run: Run, made: dict[str, Any], again: dict[str, Any]) -> Audited:
         spec=data.spec,
         split=data.split,
         max_seq_len=config.max_seq_len,
-        horizon_s=data.protocol.horizon_s,
+        horizon=data.horizon,
         candidates=data.protocol.candidates,
         contexts=run.model.contexts(with_unfitted=True),
         labels=run.model.labels(),
         made=made,
         made_again=again,
         options=options,
-        augment=made["augmentation"],
+        augment=None if isinstance(made["augmentation"], NoAugmentation) else made["augmentation"],
     )

@@ -8,7 +8,6 @@ import numpy as np
 
 from seasonrec.batches.context.demand import DaySalesIndex
 from seasonrec.data.calendar import local_days
-from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 from seasonrec.models.demand.multinomial import MultinomialDemand
 from seasonrec.runs.run import Run
@@ -32,18 +31,19 @@ def _fit(run: Run, demand: MultinomialDemand) -> None:
     sales = DaySalesIndex(data.log, demand.windows_days, demand.half_window_days, data.protocol.candidates)
     ends = local_days(np.array([data.split.train_from_s, data.spec.train_until_s]), data.log.timezone)
     first, stop = (ends - sales.counts.first_day).tolist()
-    hidden = -(-data.protocol.horizon_s // SECONDS_PER_DAY)
-    least = hidden + max(demand.windows_days)
-    if demand.has_year:
-        least = max(least, demand.first_day)
-    days = [day for day in range(max(first, least), stop) if sales.on(day).any()]
+    asked = np.arange(max(first, demand.first_day if demand.has_year else 0), stop)
+    known = data.horizon.known_until_days(asked + sales.counts.first_day) - sales.counts.first_day
+    least = max(demand.windows_days)
+    pairs = [(day, until) for day, until in zip(asked.tolist(), known.tolist(), strict=True) if until >= least]
+    days = [pair for pair in pairs if sales.on(pair[0]).any()]
     if not days:
         raise UserError(
-            f"demand=multinomial is fitted on training days with {least} days of the log before them, and the training "
-            f"part ends on day {stop} of the log; choose a later split.validation_from, or demand=none."
+            f"demand=multinomial is fitted on training days that know {least} days of the log under the protocol's "
+            f"horizon{' and lie a year after its begin' if demand.has_year else ''}, and the training part ends on day "
+            f"{stop} of the log; choose a later split.validation_from, or demand=none."
         )
     days = days[:: -(-len(days) * data.log.num_items // FITTED_CELLS)]
-    bits = demand.fit([(sales.of(day, day - hidden), sales.on(day)) for day in days])
+    bits = demand.fit([(sales.of(day, until), sales.on(day)) for day, until in days])
     take_from_first(demand.buffers())
     took_s = time.perf_counter() - start_s
     print(f"  demand: {bits:.4f} bits on {len(days)} training days, fitted in {took_s:.0f} s", flush=True)

@@ -69,4 +69,4 @@ def _held_out(run: Run) -> Iterator[Requests]:
     chosen = chosen[np.argsort(np.asarray(log.basket_times_s)[chosen], kind="stable")]
     for start in range(0, len(chosen), options.evaluation_batch_size):
         part = np.sort(chosen[start : start + options.evaluation_batch_size])
-        yield Requests.of_baskets(log, part, run.data.protocol.horizon_s)
+        yield Requests.of_baskets(log, part, run.data.horizon)

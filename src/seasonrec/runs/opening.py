@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from seasonrec.batches.facts import Facts
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.labels.base import bind_all
 from seasonrec.batches.loader import BatchBuilder
-from seasonrec.batches.splits import Split, spec_of
+from seasonrec.batches.splits import Split, local_date, spec_of
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.cache import default_cache_dir
@@ -56,6 +58,11 @@ class OpenData:
     cache_dir: Path
     truth: SyntheticTruth | None = None
 
+    @property
+    def horizon(self) -> Horizon:
+        """End of the history of each request."""
+        return self.protocol.horizon(self.split, self.log.timezone)
+
 
 def cache_dir_of(config: RunConfig) -> Path:
     """Returns the cache folder of the configuration, or the user's."""
@@ -88,11 +95,34 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
     log = prepare(dataset, cache_dir, progress)
-    items_with_words(log, protocol.words)  # refuses a list without items before anything heavy runs
     split = build(config.split)().resolve(log)
+    check_log(log, split, protocol)
     mark = fingerprint(protocol, log, split, dataset.identity())
     truth = dataset.truth() if isinstance(dataset, Synthetic) else None
     return OpenData(log, split, spec_of(log, split), protocol, mark, cache_dir, truth)
+
+
+def prepared_log(data: Component, cache_dir: str | None, progress: Callable[[str], None] = print) -> EventLog:
+    """Returns the log of a dataset, prepared or from the cache."""
+    dataset: Dataset = build(data)()
+    return prepare(dataset, Path(cache_dir) if cache_dir else default_cache_dir(), progress)
+
+
+def check_log(log: EventLog, split: Split, protocol: Protocol) -> None:
+    """Checks, before anything heavy runs, that a log has what a protocol asks for.
+
+    Raises:
+        UserError: If a list of words matches no item, or under the horizon no training request knows an event.
+    """
+    items_with_words(log, protocol.words)
+    first_s, last_s = int(np.min(log.basket_times_s)), split.train_until_s - 1
+    until_s = int(protocol.horizon(split, log.timezone).known_until_s(np.array([last_s]))[0])
+    if until_s <= first_s:
+        raise UserError(
+            f"protocol hides the whole log from training: the last training request, on {local_date(last_s, log)}, "
+            f"knows events before {local_date(until_s, log)}, and the log begins on {local_date(first_s, log)}; lower "
+            "protocol.horizon_days or refresh_days, or choose a later split.validation_from."
+        )
 
 
 def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -> tuple[SeasonalRecommender, Facts]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.config import build
 from seasonrec.config.schema import Component
@@ -27,7 +28,6 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.tables import RuleReport
 from seasonrec.errors import UserError
-from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.evaluator import requests_at_once
 from seasonrec.evaluation.ranking.lists import TopLists, top_lists
@@ -91,9 +91,9 @@ def questions(
         raise RequestError(f"date must be a date or distinct ones, got {[str(one) for one in dates]}.")
     require_ids(users, "users")
     log = run.data.log if events is None else _with_newer(run.data.log, run.config.data, events)
-    times_s = {str(one): request_time_s(str(one), run.data.log, run.data.protocol) for one in dates}
+    times_s = {str(one): request_time_s(str(one), run.data.log, run.data.horizon) for one in dates}
     log, numbers = _numbered(log, None if users is None else list(users))
-    _tell_gap(log, max(times_s.values()) - run.data.protocol.horizon_s)
+    _tell_gap(log, int(run.data.horizon.known_until_s(np.array([max(times_s.values())]))[0]))
     return {text: Question(log, numbers, time_s) for text, time_s in times_s.items()}
 
 
@@ -111,8 +111,8 @@ def recommended(
     """
     chunk = int(run.config.loader["evaluation_batch_size"])
     scorer = _scorer(run, asked.log)
-    protocol = run.data.protocol
-    lists = top_lists(scorer, asked.log, protocol, asked.users, asked.time_s, top_k, chunk, exclude_own=exclude_own)
+    requests = Requests.of_users(asked.users, np.full(len(asked.users), asked.time_s), run.data.horizon)
+    lists = top_lists(scorer, asked.log, run.data.protocol, requests, top_k, chunk, exclude_own=exclude_own)
     items = asked.log.items.select("item_id", "text")
     for frame in _frames(lists, len(asked.users), progress):
         named = items[frame["item"]]
@@ -128,7 +128,7 @@ def scored(run: Run, asked: Question, items: Sequence[str] | None) -> Scores:
     """
     require_ids(items, "items")
     log = asked.log
-    requests = _requests(asked.users, np.full(len(asked.users), asked.time_s), run.data.protocol)
+    requests = Requests.of_users(asked.users, np.full(len(asked.users), asked.time_s), run.data.horizon)
     numbers = None if items is None else _numbers(log.items["item_id"], list(items), "items")
     chosen = slice(None) if numbers is None else torch.from_numpy(numbers)
     rows = [values[:, chosen] for values in _log_probabilities(run, log, requests)]
@@ -149,22 +149,18 @@ def scored_triples(run: Run, triples: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in ("user_id", "item_id", "time") if name not in triples.columns]
     if missing:
         raise RequestError(f"triples must have the columns user_id, item_id and time, got {triples.columns}.")
-    log, protocol = run.data.log, run.data.protocol
+    log, horizon = run.data.log, run.data.horizon
     log, users = _numbered(log, triples["user_id"].cast(pl.String).to_list())
     items = _numbers(log.items["item_id"], triples["item_id"].cast(pl.String).to_list(), "triples")
     texts = triples["time"].cast(pl.String)
-    seconds = {text: request_time_s(text, log, protocol) for text in texts.unique().to_list()}
-    requests = _requests(users, np.array([seconds[text] for text in texts.to_list()], dtype=np.int64), protocol)
+    seconds = {text: request_time_s(text, log, horizon) for text in texts.unique().to_list()}
+    requests = Requests.of_users(users, np.array([seconds[text] for text in texts.to_list()]), horizon)
     scores, start = [np.empty(0, dtype=np.float32)], 0
     for values in _log_probabilities(run, log, requests):
         rows = np.arange(len(values))
         scores.append(values.numpy()[rows, items[start + rows]])
         start += len(values)
     return triples.with_columns(pl.Series("score", np.concatenate(scores), dtype=pl.Float32))
-
-
-def _requests(users: NDArray[np.int64], times_s: NDArray[np.int64], protocol: Protocol) -> Requests:
-    return Requests(users, times_s.astype(np.int64), times_s - protocol.horizon_s, np.full(len(users), -1))
 
 
 def _log_probabilities(run: Run, log: EventLog, requests: Requests) -> Iterator[Tensor]:
@@ -193,13 +189,13 @@ def _numbers(known: pl.Series, ids: list[str], argument: str) -> NDArray[np.int6
     return joined["number"].to_numpy().astype(np.int64)
 
 
-def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
+def request_time_s(date: str, log: EventLog, horizon: Horizon) -> int:
     """Returns the second of the request: seconds since 1970-01-01 UTC.
 
     Args:
         date: A day or a date-time in ISO 8601; local to the dataset's time zone if it has no offset.
         log: The prepared log.
-        protocol: Gives the horizon, the time between the end of the history and the request.
+        horizon: End of the history of each request.
 
     Raises:
         RequestError: If the date cannot be read or lies before the first events.
@@ -211,10 +207,11 @@ def request_time_s(date: str, log: EventLog, protocol: Protocol) -> int:
     except (ValueError, OverflowError) as error:
         raise RequestError(f"date must be a day such as 2017-12-20 or an ISO date-time, got {date!r}.") from error
     first_s = int(log.basket_times_s.min())
-    if time_s - protocol.horizon_s <= first_s:
+    known_until_s = int(horizon.known_until_s(np.array([time_s]))[0])
+    if known_until_s <= first_s:
         raise RequestError(
             f"date must lie after the first event known by then, at {_local(first_s, log)}, got {_local(time_s, log)} "
-            f"with a horizon of {protocol.horizon_days:g} days; choose a later date."
+            f"with a history until {_local(known_until_s, log)}; choose a later date."
         )
     return time_s
 

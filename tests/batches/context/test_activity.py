@@ -4,6 +4,7 @@ import numpy as np
 from small_shop import Shop
 
 from seasonrec.batches.context.activity import NEVER_DAYS, UserActivityContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 DAY = 86_400
@@ -12,7 +13,7 @@ DAY = 86_400
 def test_equals_a_count_of_baskets(shop: Shop) -> None:
     log = shop.log
     baskets = np.sort(np.random.default_rng(1).choice(log.num_baskets, 40, replace=False))
-    requests = Requests.of_baskets(log, baskets, 3 * DAY)
+    requests = Requests.of_baskets(log, baskets, Horizon(3 * DAY))
     found = UserActivityContext().bind(log, shop.spec)(requests)
     for number in range(len(requests)):
         user, until_s = int(requests.users[number]), int(requests.known_until_s[number])

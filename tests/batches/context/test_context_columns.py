@@ -14,6 +14,7 @@ from seasonrec.batches.context.calendar import CalendarContext
 from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 Patch = pytest.MonkeyPatch
@@ -47,7 +48,7 @@ def test_columns_equal_the_selection(
     draw = np.random.default_rng(0)
     for size in (1, 7, shop.log.num_items):
         items = np.sort(draw.choice(shop.log.num_items, size, replace=False))
-        requests = Requests.of_baskets(shop.log, draw.choice(shop.log.num_baskets, 30), horizon_days * DAY_S)
+        requests = Requests.of_baskets(shop.log, draw.choice(shop.log.num_baskets, 30), Horizon(horizon_days * DAY_S))
         whole, some, again = expected_of(requests), bound(requests, items), bound(requests)
         for name in ("item", "category"):
             assert getattr(some, name).equal(getattr(whole, name)[:, torch.from_numpy(items)])
@@ -57,7 +58,7 @@ def test_columns_equal_the_selection(
 
 def test_forms_give_the_same_momentum(monkeypatch: Patch) -> None:
     log = random_log(1)
-    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 5), 3 * DAY_S)
+    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 5), Horizon(3 * DAY_S))
     dense = MomentumContext().bind(log, None)(requests)  # type: ignore[arg-type]
     nothing_kept_and_no_table(monkeypatch)
     sparse = MomentumContext().bind(log, None)(requests)  # type: ignore[arg-type]

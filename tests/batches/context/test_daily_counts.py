@@ -10,6 +10,7 @@ from random_log import DAY_S, random_log
 from seasonrec.batches.context import prefix_counts as module
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.prefix_counts import DensePrefix, SparsePrefix, prefix_counts
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data import portions
 from seasonrec.data.calendar import local_days
@@ -67,7 +68,7 @@ def test_horizon_ends_what_is_known(dense_cells: int) -> None:
     log = random_log(5)
     counts = DailyCounts(log, dense_cells)
     baskets = np.arange(log.num_baskets)
-    late, early = Requests.of_baskets(log, baskets), Requests.of_baskets(log, baskets, 9 * DAY_S)
+    late, early = Requests.of_baskets(log, baskets), Requests.of_baskets(log, baskets, Horizon(9 * DAY_S))
     days = local_days(log.basket_times_s, log.timezone) - counts.first_day
     assert (counts.known_days(late) == days).all()
     assert (counts.known_days(early) == np.maximum(days - 9, 0)).all()

@@ -9,6 +9,7 @@ from random_log import DAY_S, random_log
 
 from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.context.demand import DaySales, DaySalesIndex, DemandContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -63,7 +64,7 @@ def test_known_sales_are_those_of_a_count_event_by_event(rule: Candidates, hidde
 def test_each_request_has_the_demand_of_its_day(horizon_days: int) -> None:
     log = log_of_a_year()
     index = DemandContext(Popular()).bind(log, None)  # type: ignore[arg-type]
-    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 5), horizon_days * DAY_S)
+    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 5), Horizon(horizon_days * DAY_S))
     demand = index(requests)
     table = demand.log_share.numpy()[demand.row.numpy()]
     sales = index.sales
@@ -80,7 +81,7 @@ def test_each_request_has_the_demand_of_its_day(horizon_days: int) -> None:
 
 def test_what_is_sold_later_changes_no_demand() -> None:
     log = log_of_a_year()
-    requests = Requests.of_baskets(log, np.argsort(log.basket_times_s, kind="stable")[-20:], 28 * DAY_S)
+    requests = Requests.of_baskets(log, np.argsort(log.basket_times_s, kind="stable")[-20:], Horizon(28 * DAY_S))
     until_s = int(requests.known_until_s.min()) // DAY_S * DAY_S
     changed = np.where(np.asarray(log.event_times_s) >= until_s, 0, np.asarray(log.event_items)).astype(np.int32)
     before = DemandContext(Popular()).bind(log, None)(requests)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from small_shop import Shop
 from seasonrec.batches.audit import replace_future
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.momentum import MomentumContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -91,7 +92,7 @@ def test_own_day_is_not_read(shop: Shop) -> None:
 def test_horizon_ends_the_windows_earlier(shop: Shop) -> None:
     log = shop.log
     basket = shop.split.validation_baskets(log)[30:31]
-    late = Requests.of_baskets(log, basket, 10 * DAY)
+    late = Requests.of_baskets(log, basket, Horizon(10 * DAY))
     early = Requests(late.users, late.known_until_s, late.known_until_s, late.baskets)
     context = MomentumContext().bind(log, shop.spec)
     assert context(late).item.equal(context(early).item)

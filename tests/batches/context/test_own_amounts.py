@@ -10,6 +10,7 @@ import torch
 from small_shop import Shop
 
 from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
@@ -46,7 +47,7 @@ def assert_moments(found: OwnAmounts, place: int, expected: list[float]) -> None
 def test_moments_equal_a_count_basket_by_basket(shop: Shop, horizon_days: int) -> None:
     log: Any = shop.log
     chosen = np.sort(np.random.default_rng(0).choice(log.num_baskets, 80, replace=False))
-    requests = Requests.of_baskets(log, chosen, horizon_days * DAY)
+    requests = Requests.of_baskets(log, chosen, Horizon(horizon_days * DAY))
     own = OwnValuesContext().bind(log, shop.spec)(requests)
     merged, apart = (OwnGapsContext(merge).bind(log, shop.spec)(requests) for merge in (True, False))
     for place in range(len(requests)):

@@ -7,6 +7,7 @@ import pytest
 from small_shop import Shop
 
 from seasonrec.batches.context.own_history import LAST_BASKETS, OwnHistory, OwnHistoryContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -64,7 +65,7 @@ def assert_equals_reference(log: EventLog, requests: Requests) -> OwnHistory:
 @pytest.mark.parametrize("horizon_days", [0, 1, 30])
 def test_baskets_of_the_log_equal_the_reference(shop: Shop, horizon_days: int) -> None:
     baskets = np.random.default_rng(0).choice(shop.log.num_baskets, 60, replace=False)
-    requests = Requests.of_baskets(shop.log, np.sort(baskets), horizon_days * DAY)
+    requests = Requests.of_baskets(shop.log, np.sort(baskets), Horizon(horizon_days * DAY))
     own = assert_equals_reference(shop.log, requests)
     assert own.in_last_baskets.sum(0).min() > 0
     assert own.own_interval_days.max() > 0

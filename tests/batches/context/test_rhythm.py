@@ -10,6 +10,7 @@ from small_shop import Shop
 
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.context.rhythm import PERIODS_DAYS
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -37,7 +38,7 @@ def slow(log: EventLog, user: int, item: int, time_s: int, until_s: int) -> list
 def test_equals_a_mean_over_purchases(shop: Shop, horizon_days: int) -> None:
     """Tests requests on both sides of daylight-saving changes, which lie between purchase and request."""
     baskets = np.sort(np.random.default_rng(0).choice(shop.log.num_baskets, 25, replace=False))
-    requests = Requests.of_baskets(shop.log, baskets, horizon_days * DAY)
+    requests = Requests.of_baskets(shop.log, baskets, Horizon(horizon_days * DAY))
     own = OwnHistoryContext().bind(shop.log, shop.spec)(requests)
     assert len(own.request) > 50
     for row, (request, item) in enumerate(zip(own.request.tolist(), own.item.tolist(), strict=True)):

@@ -13,6 +13,7 @@ from seasonrec.batches.candidates import Candidates, candidates_until_s
 from seasonrec.batches.context import share_index
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
@@ -30,7 +31,7 @@ def log_of_a_year() -> EventLog:
 def requests_of(log: EventLog, horizon_s: int) -> Requests:
     """Returns some requests, early ones included, before which little or nothing was sold."""
     by_time = np.argsort(log.basket_times_s, kind="stable")
-    return Requests.of_baskets(log, by_time[np.unique([*range(6), *range(6, log.num_baskets, 7)])], horizon_s)
+    return Requests.of_baskets(log, by_time[np.unique([*range(6), *range(6, log.num_baskets, 7)])], Horizon(horizon_s))
 
 
 def slow(log: EventLog, requests: Requests, number: int, rule: Candidates) -> np.ndarray:

@@ -9,6 +9,7 @@ from random_log import DAY_S, random_log
 
 from seasonrec.batches.audit import replace_future
 from seasonrec.batches.context.weekly_sales import WeeklySalesContext
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
 
@@ -17,7 +18,7 @@ from seasonrec.data.calendar import local_days
 @pytest.mark.parametrize("horizon_days", [0, 5])
 def test_weeks_are_those_before_the_day(of: Any, horizon_days: int) -> None:
     log = random_log(2)
-    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 9), horizon_days * DAY_S)
+    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 9), Horizon(horizon_days * DAY_S))
     sales = WeeklySalesContext(of, 3).bind(log, None)(requests)  # type: ignore[arg-type]
     day_of, known = (local_days(times, log.timezone) for times in (log.event_times_s, requests.known_until_s))
     codes = log.event_items if of == "item" else log.item_categories[log.event_items]

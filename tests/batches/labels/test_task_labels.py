@@ -16,6 +16,7 @@ from random_log import DAY_S, START_S, random_log
 
 import seasonrec.batches.labels
 from seasonrec.batches.audit import replace_future
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.labels.base import Cuts, bind_all, union
 from seasonrec.batches.labels.demand import DemandLabels
 from seasonrec.batches.labels.next_window import NextWindowLabels
@@ -52,7 +53,7 @@ def log() -> EventLog:
 
 
 def requests_of(log: EventLog, horizon_s: int = 0) -> Requests:
-    return Requests.of_baskets(log, np.random.default_rng(1).permutation(log.num_baskets), horizon_s)
+    return Requests.of_baskets(log, np.random.default_rng(1).permutation(log.num_baskets), Horizon(horizon_s))
 
 
 def until(time_s: int) -> int:

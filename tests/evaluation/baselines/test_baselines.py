@@ -33,7 +33,7 @@ def test_every_row_gives_probabilities_of_the_candidates(rule):
     rows = fit_baselines(log, spec_of(log, split), split, protocol)
     assert [row.name for row in rows] == list(BASELINES)
     for week in (20, 60, 61, 65):
-        requests = requests_at(cut_s(week), protocol.horizon_s)
+        requests = requests_at(cut_s(week), 10 * SECONDS_PER_DAY)
         until_s = torch.from_numpy(candidates_until_s(rule, requests))
         candidates = torch.from_numpy(np.array(log.item_first_seen_s)) < until_s[:, None]
         for row in rows:

@@ -123,7 +123,7 @@ def test_ease_scores_the_items_bought_most(monkeypatch):
 @pytest.mark.parametrize("horizon_days", [0.0, 10.0])
 def test_a_recommender_reads_nothing_after_the_end_of_the_history(ranker, horizon_days):
     """Fits on the parts before two different futures; a request at the cut must not tell them apart."""
-    protocol = Protocol(horizon_days=horizon_days)
+    protocol, horizon_s = Protocol(horizon_days=horizon_days), round(horizon_days * 86_400)
     scores = []
     for seed in (1, 2):
         log = log_of_weeks(CUT_WEEK, other_seed=seed)
@@ -131,7 +131,7 @@ def test_a_recommender_reads_nothing_after_the_end_of_the_history(ranker, horizo
         fitter = ShareFitter(log, DailyCounts(log), split, protocol)
         found = RankerFitter(log, split, protocol, fitter).fit(ranker)
         assert found.chosen["tried"] == SETTINGS
-        scores.append(found.score(requests_at(cut_s(CUT_WEEK) + protocol.horizon_s, protocol.horizon_s)))
+        scores.append(found.score(requests_at(cut_s(CUT_WEEK) + horizon_s, horizon_s)))
         torch.testing.assert_close(scores[-1].exp().sum(1), torch.ones(NUM_USERS))
     assert torch.equal(*scores)
 
@@ -140,7 +140,7 @@ def test_the_tables_of_a_recommender_end_before_the_first_request_of_the_validat
     log, protocol = log_of_weeks(), Protocol(horizon_days=21.0)
     split = build_split(log, "2017-02-20", "2017-03-20")
     ranking = RankerFitter(log, split, protocol, ShareFitter(log, DailyCounts(log), split, protocol))
-    requests = Requests.of_baskets(log, split.validation_baskets(log), protocol.horizon_s)
+    requests = Requests.of_baskets(log, split.validation_baskets(log), protocol.horizon(split, log.timezone))
     assert ranking.until_s <= requests.known_until_s.min()
 
 

@@ -32,8 +32,8 @@ def scorer(autumn_log) -> TableScorer:
 
 
 @pytest.fixture(scope="module")
-def partitions(autumn_log) -> Partitions:
-    return Partitions(autumn_log, PROTOCOL)
+def partitions(autumn_log, autumn_split) -> Partitions:
+    return Partitions(autumn_log, autumn_split, PROTOCOL)
 
 
 @pytest.fixture(scope="module")

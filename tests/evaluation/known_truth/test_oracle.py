@@ -62,15 +62,17 @@ def popularity(log, split):
 
 
 def test_the_bits_of_the_oracle_are_the_entropy_of_its_probabilities(oracle, log, baskets):
-    found = quick_metrics(oracle, log, baskets, PROTOCOL)["bits"]
-    chances = oracle.probabilities(Requests.of_baskets(log, baskets))
+    requests = Requests.of_baskets(log, baskets)
+    found = quick_metrics(oracle, log, requests, PROTOCOL)["bits"]
+    chances = oracle.probabilities(requests)
     entropy = -(chances * np.log2(np.maximum(chances, 1e-20))).sum(axis=1).mean()
     assert len(baskets) > 800
     assert found == pytest.approx(entropy, abs=0.12)  # three standard errors of the drawn targets
 
 
 def test_nobody_beats_the_oracle(oracle, log, baskets, popularity):
-    found = {one.name: quick_metrics(one, log, baskets, PROTOCOL)["bits"] for one in (oracle, popularity)}
+    requests = Requests.of_baskets(log, baskets)
+    found = {one.name: quick_metrics(one, log, requests, PROTOCOL)["bits"] for one in (oracle, popularity)}
     assert found["oracle"] < found["popularity"] - 0.5
 
 
@@ -101,18 +103,19 @@ def test_a_wrong_trend_leaves_births_and_deaths_right(oracle, log, baskets):
 
 
 def test_the_bits_lost_add_up_to_the_divergence(oracle, log, baskets, popularity):
-    table = divergence_table(popularity, oracle, baskets, PROTOCOL)
+    requests = Requests.of_baskets(log, baskets)
+    table = divergence_table(popularity, oracle, requests, PROTOCOL)
     mean = {name: table[name].sum() / len(baskets) for name in ("mass", "true_mass", "bits_lost")}
     assert mean["mass"] == pytest.approx(1)
     assert mean["true_mass"] == pytest.approx(1)
     assert table["bits_lost"].min() >= 0
-    bits = {one.name: quick_metrics(one, log, baskets, PROTOCOL)["bits"] for one in (oracle, popularity)}
+    bits = {one.name: quick_metrics(one, log, requests, PROTOCOL)["bits"] for one in (oracle, popularity)}
     assert mean["bits_lost"] == pytest.approx(bits["popularity"] - bits["oracle"], abs=0.1)
     assert table.filter(kind=KINDS[0])["requests"].sum() == len(baskets)
 
 
-def test_the_oracle_loses_nothing(oracle, baskets):
-    table = divergence_table(oracle, oracle, baskets, PROTOCOL)
+def test_the_oracle_loses_nothing(oracle, log, baskets):
+    table = divergence_table(oracle, oracle, Requests.of_baskets(log, baskets), PROTOCOL)
     assert table["bits_lost"].abs().max() < 1e-9
     assert table["mass"].equals(table["true_mass"])
 
@@ -131,7 +134,7 @@ def test_the_kinds_of_items_are_those_of_the_day():
 
 
 def test_the_frame_has_a_line_for_each_user_and_kind(oracle, log, baskets, popularity):
-    table = divergence_table(popularity, oracle, baskets[:50], PROTOCOL)
+    table = divergence_table(popularity, oracle, Requests.of_baskets(log, baskets[:50]), PROTOCOL)
     users = np.unique(log.basket_users[baskets[:50]])
     assert table.height == len(users) * len(KINDS)
     assert table.schema["user"] == pl.Int64

@@ -8,6 +8,7 @@ import pytest
 import torch
 from evaluation_logs import TableScorer
 
+from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import Shard
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import evaluator
@@ -60,7 +61,7 @@ def test_items_of_the_future_are_ranked_by_no_one_unless_asked(autumn_log, autum
 def test_a_target_that_was_never_sold_before_is_missed_and_counted(autumn_log, autumn_split, horizon_days):
     protocol = Protocol(horizon_days=horizon_days)
     frame = evaluate(table_of(autumn_log), autumn_log, autumn_split, protocol, show_progress=False)
-    until_s = frame["request_time_s"].to_numpy() - protocol.horizon_s
+    until_s = frame["request_time_s"].to_numpy() - round(horizon_days * 86_400)
     expected = [
         [int(autumn_log.item_first_seen_s[item]) >= known_s for item in items]
         for items, known_s in zip(frame["items"].to_list(), until_s.tolist(), strict=True)
@@ -72,11 +73,20 @@ def test_a_target_that_was_never_sold_before_is_missed_and_counted(autumn_log, a
     assert unavailable > 0
     record = RunResults("table", 0, "f" * 16, autumn_log.num_items, frame).record((10,))
     assert record["unavailable"] == unavailable
+    born = [
+        known_s <= int(autumn_log.item_first_seen_s[item]) < asked_s
+        for items, known_s, asked_s in zip(frame["items"], until_s.tolist(), frame["request_time_s"], strict=True)
+        for item in items
+    ]
+    assert record["gap_births"] == sum(born)
     number = frame["items"].list.len().sum()
     assert record["slices"]["all"]["n"] == number
     bits = frame["bits"].explode().to_numpy().astype(np.float64)
     assert record["slices"]["all"]["bits"] == pytest.approx(np.nansum(bits) / (number - unavailable))
-    quick = quick_metrics(table_of(autumn_log), autumn_log, autumn_split.test_baskets(autumn_log), protocol)
+    requests = Requests.of_baskets(
+        autumn_log, autumn_split.test_baskets(autumn_log), protocol.horizon(autumn_split, "UTC")
+    )
+    quick = quick_metrics(table_of(autumn_log), autumn_log, requests, protocol)
     assert quick == pytest.approx({name: record["slices"]["all"][name] for name in quick})
 
 
@@ -104,7 +114,7 @@ def test_the_horizon_closes_the_history_and_leaves_the_request(autumn_log, autum
 def test_a_constant_scorer_knows_nothing(autumn_log, autumn_split):
     scorer = TableScorer(lambda requests: torch.zeros(len(requests), autumn_log.num_items))
     before = autumn_split.test_baskets(autumn_log)
-    means = quick_metrics(scorer, autumn_log, before[before < 14], Protocol())
+    means = quick_metrics(scorer, autumn_log, Requests.of_baskets(autumn_log, before[before < 14]), Protocol())
     alive = (autumn_log.item_first_seen_s <= autumn_log.basket_times_s[before[0]]).sum()
     assert means["hr@10"] == pytest.approx(10 / alive, abs=0.01)
     assert means["bits"] == pytest.approx(math.log2(alive), abs=0.05)
@@ -114,7 +124,8 @@ def test_quick_metrics_are_those_of_the_full_evaluation(autumn_log, autumn_split
     scorer, protocol = table_of(autumn_log), Protocol(part="validation")
     frame = evaluate(scorer, autumn_log, autumn_split, protocol, show_progress=False)
     full = summarise(RankedEvents.of(frame), (10,))["all"]
-    quick = quick_metrics(scorer, autumn_log, autumn_split.validation_baskets(autumn_log), protocol, chunk=50)
+    requests = Requests.of_baskets(autumn_log, autumn_split.validation_baskets(autumn_log))
+    quick = quick_metrics(scorer, autumn_log, requests, protocol, chunk=50)
     assert quick == pytest.approx({name: full[name] for name in ("hr@10", "ndcg@10", "mrr", "bits")})
 
 
@@ -122,7 +133,8 @@ def test_means_alone_make_no_lists(autumn_log, autumn_split, monkeypatch):
     """Checks that a pass for means does not compute the best items of every request."""
     met = []
     monkeypatch.setattr(evaluator, "top_items", lambda scores, length: met.append(length) or top_items(scores, length))
-    quick_metrics(table_of(autumn_log), autumn_log, autumn_split.test_baskets(autumn_log), Protocol())
+    requests = Requests.of_baskets(autumn_log, autumn_split.test_baskets(autumn_log))
+    quick_metrics(table_of(autumn_log), autumn_log, requests, Protocol())
     assert set(met) == {0}
 
 
@@ -198,7 +210,8 @@ def test_fewer_requests_at_once_where_the_catalogue_is_large(autumn_log, autumn_
         return torch.zeros(len(requests), autumn_log.num_items)
 
     evaluate(TableScorer(note), autumn_log, autumn_split, Protocol(), show_progress=False)
-    quick_metrics(TableScorer(note), autumn_log, autumn_split.test_baskets(autumn_log)[:21], Protocol())
+    requests = Requests.of_baskets(autumn_log, autumn_split.test_baskets(autumn_log)[:21])
+    quick_metrics(TableScorer(note), autumn_log, requests, Protocol())
     assert max(sizes) == 7
     assert sizes[-3:] == [7, 7, 7]
 
@@ -217,6 +230,6 @@ def test_a_scorer_prepares_once_for_all_chunks(autumn_log, autumn_split):
         told.append("scores")
         return torch.zeros(len(requests), autumn_log.num_items)
 
-    baskets = autumn_split.test_baskets(autumn_log)[:20]
-    quick_metrics(Prepared(note), autumn_log, baskets, Protocol(), chunk=10)
+    requests = Requests.of_baskets(autumn_log, autumn_split.test_baskets(autumn_log)[:20])
+    quick_metrics(Prepared(note), autumn_log, requests, Protocol(), chunk=10)
     assert told == ["opens", "scores", "scores", "closes"]

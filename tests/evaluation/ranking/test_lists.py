@@ -5,6 +5,7 @@ import pytest
 import torch
 from evaluation_logs import TableScorer, build_log, seconds
 
+from seasonrec.batches.requests import Requests
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking import lists
 from seasonrec.evaluation.ranking.lists import TopLists, top_lists
@@ -27,8 +28,9 @@ def scores_of(users: np.ndarray) -> torch.Tensor:
 
 def ask(log, scorer=None, users=USERS, **options) -> TopLists:
     scorer = scorer or TableScorer(lambda requests: scores_of(requests.users))
-    options = {"protocol": Protocol(), "time_s": NOW, "top_k": 4} | options
-    parts = list(top_lists(scorer, log, options.pop("protocol"), users, **options))
+    options = {"protocol": Protocol(), "top_k": 4} | options
+    requests = Requests.of_users(users, np.full(len(users), NOW))
+    parts = list(top_lists(scorer, log, options.pop("protocol"), requests, **options))
     return TopLists(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("users", "items", "scores")))
 
 
@@ -61,11 +63,11 @@ def test_users_of_like_history_are_scored_together(log):
 
     def note(requests):
         met.append(requests.users.tolist())
-        assert (requests.times_s - requests.known_until_s == 86_400).all()
+        assert (requests.known_until_s == requests.times_s).all()
         assert (requests.baskets == -1).all()
         return torch.zeros(len(requests), 6)
 
-    ask(log, TableScorer(note), users=np.arange(6), chunk=3, protocol=Protocol(horizon_days=1))
+    ask(log, TableScorer(note), users=np.arange(6), chunk=3)
     assert met == [[5, 4, 3], [2, 1, 0]]
 
 

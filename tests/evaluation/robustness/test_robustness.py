@@ -80,10 +80,10 @@ def test_inputs_are_perturbed_on_both_ways_through_the_backbone(
 
 @pytest.mark.parametrize("target", ["items", "inputs"])
 def test_the_adversarial_direction_is_worse_than_random_ones(shop: Shop, scorer: ModelScorer, target: Any) -> None:
-    baskets = shop.split.test_baskets(shop.log)[:40]
+    requests = Requests.of_baskets(shop.log, shop.split.test_baskets(shop.log)[:40])
 
     def bits(one: Any) -> float:
-        return quick_metrics(one, shop.log, baskets, Protocol())["bits"]
+        return quick_metrics(one, shop.log, requests, Protocol())["bits"]
 
     clean, worst = bits(scorer), bits(perturbed(scorer, target, "adversarial", 0.05))
     noise = [bits(replace(perturbed(scorer, target, "random", 0.05), seed=seed)) for seed in range(4)]
@@ -186,31 +186,31 @@ def test_windows_that_serve_several_requests_are_refused(shop: Shop) -> None:
 
 
 def test_table_has_a_row_for_every_trial(shop: Shop, scorer: ModelScorer, tmp_path: Path) -> None:
-    baskets = shop.split.test_baskets(shop.log)
+    requests = Requests.of_baskets(shop.log, shop.split.test_baskets(shop.log))
     told: list[str] = []
-    table = robustness_table(scorer, shop.log, baskets, Protocol(), OPTIONS, told.append)
+    table = robustness_table(scorer, shop.log, requests, Protocol(), OPTIONS, told.append)
     kinds = ["clean", *["adversarial"] * 2, *["random"] * 2, "swap", "drop", "shuffle"]
     assert table["kind"].to_list() == kinds
     assert table["size"].to_list() == [0.0, 0.1, 0.4, 0.1, 0.4, 0.5, 0.5, 0.5]
     assert table["target"].to_list() == [None, *["inputs"] * 4, None, None, None]
-    step = -(-len(baskets) // 40)
-    clean = quick_metrics(scorer, shop.log, baskets[::step], Protocol())
+    step = -(-len(requests) // 40)
+    clean = quick_metrics(scorer, shop.log, requests[::step], Protocol())
     assert table.row(0, named=True)["ndcg@10"] == clean["ndcg@10"]
-    assert table["requests"].unique().to_list() == [len(baskets[::step])]
+    assert table["requests"].unique().to_list() == [len(requests[::step])]
     assert table["bits"].n_unique() == len(kinds)
     assert len(told) == len(kinds)
-    assert table.equals(robustness_table(scorer, shop.log, baskets, Protocol(), OPTIONS, told.append))
+    assert table.equals(robustness_table(scorer, shop.log, requests, Protocol(), OPTIONS, told.append))
     write_table(tmp_path / "made" / "robustness.csv", table)
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["robustness.csv"]
     assert pl.read_csv(tmp_path / "made" / "robustness.csv")["bits"].to_list() == table["bits"].to_list()
 
 
 def test_a_target_that_the_model_has_not(shop: Shop, scorer: ModelScorer) -> None:
-    baskets = shop.split.test_baskets(shop.log)
+    requests = Requests.of_baskets(shop.log, shop.split.test_baskets(shop.log))
     with pytest.raises(ValueError, match=r"^target must be one that the model has, items, inputs, got 'text'"):
-        robustness_table(scorer, shop.log, baskets, Protocol(), replace(OPTIONS, target="text"))
-    with pytest.raises(ValueError, match=r"at least one basket in the test part, got none"):
-        robustness_table(scorer, shop.log, baskets[:0], Protocol(), OPTIONS)
+        robustness_table(scorer, shop.log, requests, Protocol(), replace(OPTIONS, target="text"))
+    with pytest.raises(ValueError, match=r"at least one request in the test part, got none"):
+        robustness_table(scorer, shop.log, requests[:0], Protocol(), OPTIONS)
 
 
 @pytest.mark.parametrize(

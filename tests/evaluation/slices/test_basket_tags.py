@@ -55,6 +55,14 @@ def test_a_first_purchase_within_the_horizon_makes_no_repeat():
     assert events["repeat"].to_list() == [True, True, False, False, True, False]
 
 
+def test_gap_births_were_first_sold_between_the_end_of_the_history_and_the_request():
+    assert "gap_birth" not in tags_of(BASKETS).events.columns
+    for rules in ({"horizon_days": 5}, {"refresh_days": None}):  # the frozen history ends on 15 November
+        events = tags_of(BASKETS, **rules).events
+        # item 3 is first sold in the first test basket: in the gap for the second one, a birth at the request before
+        assert events["gap_birth"].to_list() == [False, False, False, True, False, False]
+
+
 def test_cold_users_count_baskets_before_the_test():
     assert tags_of(BASKETS, cold_user_baskets=3).requests["cold_user"].to_list() == [False, False, True]
     assert tags_of(BASKETS, cold_user_baskets=4).requests["cold_user"].to_list() == [True, True, True]

@@ -16,6 +16,7 @@ FRAME = pl.DataFrame(
         "in_season": [[False, True], [False], [True, False, False]],
         "cold_item": [[False, False], [True], [False, False, False]],
         "head": [[True, True], [False], [True, False, True]],
+        "gap_birth": [[False, False], [False], [False, True, False]],
     }
 )
 
@@ -36,7 +37,12 @@ def test_every_slice_marks_its_targets():
         "cold_items": [2],
         "head": [0, 1, 3, 5],
         "tail": [2, 4],
+        "gap_births": [4],
     }
+
+
+def test_a_protocol_that_reads_up_to_the_request_has_no_gap():
+    assert "gap_births" not in slice_masks(FRAME.drop("gap_birth"))
 
 
 def test_flat_keeps_the_order_of_the_targets():

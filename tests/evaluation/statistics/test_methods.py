@@ -23,8 +23,9 @@ def beyond_chance(repetitions: int, share: float) -> float:
     return 3 * float(np.sqrt(share * (1 - share) / repetitions))
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-@pytest.mark.parametrize(("users", "pairs"), [(2_400, 450), (600, 1_200), (60, 2_400), (15, 2_400)])
+@pytest.mark.parametrize(
+    ("users", "pairs", "seeds"), [(2_400, 450, 3), (600, 1_200, 5), (60, 2_400, 10), (15, 2_400, 3), (15, 2_400, 10)]
+)
 def test_intervals_cover_the_truth_as_often_as_they_say(users, pairs, seeds):
     generator = np.random.default_rng([users, seeds])
     found = []
@@ -36,7 +37,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(users, pairs, seeds):
     assert 0.93 - spare / 2 <= np.mean(found) <= 0.97 + spare / 2
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [3, 10])
 def test_equal_methods_with_noisy_seeds_carry_no_more_marks_than_chance(seeds):
     tables, rows = 100, 8
     small, marked = false_marks(np.random.default_rng(seeds), tables, rows, users=300, seeds=seeds, ratio=3.0)

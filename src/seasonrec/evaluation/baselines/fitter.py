@@ -82,7 +82,7 @@ class ShareFitter:
         self.log, self.counts, self.candidates = log, counts, protocol.candidates
         baskets = split.validation_baskets(log)
         step = max(1, len(baskets) // VALIDATION_REQUESTS)
-        self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon_s)
+        self.requests = Requests.of_baskets(log, baskets[::step], protocol.horizon(split, log.timezone))
 
     def index(self, options: SharesContext) -> SharesIndex:
         """Returns the shares of the log, over the candidates of the protocol."""

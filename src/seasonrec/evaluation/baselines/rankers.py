@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.share_index import SharesContext, SharesIndex
@@ -105,26 +104,27 @@ class RankerFitter:
 
     Args:
         log: The prepared log.
-        split: The cuts; item and user tables end with training, and at the validation cut less the horizon.
+        split: The cuts; item and user tables end with training, and where the first validation request's history ends.
         protocol: Horizon and candidates.
         fitter: Requests of the validation part, and the shares of the floor.
     """
 
     def __init__(self, log: EventLog, split: Split, protocol: Protocol, fitter: ShareFitter) -> None:
         self.log, self.protocol, self.fitter = log, protocol, fitter
-        self.until_s = min(split.train_until_s, split.validation_from_s - protocol.horizon_s)
+        known_until_s = protocol.horizon(split, log.timezone).known_until_s(np.array([split.validation_from_s]))
+        self.until_s = min(split.train_until_s, int(known_until_s[0]))
         self.floor = fitter.index(NO_SALES)
 
     def fit(self, ranker: Ranker) -> RankerBaseline:
         """Returns the recommender with the best of its settings, mixed with a floor."""
-        baskets = self.fitter.requests.baskets[::CHOICE_EVERY]
+        requests = self.fitter.requests[::CHOICE_EVERY]
         build = ranker.build(self.log, self.until_s)
-        tried = [self._ndcg(build(one), baskets) for one in ranker.settings]
+        tried = [self._ndcg(build(one), requests) for one in ranker.settings]
         best = max(range(SETTINGS), key=lambda place: tried[place])
         found = RankerBaseline(ranker.name, build(ranker.settings[best]), self.floor)
         weights = with_floor(fit_mixture(*self._at_targets(found)), -COUNTED)
         names = [*ranker.parts, *NO_SALES.names]
-        chosen: dict[str, object] = {"tried": SETTINGS, "requests": len(baskets), "validation_ndcg@10": tried[best]}
+        chosen: dict[str, object] = {"tried": SETTINGS, "requests": len(requests), "validation_ndcg@10": tried[best]}
         chosen |= {**asdict(ranker.settings[best]), "weights": dict(zip(names, weights.tolist(), strict=True))}
         return replace(found, weights=weights, chosen=chosen)
 
@@ -137,8 +137,8 @@ class RankerFitter:
         probabilities, present = (torch.cat(column) for column in zip(*pieces, strict=True))
         return probabilities, present
 
-    def _ndcg(self, parts: Parts, baskets: NDArray[np.int64]) -> float:
-        return quick_metrics(_Alone(parts), self.log, baskets, self.protocol)["ndcg@10"]
+    def _ndcg(self, parts: Parts, requests: Requests) -> float:
+        return quick_metrics(_Alone(parts), self.log, requests, self.protocol)["ndcg@10"]
 
 
 @dataclass(frozen=True)

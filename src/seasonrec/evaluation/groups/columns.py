@@ -23,15 +23,21 @@ SIDES = {
 }
 """Partitions of every protocol with the names of their sides; the first side is True."""
 
+LAST_YEAR = "last_year"
+"""Partition of the protocols whose log begins a year before the evaluated part."""
+
+NAMED_SIDES = {**SIDES, LAST_YEAR: ("known_last_year", "new_since_last_year")}
+"""All partitions but those of words."""
+
 WITH, WITHOUT = "with_", "without_"
 """Beginnings of the names of the two sides of a list of words; the first is also the name of the partition."""
 
 RANKED = "own"
 """Partition with ranks within its sides."""
 
-_SIDE_OF = {side: (name, side == pair[0]) for name, pair in SIDES.items() for side in pair}
+_SIDE_OF = {side: (name, side == pair[0]) for name, pair in NAMED_SIDES.items() for side in pair}
 
-GROUP_BITS = (*(f"bits_group@{name}" for name in SIDES), *(f"bits_within@{side}" for side in _SIDE_OF))
+GROUP_BITS = (*(f"bits_group@{name}" for name in NAMED_SIDES), *(f"bits_within@{side}" for side in _SIDE_OF))
 """Metrics in bits: those of the side of every target, by partition, and those of a side's items within it, by side."""
 
 GroupArrays = dict[str, NDArray[np.generic]]
@@ -44,7 +50,7 @@ def is_of_words(name: str) -> bool:
 
 def sides_of(partition: str) -> tuple[str, str]:
     """Returns the names of the two sides of a partition."""
-    return SIDES.get(partition) or (partition, WITHOUT + partition.removeprefix(WITH))
+    return NAMED_SIDES.get(partition) or (partition, WITHOUT + partition.removeprefix(WITH))
 
 
 def partition_of(side: str) -> tuple[str, bool] | None:
@@ -56,7 +62,7 @@ def partition_of(side: str) -> tuple[str, bool] | None:
 
 def is_partition(name: str) -> bool:
     """Returns whether there may be a partition of this name."""
-    return name in SIDES or (is_of_words(name) and name.startswith(WITH))
+    return name in NAMED_SIDES or (is_of_words(name) and name.startswith(WITH))
 
 
 def partitions_in(frame: pl.DataFrame) -> list[str]:

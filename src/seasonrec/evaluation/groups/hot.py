@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.last_year import YEAR_DAYS
 from seasonrec.batches.context.rows import RowCache
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
@@ -16,8 +17,6 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.evaluation.protocol import Protocol
 
 WEEK_DAYS = 7
-YEAR_DAYS = 364
-"""Whole weeks, so that weekdays agree."""
 YOUNG_DAYS = 28
 """Age below which an item is young; its share of the sales is not known well enough to call it hot."""
 KEPT_BYTES = 1 << 27

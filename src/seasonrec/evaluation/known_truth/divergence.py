@@ -21,7 +21,7 @@ CHUNK = 256
 """Requests scored at once."""
 
 
-def divergence_table(scorer: Scorer, oracle: Oracle, baskets: NDArray[np.int64], protocol: Protocol) -> pl.DataFrame:
+def divergence_table(scorer: Scorer, oracle: Oracle, requests: Requests, protocol: Protocol) -> pl.DataFrame:
     """Returns the probability that a scorer gives to each kind of item, beside the truth, and what the error costs.
 
     The bits lost are the terms ``q log2(q / p) - (q - p) / ln 2`` of the divergence of the scorer's probabilities ``p``
@@ -31,8 +31,8 @@ def divergence_table(scorer: Scorer, oracle: Oracle, baskets: NDArray[np.int64],
     Args:
         scorer: Scorer of the log.
         oracle: Oracle of the same log.
-        baskets: ``(Q,)`` baskets whose requests are asked.
-        protocol: Horizon and candidates.
+        requests: The requests.
+        protocol: Gives the rule of the candidates.
 
     Returns:
         One line per user with a request and kind of item: ``user``, ``kind``, ``requests``, and sums over the requests
@@ -41,16 +41,16 @@ def divergence_table(scorer: Scorer, oracle: Oracle, baskets: NDArray[np.int64],
     log, sums = oracle.log, np.zeros((oracle.log.num_users, len(KINDS), len(SUMS)))
     candidates = CandidateFilter(protocol.candidates, log)
     with torch.no_grad(), during_pass(scorer):
-        for start in range(0, len(baskets), CHUNK):
-            requests = Requests.of_baskets(log, baskets[start : start + CHUNK], protocol.horizon_s)
+        for start in range(0, len(requests), CHUNK):
+            some = requests[slice(start, start + CHUNK)]
             given, true = (
-                torch.softmax(candidates(one.name, one.score(requests), requests).double(), dim=1).cpu().numpy()
+                torch.softmax(candidates(one.name, one.score(some), some).double(), dim=1).cpu().numpy()
                 for one in (scorer, oracle)
             )
-            place = requests.users[:, None], oracle.kinds(requests)
+            place = some.users[:, None], oracle.kinds(some)
             for column, values in enumerate((given, true, _lost(given, true))):
                 np.add.at(sums[..., column], place, values)
-    number = np.bincount(log.basket_users[baskets], minlength=log.num_users)
+    number = np.bincount(requests.users, minlength=log.num_users)
     return _frame(sums, number)
 
 

@@ -25,6 +25,7 @@ from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
 from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.slices.masks import GAP_BIRTH
 
 SCORES_AT_ONCE = 2**24
 """Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
@@ -133,35 +134,36 @@ def evaluate(
     chunk = requests_at_once(log.num_items, chunk)
     tags = tags.where(np.arange(len(tags.baskets)) // chunk % shard.world_size == shard.rank)
     length = min(protocol.list_length, log.num_items)
-    ranks = _rank_all(scorer, log, protocol, partitions, tags.baskets, chunk, length, show_progress)
+    requests = Requests.of_baskets(log, tags.baskets, protocol.horizon(split, log.timezone))
+    ranks = _rank_all(scorer, log, protocol, partitions, requests, chunk, length, show_progress)
     counted = {"greater": ranks.greater, "ties": ranks.ties, "bits": ranks.bits, **ranks.groups}
     events = tags.events.with_columns(pl.Series(name, values) for name, values in counted.items())
-    listed = (*TARGET_COLUMNS, *ranks.groups)
+    further = (*ranks.groups, *({GAP_BIRTH} & set(events.columns)))
+    listed = (*TARGET_COLUMNS, *further)
     lists = events.group_by("request", maintain_order=True).agg(pl.col(listed)).drop("request")
     best = ranks.top_items
     top_items = pl.Series("top_items", best).cast(pl.List(pl.Int32)).list.eval(pl.element().filter(pl.element() >= 0))
     whole = pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal")
-    return whole.select(*COLUMNS, *ranks.groups)
+    return whole.select(*COLUMNS, *further)
 
 
 def quick_metrics(
-    scorer: Scorer, log: EventLog, baskets: NDArray[np.int64], protocol: Protocol, chunk: int = 256
+    scorer: Scorer, log: EventLog, requests: Requests, protocol: Protocol, chunk: int = 256
 ) -> dict[str, float]:
-    """Returns a few means over some baskets, for early stopping and the choice of weights.
+    """Returns a few means over the baskets of some requests, for early stopping and the choice of weights.
 
     Args:
         scorer: Scorer to evaluate.
         log: The prepared log.
-        baskets: ``(Q,)`` basket numbers, at least one.
-        protocol: Horizon and candidates.
+        requests: Requests with baskets, at least one.
+        protocol: Gives the rule of the candidates.
         chunk: Largest number of requests scored at once; see :func:`requests_at_once`.
 
     Returns:
         ``hr@10``, ``ndcg@10``, ``mrr`` and ``bits``, means over the targets; ``bits`` over those that are candidates.
     """
-    baskets = np.asarray(baskets, dtype=np.int64)
     chunk = requests_at_once(log.num_items, chunk)
-    ranks = _rank_all(scorer, log, protocol, None, baskets, chunk, list_length=0, show_progress=False)
+    ranks = _rank_all(scorer, log, protocol, None, requests, chunk, list_length=0, show_progress=False)
     return {
         "hr@10": float(metrics.hit_rate(ranks.greater, ranks.ties, 10).mean()),
         "ndcg@10": float(metrics.ndcg(ranks.greater, ranks.ties, 10).mean()),
@@ -175,19 +177,19 @@ def _rank_all(
     log: EventLog,
     protocol: Protocol,
     partitions: Partitions | None,
-    baskets: NDArray[np.int64],
+    requests: Requests,
     chunk: int,
     list_length: int,
     show_progress: bool,
 ) -> Ranks:
-    steps = track(range(0, len(baskets), chunk), f"evaluate {scorer.name}", disable=not show_progress)
+    steps = track(range(0, len(requests), chunk), f"evaluate {scorer.name}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
     pieces = [_no_ranks(list_length, no_columns(partitions.names) if partitions else {})]
     # not inference_mode: tensors that a scorer caches may be trained on later
     with torch.no_grad(), during_pass(scorer):
         for start in steps:
-            requests = Requests.of_baskets(log, baskets[start : start + chunk], protocol.horizon_s)
-            pieces.append(_rank_chunk(scorer, log, requests, candidates, partitions, list_length))
+            some = requests[slice(start, start + chunk)]
+            pieces.append(_rank_chunk(scorer, log, some, candidates, partitions, list_length))
     return Ranks.joined(pieces)
 
 

@@ -42,14 +42,13 @@ def top_lists(
     scorer: Scorer,
     log: EventLog,
     protocol: Protocol,
-    users: NDArray[np.int64],
-    time_s: int,
+    requests: Requests,
     top_k: int,
     chunk: int = 256,
     normalise: bool = True,
     exclude_own: bool = False,
 ) -> Iterator[TopLists]:
-    """Yields the lists of the given users at one time, in their order.
+    """Yields the lists of requests, in their order.
 
     The best items are selected by their logits, and only these are converted into probabilities. This needs the sum
     over the catalogue, but no second table of its size.
@@ -57,9 +56,8 @@ def top_lists(
     Args:
         scorer: Scorer that ranks.
         log: The prepared log.
-        protocol: Horizon and candidates.
-        users: ``(U,)`` user numbers.
-        time_s: Second of the request, since 1970-01-01 UTC.
+        protocol: Gives the rule of the candidates.
+        requests: The ``U`` requests.
         top_k: Items per list, at most the size of the catalogue.
         chunk: Largest number of users scored at once; fewer with a large catalogue.
         normalise: Whether to return log probabilities; logits suffice if only the order is read.
@@ -76,28 +74,26 @@ def top_lists(
     chunk = requests_at_once(log.num_items, chunk)
     stretch = chunk * CHUNKS_PER_STRETCH
 
-    def best_items(requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def best_items(some: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with torch.no_grad():
-            logits = candidates(scorer.name, scorer.score(requests), requests)  # (N, V)
+            logits = candidates(scorer.name, scorer.score(some), some)  # (N, V)
             allowed = logits
             if exclude_own:
                 allowed = logits.clone()
-                allowed[own_items(log, requests)] = -math.inf
+                allowed[own_items(log, some)] = -math.inf
             values, items = best(allowed, top_k)  # (N, K)
             if normalise:
                 values = values - log_partition(logits)[:, None]
         return items.cpu().numpy(), values.cpu().numpy()
 
     with during_pass(scorer):
-        for start in range(0, len(users), stretch):
-            asking = np.asarray(users[start : start + stretch], dtype=np.int64)
-            times_s = np.full(len(asking), time_s, dtype=np.int64)
-            requests = Requests(asking, times_s, times_s - protocol.horizon_s, np.full(len(asking), -1))
-            items = np.empty((len(asking), top_k), dtype=np.int64)
+        for start in range(0, len(requests), stretch):
+            asked = requests[slice(start, start + stretch)]
+            items = np.empty((len(asked), top_k), dtype=np.int64)
             scores = np.empty(items.shape, dtype=np.float32)
-            for rows in _chunks_by_history(log, requests, chunk):
-                items[rows], scores[rows] = best_items(requests[rows])
-            yield TopLists(asking, items, scores)
+            for rows in _chunks_by_history(log, asked, chunk):
+                items[rows], scores[rows] = best_items(asked[rows])
+            yield TopLists(asked.users, items, scores)
 
 
 def _chunks_by_history(log: EventLog, requests: Requests, chunk: int) -> Iterator[NDArray[np.int64]]:

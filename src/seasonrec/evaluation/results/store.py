@@ -5,7 +5,7 @@ A results frame has one row per basket, in the order of the log. The columns of 
 (holiday window, null on ordinary days) and ``cold_user``. Lists over its targets are ``items``, ``greater``, ``ties``
 (i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). A target that is no candidate has
 0 ties and NaN bits. ``top_items`` are the best candidates in order. Frames of this version also have the lists of
-:mod:`seasonrec.evaluation.groups.columns`.
+:mod:`seasonrec.evaluation.groups.columns`, and ``gap_birth`` (bool) if histories end before their requests.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.columns import group_columns_in, has_groups
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
+from seasonrec.evaluation.slices.masks import GAP_BIRTH
 
 BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
 TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "cold_item", "head")
@@ -63,8 +64,9 @@ class RunResults:
     def record(self, top_ks: Iterable[int]) -> dict[str, object]:
         """Returns the content of ``metrics.json`` for these results.
 
-        ``unavailable`` counts the targets that are no candidates, and ``ceilings`` are the best possible means of the
-        metrics of targets. ``groups`` exists if the frame has the columns of partitions.
+        ``unavailable`` counts the targets that are no candidates, ``gap_births`` those first sold between the end of
+        the history and the request, and ``ceilings`` are the best possible means of the metrics of targets. ``groups``
+        exists if the frame has the columns of partitions.
         """
         top_ks = tuple(top_ks)
         groups = {"groups": summarise_groups(self.frame)} if has_groups(self.frame) else {}
@@ -74,6 +76,7 @@ class RunResults:
             "seed": self.seed,
             "part": self.part,
             "unavailable": self.events.unavailable,
+            "gap_births": self.events.gap_births,
             "ceilings": self.events.ceilings(top_ks),
             "slices": summarise(self.events, top_ks),
             "coverage": coverage(self.frame, top_ks, self.num_items),
@@ -84,7 +87,7 @@ class RunResults:
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame atomically, with the other fields as metadata of the file."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
-    columns = (*COLUMNS, *group_columns_in(results.frame))
+    columns = (*COLUMNS, *group_columns_in(results.frame), *({GAP_BIRTH} & set(results.frame.columns)))
     with writing(path) as temporary:
         results.frame.select(columns).write_parquet(temporary, metadata=metadata)
 

@@ -86,6 +86,11 @@ class RankedEvents:
         """Number of targets that are no candidates of their requests."""
         return int((self.ties == 0).sum())
 
+    @property
+    def gap_births(self) -> int:
+        """Number of targets that were first sold between the end of the history and the request."""
+        return int(self.masks["gap_births"].sum()) if "gap_births" in self.masks else 0
+
     def ceilings(self, top_ks: Iterable[int]) -> dict[str, float]:
         """Returns the largest possible mean over all targets of each ``hr@k`` and ``ndcg@k``, by name."""
         sizes = np.bincount(self.basket[self.ties > 0])

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from seasonrec.atomic import write_text
@@ -133,7 +132,7 @@ class ChangedBuilder(BatchBuilder):
 def robustness_table(
     scorer: ModelScorer,
     log: EventLog,
-    baskets: NDArray[np.int64],
+    requests: Requests,
     protocol: Protocol,
     options: RobustnessOptions,
     progress: Callable[[str], None] = print,
@@ -143,8 +142,8 @@ def robustness_table(
     Args:
         scorer: The trained model.
         log: The prepared log.
-        baskets: Baskets of the evaluated part.
-        protocol: Horizon and candidates.
+        requests: Requests of the evaluated part.
+        protocol: Gives the rule of the candidates.
         options: Options of the trials.
         progress: Called with a line for each trial.
 
@@ -153,12 +152,12 @@ def robustness_table(
         histories), ``size`` (0 for ``clean``), ``ndcg@10``, ``bits`` and ``requests``, one row per trial.
 
     Raises:
-        ValueError: If the model lacks the target, or there is no basket.
+        ValueError: If the model lacks the target, or there is no request.
     """
     check_target(scorer.model, options.target, "target")
-    if not len(baskets):
-        raise UserError("robustness needs at least one basket in the test part, got none; choose an earlier cut.")
-    chosen = baskets[:: -(-len(baskets) // options.max_requests)]
+    if not len(requests):
+        raise UserError("robustness needs at least one request in the test part, got none; choose an earlier cut.")
+    chosen = requests[:: -(-len(requests) // options.max_requests)]
     found = []
     for kind, target, size, tried in _trials(scorer, log.num_items, options):
         means = quick_metrics(tried, log, chosen, protocol)

@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.batches.requests import gather_ranges
+from seasonrec.batches.horizon import ROLLING
+from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.batches.splits import Split
 from seasonrec.data.calendar import local_days, weekdays
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.slices.holidays import window_names
+from seasonrec.evaluation.slices.masks import GAP_BIRTH
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class BasketTags:
         baskets: ``(Q,)`` int64 basket numbers of the log, ascending.
         requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``.
         events: One row per target, baskets in order: ``request`` (its row in ``requests``), ``items``, ``repeat``,
-            ``in_season``, ``cold_item``, ``head``.
+            ``in_season``, ``cold_item``, ``head``; and ``gap_birth`` if histories end before their requests.
     """
 
     baskets: NDArray[np.int64]
@@ -37,21 +39,25 @@ class BasketTags:
         """Tags every basket of the protocol's part.
 
         A target is *repeat* if the user bought the item before the end of the readable history, *cold* if the item had
-        few events before the validation cut, *head* if it belongs to the most bought share of the trained items, and
-        *in season* as in :func:`in_season`. These tags read the week of the request; no model sees them.
+        few events before the validation cut, *head* if it belongs to the most bought share of the trained items, *gap
+        birth* if it was first sold between the end of the readable history and the request, and *in season* as in
+        :func:`in_season`. These tags read the week of the request; no model sees them.
         """
         baskets = split.baskets(log, protocol.part)
         owner, position = gather_ranges(log.basket_offsets[baskets], log.basket_offsets[baskets + 1])
         items = np.asarray(log.event_items[position])
         cold_items, head_items = _item_tags(log, split, protocol)
+        horizon = protocol.horizon(split, log.timezone)
+        requests = Requests.of_baskets(log, baskets, horizon)
         events = pl.DataFrame(
             {
                 "request": owner.astype(np.int64),
                 "items": items.astype(np.int32),
-                "repeat": _first_bought_s(log)[position] < (log.event_times_s[position] - protocol.horizon_s),
+                "repeat": _first_bought_s(log)[position] < requests.known_until_s[owner],
                 "in_season": in_season(log, baskets, protocol),
                 "cold_item": cold_items[items],
                 "head": head_items[items],
+                **({} if horizon == ROLLING else {GAP_BIRTH: _gap_births(log, requests, owner, items)}),
             }
         )
         return BasketTags(baskets, _describe(log, protocol, baskets, split.since_s(protocol.part)), events)
@@ -92,6 +98,13 @@ def in_season(log: EventLog, baskets: NDArray[np.int64], protocol: Protocol) -> 
     share, usual = sold / week_events[of_week], item_events[item] / log.num_events
     marked = (share > protocol.season_ratio * usual) & (sold >= protocol.season_min_events)
     return marked[np.isin(near, baskets)[owner]]
+
+
+def _gap_births(
+    log: EventLog, requests: Requests, owner: NDArray[np.int64], items: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    born_s = np.asarray(log.item_first_seen_s)[items]
+    return (born_s >= requests.known_until_s[owner]) & (born_s < requests.times_s[owner])
 
 
 def _first_bought_s(log: EventLog) -> NDArray[np.int64]:

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
-OUTCOME_SLICES = ("in_season", "novel", "repeat", "cold_items", "head", "tail")
+GAP_BIRTH = "gap_birth"
+"""Column of the targets that were first sold between the end of the history and the request. Only frames of a protocol
+whose histories end before their requests have it."""
+
+OUTCOME_SLICES = ("in_season", "novel", "repeat", "cold_items", "head", "tail", "gap_births")
 """Slices of targets chosen by what was bought. A mean of a proper score over them rewards exaggeration, see
 :mod:`seasonrec.evaluation.groups.bits`; so no headline shows them. All other slices are chosen by user and time."""
 
@@ -19,15 +23,16 @@ def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
     """Returns the targets of every slice.
 
     A slice of baskets (``ordinary``, a holiday window, ``month_MM``, ``cold_users``) holds all their targets. A slice
-    of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``, ``head``, ``tail``) holds some of them, which
-    restricts the targets of a basket's metrics.
+    of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``, ``head``, ``tail``, ``gap_births``) holds some of
+    them, which restricts the targets of a basket's metrics.
 
     Args:
         frame: A results frame, one row per basket; see :mod:`seasonrec.evaluation.results.store`.
 
     Returns:
         ``(M,)`` bool by name, over the targets in the frame's order. Only holiday windows and months that occur are
-        included; the other slices always exist, and may be empty.
+        included, and ``gap_births`` only where histories end before their requests; the other slices always exist, and
+        may be empty.
     """
     sizes = frame["items"].list.len().to_numpy()
     months = {f"month_{month:02d}": _rows(frame, pl.col("month") == month) for month in sorted(set(frame["month"]))}
@@ -45,6 +50,7 @@ def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
         "cold_items": flat(frame, "cold_item"),
         "head": head,
         "tail": ~head,
+        **({"gap_births": flat(frame, GAP_BIRTH)} if GAP_BIRTH in frame.columns else {}),
     }
 
 

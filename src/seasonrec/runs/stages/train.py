@@ -110,14 +110,12 @@ def batches_of(
     """
     config, data = run.config, run.data
     options: LoaderOptions = build(config.loader)()
-    split, horizon_s = data.split, data.protocol.horizon_s
+    split, horizon = data.split, data.horizon
     loss: Loss = build(config.loss)(facts=run.facts)
     past = Period(split.train_from_s, split.train_until_s)
     augment = build(config.augmentation)(facts=run.facts, log=data.log)
-    training = TrainingLoader(
-        run.batches, past, options, horizon_s, run.seed, loss.sampler, shard, augment, step_batches
-    )
+    training = TrainingLoader(run.batches, past, options, horizon, run.seed, loss.sampler, shard, augment, step_batches)
     if split.validation_from_s == split.test_from_s:
         return loss, training, None
     following = Period(split.validation_from_s, split.validation_until_s)
-    return loss, training, ValidationBatches(run.batches, following, options, horizon_s, shard)
+    return loss, training, ValidationBatches(run.batches, following, options, horizon, shard)
