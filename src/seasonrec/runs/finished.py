@@ -102,13 +102,17 @@ def open_finished(run_dir: Path, allow: Sequence[str] = (), *, from_cache: bool 
     return run
 
 
-def load_models(run: Run) -> Run:
+def load_models(run: Run, for_training: bool = False) -> Run:
     """Builds the models of an opened run and loads their trained weights; returns the run.
+
+    Args:
+        run: The opened run.
+        for_training: Whether the weights are trained on, see :meth:`~seasonrec.runs.run.Run.build`.
 
     Raises:
         RunFolderError: If the weights do not fit the configuration, or a language model has changed.
     """
-    run.build()
+    run.build(for_training)
     for one in run.all:
         _load(one)
     return run
