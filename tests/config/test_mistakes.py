@@ -47,8 +47,8 @@ ON_THE_COMMAND_LINE = {
     ),
     "misspelt key of a domain's data": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.data.town=Osaka"],
-        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: city, "
-        "path",
+        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: "
+        "calendar, city, path",
     ),
     "mistyped value of a domain": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alpha=half"],
@@ -83,6 +83,11 @@ ON_THE_COMMAND_LINE = {
     "string for float": (["backbone.dropout=low"], "backbone.dropout = 'low': must be float, got str"),
     "string for bool": (["loader.shuffle=maybe"], "loader.shuffle = 'maybe': must be bool, got str"),
     "list for scalar": (["split.test_from=[2017-11-06]"], "must be str or null, got list"),
+    "unknown word in a list": (
+        ["season=[last_year]", "season.last_year.use=[id,words]"],
+        "season.last_year.use = ['id', 'words']: must be tuple[Literal['id', 'category', 'cluster', 'text'], ...], got "
+        "list; write tuple[Literal['id', 'category', 'cluster', 'text'], ...]",
+    ),
     "scalar for list": (["protocol.top_ks=10"], "protocol.top_ks = 10: must be tuple[int, ...], got int; write [10]"),
     "wrong entry of a list": (["season.momentum.windows_days=[7,month]"], "must be tuple[int, ...], got list"),
     "list of wrong length": (

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from random_log import random_log
 
+from seasonrec.data.occasions import Occasion
 from seasonrec.errors import UserError
-from seasonrec.forecast.inputs import TOGETHER, KnownInputs, calendar_inputs
+from seasonrec.forecast.inputs import TOGETHER, KnownInputs, calendar_inputs, dated_events
 
 STARTS = np.arange(110, dtype=np.int64) * 7
 
@@ -39,3 +43,21 @@ def test_inputs_that_end_before_the_horizon_are_refused() -> None:
     assert inputs.until(10).shape == (10, 1)
     with pytest.raises(UserError, match=r"known inputs must reach the end of the horizon, period 12, got 10 periods"):
         inputs.until(12)
+
+
+def test_the_users_occasions_are_inputs_if_the_first_origin_knows_them() -> None:
+    log = replace(
+        random_log(),
+        country=None,
+        occasions=(
+            Occasion("sale", 10, 12),
+            Occasion("sale", 40, 41),
+            Occasion("late", 20, 20, known_from_day=60),
+        ),
+    )
+    events = dated_events(log, 0, 80, known_day=50)
+    assert events == {"late": (), "sale": (10, 11, 12, 40, 41)}
+    inputs = calendar_inputs(events, STARTS[:12], 7, known=8)
+    assert inputs.names == ("sale",), "two occurrences of some days each"
+    later = calendar_inputs(dated_events(log, 0, 80, known_day=60), STARTS[:12], 7, known=8)
+    assert later.names == ("sale", TOGETHER)

@@ -13,7 +13,9 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
-THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual", "forecast")
+THROUGH_HYDRA = (
+    "prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual", "adapt", "forecast",
+)  # fmt: skip
 """Commands that run as jobs of Hydra; the others begin with a path."""
 
 
@@ -103,7 +105,12 @@ _ALL = (
     Command(
         "forecast", "[group=option ...] [forecaster=[A,B]] [key=value ...]",
         "forecasts series of sales, and measures it at rolling origins.", "seasonrec.commands.forecast:run",
-        "seasonrec.config.schema.ForecastConfig", "forecast", shown=("data", "series", "forecaster", *_FORECAST_KEYS),
+        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=("data", "series", "forecaster", *_FORECAST_KEYS),
+    ),
+    Command(
+        "adapt", "checkpoint=DIR [adaptation=option] [until=YYYY-MM-DD] [key=value ...]",
+        "lets a model go on from month to month; each month is ranked before it is learned.",
+        "seasonrec.commands.adapt:run", "seasonrec.config.schema.AdaptConfig", "adapt",
     ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
 )  # fmt: skip

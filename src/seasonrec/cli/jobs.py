@@ -80,7 +80,7 @@ def _job(command: Command, node: DictConfig) -> Any:
     """Runs one job under Hydra and returns its value for Hydra's sweepers."""
     try:
         config = command.composer().accept(node)
-        if command.config_name != "command" and _shares_run_dir():
+        if hasattr(config, "run_dir") and _shares_run_dir():
             config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
         return command.run(config)
     except UserError as error:

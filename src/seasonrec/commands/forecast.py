@@ -14,7 +14,7 @@ from rich.table import Table
 
 from seasonrec.atomic import write_text, writing
 from seasonrec.config import build
-from seasonrec.config.schema import ForecastConfig
+from seasonrec.config.forecast_schema import ForecastConfig
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.events import prepare, throttled
 from seasonrec.errors import UserError

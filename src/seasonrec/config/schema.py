@@ -32,6 +32,7 @@ class RunConfig(Config):
         protocol: Candidates, targets and metrics of the evaluation.
         loader: Batches.
         item_encoder: Vectors of the items.
+        behaviour: What the user did with the item (view, cart, buy), added to the events of the sequence.
         backbone: The model that reads the event sequence.
         temporal: Change of behaviour with time.
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
@@ -70,6 +71,7 @@ class RunConfig(Config):
     protocol: Component
     loader: Component
     item_encoder: Component
+    behaviour: Component
     backbone: Component
     temporal: Component
     demand: Component
@@ -184,38 +186,29 @@ class CounterfactualConfig(Config):
 
 
 @dataclass(frozen=True)
-class ForecastConfig(Config):
-    """Configuration of ``seasonrec forecast``: slots first, then values.
+class AdaptConfig(Config):
+    """Arguments of ``seasonrec adapt``.
 
     Args:
-        data: Source of the event and item tables.
-        series: Series that are made of them.
-        forecaster: Forecasters by name, chosen as a list: ``forecaster=[seasonal_naive,ets,lstm]``.
-        run_dir: Folder that receives the results.
-        horizon: Periods ahead, 1 to 12.
-        origins: Origins of the evaluation; the last one lies ``horizon`` periods before the end of the log.
-        step: Periods between two origins.
-        quantiles: Probabilities of the quantiles.
-        seeds: Seeds of the trained forecasters.
-        reference: Forecaster that the others are compared with; null for the first of the list.
-        future: Whether the periods after the end of the log are forecast too, into ``forecasts.csv``.
-        jobs: Processes of the forecasters that treat one series after the other.
-        cache_dir: Folder of the prepared data and text embeddings; null for the user's cache folder.
+        checkpoint: Folder of a finished run.
+        adaptation: The way in which the weights go on at an origin.
+        until: Last day of the walk, ``YYYY-MM-DD``; null for the last one of the part.
+        part: ``test`` walks from the test cut on; ``validation`` from the validation cut to the test cut, to choose
+            options.
+        gate_weeks: Weeks before an origin that are held out of its update and judge it; 0 lets every update go live.
+        name: Row of the walk in a table; null for the name of the adaptation.
+        output: Folder of the walk; null for ``adaptation/NAME`` in the run's own.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
     """
 
-    data: Component
-    series: Component
-    run_dir: str
-    forecaster: dict[str, Component] | None = None
-    horizon: int = 4
-    origins: int = 4
-    step: int = 1
-    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
-    seeds: tuple[int, ...] = (0,)
-    reference: str | None = None
-    future: bool = True
-    jobs: int = 1
-    cache_dir: str | None = None
+    checkpoint: str
+    adaptation: Component
+    until: str | None = None
+    part: Literal["test", "validation"] = "test"
+    gate_weeks: int = 2
+    name: str | None = None
+    output: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,6 +246,7 @@ class ReportConfig(Config):
 
 
 SLOTS_WITH_LATER_DEFAULTS = (
+    "behaviour",
     "demand",
     "mixture",
     "peft",

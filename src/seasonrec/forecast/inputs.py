@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seasonrec.data.calendar import EPOCH, holiday_days
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import known_inputs
 from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
 
 LEAD_DAYS = 7
-"""Days before a holiday that count for it, because people shop before it."""
+"""Days before a holiday or occasion that count for it, because people shop before it."""
 
 LEAST_OCCURRENCES = 2
 """Occurrences of a holiday before an origin for it to have an input of its own."""
@@ -54,13 +53,20 @@ class KnownInputs:
         return self.values[:stop]
 
 
-def dated_events(log: EventLog, first_day: int, last_day: int) -> dict[str, tuple[int, ...]]:
-    """Returns the days of every holiday between two local days, by name.
+def dated_events(log: EventLog, first_day: int, last_day: int, known_day: int) -> dict[str, tuple[int, ...]]:
+    """Returns the days of every holiday and every occasion of the user's calendar, by name.
 
     Everything of the calendar that a forecaster knows comes through this function.
+
+    Args:
+        log: The log, with its country and its occasions.
+        first_day: First local day.
+        last_day: Last local day; events of the week after it are included, because people shop before them.
+        known_day: Last day whose news is known; an occasion that is known only later is left out.
     """
-    years = [(EPOCH + dt.timedelta(days=day)).year for day in (first_day, last_day)]
-    return holiday_days(log.country, years[0] - 1, years[1] + 1)
+    table = known_inputs(log.occasions, log.country, first_day, last_day + LEAD_DAYS, known_day)
+    names = [name for name in table.columns if name != "date"]
+    return {name: tuple((first_day + np.flatnonzero(table[name].to_numpy())).tolist()) for name in names}
 
 
 def calendar_inputs(
@@ -68,7 +74,7 @@ def calendar_inputs(
 ) -> KnownInputs:
     """Returns the inputs of all periods, as an origin knows them.
 
-    A holiday that lies at least twice before the origin has an input of its own: the share of its day and of the week
+    A holiday or occasion that lies at least twice before the origin has an input of its own: the share of its day and of the week
     before it that falls into a period. Other holidays share one input, because a weight fitted to a single occurrence
     would be that occurrence's error. The time of year has sines and cosines if two years lie before the origin.
 
@@ -86,7 +92,8 @@ def calendar_inputs(
         share = _share(np.asarray(days, dtype=np.int64), starts, period_days)
         if not share.any():
             continue
-        if sum(int(starts[0]) <= day < origin for day in days) >= LEAST_OCCURRENCES:
+        known_days = {day for day in days if int(starts[0]) <= day < origin}
+        if sum(day - 1 not in known_days for day in known_days) >= LEAST_OCCURRENCES:  # days in a row are one
             columns[name] = share
         else:
             together += share

@@ -72,6 +72,6 @@ def open_series(log: EventLog, options: SeriesOptions, rolling: Rolling, cache_d
     names, item_series = series_of_items(log, options, second_of(log, int(starts[known])), cache_dir)
     panel = panel_of(log, options, names, item_series)
     ahead = np.array([panel.start_of(period) for period in range(len(starts) + rolling.horizon)], dtype=np.int64)
-    events = dated_events(log, int(ahead[0]), int(ahead[-1]) + length - 1)
+    events = dated_events(log, int(ahead[0]), int(ahead[-1]) + length - 1, int(ahead[known]) - 1)
     inputs = calendar_inputs(events, ahead, length, known)
     return Opened(panel, options, inputs, Source(log, item_series, cache_dir, options.measure))
