@@ -69,8 +69,8 @@ def _small(name: str, usage: str, about: str, entry: str) -> Command:
     return Command(name, usage, about, entry, f"seasonrec.config.schema.{name.capitalize()}Config", "command")
 
 
-_FORECAST_KEYS = (
-    "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference", "future", "jobs", "cache_dir",
+_OF_FORECASTS = (
+    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference", "future", "jobs", "cache_dir",
 )  # fmt: skip
 _RUN = "[group=option ...] [key=value ...]"
 _TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=FILE.csv [events=FILE]"
@@ -105,7 +105,7 @@ _ALL = (
     Command(
         "forecast", "[group=option ...] [forecaster=[A,B]] [key=value ...]",
         "forecasts series of sales, and measures it at rolling origins.", "seasonrec.commands.forecast:run",
-        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=("data", "series", "forecaster", *_FORECAST_KEYS),
+        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=_OF_FORECASTS,
     ),
     Command(
         "adapt", "checkpoint=DIR [adaptation=option] [until=YYYY-MM-DD] [key=value ...]",

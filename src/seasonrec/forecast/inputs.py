@@ -74,9 +74,10 @@ def calendar_inputs(
 ) -> KnownInputs:
     """Returns the inputs of all periods, as an origin knows them.
 
-    A holiday or occasion that lies at least twice before the origin has an input of its own: the share of its day and of the week
-    before it that falls into a period. Other holidays share one input, because a weight fitted to a single occurrence
-    would be that occurrence's error. The time of year has sines and cosines if two years lie before the origin.
+    A holiday or occasion that lies at least twice before the origin has an input of its own: the share of its days and
+    of the week before them that falls into a period. The others share one input, because a weight fitted to a single
+    occurrence would be that occurrence's error. The time of year has sines and cosines if two years lie before the
+    origin.
 
     Args:
         events: Days of each holiday, by name.
