@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import Composer, ConfigError, conf_dir
 from seasonrec.config.tree import LIST_GROUPS
 
@@ -158,7 +159,10 @@ def test_override(composer: Composer, overrides: list[str], message: str) -> Non
 
 @pytest.mark.parametrize("slot", LIST_GROUPS)
 def test_a_list_that_is_removed_or_null_is_to_be_empty(composer: Composer, slot: str) -> None:
-    remedy = "write stage=[train] at least" if slot == "stage" else f"write {slot}=[] for none"
+    if slot == "forecaster":
+        composer = COMMANDS["forecast"].composer()
+    least = {"stage": "write stage=[train] at least", "forecaster": "write forecaster=[seasonal_naive] at least"}
+    remedy = least.get(slot, f"write {slot}=[] for none")
     removed, null = (str(*composer.mistakes([override])) for override in (f"~{slot}", f"{slot}=null"))
     assert removed == f"~{slot}: '~' is not supported; {remedy}"
     assert null == f"{slot} = null: a slot cannot be null; {remedy}"
