@@ -131,7 +131,8 @@ def test_help_names_groups_options_and_keys(tmp_path: Path) -> None:
     done = _run(tmp_path, "train", "--help")
     tree = ConfTree.of()
     lines = done.stdout.splitlines()
-    for group in tree.groups():
+    assert "  adaptation" not in lines, "a group of another command"
+    for group in set(tree.groups()) - {"adaptation"}:
         several = f" (a list: {group}=[A,B], or {group}=[])" if group in LIST_GROUPS else ""
         assert f"  {group}{several}" in lines
         for option in tree.options(group):
@@ -150,6 +151,15 @@ def test_help_shows_the_keys_of_the_chosen_option(capsys: pytest.CaptureFixture[
     assert "\nKeys of data=table:\n  data.events " in shown
     assert "\nKeys of task=purchase:\n  task.purchase." in shown
     assert "data=complete_journey" not in shown
+
+
+def test_help_of_adapt_shows_its_own_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["adapt", "adaptation=replay", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "\n  adaptation\n" in shown
+    assert "\n  * static " in shown
+    assert "adaptation.per_season" in shown
+    assert "backbone" not in shown
 
 
 def test_help_of_prepare_shows_what_it_reads(capsys: pytest.CaptureFixture[str]) -> None:

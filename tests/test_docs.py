@@ -20,7 +20,7 @@ import seasonrec
 ROOT = Path(__file__).resolve().parents[1]
 GROUPS = {path.name for path in (ROOT / "conf").iterdir()}
 SLOTS = {path.parent.name for path in ROOT.glob("src/seasonrec/models/*/__init__.py")}
-METHOD = [*sorted(SLOTS & GROUPS), "loss", "balancing", "adversarial", "domain", "stage"]
+METHOD = [*sorted(SLOTS & GROUPS), "loss", "balancing", "adversarial", "domain", "stage", "adaptation"]
 
 
 @pytest.fixture(scope="module")

@@ -312,6 +312,9 @@ DEFAULTS = {
     "balancing": "fixed", "sharing": "hard", "loss": "full_softmax", "habit": "replenishment", "item_encoder": "id",
     "mixture": "none", "demand": "none",
 }  # fmt: skip
+COLUMNS_NEEDED = {"item_encoder": "features"}
+"""Options that need further columns; ``test_further_columns.py`` trains them."""
+
 ALTERNATIVES = (
     ("adversarial", "task", "balancing"),
     ("demand", "mixture", "loss"),
@@ -324,7 +327,12 @@ ALTERNATIVES = (
 def _rows() -> list[list[str]]:
     """Returns every shipped choice of the method, in few rows, and whole experiments and ablations alone."""
     columns = [
-        [f"{group}={option}" for group in several for option in TREE.options(group) if DEFAULTS.get(group) != option]
+        [
+            f"{group}={option}"
+            for group in several
+            for option in TREE.options(group)
+            if option not in (DEFAULTS.get(group), COLUMNS_NEEDED.get(group))
+        ]
         for several in ALTERNATIVES
     ]
     rows = [[choice for choice in row if choice] for row in zip_longest(*columns)]

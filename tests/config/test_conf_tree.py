@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 
 import seasonrec.config
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import Composer, ConfigError, conf_dir
 from seasonrec.config.files import overridden_groups
 from seasonrec.config.schema import ABLATION_MAY_SET
 from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree, read_yaml, summary
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-OPTIONS = [path for path in FILES if path.parent != conf_dir()]
+OF_OTHER_COMMANDS = {"adaptation": "adapt"}
+"""Groups that are no slots of a run, and their commands."""
+OPTIONS = [path for path in FILES if path.parent != conf_dir() and path.parent.name not in OF_OTHER_COMMANDS]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
-    "data/table.yaml": ["data.events=E.csv"],
+    "data/table.yaml": ["data.events=E.csv", "data.items=I.csv", "data.features=[p]", "data.behaviour_column=kind"],
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
     "data/open_ecommerce.yaml": ["data.path=P.csv"],
@@ -100,6 +103,15 @@ def test_options_compose(composer: Composer, row: list[Path]) -> None:
             assert component.get("_target_") == read_yaml(path).get("_target_")
 
 
+@pytest.mark.parametrize(("group", "command"), OF_OTHER_COMMANDS.items())
+def test_options_of_another_command_compose_there_alone(composer: Composer, group: str, command: str) -> None:
+    options = composer.tree.options(group)
+    assert options
+    assert composer.mistakes([f"{group}={options[0]}"]), "no key of a run"
+    every = [f"{group}={','.join(options)}", "checkpoint=DIR"]
+    assert COMMANDS[command].composer().mistakes(every, multirun=True) == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_file_is_small_and_says_what_it_is(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -157,7 +169,8 @@ def test_the_complete_configuration_holds_signature_defaults(composer: Composer)
 def test_every_slot_and_group_match(composer: Composer) -> None:
     config = composer.compose([])
     slots = {key for key, value in config.as_dict().items() if isinstance(value, dict)}
-    assert slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) == set(composer.tree.groups())
+    groups = slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) | set(OF_OTHER_COMMANDS)
+    assert groups == set(composer.tree.groups())
     assert {"data", "split", "protocol", "loader", "trainer"}.isdisjoint(ABLATION_MAY_SET)
 
 

@@ -46,8 +46,8 @@ ON_THE_COMMAND_LINE = {
     ),
     "misspelt key of a domain's data": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.data.town=Osaka"],
-        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: city, "
-        "path",
+        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: "
+        "calendar, city, path",
     ),
     "mistyped value of a domain": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alpha=half"],

@@ -23,6 +23,7 @@ from seasonrec.ablate.state import is_complete, read_object
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS
+from seasonrec.report.adaptation import write_adaptations
 from seasonrec.report.costs import read_cost
 from seasonrec.report.errors import ReportError
 from seasonrec.report.origins import read_pooled
@@ -30,6 +31,7 @@ from seasonrec.report.per_user import with_kept_rows
 from seasonrec.report.rows import Row, read_row
 from seasonrec.report.selection import Selection
 from seasonrec.report.summary import Report, show
+from seasonrec.report.walks import walk_folders
 from seasonrec.report.write import write_report
 from seasonrec.runs.record import write_json
 
@@ -139,7 +141,11 @@ def _refuse_another(run_dir: Path, study: Study) -> None:
 
 
 def report(run_dir: Path, reference: str | None = None, against: Path | None = None) -> None:
-    """Writes a study's report again and prints its summary; see :func:`make_report`."""
+    """Writes the report of a study, or of the walks of adaptations in a folder, and prints its summary."""
+    if not (run_dir / RECORD).is_file() and against is None and walk_folders(run_dir):
+        written = write_adaptations(run_dir, reference)
+        print(written[0].read_text(encoding="utf-8"), *written, sep="\n", flush=True)
+        return
     show(make_report(run_dir, reference, against), Console())
 
 

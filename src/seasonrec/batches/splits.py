@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.labels.base import Cuts
+from seasonrec.data.features import feature_names
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import occasion_names
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
@@ -166,6 +168,10 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         timezone=log.timezone,
         has_text=bool((text != "").any()),
         has_value=any(np.isfinite(log.event_values[events]).any() for _, events in basket_portions(log)),
+        occasions=occasion_names(log.occasions),
+        occasions_list_items=any(one.lists_items for one in log.occasions),
+        behaviours=log.behaviours,
+        features=feature_names(log.items),
     )
 
 
@@ -182,10 +188,11 @@ def _day(name: str, text: str | None) -> date | None:
 
 def _midnight_s(name: str, text: str | None, log: EventLog) -> int | None:
     day = _day(name, text)
-    return None if day is None else _start_of_day_s(day, log.timezone)
+    return None if day is None else start_of_day_s(day, log.timezone)
 
 
-def _start_of_day_s(day: date, timezone: str) -> int:
+def start_of_day_s(day: date, timezone: str) -> int:
+    """Returns the second of the local midnight that begins a day."""
     return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())
 
 
@@ -195,7 +202,7 @@ def _round_day_s(time_s: float, span_s: int, log: EventLog) -> int:
     days = [today + timedelta(offset) for offset in range(-7, 8)]
     if span_s > _WHOLE_WEEKS_FROM_DAYS * SECONDS_PER_DAY:
         days = [day for day in days if day.weekday() == 0]
-    return min((_start_of_day_s(day, log.timezone) for day in days), key=lambda start_s: abs(start_s - time_s))
+    return min((start_of_day_s(day, log.timezone) for day in days), key=lambda start_s: abs(start_s - time_s))
 
 
 def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:

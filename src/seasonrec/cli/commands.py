@@ -13,7 +13,7 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
-THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual")
+THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual", "adapt")
 """Commands that run as jobs of Hydra; the others begin with a path."""
 
 
@@ -96,6 +96,11 @@ _ALL = (
         "counterfactual", "checkpoint=DIR [days=[28,91,182]]",
         "ranks with wrong dates for season and trend, and says what the right date is worth.",
         "seasonrec.commands.counterfactual:run",
+    ),
+    Command(
+        "adapt", "checkpoint=DIR [adaptation=option] [until=YYYY-MM-DD] [key=value ...]",
+        "lets a model go on from month to month; each month is ranked before it is learned.",
+        "seasonrec.commands.adapt:run", "seasonrec.config.schema.AdaptConfig", "adapt",
     ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
 )  # fmt: skip

@@ -130,14 +130,15 @@ def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, mu
         return []
     key, line = str(override.key_or_group), str(override.input_line)
     mistakes = [*_sign_mistakes(override, tree), *_sweep_mistakes(override, multirun)]
-    if _is_group(override, tree):
-        return mistakes + list(_option_mistakes(override, tree))
     slots = [group for group in tree.groups() if group in schema.arguments]
+    others = [group for group in tree.groups() if group not in (*schema.arguments, *GLOBAL_GROUPS)] if slots else []
+    if _is_group(override, tree) and key not in others:
+        return mistakes + list(_option_mistakes(override, tree))
     top = key.partition(".")[0]
     if "/" in key or override.package is not None:
         mistakes.append(Mistake(line, f"there is no group {key!r}", nearest(key, tree.groups())))
     elif top not in schema.arguments:
-        names = {*schema.arguments, *(tree.groups() if slots else [])}
+        names = {*schema.arguments, *(tree.groups() if slots else [])} - {*others}
         problem = "unknown key, neither a value nor a group"
         mistakes.append(Mistake(top, problem, nearest(top, names), shown_value(override)))
     elif "." in key and top not in slots:

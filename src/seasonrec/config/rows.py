@@ -15,6 +15,7 @@ REFERENCE_ROW = "full"
 
 SECTIONS = {
     "item_encoder": "id",
+    "behaviour": "none",
     "backbone": "none",
     "peft": "none",
     "temporal": "none",

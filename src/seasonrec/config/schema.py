@@ -32,6 +32,7 @@ class RunConfig(Config):
         protocol: Candidates, targets and metrics of the evaluation.
         loader: Batches.
         item_encoder: Vectors of the items.
+        behaviour: What the user did with the item (view, cart, buy), added to the events of the sequence.
         backbone: The model that reads the event sequence.
         temporal: Change of behaviour with time.
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
@@ -70,6 +71,7 @@ class RunConfig(Config):
     protocol: Component
     loader: Component
     item_encoder: Component
+    behaviour: Component
     backbone: Component
     temporal: Component
     demand: Component
@@ -184,6 +186,32 @@ class CounterfactualConfig(Config):
 
 
 @dataclass(frozen=True)
+class AdaptConfig(Config):
+    """Arguments of ``seasonrec adapt``.
+
+    Args:
+        checkpoint: Folder of a finished run.
+        adaptation: The way in which the weights go on at an origin.
+        until: Last day of the walk, ``YYYY-MM-DD``; null for the last one of the part.
+        part: ``test`` walks from the test cut on; ``validation`` from the validation cut to the test cut, to choose
+            options.
+        gate_weeks: Weeks before an origin that are held out of its update and judge it; 0 lets every update go live.
+        name: Row of the walk in a table; null for the name of the adaptation.
+        output: Folder of the walk; null for ``adaptation/NAME`` in the run's own.
+        allow: Modules outside seasonrec whose components the stored configuration may name.
+    """
+
+    checkpoint: str
+    adaptation: Component
+    until: str | None = None
+    part: Literal["test", "validation"] = "test"
+    gate_weeks: int = 2
+    name: str | None = None
+    output: str | None = None
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AblateConfig(Config):
     """Arguments of ``seasonrec ablate`` beside the study; every other override goes to each of its runs.
 
@@ -218,6 +246,7 @@ class ReportConfig(Config):
 
 
 SLOTS_WITH_LATER_DEFAULTS = (
+    "behaviour",
     "demand",
     "mixture",
     "peft",

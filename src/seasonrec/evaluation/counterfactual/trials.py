@@ -22,6 +22,7 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.results.store import RunResults
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
 from seasonrec.evaluation.statistics.measured import measure
 from seasonrec.evaluation.statistics.significance import compare
 
@@ -65,6 +66,8 @@ def counterfactual_table(
     progress: Callable[[str], None] = print,
 ) -> pl.DataFrame:
     """Returns NDCG@10 and bits of every slice with the right date, and with wrong dates for season, trend and both.
+
+    Slices of users are left out.
 
     The whole part is ranked once with the right date and three times per wrong date.
 
@@ -115,7 +118,7 @@ def _lines(found: dict[tuple[str, int], RunResults]) -> Iterator[tuple[tuple[str
     """Yields the numbers of every date, slices outermost: the dates share the resamples of a slice."""
     right = (RIGHT, 0)
     wrong = [key for key in found if key != right]
-    for slice_name in found[right].events.masks:
+    for slice_name in (name for name in found[right].events.masks if not name.startswith(USER_SLICE)):
         columns = [(slice_name, metric) for metric in METRICS]
         measured = {(key, column): measure([one], *column) for key, one in found.items() for column in columns}
         pairs = list(product(wrong, columns))

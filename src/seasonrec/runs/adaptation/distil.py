@@ -1,0 +1,51 @@
+"""The adaptation that keeps the answers of the live weights."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from seasonrec.errors import UserError
+from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
+from seasonrec.runs.run import Run
+from seasonrec.training.continual.distillation import DistilledLoss
+from seasonrec.training.continual.ewc import trained_weights
+
+
+@dataclass(frozen=True)
+class Distil(FineTuning):
+    """Fine-tuning of all weights with a distillation from the live ones, on the requests of the newest period.
+
+    Args:
+        weight: Weight of the distillation beside the loss.
+        temperature: Temperature of both probabilities.
+
+    Raises:
+        UserError: If a number is out of its range.
+
+    References:
+        Li and Hoiem, Learning without Forgetting, ECCV 2016; Hinton, Vinyals and Dean, Distilling the Knowledge in a
+        Neural Network, 2015.
+    """
+
+    weight: float = 1.0
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.weight > 0 and self.temperature > 0):
+            raise UserError(
+                f"adaptation.weight and adaptation.temperature must be above 0, got {self.weight} and "
+                f"{self.temperature}; adaptation=full has no distillation."
+            )
+
+    def __call__(self, run: Run, place: UpdatePlace) -> Update:
+        kept = sum(weight.numel() * weight.element_size() for weight in trained_weights(run.model).values())
+        teacher = copy.deepcopy(run.model)
+        return fine_tuned(
+            run,
+            place,
+            self,
+            change=lambda loss: DistilledLoss(loss, teacher, self.weight, self.temperature),
+            kept_bytes=kept,
+        )
