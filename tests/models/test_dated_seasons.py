@@ -1,5 +1,6 @@
 """OAR and TimelyRec against their equations, computed request by request and event by event."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def asked(
         for weight in season.parameters():
             weight += 0.3 * torch.randn_like(weight)
     requests = shop.some_requests(6)
-    requests.known_until_s[-1] = shop.spec.first_time_s
+    known_until_s = np.append(requests.known_until_s[:-1], shop.spec.first_time_s)
+    requests = replace(requests, known_until_s=known_until_s)
     context = {one.name: one.bind(shop.log, shop.spec)(requests) for one in season.reads}
     return season, torch.randn(6, WIDTH), context
 

@@ -70,7 +70,8 @@ def _small(name: str, usage: str, about: str, entry: str) -> Command:
 
 
 _OF_FORECASTS = (
-    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference", "future", "jobs", "cache_dir",
+    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference", "future",
+    "jobs", "cache_dir",
 )  # fmt: skip
 _RUN = "[group=option ...] [key=value ...]"
 _TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=FILE.csv [events=FILE]"
@@ -103,14 +104,14 @@ _ALL = (
         "seasonrec.commands.counterfactual:run",
     ),
     Command(
-        "forecast", "[group=option ...] [forecaster=[A,B]] [key=value ...]",
-        "forecasts series of sales, and measures it at rolling origins.", "seasonrec.commands.forecast:run",
-        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=_OF_FORECASTS,
-    ),
-    Command(
         "adapt", "checkpoint=DIR [adaptation=option] [until=YYYY-MM-DD] [key=value ...]",
         "lets a model go on from month to month; each month is ranked before it is learned.",
         "seasonrec.commands.adapt:run", "seasonrec.config.schema.AdaptConfig", "adapt",
+    ),
+    Command(
+        "forecast", "[group=option ...] [forecaster=[A,B]] [key=value ...]",
+        "forecasts series of sales, and measures it at rolling origins.", "seasonrec.commands.forecast:run",
+        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=_OF_FORECASTS,
     ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
 )  # fmt: skip

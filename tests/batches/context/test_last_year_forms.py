@@ -9,6 +9,7 @@ from random_log import DAY_S, random_log
 
 from seasonrec.batches.context.item_groups import PRIOR_EVENTS
 from seasonrec.batches.context.last_year import LastYearContext, LastYearIndex
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 FORMS = ("text", "id", "cluster", "category")
@@ -21,7 +22,7 @@ def test_each_form_counts_its_items_together(horizon_days: int) -> None:
     groups = random_groups(log.num_items)
     index = LastYearIndex(log, LastYearContext(HALF, FORMS, groups))
     last = np.argsort(log.basket_times_s, kind="stable")[-15:]
-    requests = Requests.of_baskets(log, last, horizon_days * DAY_S)
+    requests = Requests.of_baskets(log, last, Horizon(horizon_days * DAY_S))
     found = index(requests)
     table = found.lifts.numpy()[found.row.numpy()]  # (N, V, F)
     category = np.asarray(log.item_categories)

@@ -11,6 +11,7 @@ from small_shop import Shop
 
 from seasonrec.batches.context.clock import ClockContext, clock_places
 from seasonrec.batches.context.own_events import OwnEventsIndex
+from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 
@@ -37,7 +38,7 @@ def test_the_clock_is_that_of_the_request(shop: Shop) -> None:
 def test_the_last_events_are_known_and_the_newest_comes_first(horizon_days: int) -> None:
     log = replace(random_log(3, num_days=200), timezone="America/New_York")
     first_s = int(log.event_times_s.min())
-    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 3), horizon_days * DAY_S)
+    requests = Requests.of_baskets(log, np.arange(0, log.num_baskets, 3), Horizon(horizon_days * DAY_S))
     found = OwnEventsIndex(log, first_s, 6)(requests)
     for row in range(len(requests)):
         start, stop = log.user_offsets[requests.users[row]], log.user_offsets[requests.users[row] + 1]
