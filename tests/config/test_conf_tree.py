@@ -51,10 +51,10 @@ ALTERNATIVES = (
 
 def _rows() -> list[list[Path]]:
     """Returns all options in few rows, each of which can be composed at once."""
-    groups = sorted({path.parent.name for path in OPTIONS} - set(GLOBAL_GROUPS))
+    groups = sorted({path.parent.name for path in OF_RUNS} - set(GLOBAL_GROUPS))
     others = [(group,) for group in groups if not any(group in several for several in ALTERNATIVES)]
     columns = [
-        [path for group in several for path in OPTIONS if path.parent.name == group]
+        [path for group in several for path in OF_RUNS if path.parent.name == group]
         for several in (*ALTERNATIVES, *others)
     ]
     return [[path for path in row if path is not None] for row in zip_longest(*columns)]
@@ -85,7 +85,7 @@ def full(experiments: Experiments) -> dict[str, Any]:
 
 def test_all_options_are_composed() -> None:
     composed = [path for row in _rows() for path in row]
-    assert sorted(composed) == [path for path in OPTIONS if path.parent.name not in GLOBAL_GROUPS]
+    assert sorted(composed) == [path for path in OF_RUNS if path.parent.name not in GLOBAL_GROUPS]
 
 
 @pytest.mark.parametrize("row", _rows(), ids=lambda row: row[0].stem)

@@ -70,8 +70,8 @@ def _small(name: str, usage: str, about: str, entry: str) -> Command:
 
 
 _OF_FORECASTS = (
-    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference", "future",
-    "jobs", "cache_dir",
+    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference",
+    "future", "jobs", "cache_dir",
 )  # fmt: skip
 _RUN = "[group=option ...] [key=value ...]"
 _TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=FILE.csv [events=FILE]"

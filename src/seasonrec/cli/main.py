@@ -115,7 +115,8 @@ def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistak
         elif key == "run_dir" and not os.access(place, os.W_OK):
             yield Mistake("run_dir", f"{place} cannot be written", "give a folder that can", folder)
         if key.lstrip("+") == "hydra.run.dir":
-            remedy = f"write run_dir={folder}" if "run_dir" in set(command.composer().keys()) else "take it out"
+            has_one = "run_dir" in list(command.composer().keys())
+            remedy = f"write run_dir={folder}" if has_one else "take it out"
             yield Mistake("hydra.run.dir", "does not move the results", remedy, folder)
 
 
