@@ -127,7 +127,9 @@ def test_slices_that_do_not_exist_are_told_before_the_first_cell(tmp_path):
         "  effect_slices[0] = 'christmass': no such slice; did you mean 'christmas'?",
     ]
     study.write_text(f"{text}slices: [all, christmas]\n")
-    with pytest.raises(StudyError, match=r"slices\[1\] = 'christmas': no such slice; .*\n  data.country is null, so"):
+    with pytest.raises(
+        StudyError, match=r"slices\[1\] = 'christmas': no such slice; .*\n  data.country and data.calendar are null, so"
+    ):
         entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": ["data=table", "data.events=E.csv"]})
     assert not (tmp_path / "out").exists()
 
