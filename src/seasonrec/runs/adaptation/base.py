@@ -138,7 +138,7 @@ def fine_tuned(
     loader_options: LoaderOptions = build(config.loader)()
     augment = build(config.augmentation)(facts=run.facts, log=data.log)
     loader = TrainingLoader(
-        run.batches, baskets, loader_options, data.protocol.horizon_s, place.seed, loss.sampler, augment=augment
+        run.batches, baskets, loader_options, data.horizon, place.seed, loss.sampler, augment=augment
     )
     trainer = replace(place.trainer, max_epochs=options.epochs)
     trained = sum(weight.numel() * weight.element_size() for weight in trained_weights(run.model).values())

@@ -37,7 +37,7 @@ def batches_of_past(run: Run, baskets: NDArray[np.int64], size: int) -> Iterator
     data, device = run.data, device_of(run.config)
     builder = run.batches.only(run.model.contexts(with_tasks=False))
     for start in range(0, len(baskets), size):
-        requests = Requests.of_baskets(data.log, baskets[start : start + size], data.protocol.horizon_s)
+        requests = Requests.of_baskets(data.log, baskets[start : start + size], data.horizon)
         yield builder(requests).to(device)
 
 

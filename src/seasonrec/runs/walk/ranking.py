@@ -74,7 +74,7 @@ def ranked(run: Run, tags: BasketTags, show_progress: bool = False, with_sides: 
     """Returns the results frame of some baskets with the run's weights."""
     data, model = run.data, run.model.to(device_of(run.config))
     scorer = ModelScorer(run.config.name, model, run.batches.only(model.contexts(with_tasks=False)))
-    partitions = Partitions(data.log, data.protocol) if with_sides else None
+    partitions = Partitions(data.log, data.split, data.protocol) if with_sides else None
     return evaluate(
         scorer, data.log, data.split, data.protocol, tags=tags, partitions=partitions, show_progress=show_progress
     )
