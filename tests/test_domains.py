@@ -18,6 +18,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.cli.main import main
 from seasonrec.config import compose
 from seasonrec.evaluation.baselines.fitting import BASELINES
+from seasonrec.runs.domains import domain_configs
 from seasonrec.runs.opening import open_data
 from seasonrec.training.module import RecommenderModule
 
@@ -65,7 +66,7 @@ def test_each_domain_is_evaluated_on_its_own(run: Path, files: Path) -> None:
         counted = metrics_of(domain / "baselines" / name)
         assert counted["fingerprint"] == alone.fingerprint
         assert counted["slices"]["all"]["n"] == metrics_of(domain)["slices"]["all"]["n"]
-    assert not (run / "baselines" / "last_year").exists(), "only the log of visits has more than a year"
+    assert not (run / "baselines" / "last_year_id").exists(), "only the log of visits has more than a year"
 
 
 def test_both_models_are_kept_and_agree_on_what_they_share(run: Path) -> None:
@@ -205,3 +206,19 @@ def test_two_processes_train_both_domains_and_find_what_one_finds(files: Path, t
         assert metrics_of(run_dir / place) == metrics_of(tmp_path / "again" / place)
         shared, alone = (pl.read_parquet(root / place / "results.parquet") for root in (run_dir, tmp_path / "again"))
         assert shared.equals(alone)
+
+
+def test_a_domain_does_without_what_its_columns_lack() -> None:
+    own = ["data.events=E.csv", "data.items=I.csv", "data.behaviour_column=kind", "data.features=[price]"]
+    own += [
+        "protocol.target_behaviour=buy",
+        "behaviour=embedding",
+        "item_encoder=features",
+        "item_encoder.hidden_dim=9",
+    ]
+    config = compose(["data=table", *own, "domain=[flickr]", "domain.flickr.data.path=V.csv"])
+    flickr = domain_configs(config)["flickr"]
+    assert flickr.protocol == {**config.protocol, "target_behaviour": None}
+    assert flickr.behaviour["_target_"].endswith("NoBehaviour")
+    assert flickr.item_encoder["hidden_dim"] == 9
+    assert flickr.item_encoder["_target_"].endswith("IdTextItems")

@@ -11,7 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from planted_leaks import Habit, PeekingContext
-from small_shop import MAX_SEQ_LEN, Shop
+from random_groups import random_groups
+from small_shop import DATASET, MAX_SEQ_LEN, Shop
 
 from seasonrec.batches import audit as module
 from seasonrec.batches import audit_sample, epoch_plan
@@ -21,9 +22,11 @@ from seasonrec.batches.audit_windows import EVENTS, REQUESTS, TRUTH
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext
+from seasonrec.batches.context.clock import ClockContext
 from seasonrec.batches.context.last_year import LastYearContext
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.own_amounts import OwnGapsContext, OwnValuesContext
+from seasonrec.batches.context.own_events import OwnEventsContext
 from seasonrec.batches.context.own_history import OwnHistoryContext
 from seasonrec.batches.context.share_index import SharesContext
 from seasonrec.batches.context.weekly_sales import WeeklySalesContext
@@ -44,9 +47,11 @@ CONTEXTS: dict[str, Context] = {
     "own_history": OwnHistoryContext(),
     "momentum": MomentumContext(),
     "calendar": CalendarContext(),
-    "last_year": LastYearContext(),
+    "last_year": LastYearContext(use=("id", "category", "cluster", "text"), groups=random_groups(DATASET["num_items"])),
     "own_values": OwnValuesContext(),
     "own_gaps": OwnGapsContext(),
+    "clock": ClockContext(),
+    "own_events": OwnEventsContext(20),
     "weekly_sales": WeeklySalesContext(),
     "shares": SharesContext(
         windows_days=(7, None), half_lives_days=(14.0,), half_windows_days=(14,), own_half_lives_days=(None, 28.0)

@@ -20,14 +20,16 @@ from seasonrec.config.schema import ABLATION_MAY_SET
 from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree, read_yaml, summary
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-OF_OTHER_COMMANDS = {"adaptation": "adapt"}
+OPTIONS = [path for path in FILES if path.parent != conf_dir()]
+OF_OTHER_COMMANDS = {"adaptation": "adapt", "forecaster": "forecast", "series": "forecast"}
 """Groups that are no slots of a run, and their commands."""
-OPTIONS = [path for path in FILES if path.parent != conf_dir() and path.parent.name not in OF_OTHER_COMMANDS]
+OF_RUNS = [path for path in OPTIONS if path.parent.name not in OF_OTHER_COMMANDS]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
 NEEDED = {
-    "data/table.yaml": ["data.events=E.csv"],
+    "data/table.yaml": ["data.events=E.csv", "data.items=I.csv", "data.features=[p]", "data.behaviour_column=kind"],
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
+    "data/hot100.yaml": ["data.path=C.parquet"],
     "data/open_ecommerce.yaml": ["data.path=P.csv"],
     "domain/table.yaml": ["domain.table.data.events=E.csv"],
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
@@ -49,10 +51,10 @@ ALTERNATIVES = (
 
 def _rows() -> list[list[Path]]:
     """Returns all options in few rows, each of which can be composed at once."""
-    groups = sorted({path.parent.name for path in OPTIONS} - set(GLOBAL_GROUPS))
+    groups = sorted({path.parent.name for path in OF_RUNS} - set(GLOBAL_GROUPS))
     others = [(group,) for group in groups if not any(group in several for several in ALTERNATIVES)]
     columns = [
-        [path for group in several for path in OPTIONS if path.parent.name == group]
+        [path for group in several for path in OF_RUNS if path.parent.name == group]
         for several in (*ALTERNATIVES, *others)
     ]
     return [[path for path in row if path is not None] for row in zip_longest(*columns)]
@@ -83,7 +85,7 @@ def full(experiments: Experiments) -> dict[str, Any]:
 
 def test_all_options_are_composed() -> None:
     composed = [path for row in _rows() for path in row]
-    assert sorted(composed) == [path for path in OPTIONS if path.parent.name not in GLOBAL_GROUPS]
+    assert sorted(composed) == [path for path in OF_RUNS if path.parent.name not in GLOBAL_GROUPS]
 
 
 @pytest.mark.parametrize("row", _rows(), ids=lambda row: row[0].stem)
@@ -108,8 +110,11 @@ def test_options_of_another_command_compose_there_alone(composer: Composer, grou
     options = composer.tree.options(group)
     assert options
     assert composer.mistakes([f"{group}={options[0]}"]), "no key of a run"
-    every = [f"{group}={','.join(options)}", "checkpoint=DIR"]
-    assert COMMANDS[command].composer().mistakes(every, multirun=True) == []
+    other = COMMANDS[command].composer()
+    needed = ["checkpoint=DIR"] if command == "adapt" else ["forecaster=[theta]", "run_dir=runs/f"]
+    for option in options:
+        chosen = f"{group}=[{option}]" if group in LIST_GROUPS else f"{group}={option}"
+        assert other.mistakes([*(one for one in needed if not one.startswith(group)), chosen]) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
@@ -169,8 +174,9 @@ def test_the_complete_configuration_holds_signature_defaults(composer: Composer)
 def test_every_slot_and_group_match(composer: Composer) -> None:
     config = composer.compose([])
     slots = {key for key, value in config.as_dict().items() if isinstance(value, dict)}
-    groups = slots | set(GLOBAL_GROUPS) | set(LIST_GROUPS) | set(OF_OTHER_COMMANDS)
-    assert groups == set(composer.tree.groups())
+    taken = composer.tree.groups_of(composer.keys())
+    assert slots | set(GLOBAL_GROUPS) | {group for group in LIST_GROUPS if group in taken} == set(taken)
+    assert set(composer.tree.groups()) - set(taken) == set(OF_OTHER_COMMANDS)
     assert {"data", "split", "protocol", "loader", "trainer"}.isdisjoint(ABLATION_MAY_SET)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from seasonrec.cli.commands import COMMANDS
 from seasonrec.config import Composer, ConfigError, conf_dir
 from seasonrec.config.tree import LIST_GROUPS
 
@@ -46,8 +47,8 @@ ON_THE_COMMAND_LINE = {
     ),
     "misspelt key of a domain's data": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.data.town=Osaka"],
-        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: city, "
-        "path",
+        "domain.flickr.data.town = 'Osaka': unknown key of seasonrec.data.datasets.flickr.Flickr; valid names: "
+        "calendar, city, path",
     ),
     "mistyped value of a domain": (
         ["domain=[flickr]", "domain.flickr.data.path=V.parquet", "domain.flickr.alpha=half"],
@@ -82,6 +83,11 @@ ON_THE_COMMAND_LINE = {
     "string for float": (["backbone.dropout=low"], "backbone.dropout = 'low': must be float, got str"),
     "string for bool": (["loader.shuffle=maybe"], "loader.shuffle = 'maybe': must be bool, got str"),
     "list for scalar": (["split.test_from=[2017-11-06]"], "must be str or null, got list"),
+    "unknown word in a list": (
+        ["season=[last_year]", "season.last_year.use=[id,words]"],
+        "season.last_year.use = ['id', 'words']: must be tuple[Literal['id', 'category', 'cluster', 'text'], ...], got "
+        "list; write tuple[Literal['id', 'category', 'cluster', 'text'], ...]",
+    ),
     "scalar for list": (["protocol.top_ks=10"], "protocol.top_ks = 10: must be tuple[int, ...], got int; write [10]"),
     "wrong entry of a list": (["season.momentum.windows_days=[7,month]"], "must be tuple[int, ...], got list"),
     "list of wrong length": (
@@ -153,7 +159,10 @@ def test_override(composer: Composer, overrides: list[str], message: str) -> Non
 
 @pytest.mark.parametrize("slot", LIST_GROUPS)
 def test_a_list_that_is_removed_or_null_is_to_be_empty(composer: Composer, slot: str) -> None:
-    remedy = "write stage=[train] at least" if slot == "stage" else f"write {slot}=[] for none"
+    if slot == "forecaster":
+        composer = COMMANDS["forecast"].composer()
+    least = {"stage": "write stage=[train] at least", "forecaster": "write forecaster=[seasonal_naive] at least"}
+    remedy = least.get(slot, f"write {slot}=[] for none")
     removed, null = (str(*composer.mistakes([override])) for override in (f"~{slot}", f"{slot}=null"))
     assert removed == f"~{slot}: '~' is not supported; {remedy}"
     assert null == f"{slot} = null: a slot cannot be null; {remedy}"

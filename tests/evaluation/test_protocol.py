@@ -102,3 +102,11 @@ def test_lists_of_a_yaml_become_tuples_and_days_become_seconds():
     assert protocol.holidays == ("Easter",)
     assert protocol.horizon(SPLIT, "UTC") == Horizon(43_200)
     assert protocol.list_length == 10
+
+
+def test_a_target_behaviour_is_part_of_the_fingerprint_only_where_it_is_set(monkeypatch):
+    hashed = []
+    monkeypatch.setattr(protocol_module.json, "dumps", lambda content, **_: hashed.append(content["rules"]) or "")
+    for protocol in (Protocol(), Protocol(target_behaviour="buy")):
+        fingerprint(protocol, LOG, SPLIT, IDENTITY)
+    assert [rules.get("target_behaviour", "absent") for rules in hashed] == ["absent", "buy"]

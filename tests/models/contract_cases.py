@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from small_clicks import with_clicks, with_prices
 from small_shop import MAX_SEQ_LEN, Shop
 from torch import nn
 
@@ -21,10 +22,10 @@ from seasonrec.models.demand.multinomial import MultinomialDemand
 from seasonrec.models.mixture.base import Mixture
 from seasonrec.models.recommender import SeasonalRecommender
 
-SLOTS = ("item_encoder", "backbone", "temporal", "season", "demand", "habit", "mixture", "head", "sharing")
+SLOTS = ("item_encoder", "behaviour", "backbone", "temporal", "season", "demand", "habit", "mixture", "head", "sharing")
 CASES = [(slot, path.stem) for slot in SLOTS for path in sorted((conf_dir() / slot).glob("*.yaml"))]
 PLAIN = {"item_encoder": "id", "backbone": "sasrec", "temporal": "none", "season": "", "habit": "none"}
-PLAIN |= {"demand": "none", "mixture": "none", "head": "next_item", "sharing": "hard"}
+PLAIN |= {"behaviour": "none", "demand": "none", "mixture": "none", "head": "next_item", "sharing": "hard"}
 ROOM = 4
 """Positions of the models beyond the windows of the batches, for more padding."""
 
@@ -75,6 +76,7 @@ class Case:
 
 def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
     torch.manual_seed(seed)
+    shop = with_clicks(shop) if slot == "behaviour" else with_prices(shop) if option == "features" else shop
     reader = {"mixture": "fixed"} if slot == "demand" else {}
     parts = {name: part_of(name, plain) for name, plain in (PLAIN | reader | {slot: option}).items()}
     model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()

@@ -31,7 +31,7 @@ def cases(shop: Shop, language_model_folder: Path) -> Iterator[dict[tuple[str, s
     with pytest.MonkeyPatch.context() as patch:
         for module in ("pretrained", "text_vectors"):
             patch.setattr(f"seasonrec.models.language.{module}.resolve", tiny.__getitem__)
-        for user in ("item_encoder.text", "season.text", "demand.multinomial"):
+        for user in ("item_encoder.text", "season.text", "demand.similarity"):
             patch.setattr(f"seasonrec.models.{user}.TextReader", HashedReader)
         yield {(slot, option): make_case(shop, slot, option) for slot, option in CASES}
 
@@ -106,8 +106,13 @@ def test_padding_does_not_matter(case: Case) -> None:
         item_ids=torch.cat([batch.item_ids, torch.full((length, ROOM), vocabulary)], 1),
         timestamps_s=torch.cat([batch.timestamps_s, torch.zeros(length, ROOM, dtype=torch.int64)], 1),
         is_padding=torch.cat([batch.is_padding, torch.ones(length, ROOM, dtype=torch.bool)], 1),
+        behaviours=batch.told(lambda told: torch.cat([told, told.new_zeros(length, ROOM)], 1)),
     )
-    rubbish = replace(padded, item_ids=torch.where(padded.is_padding, 5, padded.item_ids))
+    rubbish = replace(
+        padded,
+        item_ids=torch.where(padded.is_padding, 5, padded.item_ids),
+        behaviours=padded.told(lambda told: torch.where(padded.is_padding, 2, told)),
+    )
     expected = case.model(batch)
     torch.testing.assert_close(case.model(padded), expected, rtol=0, atol=1e-4)
     torch.testing.assert_close(case.model(rubbish), expected, rtol=0, atol=1e-4)

@@ -55,13 +55,13 @@ def test_features_are_those_of_the_formulas(shop: Shop) -> None:
 def test_items_of_one_text_are_counted_together(shop: Shop) -> None:
     demand = MultinomialDemand(facts=facts_until(shop, 560))
     sales = DaySalesIndex(shop.log, demand.windows_days, demand.half_window_days, "known").of(500, 500)
-    kernel = demand.kernel.toarray()
+    kernel = demand.groups.kernel.toarray()
     np.testing.assert_allclose(np.diag(kernel), 1.0)
     share = (sales.total + 1.0) / (sales.total.sum() + len(sales.total))
     by_text = np.log((kernel @ sales.sold[2] + 10) / (kernel @ share * sales.events[2] + 10))
     column = demand.names.index("last_year_text")
     np.testing.assert_allclose(demand.features(sales)[:, column], by_text[sales.is_candidate], rtol=1e-9)
-    together = demand.clusters[:, None] == demand.clusters
+    together = demand.groups.clusters[:, None] == demand.groups.clusters
     by_cluster = np.log((together @ sales.sold[0] + 15) / (together @ share * sales.events[0] + 15))
     column = demand.names.index("7d_cluster")
     np.testing.assert_allclose(demand.features(sales)[:, column], by_cluster[sales.is_candidate], rtol=1e-9)

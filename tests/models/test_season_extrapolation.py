@@ -203,7 +203,7 @@ def test_last_year_reads_the_sales_of_a_year_ago_and_none_of_this_year(tmp_path)
     around = counts[500 - 364 + 15] - counts[500 - 364 - 14]
     share = (counts[500] + 1) / (counts[500] + 1).sum()
     expected = np.log((around + 5.0) / (share * around.sum() + 5.0))
-    torch.testing.assert_close(lift.item[0], torch.from_numpy(expected).float())
+    torch.testing.assert_close(lift.lifts[0, :, 0], torch.from_numpy(expected).float())
 
 
 def test_last_year_follows_the_request_even_if_the_history_ends_earlier(tmp_path):

@@ -1,10 +1,12 @@
 """Leak audit of whole runs: shipped components pass, and leaks in the code that builds them are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from small_log import SMALL, replaced, write_log
@@ -12,8 +14,10 @@ from small_visits import write_visits
 
 from seasonrec.batches import facts
 from seasonrec.batches.audit import LeakError, audit
+from seasonrec.batches.splits import spec_of
 from seasonrec.config import compose
 from seasonrec.data.log import EventLog
+from seasonrec.models import item_features
 from seasonrec.models.augmentation import neighbours
 from seasonrec.models.habit.none import NoHabit
 from seasonrec.models.recommender import SeasonalRecommender
@@ -119,3 +123,29 @@ def test_leak_in_the_code_that_builds_a_run(
     monkeypatch.setattr(owner, name, leak)
     with pytest.raises(LeakError, match=rf"statistics from after the cut: {place} changes when"):
         lines_of(built(folder, "augmentation=substitute", "habit=none"))
+
+
+def run_with_prices(folder: Path) -> Run:
+    """Returns a run whose items have a price and a brand; one of them is first sold after the validation cut."""
+    own = (*YEARS, f"cache_dir={folder / 'cache'}", f"run_dir={folder / 'run'}")
+    encoder = ("item_encoder=features", "item_encoder.with_text=false")
+    run = Run.open(compose(replaced(replaced(SMALL, own), encoder)), progress=lambda line: None)
+    log, split = run.data.log, run.data.split
+    prices = pl.Series([None, *np.linspace(1.0, 9.0, log.num_items - 1).tolist()])
+    brands = pl.Series([f"b{number % 3}" for number in range(log.num_items)])
+    items = log.items.with_columns(prices.alias("feature.price"), brands.alias("feature.brand"))
+    late_s = np.where(np.arange(log.num_items) == 5, split.validation_from_s + 1, log.item_first_seen_s)
+    log = replace(log, items=items, item_first_seen_s=late_s)
+    run.data = replace(run.data, log=log, spec=spec_of(log, split))
+    run.build(for_training=True)
+    return run
+
+
+def test_statistics_of_features_come_from_items_of_the_training_part(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module._check_features(run_with_prices(folder))
+    standardised = item_features.standardised
+    monkeypatch.setattr(item_features, "standardised", lambda values, known: standardised(values, known | True))
+    with pytest.raises(LeakError, match=r"model\.item_encoder\.features\.numbers changes when the features of items"):
+        module._check_features(run_with_prices(folder))

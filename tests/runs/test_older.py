@@ -34,7 +34,7 @@ def test_an_old_run_is_evaluated_to_the_last_digit(old: Path, tmp_path: Path) ->
     """
     assert main(["evaluate", f"checkpoint={old}", f"output={tmp_path / 'again'}"]) == 0
     before, now = (json.loads((folder / "metrics.json").read_text()) for folder in (old, tmp_path / "again"))
-    assert set(now.pop("groups")) == {"own", "hot", "young", "sold"}  # younger than the run
+    assert set(now.pop("groups")) == {"own", "hot", "young", "sold", "last_year"}  # younger than the run
     assert now["unavailable"] == 1
     assert now["fingerprint"] != before["fingerprint"]
     slices = {name: (before["slices"][name], found) for name, found in now["slices"].items()}

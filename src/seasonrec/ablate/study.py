@@ -20,6 +20,7 @@ from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.errors import UserError
 from seasonrec.evaluation.slices.holidays import slice_names
+from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
 from seasonrec.report.selection import AA_ROW
 
 SLICES = (
@@ -158,8 +159,8 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
     Raises:
         StudyError: With every slice that does not exist, and the nearest that does.
     """
-    has_country = config["data"].get("country", True) is not None
-    protocol = config["protocol"]
+    data, protocol = config["data"], config["protocol"]
+    has_country = data.get("country", True) is not None or bool(data.get("calendar"))
     known = [*SLICES, *(slice_names(protocol["holidays"]) if has_country else [])]
     if protocol.get("horizon_days", 0) == 0 and protocol.get("refresh_days", 0) == 0:
         known.remove("gap_births")
@@ -167,10 +168,10 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
         for key in ("slices", "effect_slices")
         for place, name in enumerate(getattr(study, key))
-        if name not in known
+        if name not in known and not name.startswith(USER_SLICE)  # the values of the users' table are not read here
     ]
     if mistakes:
-        why = "" if has_country else "\n  data.country is null, so that there are no holiday windows"
+        why = "" if has_country else "\n  data.country and data.calendar are null, so that there are no holiday windows"
         raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
 
 

@@ -174,9 +174,9 @@ def _check_parts(log: EventLog, split: Split, parts: Mapping[str, NDArray[np.int
 
 
 def _check_first_seen(log: EventLog) -> None:
-    first = np.full(log.num_items, np.iinfo(np.int64).max)
-    for _, events in basket_portions(log):
-        np.minimum.at(first, log.event_items[events], log.event_times_s[events])
+    first, read = np.full(log.num_items, np.iinfo(np.int64).max), log.sequences
+    for _, events in basket_portions(read):
+        np.minimum.at(first, read.event_items[events], read.event_times_s[events])
     wrong = np.flatnonzero(first != log.item_first_seen_s)
     if len(wrong):
         item = int(wrong[0])

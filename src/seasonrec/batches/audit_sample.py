@@ -12,6 +12,7 @@ from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import holiday_days, local_days, signed_distances, weekdays
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import Occurrences, occasion_names
 
 SAMPLED_BASKETS = 1 << 20
 """Limit of the baskets from which a part's sample is drawn. A longer part is reduced to every n-th basket."""
@@ -49,12 +50,15 @@ def sample(
 
 
 def _kinds_of_days(log: EventLog, baskets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns ``(K,)`` kinds of the baskets' days: the weekday from 0, or from 7 on the holiday that is near."""
+    """Returns ``(K,)`` kinds of the baskets' days: the weekday from 0, or from 7 on the holiday or occasion nearby."""
     days = local_days(np.asarray(log.basket_times_s[baskets]), log.timezone)
     years = days[[0, -1]].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
     kinds = weekdays(days)
     for number, table in enumerate(holiday_days(log.country, int(years[0]) - 1, int(years[1]) + 1).values()):
         kinds[np.abs(signed_distances(days, table)) <= HOLIDAY_DAYS] = 7 + number
+    for number, name in enumerate(occasion_names(log.occasions), start=int(kinds.max()) + 1):
+        begins = tuple(Occurrences.of(log.occasions, name).first.tolist())  # the first days of a long one are enough
+        kinds[np.abs(signed_distances(days, begins)) <= HOLIDAY_DAYS] = number
     return kinds
 
 

@@ -17,8 +17,8 @@ from seasonrec.data.log import EventLog
 TRUTH = ("target_items", "target_request", "unavailable", "basket_ids", "sample", "labels", "weight", "domain")
 """Fields of a batch that hold or name the truth, for losses and metrics; inputs must not show it."""
 
-EVENTS = ("item_ids", "timestamps_s", "is_padding")
-"""Fields of a batch with a value for each event of a window."""
+EVENTS = ("item_ids", "timestamps_s", "is_padding", "behaviours")
+"""Fields of a batch with a value for each event of a window; ``behaviours`` may be None."""
 
 REQUESTS = ("request_position", "request_time_s", "candidates_until_s", "user_ids")
 """Fields of a batch with a value for each request that the model may read."""
@@ -49,7 +49,8 @@ def views(batches: Iterable[SequenceBatch], until_s: int, by_position: bool = Fa
 
 def _view(batch: SequenceBatch, request: int) -> View:
     window, position = int(batch.request_window[request]), int(batch.request_position[request])
-    events = {name: getattr(batch, name)[window, :position] for name in EVENTS}
+    told = {name: getattr(batch, name) for name in EVENTS}
+    events = {name: values[window, :position] for name, values in told.items() if values is not None}
     own = {name: getattr(batch, name)[request] for name in REQUESTS}
     context = {name: _of_request(value, request) for name, value in batch.context.items()}
     return {**events, **own, "context": context}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -45,6 +45,8 @@ class SequenceBatch:
         sample: The items that are scored; None for the whole catalogue.
         labels: Labels that the tasks need, by name; see :mod:`seasonrec.batches.labels.base`.
         domain: Name of the further domain of the batch; None for the main domain.
+        behaviours: ``(B, T)`` int64, number of each event's behaviour; 0 where there is no event. None for a log whose
+            events have no behaviour.
         weight: Scalar float32, the weight of the batch's losses in its optimiser step: its number of targets over the
             mean of the step's batches, of all processes. The step's mean is then a mean over targets. None is 1.
     """
@@ -65,11 +67,16 @@ class SequenceBatch:
     sample: ItemSample | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
     domain: str | None = None
+    behaviours: Tensor | None = None
     weight: Tensor | None = None
 
     @property
     def num_requests(self) -> int:
         return len(self.request_window)
+
+    def told(self, change: Callable[[Tensor], Tensor]) -> Tensor | None:
+        """Returns the behaviours after a change of the events; None for a log without behaviours."""
+        return None if self.behaviours is None else change(self.behaviours)
 
     def rows(self, start: int, stop: int) -> SequenceBatch:
         """Returns the requests ``start:stop`` with their targets, numbered from 0; windows and sample do not change.

@@ -181,21 +181,23 @@ def _windows(
     ends = _history_ends(log, baskets, rule.horizon)
     phase = random.integers(0, rule.step, users[1] - users[0]) * rule.shift
     user = np.asarray(log.basket_users[baskets], dtype=np.int64)
-    known = ends - log.user_offsets[user]
+    begin = log.sequences.user_offsets[user]
+    known = ends - begin
     block = (known + phase[user - users[0]]) // rule.step
     first = np.flatnonzero(changes(user, block))
     last = np.append(first[1:], len(baskets)) - 1
     furthest = (block[first] + 1) * rule.step - phase[user[first] - users[0]] - 1  # longest history of the stretch
     skipped = np.maximum(furthest - rule.max_seq_len, 0)
-    return ends, first, log.user_offsets[user[first]] + skipped, known[last] - skipped
+    return ends, first, begin[first] + skipped, known[last] - skipped
 
 
 def _history_ends(log: EventLog, baskets: NDArray[np.int64], horizon: Horizon) -> NDArray[np.int64]:
-    """Returns ``(K,)`` numbers of the first event that the request of each basket may not read."""
-    if horizon == ROLLING:  # the basket's own first event
+    """Returns ``(K,)`` numbers of the first event of the sequence that the request of each basket may not read."""
+    read = log.sequences
+    if horizon == ROLLING and read is log:  # the basket's own first event
         return np.asarray(log.basket_offsets[baskets])
     requests = Requests.of_baskets(log, baskets, horizon)
-    return np.asarray(log.basket_offsets[log.baskets_before(requests.users, requests.known_until_s)])
+    return np.asarray(read.basket_offsets[read.baskets_before(requests.users, requests.known_until_s)])
 
 
 def _range(count: int, ranges: int, number: int) -> tuple[int, int]:

@@ -34,13 +34,14 @@ class Excerpt:
 
 
 def excerpt(log: EventLog, users: NDArray[np.int64], max_events: int) -> Excerpt:
-    """Returns the whole log if it has at most ``max_events`` events, else the given users and every n-th user.
+    """Returns the whole log if its sequences have at most ``max_events`` events, else some users and every n-th user.
 
     All n-th users together have about ``max_events`` events. Memory: about 60 bytes per event of the excerpt.
     """
-    if log.num_events <= max_events:
+    events = log.sequences.num_events
+    if events <= max_events:
         return Excerpt(log, log, np.arange(log.num_users))
-    step = -(-log.num_events // max_events)
+    step = -(-events // max_events)
     return excerpt_of(log, np.union1d(np.arange(0, log.num_users, step), users))
 
 
@@ -64,6 +65,8 @@ def _log_of(log: EventLog, users: NDArray[np.int64]) -> EventLog:
         basket_users=owner.astype(np.int32),
         basket_times_s=log.basket_times_s[basket],
         users=log.users[users],
+        event_behaviours=None if log.event_behaviours is None else log.event_behaviours[event],
+        all_behaviours=None if log.all_behaviours is None else _log_of(log.all_behaviours, users),
     )
 
 

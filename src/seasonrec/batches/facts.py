@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.context.demand import DemandContext
 from seasonrec.batches.context.purchases import purchases
+from seasonrec.data.features import COLUMN, feature_names
 from seasonrec.data.log import EventLog
 from seasonrec.data.portions import user_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
@@ -39,6 +41,8 @@ class Facts:
         text_variants: Further wordings of the texts for training, each ``V`` texts in item order.
         item_category_names: ``V`` names of categories, in item order; an empty name if an item has none.
         candidates: Rule of the candidates.
+        item_numbers: Features that are numbers, by name: ``(V,)`` float32, NaN where missing.
+        item_labels: Features that are categories, by name: ``V`` texts, empty where missing.
         demand: Context of the expected demand, for components that are built after ``demand``; None without one.
     """
 
@@ -53,6 +57,8 @@ class Facts:
     text_variants: tuple[tuple[str, ...], ...] = ()
     item_category_names: tuple[str, ...] = ()
     candidates: Candidates = "known"
+    item_numbers: Mapping[str, Tensor] = field(default_factory=dict)
+    item_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     demand: DemandContext | None = None
 
     @property
@@ -75,6 +81,8 @@ class Facts:
     def of(log: EventLog, spec: DataSpec, embedding_dim: int, max_seq_len: int, cache_dir: Path) -> Facts:
         """Returns the facts of a log; statistics use events before the validation cut only."""
         counts, intervals_s = _statistics(log, spec.train_until_s)
+        features = {name: log.items[COLUMN + name] for name in feature_names(log.items)}
+        numbers = {name: values for name, values in features.items() if values.dtype == pl.Float64}
         return Facts(
             spec=spec,
             item_texts=tuple(log.items["text"].fill_null(log.items["item_id"]).to_list()),
@@ -85,6 +93,13 @@ class Facts:
             max_seq_len=max_seq_len,
             cache_dir=cache_dir,
             item_category_names=tuple(log.items["category"].cast(pl.String).fill_null("").to_list()),
+            item_numbers={
+                name: torch.from_numpy(values.cast(pl.Float32).fill_null(np.nan).to_numpy().copy())
+                for name, values in numbers.items()
+            },
+            item_labels={
+                name: tuple(values.fill_null("").to_list()) for name, values in features.items() if name not in numbers
+            },
         )
 
     def texts_for(self, reader: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.candidates import Candidates, available_targets, candidates_until_s
 from seasonrec.batches.context.base import BoundContext
 from seasonrec.batches.epoch_plan import PoolPlan, WindowRule, number_of_batches
+from seasonrec.batches.event_windows import EventWindows
 from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.labels.base import BoundLabels
 from seasonrec.batches.requests import Requests
@@ -85,10 +86,7 @@ class BatchBuilder:
     ) -> None:
         self.log, self.contexts, self.max_seq_len = log, contexts, max_seq_len
         self.labels, self.candidates = labels or {}, candidates
-        # plain arrays over the same files: indexing a np.memmap is several times slower
-        self._event_items = np.asarray(log.event_items)
-        self._event_times_s = np.asarray(log.event_times_s)
-        self._user_offsets = np.asarray(log.user_offsets)
+        self._windows = EventWindows(log)
 
     def only(self, names: Collection[str]) -> BatchBuilder:
         """Returns a builder with only these contexts and without labels."""
@@ -99,8 +97,8 @@ class BatchBuilder:
         return BatchBuilder(self.log, contexts, self.max_seq_len, candidates=self.candidates)
 
     def history_ends(self, requests: Requests) -> NDArray[np.int64]:
-        """Returns ``(N,)`` numbers of the first event of each user that the request may not read."""
-        return np.asarray(self.log.basket_offsets)[self.log.baskets_before(requests.users, requests.known_until_s)]
+        """Returns ``(N,)`` numbers of the first event of each user's sequence that the request may not read."""
+        return self._windows.history_ends(requests)
 
     def __call__(
         self,
@@ -125,9 +123,10 @@ class BatchBuilder:
         if ends is None:
             ends = self.history_ends(requests)
         window, user, window_end = _gathered(requests.users, ends, window_of)
-        start = np.maximum(window_end - self.max_seq_len, self._user_offsets[user]) if starts is None else starts
+        start = (
+            np.maximum(window_end - self.max_seq_len, self._windows.user_offsets[user]) if starts is None else starts
+        )
         position = np.maximum(ends - start[window], 0)
-        item_ids, times_s, is_padding = self._windows(start, window_end)
         target_request, target_items, unavailable = available_targets(self.log, requests, self.candidates)
         if sampler is not None and random is None:
             raise UserError(
@@ -137,9 +136,7 @@ class BatchBuilder:
         scored = () if sample is None else (sample.item_ids.numpy(),)
         context: dict[str, Any] = {name: compute(requests, *scored) for name, compute in self.contexts.items()}
         return SequenceBatch(
-            item_ids=torch.from_numpy(item_ids),
-            timestamps_s=torch.from_numpy(times_s),
-            is_padding=torch.from_numpy(is_padding),
+            **self._windows(start, window_end),
             request_window=torch.from_numpy(window),
             request_position=torch.from_numpy(position),
             request_time_s=torch.from_numpy(requests.times_s),
@@ -153,20 +150,6 @@ class BatchBuilder:
             sample=sample,
             labels={name: compute(requests) for name, compute in self.labels.items()},
         )
-
-    def _windows(
-        self, start: NDArray[np.int64], end: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        lengths = end - start
-        columns = np.arange(max(int(lengths.max(initial=0)), 1))
-        is_padding = columns >= lengths[:, None]  # (B, T)
-        event = start[:, None] + columns
-        event[is_padding] = 0
-        item_ids = self._event_items[event].astype(np.int64)
-        item_ids[is_padding] = self.log.num_items
-        times_s = self._event_times_s[event]
-        times_s[is_padding] = 0
-        return item_ids, times_s, is_padding
 
 
 def _gathered(

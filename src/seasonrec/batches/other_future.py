@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import Occasion
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 FUTURE_SHIFT_S = 3 * SECONDS_PER_DAY
+
+OCCASION_SHIFT_DAYS = 2
+"""Days by which an occasion that is announced later begins earlier and ends later."""
 
 SHORTEST_FUTURE_S = 7 * SECONDS_PER_DAY
 """Least length of another future, so that its baskets do not all lie in one second."""
@@ -32,14 +37,17 @@ def replace_future(log: EventLog, moment_s: int, shift_s: int = FUTURE_SHIFT_S) 
     items[late] = (items[late] + max(1, log.num_items // 2)) % log.num_items
     event_times_s[late] += shift_s
     basket_times_s[basket_times_s >= moment_s] += shift_s
-    return replace(log, event_items=items, event_times_s=event_times_s, basket_times_s=basket_times_s)
+    whole = None if log.all_behaviours is None else replace_future(log.all_behaviours, moment_s, shift_s)
+    changed = replace(log, event_items=items, event_times_s=event_times_s, basket_times_s=basket_times_s)
+    return replace(changed, all_behaviours=whole)
 
 
 def another_future(log: EventLog, moment_s: int, asked: int | None = None) -> EventLog:
     """Returns another log that agrees with a log before a moment.
 
     Half of the later baskets are gone, and half of the items of the others. The others have other items, values and
-    times, and some baskets are new. Offsets and first-seen times follow.
+    times, and some baskets are new. Offsets and first-seen times follow. Behaviours, the events of further behaviours,
+    and occasions that are announced later differ too.
 
     Args:
         log: The log; a user may have no basket in the result.
@@ -60,7 +68,17 @@ def another_future(log: EventLog, moment_s: int, asked: int | None = None) -> Ev
     users = np.append(log.basket_users[kept], users)
     source = np.append(kept, random.integers(0, log.num_baskets, len(users) - len(kept)))
     later = _changed(_Baskets.of(log, source), users, (moment_s, until_s), log.num_items, random)
-    return _joined(log, [_Baskets.of(log, np.flatnonzero(~is_late)), *first, later], moment_s, until_s)
+    parts = [_Baskets.of(log, np.flatnonzero(~is_late)), *first, later]
+    return _with_sequences(log, _joined(log, parts, moment_s, until_s), moment_s)
+
+
+def _with_sequences(log: EventLog, joined: EventLog, moment_s: int) -> EventLog:
+    """Adds another future of the events of all behaviours; an item exists from its first event of any kind on."""
+    if log.all_behaviours is None:
+        return joined
+    whole = another_future(log.all_behaviours, moment_s)
+    first_s = np.minimum(joined.item_first_seen_s, whole.item_first_seen_s)
+    return replace(joined, item_first_seen_s=first_s, all_behaviours=replace(whole, item_first_seen_s=first_s))
 
 
 def later_births(log: EventLog, moment_s: int) -> NDArray[np.int64]:
@@ -83,13 +101,15 @@ class _Baskets:
     sizes: NDArray[np.int64]
     items: NDArray[np.integer[Any]]
     values: NDArray[np.float32]
+    behaviours: NDArray[np.uint8] | None
 
     @staticmethod
     def of(log: EventLog, baskets: NDArray[np.int64]) -> _Baskets:
         start, stop = log.basket_offsets[baskets], log.basket_offsets[baskets + 1]
         _, events = gather_ranges(start, stop)
         users, times_s = log.basket_users[baskets], log.basket_times_s[baskets]
-        return _Baskets(users, times_s, stop - start, log.event_items[events], log.event_values[events])
+        told = None if log.event_behaviours is None else log.event_behaviours[events]
+        return _Baskets(users, times_s, stop - start, log.event_items[events], log.event_values[events], told)
 
 
 def _of_the_asking_user(
@@ -136,6 +156,7 @@ def _changed(
         sizes=np.bincount(owner[left], minlength=len(users)),
         items=other[baskets.items[left]],
         values=random.permutation(baskets.values[left]) * random.uniform(0.5, 2.0, int(left.sum())).astype(np.float32),
+        behaviours=None if baskets.behaviours is None else random.permutation(baskets.behaviours[left]),
     )
 
 
@@ -149,6 +170,8 @@ def _joined(log: EventLog, parts: list[_Baskets], moment_s: int, until_s: int) -
     _, events = gather_ranges(start[order], (start + sizes)[order])
     items = np.concatenate([part.items for part in parts])[events].astype(np.int32)
     users, times_s, sizes = users[order], times_s[order], sizes[order]
+    each = [part.behaviours for part in parts]
+    told = None if log.event_behaviours is None else np.concatenate([one for one in each if one is not None])[events]
     event_times_s, offsets = np.repeat(times_s, sizes), np.append(0, np.cumsum(sizes))
     user_baskets = np.searchsorted(users, np.arange(log.num_users + 1))
     return replace(
@@ -162,8 +185,22 @@ def _joined(log: EventLog, parts: list[_Baskets], moment_s: int, until_s: int) -
         basket_offsets=offsets,
         basket_users=users.astype(np.int32),
         basket_times_s=times_s,
+        event_behaviours=told,
         item_first_seen_s=_first_seen_s(log, items, event_times_s, moment_s, until_s),
+        occasions=_other_occasions(log, moment_s),
     )
+
+
+def _other_occasions(log: EventLog, moment_s: int) -> tuple[Occasion, ...]:
+    """Returns the user's own calendar in which those that are announced after the day of a moment are other ones."""
+    day = int(local_days(np.array([moment_s]), log.timezone)[0])
+    known = [one for one in log.occasions if one.known_from_day <= day]
+    later = [one for one in log.occasions if one.known_from_day > day]
+    moved = [
+        replace(one, first_day=one.first_day - OCCASION_SHIFT_DAYS, last_day=one.last_day + OCCASION_SHIFT_DAYS)
+        for one in later[::2]  # the others do not take place
+    ]
+    return (*known, *moved)
 
 
 def _first_seen_s(

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.labels.base import Cuts
+from seasonrec.data.features import feature_names
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import occasion_names
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
@@ -166,6 +168,10 @@ def spec_of(log: EventLog, split: Split) -> DataSpec:
         timezone=log.timezone,
         has_text=bool((text != "").any()),
         has_value=any(np.isfinite(log.event_values[events]).any() for _, events in basket_portions(log)),
+        occasions=occasion_names(log.occasions),
+        occasions_list_items=any(one.lists_items for one in log.occasions),
+        behaviours=log.behaviours,
+        features=feature_names(log.items),
     )
 
 

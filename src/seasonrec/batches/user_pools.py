@@ -114,3 +114,5 @@ def forget_pages(log: EventLog) -> None:
         mapped = getattr(getattr(log, field.name), "_mmap", None)
         if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
             mapped.madvise(mmap.MADV_DONTNEED)
+    if log.all_behaviours is not None:
+        forget_pages(log.all_behaviours)

@@ -13,7 +13,9 @@ from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.describe import describe
 
 HYDRA_HINT = "Hydra's flags work unchanged: --multirun, --cfg job, --config-dir DIR, ...; --hydra-help lists them."
-THROUGH_HYDRA = ("prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual", "adapt")
+THROUGH_HYDRA = (
+    "prepare", "train", "baselines", "evaluate", "recommend", "robustness", "counterfactual", "adapt", "forecast",
+)  # fmt: skip
 """Commands that run as jobs of Hydra; the others begin with a path."""
 
 
@@ -67,6 +69,10 @@ def _small(name: str, usage: str, about: str, entry: str) -> Command:
     return Command(name, usage, about, entry, f"seasonrec.config.schema.{name.capitalize()}Config", "command")
 
 
+_OF_FORECASTS = (
+    "data", "series", "forecaster", "run_dir", "horizon", "origins", "step", "quantiles", "seeds", "reference",
+    "future", "jobs", "cache_dir",
+)  # fmt: skip
 _RUN = "[group=option ...] [key=value ...]"
 _TO_RECOMMEND = "checkpoint=DIR users=FILE|all date=2017-12-20 top_k=10 output=FILE.csv [events=FILE]"
 _ALL = (
@@ -101,6 +107,11 @@ _ALL = (
         "adapt", "checkpoint=DIR [adaptation=option] [until=YYYY-MM-DD] [key=value ...]",
         "lets a model go on from month to month; each month is ranked before it is learned.",
         "seasonrec.commands.adapt:run", "seasonrec.config.schema.AdaptConfig", "adapt",
+    ),
+    Command(
+        "forecast", "[group=option ...] [forecaster=[A,B]] [key=value ...]",
+        "forecasts series of sales, and measures it at rolling origins.", "seasonrec.commands.forecast:run",
+        "seasonrec.config.forecast_schema.ForecastConfig", "forecast", shown=_OF_FORECASTS,
     ),
     _small("recommend", _TO_RECOMMEND, "ranks items for users on a date.", "seasonrec.commands.recommend:run"),
 )  # fmt: skip

@@ -22,7 +22,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seasonrec.cli.commands import Command
 from seasonrec.config import conf_dir
-from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.overrides import override_key
 from seasonrec.errors import UserError
 
@@ -81,7 +80,7 @@ def _job(command: Command, node: DictConfig) -> Any:
     """Runs one job under Hydra and returns its value for Hydra's sweepers."""
     try:
         config = command.composer().accept(node)
-        if command.schema == RUN_SCHEMA and _shares_run_dir():
+        if hasattr(config, "run_dir") and _shares_run_dir():
             config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
         return command.run(config)
     except UserError as error:

@@ -15,7 +15,6 @@ from hydra._internal.utils import get_args_parser
 from seasonrec.cli.commands import COMMANDS, Command
 from seasonrec.cli.jobs import RefusedAlone, is_plain, run_alone, run_hydra
 from seasonrec.config import ConfigError, Mistake
-from seasonrec.config.compose import RUN_SCHEMA
 from seasonrec.config.errors import nearest
 from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
 from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
@@ -116,7 +115,8 @@ def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistak
         elif key == "run_dir" and not os.access(place, os.W_OK):
             yield Mistake("run_dir", f"{place} cannot be written", "give a folder that can", folder)
         if key.lstrip("+") == "hydra.run.dir":
-            remedy = f"write run_dir={folder}" if command.schema == RUN_SCHEMA else "take it out"
+            has_one = "run_dir" in list(command.composer().keys())
+            remedy = f"write run_dir={folder}" if has_one else "take it out"
             yield Mistake("hydra.run.dir", "does not move the results", remedy, folder)
 
 

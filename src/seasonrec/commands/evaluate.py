@@ -8,6 +8,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ from seasonrec.evaluation.results.store import RunResults, read_results, write_r
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.statistics.significance import intervals
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
+from seasonrec.models.demand.similarity import TextGroups, read_groups
 from seasonrec.runs.domains import folder_of
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import OpenData, device_of, open_data
@@ -37,6 +39,10 @@ from seasonrec.runs.run import Run
 
 SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@hot")
 """Metrics over all targets that are printed."""
+
+
+TEXT_READER = "minilm"
+"""Language model of the baselines that count items with similar texts together."""
 
 
 def run(options: EvaluateConfig) -> None:
@@ -98,7 +104,7 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
     """
     tags, partitions = tags or tags_of(data), Partitions(data.log, data.split, data.protocol)
     begun_s = time.perf_counter()
-    fitted = fit_baselines(data.log, data.spec, data.split, data.protocol)
+    fitted = fit_baselines(data.log, data.spec, data.split, data.protocol, _groups(data))
     tuned = [baseline.name for baseline in fitted if baseline.chosen["tried"] == SETTINGS]
     took = f"baselines fitted on the validation part in {time.perf_counter() - begun_s:.0f} s"
     print(f"{took}; best of {SETTINGS} settings each: {', '.join(tuned)}; the others have no settings", flush=True)
@@ -106,6 +112,15 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
     for baseline in (*fitted, *oracle):
         record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
+
+
+def _groups(data: OpenData) -> TextGroups | None:
+    """Returns the items with similar texts where the counters of last year can read them."""
+    if not data.spec.has_text or data.spec.training_cycles < 1.0:
+        return None
+    texts = data.log.items["text"].fill_null(data.log.items["item_id"]).to_list()
+    is_known = np.asarray(data.log.item_first_seen_s) < data.spec.train_until_s
+    return read_groups(("cluster", "text"), TEXT_READER, texts, is_known, data.cache_dir)
 
 
 def tags_of(data: OpenData) -> BasketTags:

@@ -11,7 +11,10 @@ from rich.table import Table
 from seasonrec.batches.part_facts import PartFacts, part_facts
 from seasonrec.batches.splits import local_date
 from seasonrec.config.schema import RunConfig
+from seasonrec.data.calendar import local_days
+from seasonrec.data.occasions import Occurrences
 from seasonrec.data.spec import SECONDS_PER_DAY
+from seasonrec.evaluation.slices.user_groups import group_notes
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
 
@@ -29,6 +32,10 @@ def print_facts(data: OpenData, domain: str = "") -> None:
     for name in ("num_events", "num_baskets", "num_users", "num_items", "num_categories"):
         print(f"  {name}: {getattr(spec, name):,}")
     print(f"  yearly cycles: {spec.cycles:.2f}, before the validation cut: {spec.training_cycles:.2f}")
+    for line in group_notes(data.log):
+        print(f"  {line}")
+    _print_behaviours(data)
+    _print_occasions(data)
     facts = part_facts(data.log, data.split)
     print(f"  density: {facts.density:.3%} of users x items")
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -58,3 +65,21 @@ def _print_horizon(data: OpenData) -> None:
             f"but the part before it reaches further; split.gap_days={days} leaves them out",
             flush=True,
         )
+
+
+def _print_behaviours(data: OpenData) -> None:
+    """Prints the number of events of each behaviour."""
+    told, target = data.log.sequences.event_behaviours, data.log.target_behaviour
+    if told is not None:
+        counts = np.bincount(told, minlength=len(data.log.behaviours))
+        listed = ", ".join(f"{name} {count:,}" for name, count in zip(data.log.behaviours, counts, strict=True))
+        print(f"  behaviours in the sequences: {listed}; events above and below are those of {target}")
+
+
+def _print_occasions(data: OpenData) -> None:
+    """Prints the names of the user's own calendar with their occurrences within the log."""
+    ends = local_days(np.array([data.spec.first_time_s, data.spec.last_time_s]), data.spec.timezone)
+    for name in data.spec.occasions:
+        found = Occurrences.of(data.log.occasions, name)
+        within = int(((found.last >= ends[0]) & (found.first <= ends[1])).sum())
+        print(f"  occasion {name}: {len(found.first):,} occurrences, {within:,} of them within the log")

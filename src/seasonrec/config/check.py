@@ -148,6 +148,6 @@ def _type_remedy(value: object, wanted: str) -> str:
         return f"put it in quotes: \"'{value}'\" on a command line"
     if isinstance(value, list) and "tuple[str" in wanted:
         return f"put each entry in quotes: {[str(entry) for entry in value]}"
-    if wanted.startswith(("tuple", "list")) and not isinstance(value, dict):
+    if wanted.startswith(("tuple", "list")) and not isinstance(value, dict | list):
         return f"write [{value}]"
     return f"write {wanted}"

@@ -24,8 +24,9 @@ def describe(composer: Composer, overrides: Sequence[str] = (), only: Container[
     """
     tree, defaults = composer.tree, _default_options(composer.tree, composer.config_name)
     signature = read_signature(composer.schema)
-    others = [group for group in tree.groups() if group not in defaults and group in signature.arguments]
-    groups = [group for group in (*defaults, *(others if defaults else ())) if not only or group in only]
+    others = tree.groups_of(signature.settable)
+    groups = [*defaults, *(group for group in others if group not in defaults)] if defaults else []
+    groups = [group for group in groups if not only or group in only]
     chosen = defaults | dict(_chosen(tree, overrides))
     lines = list(_groups(tree, groups, defaults)) if groups else []
     stated = read_yaml(tree.roots[-1] / f"{composer.config_name}.yaml")

@@ -23,6 +23,9 @@ MAX_CHECKED_JOBS = 256
 STUDY_KEYS = ("experiment", "ablation", "seed", "name", "group", "run_dir", "baselines")
 """Keys of a run that a study sets for each of its cells."""
 
+NEEDED_LISTS = {"stage": "train", "forecaster": "seasonal_naive"}
+"""Lists that may not be empty, with an entry to name."""
+
 
 def override_key(override: str) -> str:
     """Returns the key or group that an override sets."""
@@ -130,15 +133,15 @@ def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, mu
         return []
     key, line = str(override.key_or_group), str(override.input_line)
     mistakes = [*_sign_mistakes(override, tree), *_sweep_mistakes(override, multirun)]
-    slots = [group for group in tree.groups() if group in schema.arguments]
-    others = [group for group in tree.groups() if group not in (*schema.arguments, *GLOBAL_GROUPS)] if slots else []
-    if _is_group(override, tree) and key not in others:
+    groups = tree.groups_of(schema.arguments)
+    if key in groups:
         return mistakes + list(_option_mistakes(override, tree))
+    slots = [group for group in groups if group in schema.arguments]
     top = key.partition(".")[0]
     if "/" in key or override.package is not None:
-        mistakes.append(Mistake(line, f"there is no group {key!r}", nearest(key, tree.groups())))
+        mistakes.append(Mistake(line, f"there is no group {key!r}", nearest(key, groups)))
     elif top not in schema.arguments:
-        names = {*schema.arguments, *(tree.groups() if slots else [])} - {*others}
+        names = {*schema.arguments, *groups}
         problem = "unknown key, neither a value nor a group"
         mistakes.append(Mistake(top, problem, nearest(top, names), shown_value(override)))
     elif "." in key and top not in slots:
@@ -204,8 +207,10 @@ def _list_mistakes(group: str, entries: list[object], tree: ConfTree) -> Iterato
 
 def _off(group: str, options: list[str]) -> str:
     """Returns the remedy for a slot that cannot be removed or null."""
+    if group in NEEDED_LISTS:
+        return f"write {group}=[{NEEDED_LISTS[group]}] at least"
     if group in LIST_GROUPS:
-        return "write stage=[train] at least" if group == "stage" else f"write {group}=[] for none"
+        return f"write {group}=[] for none"
     if group in GLOBAL_GROUPS:
         return f"write {group}=null for none"
     return f"write {group}=none to switch it off" if "none" in options else f"choose one of {', '.join(options)}"

@@ -15,6 +15,7 @@ REFERENCE_ROW = "full"
 
 SECTIONS = {
     "item_encoder": "id",
+    "behaviour": "none",
     "backbone": "none",
     "peft": "none",
     "temporal": "none",
@@ -79,7 +80,10 @@ def changes_of(name: str, tree: ConfTree) -> list[str] | None:
         return None
     if section in SECTIONS:
         return [f"{section}={SECTIONS[section]}"]
-    whole, entry = next(((s, section[len(s) + 1 :]) for s in LIST_GROUPS if section.startswith(f"{s}_")), ("", ""))
+    whole, entry = next(
+        ((s, section[len(s) + 1 :]) for s in LIST_GROUPS if section.startswith(f"{s}_") and s in ABLATION_MAY_SET),
+        ("", ""),
+    )
     return [f"without=[{whole}.{entry}]"] if entry in tree.options(whole) else None
 
 

@@ -19,7 +19,7 @@ MAIN_TASK = "next_item"
 SERIES = ("demand",)
 """Time-series tasks; ``objective.lambda_t`` weighs them, and a balancing does not."""
 GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
-TEXT_ENCODERS = ("text", "id_text")
+TEXT_ENCODERS = ("text", "id_text", "features")
 """Item encoders that read texts, and variants of texts, through a frozen language model."""
 OWN = "own"
 """Option of a slot whose class is the user's own; the rules know nothing about it."""
@@ -276,6 +276,12 @@ def _columns(slots: Slots) -> Iterator[Mistake]:
     """Yields the components that need a column which the user's table does not have."""
     if slots.option("data") != "table":
         return
+    if not slots.value("data", "features") and slots.option("item_encoder") == "features":
+        remedy = "name columns of the items' file, data.features=[price], or choose item_encoder=id_text"
+        yield Mistake("item_encoder", "needs items with features", remedy, "features")
+    if slots.value("data", "behaviour_column") is None and slots.option("behaviour") not in ("none", OWN):
+        remedy = "name their column, data.behaviour_column=NAME, or set behaviour=none"
+        yield Mistake("behaviour", "needs events with behaviours", remedy, slots.option("behaviour"))
     if slots.value("data", "items") is None:
         remedy = "give the items' file, data.items=FILE"
         if slots.option("text_augmentation") != "none":

@@ -32,6 +32,7 @@ class RunConfig(Config):
         protocol: Candidates, targets and metrics of the evaluation.
         loader: Batches.
         item_encoder: Vectors of the items.
+        behaviour: What the user did with the item (view, cart, buy), added to the events of the sequence.
         backbone: The model that reads the event sequence.
         temporal: Change of behaviour with time.
         season: Effects of the request's date by name, added in order: ``season=[momentum,calendar]``; ``season=[]`` for
@@ -70,6 +71,7 @@ class RunConfig(Config):
     protocol: Component
     loader: Component
     item_encoder: Component
+    behaviour: Component
     backbone: Component
     temporal: Component
     demand: Component
@@ -244,6 +246,7 @@ class ReportConfig(Config):
 
 
 SLOTS_WITH_LATER_DEFAULTS = (
+    "behaviour",
     "demand",
     "mixture",
     "peft",

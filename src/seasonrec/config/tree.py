@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from seasonrec.config.schema import ABLATION_MAY_SET
 
 GLOBAL_GROUPS = ("experiment", "ablation")
 """Groups whose files set several slots at once."""
@@ -28,7 +31,7 @@ def conf_dir() -> Path:
     )
 
 
-LIST_GROUPS = ("season", "task", "domain", "stage")
+LIST_GROUPS = ("season", "task", "domain", "stage", "forecaster")
 """Slots of several components: options are chosen as a list, and each file holds one component under its own name."""
 
 
@@ -52,6 +55,15 @@ class ConfTree:
         return sorted(
             {path.name for root in self.roots for path in root.iterdir() if path.is_dir() and any(path.glob("*.yaml"))}
         )
+
+    def groups_of(self, keys: Collection[str]) -> list[str]:
+        """Returns the groups that a command takes: its slots, and if they are those of a run, the global groups.
+
+        Args:
+            keys: Top-level keys of the command.
+        """
+        has_all = set(keys) >= ABLATION_MAY_SET
+        return [group for group in self.groups() if group in keys or (has_all and group in GLOBAL_GROUPS)]
 
     def options(self, group: str) -> list[str]:
         """Returns the sorted names of a group's options; empty for an unknown group."""

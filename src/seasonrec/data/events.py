@@ -11,14 +11,17 @@ import numpy as np
 import polars as pl
 
 from seasonrec.data.cache import CacheError, content_key, folder_lock, read_manifest, write_folder
+from seasonrec.data.features import COLUMN
+from seasonrec.data.files.calendar_file import calendar_path, read_calendar, require_items
 from seasonrec.data.log import EventLog
+from seasonrec.data.occasions import Occasion, as_rows, from_rows
 from seasonrec.data.preparation.arrays import category_codes, write_arrays
-from seasonrec.data.preparation.checks import check_tables, check_types
+from seasonrec.data.preparation.checks import check_tables, check_types, unread
 from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
 from seasonrec.data.preparation.digest import folder_digest
-from seasonrec.data.tables import Dataset, Rule
+from seasonrec.data.tables import Dataset, Rule, RuleReport
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
 
 
@@ -82,7 +85,8 @@ def _write_log(
     tables = _coded_tables(dataset, folder, progress)
     ids = tables.events.items.alias("item_id").to_frame()
     items = ids.join(tables.items, on="item_id", how="left", maintain_order="left")
-    items = items.select("item_id", "text", "category")
+    features = [column for column in items.columns if column.startswith(COLUMN)]
+    items = items.select("item_id", "text", "category", *features)
     users = tables.events.users.alias("user_id").to_frame()
     if tables.users is not None:
         users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
@@ -92,15 +96,32 @@ def _write_log(
     specs["item_categories"] = {"dtype": str(codes.dtype), "shape": list(codes.shape)}
     items.write_parquet(folder / "items.parquet")
     users.write_parquet(folder / "users.parquet")
-    rules = (*tables.rules, Rule("same user, item and second: merged, values added", merged))
+    same = "same user, item, behaviour and second" if len(tables.events.behaviours) else "same user, item and second"
+    report = RuleReport([*tables.rules, Rule(f"{same}: merged, values added", merged)])
+    notes: list[str] = []
+    occasions = _occasions(dataset, items, report, notes)
+    rules = [{"rule": rule.name, "rows": rule.rows} for rule in report.rules]
     return {
         "identity": identity,
-        "digest": folder_digest(folder, specs, items, users),
+        "digest": folder_digest(folder, specs, items, users, occasions),
         "country": dataset.country,
         "timezone": dataset.timezone,
         "arrays": specs,
-        "report": {"rules": [{"rule": rule.name, "rows": rule.rows} for rule in rules], "notes": list(tables.notes)},
+        "report": {"rules": rules, "notes": [*tables.notes, *notes]},
+        "occasions": as_rows(occasions),
+        "behaviours": tables.events.behaviours.to_list(),
     }
+
+
+def _occasions(dataset: Dataset, items: pl.DataFrame, report: RuleReport, notes: list[str]) -> tuple[Occasion, ...]:
+    """Returns the occasions of the dataset's own calendar; fills the report and the notes."""
+    name = getattr(dataset, "calendar", None)
+    if name is None:
+        return ()
+    path = calendar_path(name)
+    found = read_calendar(path, dataset.country, report)
+    notes += require_items(found, items, path)
+    return found
 
 
 def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None]) -> CodedTables:
@@ -110,7 +131,7 @@ def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None
     check_types(tables.events, place)
     events = coded_events(tables.events)
     check_tables(tables, events, place)
-    return CodedTables(events, tables.items, tables.users, tables.rules, tables.notes)
+    return CodedTables(events, tables.items, tables.users, tables.rules, (*tables.notes, *unread(tables.events)))
 
 
 def open_log(folder: Path, check: bool = True) -> EventLog:
@@ -134,6 +155,8 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
             items=pl.read_parquet(folder / "items.parquet"),
             users=pl.read_parquet(folder / "users.parquet"),
             report=facts["report"],
+            occasions=from_rows(facts.get("occasions", [])),
+            behaviours=tuple(facts.get("behaviours", [])),
             **arrays,
         )
     except (KeyError, OSError, TypeError, ValueError) as error:

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.behaviours import with_target
 from seasonrec.data.log import EventLog
 from seasonrec.data.preparation.digest import content_digest
 from seasonrec.data.preparation.merging import TIE_SEED, changes
+from seasonrec.data.tables import DataError
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Added:
 
 def with_users(log: EventLog, user_ids: Sequence[str]) -> EventLog:
     """Returns the log with new users, who have no events, after its own; known ids are skipped."""
+    if log.all_behaviours is not None:
+        return with_target(with_users(log.all_behaviours, user_ids), log.target_behaviour)
     known = set(log.users["user_id"])
     new = [user for user in dict.fromkeys(user_ids) if user not in known]
     users = pl.concat([log.users, pl.DataFrame({"user_id": new}, {"user_id": pl.String})], how="diagonal")
@@ -54,8 +58,15 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
     Args:
         events: ``user_id, item_id, timestamp_s`` and, if known, ``value``, as in
             :class:`~seasonrec.data.tables.SourceTables`. Rows that repeat a (user, item, second) of the log are
-            dropped; rows that repeat each other are merged and their values added.
+            dropped; rows that repeat each other are merged and their values added. A log with behaviours needs the
+            column ``behaviour``, and the same item and second in two behaviours are two events.
+
+    Raises:
+        DataError: If a behaviour is not one of the log's.
     """
+    if log.all_behaviours is not None:
+        longer, added = with_events(log.all_behaviours, events)
+        return with_target(longer, log.target_behaviour), added
     items = log.items.select("item_id").with_row_index("item")
     sold = events.join(items, on="item_id")
     longer = with_users(log, sold["user_id"].unique().sort().to_list())
@@ -66,12 +77,17 @@ def with_events(log: EventLog, events: pl.DataFrame) -> tuple[EventLog, Added]:
 
 
 def _new_events(log: EventLog, rows: pl.DataFrame) -> pl.DataFrame:
-    """Returns ``user, item, timestamp_s, value`` of the distinct events that the log lacks, in random order."""
-    key = ["user", "item", "timestamp_s"]
+    """Returns ``user, item, behaviour, timestamp_s, value`` of the distinct events that the log lacks, in random order.
+
+    The behaviour is a number; 0 in a log without behaviours.
+    """
+    key = ["user", "item", "behaviour", "timestamp_s"]
+    rows = rows.with_columns(behaviour=_behaviour_numbers(log, rows))
     value = pl.col("value").cast(pl.Float64) if "value" in rows.columns else pl.lit(None, pl.Float64).alias("value")
     total = pl.when(pl.col("value").count() > 0).then(pl.col("value").sum()).otherwise(None).alias("value")
     rows = rows.select(pl.col(key).cast(pl.Int64), value).group_by(key).agg(total)
-    held = pl.DataFrame(dict(zip(key, (_users(log), log.event_items, log.event_times_s), strict=True)))
+    told = np.zeros(log.num_events, np.uint8) if log.event_behaviours is None else log.event_behaviours
+    held = pl.DataFrame(dict(zip(key, (_users(log), log.event_items, told, log.event_times_s), strict=True)))
     rows = rows.join(held.cast(pl.Int64), on=key, how="anti").sort(key)
     return rows[np.random.default_rng(TIE_SEED).permutation(len(rows))]
 
@@ -92,8 +108,26 @@ def _merged(log: EventLog, new: pl.DataFrame) -> EventLog:
         "item_categories": log.item_categories,
         **_offsets(user[order], time_s[order], log.num_users),
     }
-    changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users)}
+    if log.event_behaviours is not None:
+        arrays["event_behaviours"] = np.append(log.event_behaviours, new["behaviour"].to_numpy()).astype(np.uint8)[
+            order
+        ]
+    changed: dict[str, Any] = {**arrays, "digest": content_digest(arrays, log.items, log.users, log.occasions)}
     return replace(log, **changed)
+
+
+def _behaviour_numbers(log: EventLog, rows: pl.DataFrame) -> pl.Series:
+    """Returns the number of each row's behaviour; 0 in a log without behaviours."""
+    if log.event_behaviours is None:
+        return pl.Series([0] * rows.height, dtype=pl.Int64)
+    numbers = {name: number for number, name in enumerate(log.behaviours)}
+    strangers = rows.filter(~pl.col("behaviour").is_in(list(numbers)))
+    if strangers.height:
+        raise DataError(
+            f"newer events must be of the behaviours {', '.join(log.behaviours)}, got {strangers['behaviour'][0]!r} in "
+            f"{strangers.height:,} rows; rename or remove them."
+        )
+    return rows["behaviour"].replace_strict(numbers, return_dtype=pl.Int64)
 
 
 def _users(log: EventLog) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.occasions import Occasion
+
 
 @dataclass(frozen=True)
 class EventLog:
@@ -33,9 +35,17 @@ class EventLog:
         basket_times_s: ``(K,)`` int64.
         item_first_seen_s: ``(V,)`` int64, time of the item's first event.
         item_categories: ``(V,)`` int32; all zero if the items have none.
-        items: One row per item in item order: ``item_id, text, category``.
+        items: One row per item in item order: ``item_id, text, category``, and the columns of features, see
+            :mod:`seasonrec.data.features`.
         users: One row per user in user order: ``user_id`` and more.
         report: Cleaning rules ``[{"rule": ..., "rows": ...}]`` and notes, as kept in the manifest.
+        occasions: The user's own calendar; empty without one.
+        event_behaviours: ``(E,)`` uint8, numbers of the behaviours in ``behaviours``; None if the events have none.
+        behaviours: Names of the behaviours in alphabetical order.
+        target_behaviour: Behaviour of all events of this log, if it was reduced to one, see
+            :func:`~seasonrec.data.behaviours.with_target`.
+        all_behaviours: The log of the events of all behaviours from which this one was reduced; users and items have
+            the same numbers.
     """
 
     folder: Path
@@ -55,6 +65,16 @@ class EventLog:
     items: pl.DataFrame
     users: pl.DataFrame
     report: dict[str, object]
+    occasions: tuple[Occasion, ...] = ()
+    event_behaviours: NDArray[np.uint8] | None = None
+    behaviours: tuple[str, ...] = ()
+    target_behaviour: str | None = None
+    all_behaviours: EventLog | None = None
+
+    @property
+    def sequences(self) -> EventLog:
+        """Log whose events form the sequences: that of all behaviours."""
+        return self if self.all_behaviours is None else self.all_behaviours
 
     @property
     def num_events(self) -> int:

@@ -27,6 +27,10 @@ class DataSpec:
         timezone: IANA zone in which days are counted.
         has_text: Whether the items carry text.
         has_value: Whether the events carry a value.
+        occasions: Distinct names of the user's own calendar, in alphabetical order.
+        occasions_list_items: Whether an occasion of that calendar lists items or categories.
+        features: Names of the items' features.
+        behaviours: Names of the behaviours of the events in the sequences, in alphabetical order; empty without them.
     """
 
     num_users: int
@@ -41,6 +45,10 @@ class DataSpec:
     timezone: str
     has_text: bool
     has_value: bool
+    occasions: tuple[str, ...] = ()
+    occasions_list_items: bool = False
+    behaviours: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> float:

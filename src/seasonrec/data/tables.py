@@ -24,10 +24,10 @@ class SourceTables:
 
     Args:
         events: ``user_id`` and ``item_id`` (String), ``timestamp_s`` (Int64 seconds since 1970-01-01 UTC), and, if
-            known, ``value`` (Float32) and ``location_id`` (String). In source order, not yet sorted. The order of ties
-            within a user and second has no meaning.
+            known, ``value`` (Float32) and ``behaviour`` (String, without null). In source order, not yet sorted. The
+            order of ties within a user and second has no meaning.
         items: One row per item: ``item_id`` (String, unique), ``text`` (String, null if unknown), ``category`` (String,
-            null if unknown).
+            null if unknown), and columns of features, see :mod:`seasonrec.data.features`.
         users: One row per user: ``user_id`` and further columns; None without a table.
         rules: Every cleaning rule with the rows it removed, in order of application.
         notes: Choices made while reading that a user should see, for example the recognised time format.

@@ -71,6 +71,8 @@ class Protocol:
         words: Lists of words by name, chosen before the cut: the items whose text has one of them are a side of a
             partition, with bits and share of their own. ``words={christmas: [christmas, xmas]}`` gives
             ``bits_within@with_christmas``. A word stands for all words that begin with it.
+        target_behaviour: Behaviour that is recommended, in a log whose events have behaviours, for example ``buy``:
+            requests, targets and everything that counts purchases are its events alone; the sequences read all events.
 
     Raises:
         ValueError: If a value is out of its range; the message names all mistakes of the protocol.
@@ -88,6 +90,7 @@ class Protocol:
     season_ratio: float = 2.0
     season_min_events: int = 5
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    target_behaviour: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "top_ks", tuple(self.top_ks))  # yaml knows lists only
@@ -172,6 +175,8 @@ def fingerprint(protocol: Protocol, log: EventLog, split: Split, dataset_identit
         dataset_identity: :meth:`seasonrec.data.tables.Dataset.identity` of the dataset.
     """
     rules = {name: value for name, value in asdict(protocol).items() if name not in ("top_ks", "words", "refresh_days")}
+    if protocol.target_behaviour is None:  # as it was before there were behaviours
+        del rules["target_behaviour"]
     horizon = protocol.horizon(split, log.timezone)
     if horizon.refresh_days:  # rolling protocols keep the fingerprint that they had before there were refreshes
         rules["refresh_days"] = horizon.refresh_days

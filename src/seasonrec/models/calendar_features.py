@@ -65,7 +65,8 @@ class CalendarFeatures(nn.Module):
 
     The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
     learned: a plateau, a rise, or a fall on the next day. Only major holidays have one. The United States have 21 in
-    all, whose curves would cover most days of the year, and would learn single promotions by heart.
+    all, whose curves would cover most days of the year, and would learn single promotions by heart. Each name of the
+    user's own calendar has a curve too, and joins the shared ramp.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
@@ -90,8 +91,8 @@ class CalendarFeatures(nn.Module):
         self.num_harmonics = num_harmonics
         self.coverage_days = coverage_days
         names = holiday_names(spec)
-        places = torch.tensor([place for place, name in enumerate(names) if name in major], dtype=torch.int64)
-        self.register_buffer("major", places, persistent=False)
+        places = torch.tensor([place for place, name in enumerate(names) if name in {*major, *spec.occasions}])
+        self.register_buffer("major", places.to(torch.int64), persistent=False)
         knots = torch.tensor((ENDS_DAYS[0], *KNOTS_DAYS, ENDS_DAYS[1]), dtype=torch.float32)
         self.register_buffer("knots_days", knots, persistent=False)
         self.ramps = HolidayRamps(len(places))

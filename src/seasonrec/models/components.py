@@ -30,6 +30,14 @@ class ItemEncoder(Protocol):
         ...
 
 
+class Behaviour(Protocol):
+    """Reader of the behaviours of events, for example view, cart and buy."""
+
+    def __call__(self, events: Tensor, batch: SequenceBatch) -> Tensor:
+        """Maps the vectors of the events ``(B, T, D)`` to ``(B, T, D)``; where there is no event they stay zero."""
+        ...
+
+
 class Backbone(Protocol):
     """Encoder of event sequences. Position 0 has a learned start vector, position ``p`` the ``p``-th event."""
 

@@ -19,6 +19,7 @@ from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.base import Labels
 from seasonrec.batches.labels.base import union as union_of_labels
 from seasonrec.errors import UserError
+from seasonrec.models.behaviour.none import NoBehaviour
 from seasonrec.models.components import ReadsAtPosition, SequenceReading
 from seasonrec.models.context_use import pick
 from seasonrec.models.demand.none import NoDemand
@@ -54,14 +55,15 @@ class Reading:
 class SeasonalRecommender(nn.Module):
     """Model that scores every item for a request: the user's history before a time and that time.
 
-    The order is item encoder, backbone, temporal module, season, sharing, head, the season's scores, habit, mixture.
-    The demand is fitted before training and frozen; habit and mixture read it as a context.
+    The order is item encoder, behaviour, backbone, temporal module, season, sharing, head, the season's scores, habit,
+    mixture. The demand is fitted before training and frozen; habit and mixture read it as a context.
     The habit comes late because it reads the scores of the others before it decides how far to trust the user's own
     counts. The mixture is fitted when training has ended, and is part of :meth:`forward` only. Further tasks read the
     query after season and sharing. Those that rank items start from the next item's scores.
 
     Args:
         item_encoder: Encodes items; the same vectors are input of the sequence and scored (tied).
+        behaviour: Adds what the user did with the item to each event of the sequence.
         backbone: Encodes the sequence.
         temporal: Models change over time on top of the backbone.
         season: Conditions the query on the request time and adds seasonal scores.
@@ -89,6 +91,7 @@ class SeasonalRecommender(nn.Module):
         temporal: Builder,
         habit: Builder,
         head: Builder,
+        behaviour: Builder = NoBehaviour,
         sharing: Builder = HardSharing,
         demand: Builder = NoDemand,
         mixture: Builder = NoMixture,
@@ -98,6 +101,7 @@ class SeasonalRecommender(nn.Module):
     ) -> None:
         super().__init__()
         self.item_encoder = item_encoder(facts=facts)
+        self.behaviour = behaviour(facts=facts)
         self.backbone = backbone(facts=facts)
         self.temporal = temporal(facts=facts)
         if not hasattr(self.temporal, "changes_hidden"):
@@ -240,6 +244,7 @@ class SeasonalRecommender(nn.Module):
 
     def _read_sequence(self, events: Tensor, batch: SequenceBatch) -> SequenceReading:
         """Encodes the events ``(B, T, D)`` before each request."""
+        events = self.behaviour(events, batch)
         start = self.start.to(events.dtype).expand(len(events), 1, -1)
         inputs = torch.cat([start, events], dim=1)  # (B, T + 1, D)
         if self._one_position_each(batch):

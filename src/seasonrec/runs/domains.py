@@ -13,6 +13,10 @@ from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
 
 _HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
+_NO_BEHAVIOUR = cast(Component, {"_target_": "seasonrec.models.behaviour.none.NoBehaviour"})
+_ENCODERS = "seasonrec.models.item_encoder"
+_FEATURES = f"{_ENCODERS}.features.FeatureItems"
+_ID_TEXT, _ID = f"{_ENCODERS}.id_text.IdTextItems", f"{_ENCODERS}.id.IdItems"
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,26 @@ class Domain:
 
 
 def domain_configs(config: RunConfig) -> dict[str, RunConfig]:
-    """Returns the configuration of every further domain by name: that of the run, with other data and one task."""
+    """Returns the configuration of every further domain by name: that of the run, with other data and one task.
+
+    A domain whose data name no behaviours or features does without the components that read them.
+    """
     alone = replace(config, task=None, sharing=_HARD_SHARING, domain=None)
     nodes = (config.domain or {}).items()
-    return {name: replace(alone, data=node["data"], split=node["split"]) for name, node in nodes}
+    return {name: _reading(replace(alone, data=node["data"], split=node["split"])) for name, node in nodes}
+
+
+def _reading(config: RunConfig) -> RunConfig:
+    """Returns a configuration without what its data lack."""
+    if not config.data.get("behaviour_column"):
+        protocol = cast(Component, {**config.protocol, "target_behaviour": None})
+        config = replace(config, protocol=protocol, behaviour=_NO_BEHAVIOUR)
+    if config.item_encoder["_target_"] == _FEATURES and not config.data.get("features"):
+        options = {key: config.item_encoder[key] for key in ("reader", "hidden_dim") if key in config.item_encoder}
+        has_text = config.item_encoder.get("with_text", True)
+        encoder = {"_target_": _ID_TEXT, **options} if has_text else {"_target_": _ID}
+        config = replace(config, item_encoder=cast(Component, encoder))
+    return config
 
 
 def folder_of(run_dir: Path, name: str) -> Path:

@@ -17,11 +17,13 @@ from seasonrec.config import Composer, ConfTree, build, compose
 from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS, RunConfig
 from seasonrec.config.stored import check_stored
+from seasonrec.data.behaviours import with_target
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
 from seasonrec.data.log import EventLog
 from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
+from seasonrec.evaluation.protocol import Protocol
 from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.runs.domains import domain_configs, folder_of
 from seasonrec.runs.older import upgraded
@@ -157,7 +159,9 @@ def _cached_data_of(run_dir: Path, config: RunConfig) -> OpenData:
     log = _prepared(cache_dir_of(config), record.get("data_digest"), dataset.country, dataset.timezone)
     if log is None:
         return _data_of(run_dir, config)
-    split, protocol = build(config.split)().resolve(log), build(config.protocol)()
+    protocol: Protocol = build(config.protocol)()
+    log = with_target(log, protocol.target_behaviour)
+    split = build(config.split)().resolve(log)
     return OpenData(log, split, spec_of(log, split), protocol, record["fingerprint"], cache_dir_of(config))
 
 

@@ -17,6 +17,7 @@ from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.splits import Split, local_date, spec_of
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
+from seasonrec.data.behaviours import with_target
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.datasets.synthetic import Synthetic
 from seasonrec.data.events import prepare
@@ -28,12 +29,13 @@ from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.words import items_with_words
 from seasonrec.evaluation.protocol import Protocol, fingerprint
 from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.models.item_features import FeatureVectors
 from seasonrec.models.recommender import SeasonalRecommender
 
-FILE_KEYS = ("events", "items", "users", "path")
+FILE_KEYS = ("events", "items", "users", "path", "calendar")
 """Options of datasets that are paths of files."""
 
-MODEL_SLOTS = ("item_encoder", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")
+MODEL_SLOTS = ("item_encoder", "behaviour", "backbone", "temporal", "demand", "habit", "mixture", "head", "sharing")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     dataset: Dataset = build(config.data)()
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
-    log = prepare(dataset, cache_dir, progress)
+    log = with_target(prepare(dataset, cache_dir, progress), protocol.target_behaviour)
     split = build(config.split)().resolve(log)
     check_log(log, split, protocol)
     mark = fingerprint(protocol, log, split, dataset.identity())
@@ -150,6 +152,8 @@ def build_model(config: RunConfig, data: OpenData, for_training: bool = False) -
             "text_augmentation varies the texts that item_encoder=text and id_text read, and this item encoder reads "
             "none; choose item_encoder=id_text, or text_augmentation=none."
         )
+    if data.spec.features and not any(isinstance(module, FeatureVectors) for module in model.modules()):
+        print("note: no component reads data.features; item_encoder=features does", flush=True)
     model.peft = build(config.peft)(facts=facts)
     model.peft.apply(model)
     return model, facts

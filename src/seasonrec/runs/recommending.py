@@ -236,11 +236,7 @@ def _with_newer(log: EventLog, node: Component, path: Path) -> EventLog:
     """Returns the log with the events of a file in the form of the run's own data."""
     check_file(path, "events")
     source = build(node)
-    if source.func is Table:
-        own = {"events": str(path), "items": None, "users": None, "text_column": None, "category_column": None}
-        table = Table(**{**source.keywords, **own})
-    else:
-        table = Table(str(path), timezone=log.timezone)
+    table = source().of_newer(str(path)) if source.func is Table else Table(str(path), timezone=log.timezone)
     report, notes = RuleReport(), list[str]()
     log, added = with_events(log, table.newer_events(report, notes))
     lines = [f"{rule.rows:>12,} rows: {rule.name}" for rule in report.rules if rule.rows]

@@ -195,7 +195,7 @@ def fit(
         check_contexts(module.model, next(iter(validation)))
     if options.compile:
         module.model.compile()
-    with _without_noise():
+    with without_noise():
         lines = TQDMProgressBar(refresh_rate=20) if _in_terminal() else LineProgress(epochs or options.max_epochs)
         callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept, LearningRate(), lines]
         every = log_every(training, options.accumulate_batches)
@@ -242,7 +242,8 @@ def _in_terminal() -> bool:
 
 
 @contextmanager
-def _without_noise() -> Iterator[None]:
+def without_noise() -> Iterator[None]:
+    """Silences Lightning's notes and known warnings within the block."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:

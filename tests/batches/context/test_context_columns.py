@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from random_groups import random_groups
 from random_log import DAY_S, random_log
-from small_shop import Shop
+from small_shop import DATASET, Shop
 
 from seasonrec.batches.context import daily_counts, last_year, lift, momentum
 from seasonrec.batches.context.calendar import CalendarContext
@@ -18,6 +19,9 @@ from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 
 Patch = pytest.MonkeyPatch
+
+
+FORMS = LastYearContext(use=("text", "id", "cluster"), groups=random_groups(DATASET["num_items"]))
 
 
 def nothing_kept(monkeypatch: Patch) -> None:
@@ -37,7 +41,9 @@ def a_few_days_kept(monkeypatch: Patch) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda _: None, nothing_kept, nothing_kept_and_no_table, a_few_days_kept])
-@pytest.mark.parametrize("context", [MomentumContext(), LastYearContext()], ids=lambda context: context.name)
+@pytest.mark.parametrize(
+    "context", [MomentumContext(), LastYearContext(), FORMS], ids=["momentum", "last_year", "forms"]
+)
 @pytest.mark.parametrize("horizon_days", [0, 20])
 def test_columns_equal_the_selection(
     shop: Shop, context: Any, change: Callable[[Patch], None], horizon_days: int, monkeypatch: Patch
@@ -50,7 +56,7 @@ def test_columns_equal_the_selection(
         items = np.sort(draw.choice(shop.log.num_items, size, replace=False))
         requests = Requests.of_baskets(shop.log, draw.choice(shop.log.num_baskets, 30), Horizon(horizon_days * DAY_S))
         whole, some, again = expected_of(requests), bound(requests, items), bound(requests)
-        for name in ("item", "category"):
+        for name in ("item", "category", "unsold") if isinstance(context, MomentumContext) else ("lifts",):
             assert getattr(some, name).equal(getattr(whole, name)[:, torch.from_numpy(items)])
             assert getattr(again, name).equal(getattr(whole, name))
         assert some.row.equal(whole.row)

@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from random_groups import random_groups
 from random_log import DAY_S, random_log
 from small_shop import Shop
 
@@ -17,15 +18,24 @@ from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 
-OPTIONS = SharesContext(
-    windows_days=(7, None), half_lives_days=(20.0,), half_windows_days=(9,), own_half_lives_days=(None, 30.0)
-)
-NAMES = ["own", "own_30d", "recent_7d", "popularity", "decayed_20d", "last_year_9d", "uniform", "newborn"]
-
 
 def log_of_a_year() -> EventLog:
     """Returns a random log of 400 days whose last items are first sold late."""
     return replace(random_log(1, num_days=400), timezone="UTC")
+
+
+GROUPS = random_groups(log_of_a_year().num_items)
+OPTIONS = SharesContext(
+    windows_days=(7, None),
+    half_lives_days=(20.0,),
+    half_windows_days=(9,),
+    own_half_lives_days=(None, 30.0),
+    last_year_by=("id", "cluster", "text"),
+    groups=GROUPS,
+)
+WITHOUT_TEXTS = replace(OPTIONS, last_year_by=("id",), groups=None)
+LAST_YEAR = ["last_year_9d", "last_year_cluster_9d", "last_year_text_9d"]
+NAMES = ["own", "own_30d", "recent_7d", "popularity", "decayed_20d", *LAST_YEAR, "uniform", "newborn"]
 
 
 def requests_of(log: EventLog, horizon_s: int) -> Requests:
@@ -54,8 +64,20 @@ def slow(log: EventLog, requests: Requests, number: int, rule: Candidates) -> np
     ends = {"known": until_s, "before_request": time_s, "all": np.inf}
     candidates = np.bincount(items, times_s < ends[rule], log.num_items) > 0
     counts = [np.bincount(items, one, log.num_items) for one in weights]
+    counts += by_texts(counts[-1], counts[3], np.bincount(items, known & (day >= today - 28), log.num_items))
     counts += [candidates.astype(float), (candidates & ~sold).astype(float)]
     return np.stack([one / one.sum() if one.sum() else one for one in counts], axis=1)
+
+
+def by_texts(a_year_ago: np.ndarray, ever: np.ndarray, recent: np.ndarray) -> list[np.ndarray]:
+    """Returns the ``(V,)`` sales of a year ago by cluster and by near texts."""
+    base = ever / max(ever.sum(), 1) + recent / max(recent.sum(), 1)
+    by_cluster = np.zeros(len(base))
+    for cluster in np.unique(GROUPS.clusters):
+        own = np.flatnonzero(GROUPS.clusters == cluster)
+        if base[own].sum():
+            by_cluster[own] = a_year_ago[own].sum() * base[own] / base[own].sum()
+    return [by_cluster, (GROUPS.kernel.toarray() @ a_year_ago) * (ever > 0)]
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 1 << 28])
@@ -98,7 +120,7 @@ def test_the_mixture_sums_to_one_and_absent_parts_give_their_weight_away(rule: C
 
 def test_some_requests_are_those_of_the_whole(shop: Shop) -> None:
     requests = shop.some_requests(20)
-    shares = SharesIndex(shop.log, OPTIONS)(requests)
+    shares = SharesIndex(shop.log, WITHOUT_TEXTS)(requests)
     request, item = torch.cartesian_prod(torch.arange(20), torch.arange(shop.log.num_items)).T
     whole = shares.at(request, item)
     some = shares.rows(5, 12)
@@ -109,8 +131,8 @@ def test_some_requests_are_those_of_the_whole(shop: Shop) -> None:
 
 def test_own_parts_of_another_context_are_those_of_the_index(shop: Shop) -> None:
     requests = shop.some_requests(20)
-    whole = SharesIndex(shop.log, OPTIONS)(requests)
-    sales = SharesIndex(shop.log, replace(OPTIONS, own_half_lives_days=()))(requests)
+    whole = SharesIndex(shop.log, WITHOUT_TEXTS)(requests)
+    sales = SharesIndex(shop.log, replace(WITHOUT_TEXTS, own_half_lives_days=()))(requests)
     own = OwnHistoryContext((7.0, 30.0)).bind(shop.log, shop.spec)(requests)
     found = sales.with_own(own.request, own.item, torch.stack([own.count, own.decayed[:, 1]], dim=1))
     request, item = torch.cartesian_prod(torch.arange(20), torch.arange(shop.log.num_items)).T
@@ -119,8 +141,8 @@ def test_own_parts_of_another_context_are_those_of_the_index(shop: Shop) -> None
 
 
 def test_weights_have_a_gradient(shop: Shop) -> None:
-    shares = SharesIndex(shop.log, OPTIONS)(shop.some_requests(6))
-    weights = torch.rand(6, len(NAMES), dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+    shares = SharesIndex(shop.log, WITHOUT_TEXTS)(shop.some_requests(6))
+    weights = torch.rand(6, len(WITHOUT_TEXTS.names), dtype=torch.float32, generator=torch.Generator().manual_seed(0))
     logits = weights.requires_grad_()
     picked = shares.mixed(logits.softmax(1))[:, 3].clamp(min=1e-20).log().sum()
     (gradient,) = torch.autograd.grad(picked, logits)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from counter_logs import cut_s, log_of_births, log_of_weeks, requests_at
 from evaluation_logs import build_split
+from random_groups import random_groups
 
 from seasonrec.batches.candidates import Candidates, candidates_until_s
 from seasonrec.batches.context.daily_counts import DailyCounts
@@ -17,7 +18,7 @@ from seasonrec.data.events import prepare
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitter import ShareFitter
-from seasonrec.evaluation.baselines.fitting import BASELINES, MIXTURES, fit_baselines
+from seasonrec.evaluation.baselines.fitting import BASELINES, LAST_YEAR, MIXTURES, fit_baselines, last_year_mixtures
 from seasonrec.evaluation.baselines.mixture import fit_mixture
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
@@ -30,7 +31,7 @@ def test_every_row_gives_probabilities_of_the_candidates(rule):
     """Items 10 and 11 are first sold in week 60; a history that ends before knows them only by the rule."""
     log, protocol = log_of_weeks(), Protocol(candidates=rule, horizon_days=10.0)
     split = build_split(log, "2017-02-20", "2017-03-20")
-    rows = fit_baselines(log, spec_of(log, split), split, protocol)
+    rows = fit_baselines(log, spec_of(log, split), split, protocol, random_groups(log.num_items))
     assert [row.name for row in rows] == list(BASELINES)
     for week in (20, 60, 61, 65):
         requests = requests_at(cut_s(week), 10 * SECONDS_PER_DAY)
@@ -43,7 +44,9 @@ def test_every_row_gives_probabilities_of_the_candidates(rule):
 
 
 def test_tuned_rows_try_equally_many_settings(shop):
-    tried = {row.name: row.chosen["tried"] for row in fit_baselines(shop.log, shop.spec, shop.split, Protocol())}
+    groups = random_groups(shop.log.num_items)
+    rows = fit_baselines(shop.log, shop.spec, shop.split, Protocol(), groups)
+    tried = {row.name: row.chosen["tried"] for row in rows}
     without_settings = {name for name, settings in MIXTURES.items() if len(settings) == 1}
     assert {tried[name] for name in without_settings} == {1}
     assert {tried[name] for name in set(BASELINES) - without_settings} == {SETTINGS}
@@ -94,12 +97,18 @@ def test_mixture_weights_are_those_of_greatest_likelihood():
             assert likelihood(moved / moved.sum()) < best
 
 
+def test_forms_of_texts_are_left_out_without_texts(shop):
+    assert list(last_year_mixtures(None)) == ["last_year_id"]
+    names = [row.name for row in fit_baselines(shop.log, shop.spec, shop.split, Protocol())]
+    assert names == [name for name in BASELINES if name not in ("last_year_cluster", "last_year_text")]
+
+
 def test_last_year_is_left_out_where_the_log_has_none(tmp_path):
     source = Synthetic(num_users=20, num_items=20, num_days=200)
     log = prepare(source, tmp_path, progress=lambda line: None)
     split = TimeSplit().resolve(log)
     names = [baseline.name for baseline in fit_baselines(log, spec_of(log, split), split, Protocol())]
-    assert names == [name for name in BASELINES if name != "last_year"]
+    assert names == [name for name in BASELINES if name not in LAST_YEAR]
 
 
 def test_known_figures_of_complete_journey(tmp_path):

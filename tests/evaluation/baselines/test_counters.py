@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from counter_logs import cut_s, log_of_births, log_of_weeks, requests_at
+from counter_logs import NUM_ITEMS, cut_s, log_of_births, log_of_weeks, requests_at
 from evaluation_logs import build_split
+from random_groups import random_groups
 
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.share_index import SharesIndex
@@ -34,10 +35,10 @@ def fitted():
     counts = DailyCounts(log)
     fitter = ShareFitter(log, counts, split, Protocol(horizon_days=HORIZON_S / SECONDS_PER_DAY))
     counting = CounterFitter(log, counts, fitter)
-    return {counter.name: counting.fit(counter) for counter in counters(has_last_year=True)}
+    return {counter.name: counting.fit(counter) for counter in counters(True, random_groups(NUM_ITEMS))}
 
 
-@pytest.mark.parametrize("name", [counter.name for counter in counters(has_last_year=True)])
+@pytest.mark.parametrize("name", [counter.name for counter in counters(True)])
 @pytest.mark.parametrize("horizon_s", [0, HORIZON_S])
 def test_a_counter_reads_nothing_after_the_end_of_the_history(fitted, name, horizon_s):
     requests = requests_at(cut_s(CUT_WEEK) + horizon_s, horizon_s)
@@ -83,9 +84,11 @@ def test_every_row_tries_equally_many_settings_and_says_what_it_chose(fitted):
         np.testing.assert_allclose(weights.sum(0), 1.0, rtol=1e-5)
         assert weights.shape[1] == len(row.chosen["baskets_from"]) + 1
     assert len(fitted["personal_by_history"].chosen["baskets_from"]) > 1
-    assert list(fitted["last_year"].chosen["exponents"]) == [
-        f"{what}_last_year_{fitted['last_year'].lifts.options.half_windows_days[0]}d" for what in ("item", "category")
-    ]
+    row = fitted["personal_last_year"]
+    (days,) = row.lifts.options.half_windows_days
+    assert list(row.chosen["exponents"]) == [f"{what}_last_year_{days}d" for what in ("item", "category")]
+    forms = [f"last_year_{days}d", f"last_year_cluster_{days}d", f"last_year_text_{days}d"]
+    assert [name for name in row.chosen["weights"] if "last_year" in name] == forms
 
 
 def test_a_counter_with_another_budget_is_refused():
@@ -104,7 +107,7 @@ def test_last_year_is_no_worse_than_the_popularity_it_contains(shop):
     targets = shop.log.event_items[shop.log.basket_offsets[requests.baskets]].astype(np.int64)
     bits = {
         name: -float(rows[name].score(requests)[range(len(requests)), targets].mean())
-        for name in ("last_year", "popularity", "personal_recent")
+        for name in ("personal_last_year", "popularity", "personal_recent")
     }
-    assert bits["last_year"] < bits["popularity"]
-    assert bits["last_year"] < bits["personal_recent"] + 0.02
+    assert bits["personal_last_year"] < bits["popularity"]
+    assert bits["personal_last_year"] < bits["personal_recent"] + 0.02

@@ -1,5 +1,6 @@
 import numpy as np
 
+from seasonrec.data.occasions import Occasion
 from seasonrec.evaluation.protocol import MAJOR_HOLIDAYS
 from seasonrec.evaluation.slices.holidays import snake_case, window_names
 
@@ -60,3 +61,17 @@ def test_snake_case():
 def test_the_days_after_christmas_yield_to_a_named_holiday():
     found = windows_of("2017-12-01", "2017-12-31", ("Christmas", "New Year's Day"))
     assert found == {"christmas": ("2017-12-11", "2017-12-24"), "new_years_day": ("2017-12-25", "2017-12-31")}
+
+
+def test_an_occasion_of_the_own_calendar_has_a_window():
+    """Wednesday 2024-03-27 to Tuesday 2024-04-09: from the week before up to the Sunday of the last week."""
+    first, last = (
+        int((np.datetime64(day) - np.datetime64(0, "D")).astype(int)) for day in ("2024-03-27", "2024-04-09")
+    )
+    days = np.arange(first - 20, last + 20)
+    names = window_names(days, ("Spring Break",), None, [Occasion("spring break", first, last)])
+    inside = [day for day, name in zip(days, names, strict=True) if name == "spring_break"]
+    assert str(np.datetime64(int(inside[0]), "D")) == "2024-03-18"
+    assert str(np.datetime64(int(inside[-1]), "D")) == "2024-04-14"
+    assert inside == list(range(inside[0], inside[-1] + 1))
+    assert window_names(days, ("Halloween",), None, [Occasion("spring break", first, last)]) == [None] * len(days)

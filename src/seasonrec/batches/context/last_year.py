@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from seasonrec.batches.context.base import DayTables
 from seasonrec.batches.context.daily_counts import DailyCounts
-from seasonrec.batches.context.lift import Lift
+from seasonrec.batches.context.item_groups import PRIOR_EVENTS, ItemGroups, log_lift
+from seasonrec.batches.context.lift import Lift, smoothed_share
 from seasonrec.batches.context.rows import RowCache
 from seasonrec.batches.requests import Requests
 from seasonrec.data.calendar import local_days
@@ -25,19 +27,21 @@ KEPT_BYTES = 1 << 28
 """Limit of the memory for the tables of days, in bytes."""
 
 
+Form = Literal["id", "category", "cluster", "text"]
+"""Items whose sales are counted together: the item, its category, a cluster of texts, near texts."""
+
+
 @dataclass(frozen=True)
 class LastYear(DayTables):
-    """Sales of each item and category around the same day a year ago, relative to all time.
+    """Sales around the same day a year ago, relative to all time, in ``F`` forms.
 
     Args:
         row: ``(N,)`` int64, row of each request in the ``Q`` rows.
-        item: ``(Q, C)`` float, log of the shrunk ratio; 0 if the log does not reach back a year. ``C`` is the whole
-            catalogue unless some items were requested.
-        category: ``(Q, C)`` float, the same for the item's category.
+        lifts: ``(Q, C, F)`` float, logs of the shrunk ratios; 0 if the log does not reach back a year. ``C`` is the
+            whole catalogue unless some items were requested.
     """
 
-    item: Tensor
-    category: Tensor
+    lifts: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,13 @@ class LastYearContext:
 
     Args:
         half_window_days: Number of days on each side of the day a year ago.
-        prior_events: Strength of the shrinkage of a ratio towards 1, in expected events.
+        use: Forms of the lifts, in the order of ``lifts``.
+        groups: Items with similar texts, for the forms ``cluster`` and ``text``.
     """
 
     half_window_days: int = 14
-    prior_events: float = 5.0
+    use: tuple[Form, ...] = ("id", "category")
+    groups: ItemGroups | None = None
     name: str = "last_year"
 
     def bind(self, log: EventLog, spec: DataSpec) -> LastYearIndex:
@@ -62,22 +68,40 @@ class LastYearIndex:
     """Index of :class:`LastYear` by day, with a cache of days."""
 
     def __init__(self, log: EventLog, options: LastYearContext) -> None:
-        self.half_window_days = options.half_window_days
+        self.options = options
         self.counts = DailyCounts(log)
-        self.lift = Lift(self.counts, options.prior_events)
-        self._known = RowCache((log.num_items, 2), np.float32, self.counts.num_days + 1, KEPT_BYTES)
+        self.lift = Lift(self.counts, PRIOR_EVENTS["id"])
+        self._known = RowCache((log.num_items, len(options.use)), np.float32, self.counts.num_days + 1, KEPT_BYTES)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> LastYear:
         days, row = request_and_known_days(self.counts, requests)
         keys = [tuple(pair) for pair in days.tolist()]
         table = self._known(keys, lambda places, columns: self._compute(days[places], columns), items)
-        values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(table, -1, 0)))  # (2, Q, C)
-        return LastYear(row=torch.from_numpy(row), item=values[0], category=values[1])
+        return LastYear(row=torch.from_numpy(row), lifts=torch.from_numpy(table))
 
     def _compute(self, days: NDArray[np.int64], items: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """Returns ``(Q, C, 2)`` log ratios of the items, then of their categories."""
-        window = window_a_year_ago(days, self.half_window_days)
-        return np.concatenate(self.lift(days[:, 1], [window], items), axis=-1, dtype=np.float32, casting="same_kind")
+        """Returns ``(Q, C, F)`` log ratios."""
+        window = window_a_year_ago(days, self.options.half_window_days)
+        columns: dict[Form, NDArray[np.float64]] = {}
+        if {"id", "category"} & set(self.options.use):
+            item, category = self.lift(days[:, 1], [window], items)
+            columns = {"id": item[..., 0], "category": category[..., 0]}
+        for form in self.options.use:
+            if form not in columns:
+                rows = [self._of_texts(form, *row) for row in zip(*window, days[:, 1], strict=True)]
+                columns[form] = np.stack(rows) if items is None else np.stack(rows)[:, items]
+        return np.stack([columns[form] for form in self.options.use], axis=-1, dtype=np.float32, casting="same_kind")
+
+    def _of_texts(self, form: Form, start: int, stop: int, known: int) -> NDArray[np.float64]:
+        """Returns the ``(V,)`` log ratios of items that are counted together because of their texts, for one day."""
+        if self.options.groups is None:
+            raise ValueError(f"the lift by {form} needs groups of items, got None; give LastYearContext groups.")
+        counts, together = self.counts, self.options.groups.together
+        before = counts.before(np.array([start, stop, known]))
+        share = smoothed_share(before[2:], counts.total_before[[known]], counts.num_items)
+        events = counts.total_before[[stop]] - counts.total_before[[start]]
+        sold = together(form, (before[1:2] - before[:1]).astype(np.float64))
+        return log_lift(sold, events.astype(np.float64), together(form, share)[0], PRIOR_EVENTS[form])[0]
 
 
 def request_and_known_days(counts: DailyCounts, requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

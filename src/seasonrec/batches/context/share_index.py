@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from seasonrec.batches.candidates import Candidates, candidates_until_s
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.decayed_counts import DecayedCounts
+from seasonrec.batches.context.item_groups import ItemGroups
 from seasonrec.batches.context.last_year import request_and_known_days, window_a_year_ago
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryIndex
 from seasonrec.batches.context.rows import RowCache
@@ -24,6 +26,11 @@ from seasonrec.data.spec import DataSpec
 
 KEPT_BYTES = 1 << 27
 """Limit of the memory for the tables of days, in bytes."""
+
+RECENT_DAYS = 28
+"""Look-back of the sales by which items share out those of their cluster a year ago."""
+
+ShareForm = Literal["id", "cluster", "text"]
 
 Days = NDArray[np.int64]
 """``(Q, 2)`` days of the request and numbers of known days."""
@@ -40,6 +47,9 @@ class SharesContext:
             no sales then.
         own_half_lives_days: Half-lives of the user's own purchases, in days; None for plain counts.
         candidates: Rule of the candidates; see :mod:`seasonrec.batches.candidates`.
+        last_year_by: Forms of last year's sales: ``id`` for the item's own; ``cluster`` for those of its cluster of
+            texts, of which an item has a part by its recent sales; ``text`` for those of near texts.
+        groups: Items with similar texts, for the forms ``cluster`` and ``text``.
     """
 
     windows_days: tuple[int | None, ...] = (7, 28)
@@ -48,6 +58,8 @@ class SharesContext:
     own_half_lives_days: tuple[float | None, ...] = (28.0,)
     candidates: Candidates = "known"
     name: str = "shares"
+    last_year_by: tuple[ShareForm, ...] = ("id",)
+    groups: ItemGroups | None = None
 
     @property
     def own_names(self) -> list[str]:
@@ -59,7 +71,8 @@ class SharesContext:
         """Names of the ``R`` parts by day."""
         recent = [f"recent_{days}d" if days else "popularity" for days in self.windows_days]
         decayed = [f"decayed_{days:g}d" for days in self.half_lives_days]
-        return [*recent, *decayed, *(f"last_year_{days}d" for days in self.half_windows_days)]
+        forms = ["last_year" if by == "id" else f"last_year_{by}" for by in self.last_year_by]
+        return [*recent, *decayed, *(f"{form}_{days}d" for days in self.half_windows_days for form in forms)]
 
     @property
     def names(self) -> list[str]:
@@ -157,7 +170,23 @@ class SharesIndex:
             yield decayed.before(distinct)[row]
         for half_window_days in self.options.half_windows_days:
             start, stop = window_a_year_ago(days, half_window_days)
-            yield self.counts.before(stop) - self.counts.before(start)
+            sold = self.counts.before(stop) - self.counts.before(start)
+            for form in self.options.last_year_by:
+                yield sold if form == "id" else self._of_texts(form, sold.astype(np.float64), known)
+
+    def _of_texts(self, form: ShareForm, sold: NDArray[np.float64], known: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns ``(Q, V)`` sales of a year ago by cluster or near texts, of the items that were ever sold.
+
+        An item has the part of its cluster that it has in the sum of the shares of recent and of all sales.
+        """
+        if self.options.groups is None:
+            raise ValueError(f"last_year_by={form} needs groups of items, got None; give SharesContext groups.")
+        together, ever = self.options.groups.together, self.counts.before(known)
+        if form == "text":
+            return together(form, sold) * (ever > 0)
+        base = _share(ever) + _share(self.counts.window(known, RECENT_DAYS))
+        of_cluster = together(form, base)
+        return np.divide(together(form, sold) * base, of_cluster, out=np.zeros_like(base), where=of_cluster > 0)
 
 
 def _share(counted: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.journey_items import KEYS, item_ids, item_table
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
@@ -27,7 +28,7 @@ class CompleteJourney:
 
     The package is licensed under MIT; the R package from which it comes, under CC0. Its README describes simulated data
     of 801 households; the data itself (2,469 households) and the R package contradict that. The packagers assigned the
-    dates; movable holidays agree with 2017.
+    dates; movable holidays agree with 2017. Age, income and the like of 801 households make slices of the evaluation.
 
     Args:
         level: Definition of an item: the ``product_type`` name alone; the ``product_id``; or the ``variant``,
@@ -36,12 +37,19 @@ class CompleteJourney:
             catalogue thus belongs to the protocol and its fingerprint; it is no fitted statistic.
         households: Size of a sample of households with a fixed seed, drawn before ``min_item_events`` is applied; None
             for all.
+        calendar: File of occasions, further holidays of your own; None without one.
     """
 
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, level: Level = "product_type", min_item_events: int = 20, households: int | None = None) -> None:
+    def __init__(
+        self,
+        level: Level = "product_type",
+        min_item_events: int = 20,
+        households: int | None = None,
+        calendar: str | None = None,
+    ) -> None:
         if level not in KEYS:
             raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
         if min_item_events < 1:
@@ -51,6 +59,7 @@ class CompleteJourney:
         self.level = level
         self.min_item_events = min_item_events
         self.households = households
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
         folder = _data_folder()
@@ -62,6 +71,7 @@ class CompleteJourney:
             "level": self.level,
             "min_item_events": self.min_item_events,
             "households": self.households,
+            **calendar_identity(self.calendar),
         }
 
     def tables(self) -> SourceTables:
@@ -77,9 +87,9 @@ class CompleteJourney:
                 "item_id",
                 pl.col("transaction_timestamp").dt.epoch("s").alias("timestamp_s"),
                 pl.col("sales_value").cast(pl.Float32).alias("value"),
-                pl.col("store_id").cast(pl.String).alias("location_id"),
             ),
             items=item_table(lines, self.level),
+            users=_households(_data_folder()),
             rules=tuple(report.rules),
             notes=(f"items are {self.level}; times are UTC, days are counted in {self.timezone}",),
         )
@@ -104,10 +114,17 @@ def _data_folder() -> Path:
 
 def _read_lines(folder: Path) -> pl.DataFrame:
     """Returns purchase lines with the columns of their product; these are null if the product has no row."""
-    columns = ["household_id", "store_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
+    columns = ["household_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
     lines = pl.read_parquet(folder / "transactions.parquet", columns=columns)
     products = pl.read_parquet(folder / "products.parquet").drop("manufacturer_id")
     return lines.join(products.with_columns(has_row=pl.lit(True)), on="product_id", how="left", maintain_order="left")
+
+
+def _households(folder: Path) -> pl.DataFrame:
+    """Returns the answers of the households that gave some, 801 of 2,469."""
+    answers = pl.read_parquet(folder / "demographics.parquet")
+    user_id = pl.col("household_id").cast(pl.String).alias("user_id")
+    return answers.select(user_id, pl.exclude("household_id").cast(pl.String))
 
 
 def _without_non_goods(lines: pl.DataFrame, report: RuleReport) -> pl.DataFrame:

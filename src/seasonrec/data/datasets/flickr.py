@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import (
     check_file,
     column_names,
@@ -39,7 +40,7 @@ class Flickr:
     """Visits to 196 places of five cities, 2004 to 2014, derived from times and places of photographs.
 
     An event is a visit: the user, the place, and ``arrived``, the time of the first photograph there. Its value is the
-    number of photographs; its location is the city. The text of an item is the place's name, its kind, and the city.
+    number of photographs. The text of an item is the place's name, its kind, and the city.
     The source has names only for Melbourne; the other texts are kind and city, so that several places have one text.
 
     **Zones.** The source gives the time of the camera's clock without a zone. With all cities, these times are used
@@ -51,6 +52,7 @@ class Flickr:
         path: The file, one row per visit: ``.parquet``, ``.csv`` or ``.tsv`` with the columns ``user_id city poi_id
             poi_name poi_category arrived num_photos``.
         city: City whose visits are used: Edinburgh, Glasgow, Melbourne, Osaka or Toronto; None for all.
+        calendar: File of occasions, further holidays of your own; None without one.
 
     Raises:
         ValueError: If there is no such city.
@@ -63,6 +65,7 @@ class Flickr:
 
     path: str
     city: str | None = None
+    calendar: str | None = None
 
     def __post_init__(self) -> None:
         if self.city is not None and self.city not in CITIES:
@@ -77,7 +80,8 @@ class Flickr:
         return "UTC" if self.city is None else CITIES[self.city][1]
 
     def identity(self) -> dict[str, object]:
-        return {"dataset": "flickr", "rules": 1, "path": file_sha256(self._file()), "city": self.city}
+        own = {"path": file_sha256(self._file()), "city": self.city, **calendar_identity(self.calendar)}
+        return {"dataset": "flickr", "rules": 1, **own}
 
     def tables(self) -> SourceTables:
         path, report = self._file(), RuleReport()
@@ -91,7 +95,6 @@ class Flickr:
                 pl.col("poi_id").alias("item_id"),
                 seconds.alias("timestamp_s"),
                 pl.col("num_photos").alias("value"),
-                pl.col("city").alias("location_id"),
             ),
             items=_places(visits, path),
             rules=tuple(report.rules),

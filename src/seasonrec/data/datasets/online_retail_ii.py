@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns, read_numbers, read_text
 from seasonrec.data.files.times import TimeReader, check_time_options
 from seasonrec.data.files.workbook import read_workbook
@@ -20,11 +21,11 @@ COLUMNS = {
     "time": ("InvoiceDate", "ts"),
     "price": ("Price", "price"),
     "user_id": ("Customer ID", "customer_id"),
-    "location_id": ("Country", "country"),
+    "country": ("Country", "country"),
 }
 """Names of each column: in UCI's workbook, and in cleaned copies."""
 
-WORDS = ("invoice", "item_id", "text", "user_id", "location_id")
+WORDS = ("invoice", "item_id", "text", "user_id", "country")
 """Columns of text."""
 
 PRODUCT = r"^\d{5}[A-Z]*$"
@@ -35,8 +36,8 @@ class OnlineRetailII:
     """Purchases of a British gift shop, many of whose customers are shops, December 2009 to December 2011.
 
     An event is a line of an invoice: the customer, the product and the minute. Its value is quantity times price, in
-    pounds; its location is the customer's country. The text of an item is its most frequent description in lower case;
-    items have no category. Codes are read in capital letters: ``85123a`` and ``85123A`` are one product.
+    pounds. The text of an item is its most frequent description in lower case; items have no category. Codes are read
+    in capital letters: ``85123a`` and ``85123A`` are one product. The customer's country makes slices.
 
     The cleaning counts and leaves out, in this order: rows that equal an earlier one in all columns (the sheets of the
     workbook overlap in December 2010), invoices that are no sale (cancellations and adjustments, whose number begins
@@ -47,6 +48,7 @@ class OnlineRetailII:
         path: UCI's workbook ``online_retail_II.xlsx`` with its two sheets (needs the extra ``excel``), a ``.csv`` or
             ``.tsv`` of both sheets, or a ``.parquet``.
         time_format: How the times of a text file are written: as in ``data=table``.
+        calendar: File of occasions, further holidays of your own; None without one.
 
     Raises:
         ValueError: If the time format is invalid.
@@ -58,14 +60,15 @@ class OnlineRetailII:
     country: str | None = "GB"
     timezone: str = "Europe/London"
 
-    def __init__(self, path: str, time_format: str = "auto") -> None:
+    def __init__(self, path: str, time_format: str = "auto", calendar: str | None = None) -> None:
         check_time_options(time_format, self.timezone)
         self.path = path
         self.time_format = time_format
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
-        file = file_sha256(self._file())
-        return {"dataset": "online_retail_ii", "rules": 1, "path": file, "time_format": self.time_format}
+        own = {"path": file_sha256(self._file()), "time_format": self.time_format, **calendar_identity(self.calendar)}
+        return {"dataset": "online_retail_ii", "rules": 1, **own}
 
     def tables(self) -> SourceTables:
         path, report = self._file(), RuleReport()
@@ -76,9 +79,9 @@ class OnlineRetailII:
         items = lines.group_by("item_id").agg(_most_frequent("text")).sort("item_id")
         value = (pl.col("quantity") * pl.col("price")).cast(pl.Float32).alias("value")
         return SourceTables(
-            events=lines.select("user_id", "item_id", "timestamp_s", value, "location_id"),
+            events=lines.select("user_id", "item_id", "timestamp_s", value),
             items=items.with_columns(category=pl.lit(None, pl.String)),
-            users=lines.group_by("user_id").agg(_most_frequent("location_id").alias("country")).sort("user_id"),
+            users=lines.group_by("user_id").agg(_most_frequent("country")).sort("user_id"),
             rules=tuple(report.rules),
             notes=(read_as,),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import (
     check_file,
     column_names,
@@ -26,13 +27,12 @@ COLUMNS = {
     "time": ("Order Date",),
     "price": ("Purchase Price Per Unit",),
     "quantity": ("Quantity",),
-    "location_id": ("Shipping Address State",),
     "text": ("Title",),
     "category": ("Category",),
 }
 """Name of each column in ``amazon-purchases.csv``."""
 
-WORDS = ("item_id", "location_id", "text", "category")
+WORDS = ("item_id", "text", "category")
 """Columns of text that may be empty."""
 
 ANSWERS_OF = "Survey ResponseID"
@@ -43,8 +43,8 @@ class OpenEcommerce:
     """Purchases of 5,027 people in the United States on Amazon, 2018 to 2022, shared by them for research.
 
     An event is a product of an order: the person, the product code and the day. Its value is quantity times price, in
-    dollars; its location is the state of the address. The text of an item is its most frequent title, its category
-    Amazon's. Orders carry days without a time, so that all purchases of a day are one basket.
+    dollars. The text of an item is its most frequent title, its category Amazon's. Orders carry days without a time, so
+    that all purchases of a day are one basket. Answers of the survey (age, income, state) make slices.
 
     The cleaning counts and leaves out, in this order: rows without a product code, rows whose quantity is not above
     zero, and items with fewer than ``min_item_events`` rows.
@@ -54,6 +54,7 @@ class OpenEcommerce:
         users: The file ``survey.csv`` with the answers of each person, columns of the users; None without.
         min_item_events: Least number of rows of an item over all years, test weeks included. The catalogue thus belongs
             to the protocol and its fingerprint; it is no fitted statistic. Most products are bought once.
+        calendar: File of occasions, further holidays of your own; None without one.
 
     Raises:
         ValueError: If ``min_item_events`` is below 1.
@@ -66,12 +67,15 @@ class OpenEcommerce:
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, path: str, users: str | None = None, min_item_events: int = 5) -> None:
+    def __init__(
+        self, path: str, users: str | None = None, min_item_events: int = 5, calendar: str | None = None
+    ) -> None:
         if min_item_events < 1:
             raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
         self.path = path
         self.users = users
         self.min_item_events = min_item_events
+        self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
         return {
@@ -80,6 +84,7 @@ class OpenEcommerce:
             "path": file_sha256(_file(self.path, "data.path")),
             "users": None if self.users is None else file_sha256(_file(self.users, "data.users")),
             "min_item_events": self.min_item_events,
+            **calendar_identity(self.calendar),
         }
 
     def tables(self) -> SourceTables:
@@ -97,7 +102,7 @@ class OpenEcommerce:
         words = [pl.col(column).drop_nulls().mode().sort().first() for column in ("text", "category")]
         value = (pl.col("quantity") * pl.col("price")).cast(pl.Float32).alias("value")
         return SourceTables(
-            events=lines.select("user_id", "item_id", "timestamp_s", value, "location_id"),
+            events=lines.select("user_id", "item_id", "timestamp_s", value),
             items=lines.group_by("item_id").agg(*words).sort("item_id"),
             users=None if self.users is None else _people(_file(self.users, "data.users"), lines["user_id"]),
             rules=tuple(report.rules),

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.calendar import check_country
+from seasonrec.data.features import Kind
+from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.event_file import EventColumns, EventFile
+from seasonrec.data.files.feature_columns import read_features
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
 from seasonrec.data.files.times import TimeReader, check_time_options
-from seasonrec.data.preparation.checks import check_variety
+from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
+
+LATER_OPTIONS = ("calendar", "behaviour_column", "features", "feature_kinds")
+"""Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
 
 
 @dataclass
@@ -32,19 +38,27 @@ class Table:
     Args:
         events: File of events, one row per event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
         items: File of items, one row per item; None without one.
-        users: File of users, one row per user; None without one.
+        users: File of users, one row per user; None without one. Its other columns make slices of the evaluation.
         user_column: Column of the user, in the events and in the users' file.
         item_column: Column of the item, in the events and in the items' file.
         time_column: Column of the time.
         value_column: Column of the value of an event, for example its price; None without one.
         quantity_column: Column of a quantity that must be above zero; None without one.
+        behaviour_column: Column of the behaviour of an event, for example view, cart or buy; None without one. It needs
+            ``protocol.target_behaviour``.
         text_column: Column of the items' text; None uses ``text`` if the file has it.
         category_column: Column of the items' category; None uses ``category`` if the file has it.
+        features: Columns of the items' file that ``item_encoder=features`` reads, for example ``[price, brand]``:
+            numbers or categories, as their values show.
+        feature_kinds: ``number`` or ``category`` for columns of ``features`` whose values do not show it, for example
+            ``{brand_id: category}``.
         time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
             recognises all but patterns and reports its choice.
         min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
         country: ISO 3166 code of the holidays; None for no holidays.
         timezone: IANA zone in which days are counted, and of times that carry no offset.
+        calendar: File of occasions, further holidays of your own, see
+            :func:`~seasonrec.data.files.calendar_file.read_calendar`; None without one.
 
     Raises:
         ValueError: If an option is invalid.
@@ -58,12 +72,16 @@ class Table:
     time_column: str = "timestamp"
     value_column: str | None = None
     quantity_column: str | None = None
+    behaviour_column: str | None = None
     text_column: str | None = None
     category_column: str | None = None
+    features: tuple[str, ...] = ()
+    feature_kinds: dict[str, Kind] = field(default_factory=dict)
     time_format: str = "auto"
     min_item_events: int = 1
     country: str | None = None
     timezone: str = "UTC"
+    calendar: str | None = None
 
     def __post_init__(self) -> None:
         check_time_options(self.time_format, self.timezone)
@@ -77,14 +95,18 @@ class Table:
             raise UserError(
                 f"user, item and time must be three different columns, got {got}; name a separate column for each."
             )
-        for name in ("text_column", "category_column"):
-            if getattr(self, name) is not None and self.items is None:
+        self.features = tuple(self.features)  # yaml knows lists only
+        if strangers := [name for name in self.feature_kinds if name not in self.features]:
+            raise UserError(f"feature_kinds must name columns of data.features={list(self.features)}, got {strangers}.")
+        for name in ("text_column", "category_column", "features"):
+            if getattr(self, name) and self.items is None:
                 raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
 
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}
         hashes = {key: None if path is None else file_sha256(path) for key, path in files.items()}
-        return {"dataset": "table", "rules": 1, **asdict(self), **hashes}
+        options = {name: value for name, value in asdict(self).items() if name not in LATER_OPTIONS or value}
+        return {"dataset": "table", "rules": 1, **options, **hashes, **calendar_identity(self.calendar)}
 
     def tables(self) -> SourceTables:
         """Reads everything into memory; :meth:`coded_tables` is better for large files."""
@@ -96,6 +118,7 @@ class Table:
         notes: list[str] = []
         events, item_type = self._events(report, notes, folder, progress)
         check_variety(events, str(self._path("events")))
+        check_behaviours(events, str(self._path("events")))
         items = self._items(events.items, item_type, report, notes)
         users = self._users(events.users, report)
         return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
@@ -103,6 +126,20 @@ class Table:
     def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
         """Reads events that extend a log, without the limit ``min_item_events``; fills the report and the notes."""
         return replace(self, min_item_events=1)._events(report, notes)[0].frame()
+
+    def of_newer(self, events: str) -> Table:
+        """Returns the source of a file of newer events in the same form, without items, users and calendar."""
+        return replace(
+            self,
+            events=events,
+            items=None,
+            users=None,
+            text_column=None,
+            category_column=None,
+            features=(),
+            feature_kinds={},
+            calendar=None,
+        )
 
     def _path(self, key: str) -> Path | None:
         name = getattr(self, key)
@@ -122,11 +159,14 @@ class Table:
         """Returns the cleaned events and the type of the item ids in their file (None in a text file)."""
         path = self._path("events")
         assert path is not None  # events is not optional
-        keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column")
+        keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
         require_columns(path, [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None])
         columns = EventColumns(*(getattr(self, key) for key in keys))
+        notes += _unread(
+            path, columns, "data.value_column, quantity_column and behaviour_column name columns of events"
+        )
         times = TimeReader(self.time_format, self.timezone, f"{path}: column {self.time_column}")
-        file, coder = EventFile(path, columns, times), EventCoder(folder)
+        file, coder = EventFile(path, columns, times), EventCoder(folder, with_behaviours=columns.behaviour is not None)
         notes.extend(file.read(coder, progress))
         if self.quantity_column is not None:
             report.count("quantity not above zero, or not known", file.without_quantity)
@@ -145,6 +185,10 @@ class Table:
             return known.to_frame().with_columns(empty.alias("text"), empty.alias("category"))
         wanted = {"text": self.text_column, "category": self.category_column}
         items = read_items(path, self.item_column, wanted, item_type, notes)
+        used = (self.item_column, self.text_column or "text", self.category_column or "category", *self.features)
+        notes += _unread(path, used, "data.features=[...] gives columns of the items to item_encoder=features")
+        if self.features:
+            items = items.hstack(read_features(path, self.features, self.feature_kinds, notes))
         items = report.keep(items, pl.col("item_id").is_first_distinct(), "further row of an item in the items' file")
         require_overlap(known, items["item_id"], path, "item")
         return items_with_events(known, items, notes)
@@ -159,3 +203,9 @@ class Table:
         users = raw.drop({self.user_column, "user_id"} & set(raw.columns)).insert_column(0, ids)
         require_overlap(known, users["user_id"], path, "user")
         return report.keep(users, pl.col("user_id").is_first_distinct(), "further row of a user in the users' file")
+
+
+def _unread(path: Path, used: Sequence[str | None], remedy: str) -> list[str]:
+    """Returns a note on the columns of a file that nothing reads."""
+    strangers = [column for column in column_names(path) if column not in used]
+    return [f"{path}: nothing reads the columns {', '.join(strangers)}; {remedy}"] if strangers else []

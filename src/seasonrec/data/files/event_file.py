@@ -26,6 +26,7 @@ class EventColumns(NamedTuple):
     time: str
     value: str | None = None
     quantity: str | None = None
+    behaviour: str | None = None
 
 
 class EventFile:
@@ -43,6 +44,7 @@ class EventFile:
         self.item_type: pl.DataType | None = None
         self._path, self._columns, self._times = path, columns, times
         self._null_ids = False
+        self._blank_behaviour = BlankFault()
         self._no_number = {name: RowFault() for name in (columns.value, columns.quantity) if name is not None}
 
     def read(self, coder: EventCoder, progress: Callable[[str], None]) -> list[str]:
@@ -67,18 +69,26 @@ class EventFile:
             ]
             times_s = self._times.read(batch[columns.time])
         users, items = self._ids(batch[columns.user]), self._ids(batch[columns.item])
+        behaviours = None if columns.behaviour is None else self._behaviours(batch[columns.behaviour])
         values, quantity = (None if amount is None else amount.result() for amount in amounts)
         kept = None if quantity is None else (quantity.fill_nan(None) > 0).fill_null(False).to_numpy()
         self.rows += batch.height
         self.without_quantity += 0 if kept is None else int((~kept).sum())
         if not (users.null_count() or items.null_count() or times_s.null_count()):
-            coder.add(users, items, times_s.to_numpy(), None if values is None else _filled(values), kept)
+            filled = None if values is None else _filled(values)
+            coder.add(users, items, times_s.to_numpy(), filled, kept, behaviours)
 
     def _ids(self, ids: pl.Series) -> pl.Series:
         if not self.rows:
             self._check_type(ids)
         self._null_ids |= ids.null_count() > 0
         return ids
+
+    def _behaviours(self, written: pl.Series) -> pl.Series:
+        """Returns the behaviours as text; blank ones are a fault that is raised at the end."""
+        names = written.cast(pl.String).str.strip_chars()
+        self._blank_behaviour.look(names, self.rows)
+        return names.fill_null("")
 
     def _check_type(self, ids: pl.Series) -> None:
         try:
@@ -102,6 +112,8 @@ class EventFile:
         if self._null_ids or _has_blank(users) or _has_blank(items):
             for name in (self._columns.user, self._columns.item):
                 self._refuse_blank(name)
+        if self._blank_behaviour.count:
+            raise DataError(self._blank_behaviour.message(f"{self._path}: column {self._columns.behaviour}"))
         for name, fault in self._no_number.items():
             if fault.count:
                 raise number_fault(self._path, name, fault)

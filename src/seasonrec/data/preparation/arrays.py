@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,22 @@ def write_arrays(
     ``item_categories`` is not written. The rows of ``events`` are removed. The result depends neither on the order of
     the rows in the source nor on the number of buckets. Temporary buckets lie in the same ``folder``.
 
+    Events with a behaviour give a further array ``event_behaviours``; the same item in two behaviours is two events.
+
     Returns:
         ``(specs, merged)``: type and shape of each array by name; number of rows that repeated another.
     """
-    files = {name: ArrayFile(folder / f"{name}.npy", dtype) for name, dtype in _PER_EVENT.items()}
+    told = {"event_behaviours": np.uint8} if len(events.behaviours) else {}
+    files = {name: ArrayFile(folder / f"{name}.npy", dtype) for name, dtype in {**_PER_EVENT, **told}.items()}
     events_of = np.zeros(len(events.users) + 1, np.int64)
     baskets_of = np.zeros(len(events.users) + 1, np.int64)
     first_seen_s = np.full(len(events.items), np.iinfo(np.int64).max)
     written = 0
     for part in _shuffled_parts(_buckets(events, folder)):
+        if told:
+            item, behaviour = np.divmod(part.item, events.num_behaviours)
+            part = replace(part, item=item)
+            files["event_behaviours"].append(behaviour)
         _append(files, part, written)
         _count(events_of, part.user)
         _count(baskets_of, part.user[part.first])
@@ -103,7 +111,7 @@ def _count(rows_of: NDArray[np.int64], user: NDArray[np.integer]) -> None:
 def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
     """Yields the events by rising ranges of users, in blocks that can be sorted in memory."""
     if events.num_events <= WHOLE_ROWS:
-        whole = Spool(events.rows.dtypes, None)
+        whole = Spool(events.block_types, None)
         for block in events.blocks():
             whole.append(*block)
         events.rows.clear()
@@ -111,7 +119,7 @@ def _buckets(events: CodedEvents, folder: Path) -> Iterator[Block]:
         return
     before = np.cumsum(events.user_counts) - events.user_counts
     bucket_of = np.unique(before // BUCKET_ROWS, return_inverse=True)[1].astype(np.uint16)
-    buckets = [Spool(events.rows.dtypes, folder / f"bucket{number}", 0) for number in range(int(bucket_of[-1]) + 1)]
+    buckets = [Spool(events.block_types, folder / f"bucket{number}", 0) for number in range(int(bucket_of[-1]) + 1)]
     for block in events.blocks():
         _scatter(block, bucket_of[block[0]], buckets)
     events.rows.clear()

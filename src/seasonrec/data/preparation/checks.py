@@ -9,6 +9,9 @@ from seasonrec.data.tables import DataError, SourceTables
 
 _EVENT_TYPES = {"user_id": pl.String, "item_id": pl.String, "timestamp_s": pl.Int64}
 
+MOST_BEHAVIOURS = 100
+"""Limit of the kinds of events of a log."""
+
 
 def check_tables(tables: SourceTables, events: CodedEvents, place: str) -> None:
     """Checks the tables of a dataset and its numbered events; ``place`` is the source, for the message.
@@ -17,6 +20,7 @@ def check_tables(tables: SourceTables, events: CodedEvents, place: str) -> None:
         DataError: If the events lack variety, an id occurs twice in a table, or an event's item is not in the items.
     """
     check_variety(events, place)
+    check_behaviours(events, place)
     _check_unique(tables.items, "item_id", place)
     if tables.users is not None:
         _check_unique(tables.users, "user_id", place)
@@ -41,6 +45,12 @@ def check_types(events: pl.DataFrame, place: str) -> None:
             raise DataError(f"{place}: events have {events[column].null_count():,} nulls in {column}; drop these rows.")
 
 
+def unread(events: pl.DataFrame) -> list[str]:
+    """Returns a note on the columns of an event table that nothing reads."""
+    strangers = [column for column in events.columns if column not in (*_EVENT_TYPES, "value", "behaviour")]
+    return [f"columns of the events that nothing reads: {', '.join(strangers)}"] if strangers else []
+
+
 def check_variety(events: CodedEvents, place: str) -> None:
     """Checks that a model can learn from the events.
 
@@ -56,6 +66,19 @@ def check_variety(events: CodedEvents, place: str) -> None:
                 f"{place}: a log needs at least two different {name}s, got only {values[0]!r} in all "
                 f"{events.num_events:,} events; check that the {name} column is the right one."
             )
+
+
+def check_behaviours(events: CodedEvents, place: str) -> None:
+    """Checks that a column of behaviours names a few kinds of events.
+
+    Raises:
+        DataError: If it has more than :data:`MOST_BEHAVIOURS` names.
+    """
+    if len(events.behaviours) > MOST_BEHAVIOURS:
+        raise DataError(
+            f"{place}: the behaviours of events must be at most {MOST_BEHAVIOURS} kinds, such as view, cart and buy, "
+            f"got {len(events.behaviours):,} different names, the first {events.behaviours[0]!r}; check the column."
+        )
 
 
 def _check_unique(table: pl.DataFrame, key: str, place: str) -> None:

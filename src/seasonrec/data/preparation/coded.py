@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,10 @@ class CodedEvents:
         last_s: Latest time.
         user_numbers: ``(C,)`` int32, number of the user of each code; -1 if the user has no event left.
         item_numbers: ``(C,)`` int32, number of the item of each code; -1 if the item is left out.
-        rows: Blocks of user codes (int32), item codes (int32), seconds (int64), values (float, NaN where unknown).
+        rows: Blocks of user codes (int32), item codes (int32), seconds (int64), values (float, NaN where unknown), and
+            behaviour codes (int32), if the events have a behaviour.
+        behaviours: ``(H,)`` String, names of the behaviours, rising; empty if the events have none.
+        behaviour_numbers: ``(C,)`` int32, number of the behaviour of each code.
     """
 
     users: pl.Series
@@ -40,17 +43,26 @@ class CodedEvents:
     user_numbers: NDArray[np.int32]
     item_numbers: NDArray[np.int32]
     rows: Spool
+    behaviours: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
+    behaviour_numbers: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def num_events(self) -> int:
         return int(self.user_counts.sum())
 
     def blocks(self) -> Iterator[Block]:
-        """Yields blocks of user numbers (int32), item numbers (int32), seconds (int64) and values (float)."""
+        """Yields blocks of user numbers (int32), things (int), seconds (int64) and values (float).
+
+        A thing is an item number. If the events have a behaviour, it is ``item * H + behaviour``, an int64, so that the
+        same item in two behaviours counts as two things of a basket.
+        """
         whole = self.num_events == self.rows.rows
-        for user, item, time_s, value in self.rows.blocks():
+        for user, item, time_s, value, *behaviour in self.rows.blocks():
             numbers = self.item_numbers[item]
-            block = (self.user_numbers[user], numbers, time_s, value)
+            things = numbers
+            if behaviour:
+                things = numbers.astype(np.int64) * len(self.behaviours) + self.behaviour_numbers[behaviour[0]]
+            block = (self.user_numbers[user], things, time_s, value)
             if whole:
                 yield block
             else:
@@ -58,32 +70,51 @@ class CodedEvents:
                 yield tuple(column[kept] for column in block)
 
     def frame(self) -> pl.DataFrame:
-        """Returns all events as a table ``user_id, item_id, timestamp_s, value`` in memory."""
-        parts = [
-            pl.DataFrame(
-                {
-                    "user_id": self.users.gather(user),
-                    "item_id": self.items.gather(item),
-                    "timestamp_s": time_s,
-                    "value": pl.Series(value).fill_nan(None),
-                }
-            )
-            for user, item, time_s, value in self.blocks()
-        ]
+        """Returns all events as a table ``user_id, item_id, timestamp_s, value`` (and ``behaviour``) in memory."""
+        parts = []
+        for user, thing, time_s, value in self.blocks():
+            item, behaviour = np.divmod(thing, self.num_behaviours)
+            columns = {
+                "user_id": self.users.gather(user),
+                "item_id": self.items.gather(item),
+                "timestamp_s": time_s,
+                "value": pl.Series(value).fill_nan(None),
+            }
+            told = {"behaviour": self.behaviours.gather(behaviour)} if len(self.behaviours) else {}
+            parts.append(pl.DataFrame({**columns, **told}))
         empty = {"user_id": pl.String, "item_id": pl.String, "timestamp_s": pl.Int64, "value": pl.Float32}
         return pl.concat(parts) if parts else pl.DataFrame(schema=empty)
+
+    @property
+    def num_behaviours(self) -> int:
+        """Number of behaviours; 1 if the events have none."""
+        return max(len(self.behaviours), 1)
+
+    @property
+    def block_types(self) -> tuple[np.dtype[Any], ...]:
+        """Types of the columns of the blocks."""
+        user, item, *others = self.rows.dtypes[:4]
+        return (user, np.dtype(np.int64) if len(self.behaviours) else item, *others)
 
 
 class EventCoder:
     """Collector that numbers the cleaned events of a source, chunk by chunk.
 
     Events that do not fit into memory are written into ``folder``; None keeps all in memory.
+
+    Args:
+        folder: The folder, or None.
+        value_type: Type of the values.
+        with_behaviours: Whether every event has a behaviour.
     """
 
-    def __init__(self, folder: Path | None, value_type: type[np.floating] = np.float32) -> None:
-        self.users, self.items = IdCoder(), IdCoder()
+    def __init__(
+        self, folder: Path | None, value_type: type[np.floating] = np.float32, with_behaviours: bool = False
+    ) -> None:
+        self.users, self.items, self.behaviours = IdCoder(), IdCoder(), IdCoder()
         path = None if folder is None else folder / "rows"
-        self._rows = Spool((np.int32, np.int32, np.int64, value_type), path)
+        further = (np.int32,) if with_behaviours else ()
+        self._rows = Spool((np.int32, np.int32, np.int64, value_type, *further), path)
         self._dropped_users = np.zeros(0, np.int64)
         self._dropped_items = np.zeros(0, np.int64)
         self._span = _NO_SPAN
@@ -95,6 +126,7 @@ class EventCoder:
         times_s: NDArray[np.int64],
         values: NDArray[np.floating] | None,
         kept: NDArray[np.bool_] | None = None,
+        behaviours: pl.Series | None = None,
     ) -> None:
         """Adds the next events.
 
@@ -103,12 +135,15 @@ class EventCoder:
             times_s: ``(E,)`` seconds since 1970-01-01 UTC.
             values: ``(E,)``, NaN where unknown; None if no value is known.
             kept: ``(E,)`` True for the rows to keep; None for all.
+            behaviours: ``(E,)`` text without null, if the coder has behaviours.
         """
         if values is None:
             values = np.full(len(times_s), np.nan, np.float32)
         with ThreadPoolExecutor(1) as other:
             item_codes = other.submit(self.items.code, items)
             columns: Block = (self.users.code(users), item_codes.result(), times_s, values)
+        if behaviours is not None:
+            columns = (*columns, self.behaviours.code(behaviours))
         if kept is not None and not kept.all():
             self._dropped_users = _added(self._dropped_users, np.bincount(columns[0][~kept]))
             self._dropped_items = _added(self._dropped_items, np.bincount(columns[1][~kept]))
@@ -130,13 +165,16 @@ class EventCoder:
         kept = user_numbers >= 0
         counts = np.zeros(len(users), np.int64)
         counts[user_numbers[kept]] = user_counts[kept]
-        return CodedEvents(users, items, counts, *self._span, user_numbers, item_numbers, self._rows), left_out
+        every = np.ones(len(self.behaviours.counts), dtype=np.bool_)
+        behaviours = _numbered(self.behaviours.ids(), every)
+        events = CodedEvents(users, items, counts, *self._span, user_numbers, item_numbers, self._rows, *behaviours)
+        return events, left_out
 
     def _count_kept(self, kept_items: NDArray[np.bool_], num_users: int) -> NDArray[np.int64]:
         """Counts the ``(C,)`` events of each user code among the kept items, and updates the span of times."""
         counts = np.zeros(num_users, np.int64)
         self._span = _NO_SPAN
-        for user, item, time_s, _ in self._rows.blocks():
+        for user, item, time_s, *_ in self._rows.blocks():
             kept = kept_items[item]
             counts += np.bincount(user[kept], minlength=num_users)
             self._span = _widened(self._span, time_s[kept])
@@ -181,8 +219,10 @@ def coded_events(events: pl.DataFrame) -> CodedEvents:
     exact = has_value and events["value"].dtype != pl.Float32
     value_type = pl.Float64 if exact else pl.Float32
     values = events["value"].cast(value_type).fill_null(np.nan).to_numpy() if has_value else None
-    coder = EventCoder(None, np.float64 if exact else np.float32)
-    coder.add(events["user_id"], events["item_id"], events["timestamp_s"].to_numpy(), values)
+    behaviours = events["behaviour"] if "behaviour" in events.columns else None
+    coder = EventCoder(None, np.float64 if exact else np.float32, behaviours is not None)
+    times_s = events["timestamp_s"].to_numpy()
+    coder.add(events["user_id"], events["item_id"], times_s, values, behaviours=behaviours)
     return coder.finish()[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,32 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.data.occasions import Occasion, as_rows
 from seasonrec.data.preparation.array_files import values_of
 
 _ROWS_AT_ONCE = 1 << 16
 
 
-def content_digest(arrays: Mapping[str, NDArray[Any]], items: pl.DataFrame, users: pl.DataFrame) -> str:
+def content_digest(
+    arrays: Mapping[str, NDArray[Any]],
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    occasions: Sequence[Occasion] = (),
+) -> str:
     """Returns the SHA-256 over the values of a log in memory."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(_title(name, arrays[name].dtype, arrays[name].shape))
         digest.update(np.ascontiguousarray(arrays[name]).data)
-    return _with_tables(digest, items, users)
+    return _with_tables(digest, items, users, occasions)
 
 
 def folder_digest(
-    folder: Path, specs: Mapping[str, Mapping[str, Any]], items: pl.DataFrame, users: pl.DataFrame
+    folder: Path,
+    specs: Mapping[str, Mapping[str, Any]],
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    occasions: Sequence[Occasion] = (),
 ) -> str:
     """Returns the :func:`content_digest` of the arrays in a folder, with one piece in memory at a time.
 
@@ -38,17 +48,19 @@ def folder_digest(
         digest.update(_title(name, np.dtype(specs[name]["dtype"]), tuple(specs[name]["shape"])))
         for piece in values_of(folder / f"{name}.npy"):
             digest.update(piece)
-    return _with_tables(digest, items, users)
+    return _with_tables(digest, items, users, occasions)
 
 
 def _title(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return f"{name}:{dtype.str}:{shape};".encode()
 
 
-def _with_tables(digest: hashlib._Hash, items: pl.DataFrame, users: pl.DataFrame) -> str:
+def _with_tables(digest: hashlib._Hash, items: pl.DataFrame, users: pl.DataFrame, occasions: Sequence[Occasion]) -> str:
     for frame in (items, users.select("user_id")):
         for piece in _json(frame):
             digest.update(piece.encode())
+    if occasions:
+        digest.update(json.dumps(as_rows(occasions)).encode())
     return digest.hexdigest()
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from seasonrec.batches.context.daily_counts import DailyCounts
+from seasonrec.batches.context.item_groups import ItemGroups
 from seasonrec.batches.context.own_history import OwnHistory
-from seasonrec.batches.context.share_index import SharesContext, SharesIndex
+from seasonrec.batches.context.share_index import ShareForm, SharesContext, SharesIndex
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.evidence import Evidence, LiftOptions, LiftTables
@@ -53,11 +54,6 @@ class Setting:
 LIFTS = tuple(
     LiftOptions(windows_days=windows, prior_events=prior)
     for windows in ((7, 28), (3, 7, 28), (1, 7, 28, 84))
-    for prior in (1.0, 5.0)
-)
-LAST_YEARS = tuple(
-    Setting(replace(RECENT, half_windows_days=(days,)), LiftOptions(half_windows_days=(days,), prior_events=prior))
-    for days in (7, 14, 21)
     for prior in (1.0, 5.0)
 )
 
@@ -159,8 +155,13 @@ class CounterFitter:
         return replace(start, model=model), -float(log_likelihood(model, observed).double().mean()) / math.log(2.0)
 
 
-def counters(has_last_year: bool) -> list[Counter]:
-    """Returns the counters to fit; with ``has_last_year`` the log holds last year's season."""
+def counters(has_last_year: bool, groups: ItemGroups | None = None) -> list[Counter]:
+    """Returns the counters to fit.
+
+    Args:
+        has_last_year: Whether the log holds last year's season.
+        groups: Items with similar texts; None without texts.
+    """
     years = (14,) if has_last_year else ()
     shares = replace(FINE, half_windows_days=years)
     rows = [
@@ -172,7 +173,18 @@ def counters(has_last_year: bool) -> list[Counter]:
             own_features=True,
         ),
     ]
-    return [*rows, Counter("last_year", LAST_YEARS)] if has_last_year else rows
+    return [*rows, Counter("personal_last_year", _last_years(groups))] if has_last_year else rows
+
+
+def _last_years(groups: ItemGroups | None) -> list[Setting]:
+    """Returns the settings of ``personal_recent`` with the forms of last year's sales."""
+    forms: tuple[ShareForm, ...] = ("id",) if groups is None else ("id", "cluster", "text")
+    recent = replace(RECENT, last_year_by=forms, groups=groups)
+    return [
+        Setting(replace(recent, half_windows_days=(days,)), LiftOptions(half_windows_days=(days,), prior_events=prior))
+        for days in (7, 14, 21)
+        for prior in (1.0, 5.0)
+    ]
 
 
 def _record(found: LogLinearBaseline) -> dict[str, object]:

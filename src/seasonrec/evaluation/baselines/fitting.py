@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seasonrec.batches.context.daily_counts import DailyCounts
-from seasonrec.batches.context.share_index import SharesContext
+from seasonrec.batches.context.item_groups import ItemGroups
+from seasonrec.batches.context.share_index import ShareForm, SharesContext
 from seasonrec.batches.splits import Split
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import DataSpec
@@ -20,16 +21,25 @@ BASELINES = (
     "recent_7d",
     "recent_28d",
     "decayed",
+    "last_year_id",
+    "last_year_cluster",
+    "last_year_text",
     "ease",
     "tifu_knn",
     "up_cf",
-    "last_year",
     "personal",
     "personal_recent",
     "personal_recent_lift",
+    "personal_last_year",
     "personal_by_history",
 )
-"""Row names, simplest first; ``last_year`` exists only if the training part holds a yearly cycle."""
+"""Row names, simplest first."""
+
+LAST_YEAR = tuple(name for name in BASELINES if "last_year" in name)
+"""Rows that exist only if the training part holds a yearly cycle; those by cluster and text also need texts."""
+
+HALF_WINDOWS_DAYS = (3, 7, 10, 14, 21, 28)
+"""Days on each side of the day a year ago that the rows of last year's sales try."""
 
 POPULARITY = SharesContext(windows_days=(None,), own_half_lives_days=())
 
@@ -48,12 +58,36 @@ UNTRAINED_ROWS = (*BASELINES, ORACLE)
 """Rows of a table that no training makes; the oracle exists only for a generated log, whose truth is known."""
 
 
-def fit_baselines(log: EventLog, spec: DataSpec, split: Split, protocol: Protocol) -> list[Fitted]:
-    """Builds all baselines, in the order of ``BASELINES``; horizon and candidates are those of the protocol."""
+def last_year_mixtures(groups: ItemGroups | None) -> dict[str, list[SharesContext]]:
+    """Returns the settings of the rows of last year's sales; without groups of items only those by id."""
+    forms: tuple[ShareForm, ...] = ("id",) if groups is None else ("id", "cluster", "text")
+    alone = replace(POPULARITY, windows_days=(), groups=groups)
+    return {
+        f"last_year_{form}": [
+            replace(alone, half_windows_days=(days,), last_year_by=(form,)) for days in HALF_WINDOWS_DAYS
+        ]
+        for form in forms
+    }
+
+
+def fit_baselines(
+    log: EventLog, spec: DataSpec, split: Split, protocol: Protocol, groups: ItemGroups | None = None
+) -> list[Fitted]:
+    """Builds all baselines, in the order of ``BASELINES``; horizon and candidates are those of the protocol.
+
+    Args:
+        log: The prepared log.
+        spec: Facts of the log.
+        split: The cuts.
+        protocol: Horizon and candidates.
+        groups: Items with similar texts; None leaves out what reads texts.
+    """
+    has_last_year = spec.training_cycles >= 1.0
+    mixtures = {**MIXTURES, **(last_year_mixtures(groups) if has_last_year else {})}
     counts = DailyCounts(log)
     fitter = ShareFitter(log, counts, split, protocol)
     counting, ranking = CounterFitter(log, counts, fitter), RankerFitter(log, split, protocol, fitter)
-    baselines: list[Fitted] = [fitter.fit(name, settings) for name, settings in MIXTURES.items()]
-    baselines += [counting.fit(counter) for counter in counters(spec.training_cycles >= 1.0)]
+    baselines: list[Fitted] = [fitter.fit(name, settings) for name, settings in mixtures.items()]
+    baselines += [counting.fit(counter) for counter in counters(has_last_year, groups)]
     baselines += [ranking.fit(ranker) for ranker in (EASE, TIFU_KNN, UP_CF)]
     return sorted(baselines, key=lambda baseline: BASELINES.index(baseline.name))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from seasonrec.batches.context.shares import rows_or_zero
+from seasonrec.batches.context.shares import COUNTED, SMALLEST, rows_or_zero
 from seasonrec.evaluation.baselines.evidence import Evidence
 from seasonrec.evaluation.baselines.log_linear import LogLinear
-from seasonrec.evaluation.baselines.mixture import SMALLEST_WEIGHT, fit_mixture
+from seasonrec.evaluation.baselines.mixture import SMALLEST_WEIGHT, fit_mixture, with_floor
 
 PENALTY = 1.0
 """Precision of the normal prior of the exponents, and of each bin's distance from the bins' mean."""
@@ -113,7 +113,13 @@ def fit(observed: Observed, start: LogLinear, steps: int = FIT_STEPS) -> LogLine
 
     flat = torch.cat([part.flatten() for part in parts]).double().numpy()
     found = minimize(loss, flat, jac=True, method="L-BFGS-B", options={"maxiter": steps, "maxcor": 20})
-    return model_of(torch.from_numpy(found.x))
+    return _with_floor(model_of(torch.from_numpy(found.x)))
+
+
+def _with_floor(model: LogLinear) -> LogLinear:
+    """Returns the model with at least :data:`SMALLEST_WEIGHT` of the uniform part in every bin."""
+    weights = [with_floor(row, -COUNTED) for row in model.weights]
+    return replace(model, logits=torch.stack(weights).clamp(min=SMALLEST).log())
 
 
 def _prior(model: LogLinear) -> Tensor:

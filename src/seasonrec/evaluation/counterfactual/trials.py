@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.batches.context.own_events import OwnEventsContext
 from seasonrec.batches.splits import Split
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
@@ -21,6 +22,7 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.results.store import RunResults
 from seasonrec.evaluation.slices.basket_tags import BasketTags
+from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
 from seasonrec.evaluation.statistics.measured import measure
 from seasonrec.evaluation.statistics.significance import compare
 
@@ -43,7 +45,8 @@ def told_by(scorer: ModelScorer) -> Callable[[WrongDate], Scorer]:
     """
     model = scorer.model
     demand = model.demand.context
-    names = {context.name for context in model.season.reads} | ({demand.name} if demand is not None else set())
+    dated = [context for context in model.season.reads if not isinstance(context, OwnEventsContext)]  # history stays
+    names = {context.name for context in dated} | ({demand.name} if demand is not None else set())
     if not names:
         raise UserError("a wrong date needs a model that reads the date, got season=[] and demand=none.")
     if model.mixture.reads:
@@ -63,6 +66,8 @@ def counterfactual_table(
     progress: Callable[[str], None] = print,
 ) -> pl.DataFrame:
     """Returns NDCG@10 and bits of every slice with the right date, and with wrong dates for season, trend and both.
+
+    Slices of users are left out.
 
     The whole part is ranked once with the right date and three times per wrong date.
 
@@ -113,7 +118,7 @@ def _lines(found: dict[tuple[str, int], RunResults]) -> Iterator[tuple[tuple[str
     """Yields the numbers of every date, slices outermost: the dates share the resamples of a slice."""
     right = (RIGHT, 0)
     wrong = [key for key in found if key != right]
-    for slice_name in found[right].events.masks:
+    for slice_name in (name for name in found[right].events.masks if not name.startswith(USER_SLICE)):
         columns = [(slice_name, metric) for metric in METRICS]
         measured = {(key, column): measure([one], *column) for key, one in found.items() for column in columns}
         pairs = list(product(wrong, columns))

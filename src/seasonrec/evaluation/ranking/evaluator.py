@@ -26,6 +26,7 @@ from seasonrec.evaluation.ranking.ranks import rank_targets, top_items
 from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.slices.masks import GAP_BIRTH
+from seasonrec.evaluation.slices.user_groups import group_columns as attribute_columns
 
 SCORES_AT_ONCE = 2**24
 """Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
@@ -144,7 +145,7 @@ def evaluate(
     best = ranks.top_items
     top_items = pl.Series("top_items", best).cast(pl.List(pl.Int32)).list.eval(pl.element().filter(pl.element() >= 0))
     whole = pl.concat([tags.requests, lists, top_items.to_frame()], how="horizontal")
-    return whole.select(*COLUMNS, *further)
+    return whole.select(*COLUMNS, *attribute_columns(whole), *further)
 
 
 def quick_metrics(

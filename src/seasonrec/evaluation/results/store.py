@@ -2,10 +2,11 @@
 
 A results frame has one row per basket, in the order of the log. The columns of the basket are ``user`` (i32),
 ``user_id``, ``basket`` (i64), ``request_time_s`` (i64), ``day``, ``week`` (local, Monday), ``month`` (i8), ``window``
-(holiday window, null on ordinary days) and ``cold_user``. Lists over its targets are ``items``, ``greater``, ``ties``
-(i32), ``bits`` (f32), ``repeat``, ``in_season``, ``cold_item`` and ``head`` (bool). A target that is no candidate has
-0 ties and NaN bits. ``top_items`` are the best candidates in order. Frames of this version also have the lists of
-:mod:`seasonrec.evaluation.groups.columns`, and ``gap_birth`` (bool) if histories end before their requests.
+(holiday window, null on ordinary days), ``cold_user``, and ``user.NAME`` for each attribute of the users that makes
+slices. Lists over its targets are ``items``, ``greater``, ``ties`` (i32), ``bits`` (f32), ``repeat``, ``in_season``,
+``cold_item`` and ``head`` (bool). A target that is no candidate has 0 ties and NaN bits. ``top_items`` are the best
+candidates in order. Frames of this version also have the lists of :mod:`seasonrec.evaluation.groups.columns`, and
+``gap_birth`` (bool) if histories end before their requests.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from seasonrec.evaluation.groups.columns import group_columns_in, has_groups
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.results.targets import RankedEvents, basket_metrics, event_metrics
 from seasonrec.evaluation.slices.masks import GAP_BIRTH
+from seasonrec.evaluation.slices.user_groups import group_columns
 
 BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", "month", "window", "cold_user")
 TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "cold_item", "head")
@@ -87,7 +89,8 @@ class RunResults:
 def write_results(path: Path, results: RunResults) -> None:
     """Writes the frame atomically, with the other fields as metadata of the file."""
     metadata = {key: str(getattr(results, key)) for key in (*METADATA, "part")}
-    columns = (*COLUMNS, *group_columns_in(results.frame), *({GAP_BIRTH} & set(results.frame.columns)))
+    gap_birth = {GAP_BIRTH} & set(results.frame.columns)
+    columns = (*COLUMNS, *group_columns(results.frame), *group_columns_in(results.frame), *gap_birth)
     with writing(path) as temporary:
         results.frame.select(columns).write_parquet(temporary, metadata=metadata)
 

@@ -45,6 +45,7 @@ def drop(batch: SequenceBatch, share: float, random: np.random.Generator, *, no_
         item_ids=batch.item_ids.gather(1, order).masked_fill(is_padding, no_item),
         timestamps_s=batch.timestamps_s.gather(1, order).masked_fill(is_padding, 0),
         is_padding=is_padding,
+        behaviours=batch.told(lambda told: told.gather(1, order).masked_fill(is_padding, 0)),
         request_position=left,
     )
 
@@ -84,4 +85,6 @@ def _lengths(batch: SequenceBatch) -> NDArray[np.int64]:
 
 
 def _reordered(batch: SequenceBatch, order: NDArray[np.int64]) -> SequenceBatch:
-    return replace(batch, item_ids=batch.item_ids.gather(1, torch.from_numpy(order)))
+    moved = torch.from_numpy(order)
+    behaviours = batch.told(lambda told: told.gather(1, moved))
+    return replace(batch, item_ids=batch.item_ids.gather(1, moved), behaviours=behaviours)

@@ -17,6 +17,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.slices.holidays import window_names
 from seasonrec.evaluation.slices.masks import GAP_BIRTH
+from seasonrec.evaluation.slices.user_groups import user_groups
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class BasketTags:
 
     Args:
         baskets: ``(Q,)`` int64 basket numbers of the log, ascending.
-        requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``.
+        requests: One row per basket: ``user, user_id, basket, request_time_s, day, week, month, window, cold_user``,
+            and ``user.NAME`` for each attribute of the users that makes slices.
         events: One row per target, baskets in order: ``request`` (its row in ``requests``), ``items``, ``repeat``,
             ``in_season``, ``cold_item``, ``head``; and ``gap_birth`` if histories end before their requests.
     """
@@ -130,8 +132,9 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
     users = np.asarray(log.basket_users[baskets])
     earlier = np.asarray(log.basket_users)[np.asarray(log.basket_times_s) < since_s]
     days = local_days(times_s, log.timezone)
+    names = window_names(days, protocol.holidays, log.country, log.occasions)
     dates, mondays = (pl.Series(each.astype(np.int32)).cast(pl.Date) for each in (days, days - weekdays(days)))
-    return pl.DataFrame(
+    tags = pl.DataFrame(
         {
             "user": users.astype(np.int32),
             "user_id": log.users["user_id"].cast(pl.String).gather(users),
@@ -140,7 +143,9 @@ def _describe(log: EventLog, protocol: Protocol, baskets: NDArray[np.int64], sin
             "day": dates,
             "week": mondays,
             "month": dates.dt.month(),
-            "window": pl.Series(window_names(days, protocol.holidays, log.country), dtype=pl.String),
+            "window": pl.Series(names, dtype=pl.String),
             "cold_user": np.bincount(earlier, minlength=log.num_users)[users] < protocol.cold_user_baskets,
         }
     )
+    groups = user_groups(log)
+    return tags.hstack(groups[users]) if groups.width else tags

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from seasonrec.evaluation.slices.user_groups import named_groups
+
 Mask = NDArray[np.bool_]
 
 GAP_BIRTH = "gap_birth"
@@ -22,9 +24,9 @@ OUTCOME_SLICES = ("in_season", "novel", "repeat", "cold_items", "head", "tail", 
 def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
     """Returns the targets of every slice.
 
-    A slice of baskets (``ordinary``, a holiday window, ``month_MM``, ``cold_users``) holds all their targets. A slice
-    of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``, ``head``, ``tail``, ``gap_births``) holds some of
-    them, which restricts the targets of a basket's metrics.
+    A slice of baskets (``ordinary``, a holiday window, ``month_MM``, ``cold_users``, users with the value of an
+    attribute) holds all their targets. A slice of targets (``in_season``, ``novel``, ``repeat``, ``cold_items``,
+    ``head``, ``tail``, ``gap_births``) holds some of them, which restricts the targets of a basket's metrics.
 
     Args:
         frame: A results frame, one row per basket; see :mod:`seasonrec.evaluation.results.store`.
@@ -37,7 +39,8 @@ def slice_masks(frame: pl.DataFrame) -> dict[str, Mask]:
     sizes = frame["items"].list.len().to_numpy()
     months = {f"month_{month:02d}": _rows(frame, pl.col("month") == month) for month in sorted(set(frame["month"]))}
     windows = {name: _rows(frame, pl.col("window") == name) for name in frame["window"].unique().drop_nulls().sort()}
-    by_basket = {"ordinary": _rows(frame, pl.col("window").is_null()), **windows, **months}
+    groups = {name: _rows(frame, rows) for name, rows in named_groups(frame)}
+    by_basket = {"ordinary": _rows(frame, pl.col("window").is_null()), **windows, **months, **groups}
     masks = {name: np.repeat(rows, sizes) for name, rows in by_basket.items()}
     repeat, head = flat(frame, "repeat"), flat(frame, "head")
     return {

@@ -18,9 +18,9 @@ class Augmentation(Protocol):
     """Random change of training windows; validation and test are never augmented.
 
     The constructor takes the options, then ``*, facts: Facts, log: EventLog | None``. The same batch and generator
-    state give the same result. A call may change only ``item_ids``, ``timestamps_s``, ``is_padding`` and
-    ``request_position``. A request reads only events before its own time: no event moves across a request's position
-    or to a time without an event of the user. A request with a non-empty history keeps at least one event.
+    state give the same result. A call may change only ``item_ids``, ``timestamps_s``, ``is_padding``, ``behaviours``
+    and ``request_position``. A request reads only events before its own time: no event moves across a request's
+    position or to a time without an event of the user. A request with a non-empty history keeps at least one event.
     """
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:
@@ -75,5 +75,6 @@ def without_oldest(batch: SequenceBatch, dropped: Tensor, num_items: int) -> Seq
         item_ids=batch.item_ids.gather(1, source).masked_fill(is_padding, num_items),
         timestamps_s=batch.timestamps_s.gather(1, source).masked_fill(is_padding, 0),
         is_padding=is_padding,
+        behaviours=batch.told(lambda told: told.gather(1, source).masked_fill(is_padding, 0)),
         request_position=(batch.request_position - dropped[batch.request_window]).clamp(min=0),
     )

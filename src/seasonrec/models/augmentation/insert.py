@@ -16,7 +16,7 @@ from seasonrec.models.augmentation.neighbours import By, neighbours
 
 
 class Insert:
-    """Insertion of a neighbour after some events, at the time of the event that it follows.
+    """Insertion of a neighbour after some events, at the time and in the behaviour of the event that it follows.
 
     The positions of requests shift accordingly. A window that grows beyond ``max_seq_len`` loses its oldest events. If
     a request would lose all of its events, only the latest insertions are made. Only items that were already sold at
@@ -83,5 +83,6 @@ def _with_insertions(batch: SequenceBatch, followed: Tensor, new: Tensor, num_it
         item_ids=spread(batch.item_ids, new, num_items),
         timestamps_s=spread(batch.timestamps_s, batch.timestamps_s, 0),
         is_padding=spread(batch.is_padding, batch.is_padding, True),
+        behaviours=batch.told(lambda told: spread(told, told, 0)),
         request_position=batch.request_position + before[batch.request_window, batch.request_position],
     )

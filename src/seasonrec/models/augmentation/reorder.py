@@ -19,6 +19,8 @@ from seasonrec.models.augmentation.base import check_share, uniform
 class Reorder:
     """Shuffle of the items of a basket, or of all events within a short time, among the times of these events.
 
+    An item keeps its behaviour.
+
     The times do not change. No item moves across a request's position or to another local day. A group keeps its order
     if the shuffle would move an item to a time before its first sale.
 
@@ -49,10 +51,13 @@ class Reorder:
         chosen = (uniform(random, group) < self.rate)[rows, group]
         place = torch.arange(group.shape[1], dtype=torch.float64, device=group.device)
         within = torch.where(chosen, uniform(random, group), place / group.shape[1])
-        item_ids = batch.item_ids.gather(1, (group + within).argsort(1))
+        order = (group + within).argsort(1)
+        item_ids = batch.item_ids.gather(1, order)
         unavailable = self.first_seen_s.to(item_ids.device)[item_ids] > batch.timestamps_s
         too_early = torch.zeros_like(unavailable).scatter_reduce(1, group, unavailable, "amax").gather(1, group)
-        return replace(batch, item_ids=torch.where(too_early | batch.is_padding, batch.item_ids, item_ids))
+        kept = too_early | batch.is_padding
+        behaviours = batch.told(lambda told: torch.where(kept, told, told.gather(1, order)))
+        return replace(batch, item_ids=torch.where(kept, batch.item_ids, item_ids), behaviours=behaviours)
 
     def _groups(self, batch: SequenceBatch, random: np.random.Generator) -> Tensor:
         """Returns the group ``(B, T)`` of each event as a number from 0; padding is a separate group.

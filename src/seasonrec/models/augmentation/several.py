@@ -86,6 +86,7 @@ def _by_window(results: Sequence[SequenceBatch], choice: Tensor, num_items: int)
         item_ids=picked("item_ids", num_items),
         timestamps_s=picked("timestamps_s", 0),
         is_padding=picked("is_padding", True),
+        behaviours=results[0].told(lambda _: picked("behaviours", 0)),
         request_position=positions[choice[results[0].request_window], request],
     )
     return without_oldest(mixed, torch.zeros_like(num_events(mixed)), num_items)

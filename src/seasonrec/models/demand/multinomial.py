@@ -13,17 +13,14 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from seasonrec.batches.context.demand import DaySales, DemandContext
+from seasonrec.batches.context.item_groups import PRIOR_EVENTS, log_lift
 from seasonrec.batches.context.last_year import YEAR_DAYS
 from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
-from seasonrec.models.demand.similarity import text_clusters, text_kernel
-from seasonrec.models.language.text_vectors import TextReader
+from seasonrec.models.demand.similarity import TextGroups, read_groups
 
 Use = Literal["all", "text", "cluster", "id"]
-
-PRIOR_EVENTS = {"id": 5.0, "text": 10.0, "cluster": 15.0}
-"""Strength of the shrinkage of a ratio towards 1, in expected events, by what is counted together."""
 
 YOUNG_DAYS = 30.0
 """Days after which an item is no longer young: the feature falls by a factor of e."""
@@ -111,13 +108,11 @@ class MultinomialDemand(nn.Module):
         self.first_day = YEAR_DAYS + half_window_days
         self.has_year = facts.spec.training_cycles * DAYS_PER_YEAR >= self.first_day + LEAST_DAYS
         self.by = ("id", *(kind for kind in ("text", "cluster") if use in (kind, "all")))
+        self.groups = TextGroups()
         if use != "id":
             self.reader = reader
-            vectors = TextReader(reader, facts.cache_dir)(facts.texts_for("demand=multinomial")).numpy()
-            if "text" in self.by:
-                self.kernel = text_kernel(vectors)
-            if "cluster" in self.by:
-                self.clusters = text_clusters(vectors, facts.item_is_known.numpy())
+            texts, is_known = facts.texts_for("demand=multinomial"), facts.item_is_known.numpy()
+            self.groups = read_groups(self.by, reader, texts, is_known, facts.cache_dir)
         count = len(self.names)
         self.register_buffer("mean", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(count, dtype=torch.float64))
@@ -155,18 +150,8 @@ class MultinomialDemand(nn.Module):
         self, by: str, sold: NDArray[np.float64], events: NDArray[np.float64], share: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Returns ``(W, V)`` log ratios of the events of a window to those expected."""
-        sold, share = self._together(by, sold), self._together(by, share[None])[0]
-        prior = PRIOR_EVENTS[by]
-        return np.log((sold + prior) / (share * events[:, None] + prior))
-
-    def _together(self, by: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns ``(W, V)`` sums over the items that are counted together with each item."""
-        if by == "text":
-            return np.ascontiguousarray((self.kernel @ values.T).T)
-        if by == "cluster":
-            sums = [np.bincount(self.clusters, row).astype(np.float64) for row in values]
-            return np.stack(sums)[:, self.clusters]
-        return values
+        sold, share = self.groups.together(by, sold), self.groups.together(by, share[None])[0]
+        return log_lift(sold, events, share, PRIOR_EVENTS[by])
 
     def log_shares(self, sales: DaySales) -> NDArray[np.float32]:
         features = torch.from_numpy(self.features(sales))

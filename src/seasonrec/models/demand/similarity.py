@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 from scipy.sparse import csr_array
+
+from seasonrec.models.language.text_vectors import TextReader
 
 LEAST_COSINE = 0.35
 """Cosine below which two texts have nothing in common."""
@@ -20,6 +26,55 @@ NEAREST = 128
 """Neighbours of an item that are kept at most."""
 
 CLUSTERS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class TextGroups:
+    """Items that are counted together because of their texts.
+
+    Args:
+        kernel: ``(V, V)`` kernel of near texts; None if nothing is counted by ``text``.
+        clusters: ``(V,)`` cluster of each text; None if nothing is counted by ``cluster``.
+    """
+
+    kernel: csr_array | None = None
+    clusters: NDArray[np.int64] | None = None
+
+    @staticmethod
+    def of(by: Collection[str], vectors: NDArray[np.float32], is_known: NDArray[np.bool_]) -> TextGroups:
+        """Returns the groups that are counted by some of ``text`` and ``cluster``.
+
+        Args:
+            by: What is counted together.
+            vectors: ``(V, H)`` text vectors at unit length.
+            is_known: ``(V,)`` bool, items that may decide where the clusters are.
+        """
+        kernel = text_kernel(vectors) if "text" in by else None
+        return TextGroups(kernel, text_clusters(vectors, is_known) if "cluster" in by else None)
+
+    def together(self, by: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the sums of :class:`~seasonrec.batches.context.item_groups.ItemGroups`, one row at a time."""
+        if by == "text":
+            return np.stack([self.kernel @ row for row in values])
+        if by == "cluster" and self.clusters is not None:
+            sums = [np.bincount(self.clusters, row).astype(np.float64) for row in values]
+            return np.stack(sums)[:, self.clusters]
+        return values
+
+
+def read_groups(
+    by: Collection[str], reader: str, texts: Sequence[str], is_known: NDArray[np.bool_], cache_dir: Path
+) -> TextGroups:
+    """Returns the groups of texts, as a language model reads them.
+
+    Args:
+        by: What is counted together.
+        reader: Language model, see :func:`~seasonrec.models.language.pretrained.resolve`.
+        texts: ``V`` texts of the items.
+        is_known: ``(V,)`` bool, items that may decide where the clusters are.
+        cache_dir: Folder of the cached vectors of texts.
+    """
+    return TextGroups.of(by, TextReader(reader, cache_dir)(texts).numpy(), is_known)
 
 
 def text_kernel(vectors: NDArray[np.float32]) -> csr_array:

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
+from seasonrec.batches.context.occasion_items import OccasionItems, OccasionItemsContext
 from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import local_days
 from seasonrec.data.spec import DAYS_PER_YEAR
@@ -32,6 +34,10 @@ class CalendarSeason(CalendarFeatures):
 
     The affinity has two parts: one reads the item's vector, so that items with similar texts have similar seasons, and
     one is the item's own. Both start at zero.
+
+    Where the user's own calendar lists items of an occasion, two further weights, which start at zero too, say how much
+    a listed item gains on the days of its occasion and in the week before. They hold for all occasions, also for one
+    that takes place for the first time.
 
     Args:
         num_harmonics: Sine-cosine pairs of the year.
@@ -59,7 +65,9 @@ class CalendarSeason(CalendarFeatures):
     ) -> None:
         super().__init__(facts.spec, num_harmonics, coverage_days, major, hours)
         self.context = CalendarContext()
-        self.reads = (self.context,)
+        self.listed = OccasionItemsContext() if facts.spec.occasions_list_items else None
+        self.reads: tuple[Context, ...] = (self.context, *([self.listed] if self.listed else []))
+        self.gain = nn.Parameter(torch.zeros(2)) if self.listed else None
         self.condition = zeroed(Linear(self.num_features, facts.embedding_dim, bias=False))
         self.phase = Linear(self.num_features, affinity_dim, bias=False)
         nn.init.normal_(self.phase.weight, std=affinity_dim**-0.5)  # each feature is a direction of length about 1
@@ -89,6 +97,9 @@ class CalendarSeason(CalendarFeatures):
         scores = F.linear(usual, phase[:, :split]) @ affinity.T
         yearly = F.linear(self.yearly(calendar), phase[:, split:]) @ affinity.T  # (N, C)
         scores = scores + yearly * self._covered(calendar, items)
+        if self.listed is not None and self.gain is not None:
+            listed: OccasionItems = context[self.listed.name]
+            scores = scores + F.embedding(listed.row, listed.near @ self.gain)
         return SeasonEffect(query + F.linear(usual, self.condition.weight[:, :split]), scores)
 
     def _covered(self, calendar: RequestCalendar, items: ScoredItems) -> Tensor:

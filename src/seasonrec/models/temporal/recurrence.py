@@ -1,4 +1,4 @@
-"""Recurrent cells over a user's baskets, used by ``gru``, ``lstm`` and ``vae``."""
+"""Recurrent cells over a user's baskets, used by ``gru``, ``lstm`` and ``vae``, and over the periods of a series."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.baskets import Baskets, take
 from seasonrec.models.temporal.intervals import log_days
 
-Cell = nn.GRUCell | nn.LSTMCell
+Cell = nn.RNNCell | nn.GRUCell | nn.LSTMCell
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""The mean of the last periods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seasonrec.errors import UserError
+from seasonrec.forecast.base import Floats, Forecast, History, UntrainedForecaster, with_errors
+
+
+@dataclass
+class MovingAverage(UntrainedForecaster):
+    """Forecast of the mean of the last periods, or of all since the first sale if these are fewer.
+
+    Quantiles are those of the errors at earlier origins.
+
+    Args:
+        window: Number of periods.
+
+    Raises:
+        ValueError: If ``window`` is below 1.
+    """
+
+    window: int = 4
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise UserError(f"forecaster.moving_average.window must be at least 1 period, got {self.window}; try 4.")
+
+    def forecast(self, history: History) -> Forecast:
+        return with_errors(history, self._mean)
+
+    def _mean(self, history: History) -> Floats:
+        recent = history.values[:, -self.window :]
+        age = np.clip(history.known - history.first, 1, recent.shape[1])
+        return np.repeat((recent.sum(axis=1) / age)[:, None], history.horizon, axis=1)
