@@ -48,7 +48,8 @@ def _opened(options: AdaptConfig) -> Run:
     """Opens the checkpoint for training.
 
     Raises:
-        UserError: If it is a model of a walk, has further domains, or knows the part that the walk begins with.
+        UserError: If it is a model of a walk, has further domains, knows the part that the walk begins with, or has a
+            protocol with refreshes.
     """
     folder = Path(options.checkpoint)
     config = read_config(folder, options.allow)
@@ -66,6 +67,12 @@ def _opened(options: AdaptConfig) -> Run:
         raise UserError(
             f"part={options.part} begins before the end of what {folder} has learned; choose part=test, or a run with "
             "stage=[train]."
+        )
+    if found.data.horizon.refresh_days:
+        raise UserError(
+            f"checkpoint must read histories up to each request, or up to some days before it, got {folder} with "
+            f"protocol.refresh_days={found.data.horizon.refresh_days}, under which nothing is read between two "
+            "refreshes; give a run with protocol=full_ranking."
         )
     return found
 
