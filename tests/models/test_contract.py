@@ -41,6 +41,10 @@ def case(cases: dict[tuple[str, str], Case], slot: str, option: str) -> Case:
     return cases[slot, option]
 
 
+ADDED_BY_A_WALK = {"seasonrec.models.season.adapters.SeasonAdapters"}
+"""Modules that ``adaptation=season_adapters`` adds to a trained model; no run begins with them."""
+
+
 @pytest.mark.parametrize("slot", SLOTS)
 def test_every_module_has_a_yaml(slot: str) -> None:
     modules = {f"{c.__module__}.{c.__qualname__}" for c in modules_of(slot)}
@@ -48,7 +52,7 @@ def test_every_module_has_a_yaml(slot: str) -> None:
     built = [(next(iter(part.values())) if slot == "season" else part).func for part in parts]
     targets = {f"{made.__module__}.{made.__qualname__}" for made in built}
     assert modules
-    assert modules == targets
+    assert modules - ADDED_BY_A_WALK == targets
 
 
 @every_part

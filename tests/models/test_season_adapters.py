@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from small_shop import Shop
 
 from seasonrec.errors import UserError
-from seasonrec.models.season_adapters import SeasonAdapters
+from seasonrec.models.season.adapters import SeasonAdapters
 
 
 def phase(*year_parts: float) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.errors import UserError
-from seasonrec.models.season_adapters import By, SeasonAdapters
+from seasonrec.models.season.adapters import By, SeasonAdapters
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import batches_of_past, evenly
 from seasonrec.runs.run import Run
@@ -33,7 +33,7 @@ class SeasonAdaptersTuning(FineTuning):
         learning_rate: Peak learning rate; higher than that of all weights, because an adapter starts at zero.
         seasons: Seasons of the year, of equal length from 1 January.
         rank: Width of an adapter.
-        by: ``mixed`` or ``chosen``, see :class:`~seasonrec.models.season_adapters.SeasonAdapters`.
+        by: ``mixed`` or ``chosen``, see :class:`~seasonrec.models.season.adapters.SeasonAdapters`.
     """
 
     learning_rate: float = 0.02
@@ -47,7 +47,7 @@ class SeasonAdaptersTuning(FineTuning):
                 f"checkpoint has season adapters already; walk from the run that it began with, or choose another "
                 f"adaptation than {NAME}."
             )
-        node = {"_target_": "seasonrec.models.season_adapters.SeasonAdapters", "number": self.seasons}
+        node = {"_target_": "seasonrec.models.season.adapters.SeasonAdapters", "number": self.seasons}
         added = {NAME: cast(Component, {**node, "rank": self.rank, "by": self.by})}
         return replace(config, season={**(config.season or {}), **added})
 
