@@ -4,91 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from seasonrec.config.errors import Mistake, shown
-from seasonrec.config.signatures import read_signature
+from seasonrec.config.slots import MAIN_TASK, OWN, SERIES, Slots, UnclearError, option_of
 
-Rule = Callable[["Slots"], Iterator[Mistake]]
+Rule = Callable[[Slots], Iterator[Mistake]]
 
 MAX_SEED = 2**32 - 1
-MAIN_TASK = "next_item"
-SERIES = ("demand",)
-"""Time-series tasks; ``objective.lambda_t`` weighs them, and a balancing does not."""
 GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
 TEXT_ENCODERS = ("text", "id_text", "features")
 """Item encoders that read texts, and variants of texts, through a frozen language model."""
-OWN = "own"
-"""Option of a slot whose class is the user's own; the rules know nothing about it."""
 AT_LEAST_ONE = {
     "trainer": ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"),
     "loader": ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"),
     "backbone": ("num_layers",),
     "": ("embedding_dim", "max_seq_len"),
 }
-
-
-class UnclearError(Exception):
-    """A missing or mistaken value that a rule reads; the mistake has been reported already."""
-
-
-@dataclass(frozen=True)
-class Slots:
-    """The slots of a configuration, as rules read them.
-
-    Args:
-        config: Plain values of the run.
-        broken: Top-level keys with a mistake.
-    """
-
-    config: Mapping[str, Any]
-    broken: Collection[str]
-
-    def option(self, slot: str) -> str:
-        """Returns the option of a slot, which is the name of its class's module; :data:`OWN` for the user's class."""
-        return _option(self.node(slot))
-
-    def node(self, slot: str) -> Any:
-        """Returns the content of a slot or the value of a key.
-
-        Raises:
-            UnclearError: If it is missing or mistaken.
-        """
-        if slot in self.broken or slot not in self.config:
-            raise UnclearError
-        return self.config[slot]
-
-    def value(self, slot: str, key: str) -> Any:
-        """Returns the value or default of a slot's key; None where the chosen class does not take the key."""
-        node = self.node(slot)
-        if key in node:
-            return node[key]
-        argument = read_signature(node["_target_"]).settable.get(key)
-        return None if argument is None or argument.default is None else argument.default_value()
-
-    def tasks(self) -> dict[str, str]:
-        """Returns the option of every further task by name."""
-        return {name: _option(node) for name, node in (self.node("task") or {}).items()}
-
-    def recommendation_tasks(self) -> list[str]:
-        """Returns the names of the tasks that a balancing weighs, the main task first."""
-        return [MAIN_TASK, *(name for name, option in self.tasks().items() if option not in SERIES)]
-
-    def processes(self) -> int:
-        """Returns the number of processes of the run."""
-        return int(self.value("trainer", "devices") * self.value("trainer", "num_nodes"))
-
-    def shares_weights(self) -> bool:
-        """Returns whether the weights are spread over processes."""
-        return bool(self.value("trainer", "strategy") == "fsdp")
-
-
-def _option(node: Any) -> str:
-    target = str(node["_target_"])
-    return target.split(".")[-2] if target.startswith("seasonrec.") else OWN
 
 
 def rule_mistakes(config: Mapping[str, Any], broken: Collection[str] = ()) -> list[Mistake]:
@@ -112,7 +46,7 @@ def reads_the_date(config: Mapping[str, Any]) -> bool:
         config: Plain values of a run.
     """
     demand = config.get("demand")
-    return bool(config.get("season")) or (demand is not None and _option(demand) != "none")
+    return bool(config.get("season")) or (demand is not None and option_of(demand) != "none")
 
 
 def _seed(slots: Slots) -> Iterator[Mistake]:
