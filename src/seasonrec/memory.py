@@ -42,7 +42,7 @@ def peak_memory() -> Peaks:
     import torch
 
     on_gpu = round(torch.cuda.max_memory_allocated() / MIB, 1) if torch.cuda.is_available() else None
-    return {"peak_memory_mib": round(_peak_bytes() / MIB, 1), "peak_gpu_memory_mib": on_gpu}
+    return {"peak_memory_mib": round(peak_bytes() / MIB, 1), "peak_gpu_memory_mib": on_gpu}
 
 
 def highest(first: Peaks, second: Peaks) -> Peaks:
@@ -51,7 +51,12 @@ def highest(first: Peaks, second: Peaks) -> Peaks:
     return {key: max((peak for peak in both if peak is not None), default=None) for key, both in found.items()}
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """Returns the peak of the resident memory of this process.
+
+    On Linux ``ru_maxrss`` of a process that another one started is at least the memory of that other one, so the peak is
+    read from ``VmHWM`` (proc(5)) where there is one.
+    """
     with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
