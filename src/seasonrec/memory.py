@@ -54,8 +54,8 @@ def highest(first: Peaks, second: Peaks) -> Peaks:
 def peak_bytes() -> int:
     """Returns the peak of the resident memory of this process.
 
-    On Linux ``ru_maxrss`` of a process that another one started is at least the memory of that other one, so the peak is
-    read from ``VmHWM`` (proc(5)) where there is one.
+    On Linux ``ru_maxrss`` of a process that another one started is at least the memory of that other one, so that the
+    peak is read from ``VmHWM`` (proc(5)) where there is one.
     """
     with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
