@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -93,6 +94,10 @@ def test_a_walk_goes_on_with_a_later_last_day(checkpoint: Path, tmp_path: Path) 
     short = walk(checkpoint, tmp_path, "adaptation=static", "until=2017-10-10")
     assert [row["next_origin"] for row in rows_of(short)] == ["2017-10-01", "2017-10-11"]
     kept = (short / "origins" / "2017-09-18.json").stat().st_mtime_ns
+    older = short / "origins" / "2017-09-18.parquet"  # as an earlier version would have written it, without a partition
+    frame, metadata = pl.read_parquet(older), pl.read_parquet_metadata(older)
+    frame.drop(cs.contains("last_year")).write_parquet(older, metadata=metadata)
+    assert "last_year" in "".join(frame.columns)
     walk(checkpoint, tmp_path, "adaptation=static")
     assert (short / "origins" / "2017-09-18.json").stat().st_mtime_ns == kept
     own, walked = (pl.read_parquet(place / "results.parquet") for place in (checkpoint, tmp_path))

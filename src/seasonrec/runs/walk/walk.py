@@ -206,9 +206,14 @@ class Walk:
         return self.folder / "origins" / f"{origin.day}.parquet"
 
     def _results(self) -> RunResults:
-        """Returns the results of all periods, baskets in the order of the log."""
+        """Returns the results of all periods, baskets in the order of the log.
+
+        A walk that an earlier version began has the columns that all of its origins have.
+        """
         kept = [read_results(self._results_file(origin)) for origin in self.origins]
-        frame = pl.concat([one.frame for one in kept if one.frame.height] or [kept[0].frame]).sort("basket")
+        frames = [one.frame for one in kept if one.frame.height] or [kept[0].frame]
+        shared = [column for column in frames[0].columns if all(column in frame.columns for frame in frames)]
+        frame = pl.concat(frame.select(shared) for frame in frames).sort("basket")
         return replace(kept[0], frame=frame, fingerprint=self.fingerprint)
 
 
