@@ -105,6 +105,11 @@ def test_a_series_on_which_the_model_fails_repeats_its_last_value() -> None:
     assert found.notes["series on which the model failed, last value repeated"] == 1
 
 
+def test_a_model_that_fails_on_all_series_is_no_forecast_of_last_values() -> None:
+    with pytest.raises(UserError, match=r"the model fails on all 2 series, first with: \w+"):
+        ETS().forecast(history_of([[np.nan, np.nan, 3.0, 3.0], [np.nan, 1.0, 3.0, 3.0]], cycle=52))
+
+
 def test_a_missing_library_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "statsforecast"]:
         monkeypatch.delitem(sys.modules, name)

@@ -52,6 +52,9 @@ def forecast_each(history: History, make: MakeModel, with_inputs: bool = False) 
         history: The series.
         make: Maps whether there is a season to a new model.
         with_inputs: Whether the model reads the known inputs.
+
+    Raises:
+        UserError: If the model fails on all of several series: then the cause lies in the model, not in a series.
     """
     inputs = history.inputs.until(history.known + history.horizon) if with_inputs else None
     jobs = [
@@ -64,13 +67,16 @@ def forecast_each(history: History, make: MakeModel, with_inputs: bool = False) 
         for (values, known), has_season in zip(jobs, seasonal, strict=True)
     )
     found = list(_told(history, Parallel(n_jobs=history.jobs, return_as="generator")(work)))
+    reasons = [reason for _, _, reason in found if reason]
+    if len(reasons) == len(found) > 1:
+        raise UserError(f"the model fails on all {len(found):,} series, first with: {reasons[0]}; choose another one.")
     shape = (0, history.horizon)
     means = np.stack([mean for mean, _, _ in found]) if found else np.zeros(shape)
     quantiles = np.stack([one for _, one, _ in found]) if found else np.zeros((*shape, len(history.levels)))
     notes = {
         "series with an estimated season": sum(seasonal),
         "series without a season, fewer than two cycles": len(seasonal) - sum(seasonal),
-        "series on which the model failed, last value repeated": sum(failed for _, _, failed in found),
+        "series on which the model failed, last value repeated": len(reasons),
     }
     return Forecast(means, quantiles, {**notes, **(history.inputs.notes if with_inputs else {})})
 
@@ -103,8 +109,9 @@ def with_season(make: Callable[[int], Any], cycle: int, has_season: bool) -> Any
 
 def _forecast_one(
     make: MakeModel, has_season: bool, values: Floats, inputs: Floats | None, horizon: int, levels: tuple[float, ...]
-) -> tuple[Floats, Floats, bool]:
-    """Returns means ``(H,)``, quantiles ``(H, Q)``, and whether the model failed."""
+) -> tuple[Floats, Floats, str]:
+    """Returns means ``(H,)``, quantiles ``(H, Q)``, and why the model failed; empty if it did not."""
+    last_value = np.full(horizon, values[-1]), np.full((horizon, len(levels)), values[-1])
     arguments: dict[str, Any] = {"y": np.ascontiguousarray(values), "h": horizon}
     if inputs is not None:
         used = np.ptp(inputs[: len(values)], axis=0) > 0  # a constant column beside the mean has no weight
@@ -116,14 +123,14 @@ def _forecast_one(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the library warns of each series that converges slowly
             result = make(has_season).forecast(**arguments, level=wanted)
-    except Exception:  # the library's own rule for a fallback model: any failure of one series
-        return np.full(horizon, values[-1]), np.full((horizon, len(levels)), values[-1]), True
+    except Exception as error:  # the library's own rule for a fallback model: any failure of one series
+        return *last_value, f"{type(error).__name__}: {error}"
     mean = np.asarray(result["mean"], dtype=np.float64)
     columns = [np.asarray(result[_column(level)], dtype=np.float64) for level in levels]
     quantiles = np.stack(columns, axis=1)
     if not (np.isfinite(mean).all() and np.isfinite(quantiles).all()):
-        return np.full(horizon, values[-1]), np.full((horizon, len(levels)), values[-1]), True
-    return mean, quantiles, False
+        return *last_value, "a forecast is not finite"
+    return mean, quantiles, ""
 
 
 def _interval(level: float) -> float:

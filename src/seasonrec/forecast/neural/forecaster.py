@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, get_args
 
@@ -21,7 +22,7 @@ ROWS_AT_ONCE = 1024
 
 
 @dataclass
-class NeuralForecaster:
+class NeuralForecaster(ABC):
     """One network for all series, trained on their windows, that forecasts all periods ahead at once.
 
     The last horizon before the origin of the fit is the validation: the network with the smallest loss there is kept.
@@ -82,9 +83,9 @@ class NeuralForecaster:
                 "or differences=0 and normalisation=mean."
             )
 
+    @abstractmethod
     def temporal(self, facts: Facts) -> nn.Module:
         """Returns the temporal module that reads the periods."""
-        raise NotImplementedError
 
     def fit(self, history: History, seed: int) -> None:
         from seasonrec.forecast.neural.fit import Budget, train
