@@ -18,6 +18,14 @@ REFUSED = {
         ["split.validation_from=2017-10-02", "split.test_from=2017-10-02"],
         "split.test_from = 2017-10-02: must lie after split.validation_from=2017-10-02",
     ),
+    "features without columns": (
+        ["data=table", "data.events=E.csv", "data.items=I.csv", "item_encoder=features"],
+        "item_encoder = features: needs items with features; name columns of the items' file, data.features=[price]",
+    ),
+    "behaviours without a column": (
+        ["data=table", "data.events=E.csv", "data.items=I.csv", "behaviour=embedding"],
+        "behaviour = embedding: needs events with behaviours; name their column, data.behaviour_column=NAME",
+    ),
     "no weight left": (
         ["objective.lambda_mt=0"],
         "objective.lambda_mt = 0: leaves nothing to learn without a time-series task",

@@ -80,7 +80,9 @@ def events_of(context: dict[str, Any], row: int) -> list[tuple[int, dict[str, in
 
 
 def test_oar_is_its_equations(shop: Shop) -> None:
-    season, query, context = asked(shop, OARSeason, max_events=7)
+    season, query, context = asked(shop, OARSeason, max_events=60)
+    padding = context["own_events"].is_padding.sum(1)
+    assert ((padding > 0) & (padding < 60)).any(), "a row with events and padding"
     found, w, root = effect(season, query, context), numbers(season), WIDTH**0.5
     days = w["days.weight"]
     for row, user in enumerate(query.double().numpy()):
