@@ -367,11 +367,12 @@ NEEDED = {
     "balancing": ["task=[purchase,next_basket]"],
     "peft": ["backbone=minilm"],
     "demand": ["mixture=fixed"],
+    "habit=seasonal": ["demand=multinomial"],
 }
-"""Overrides that every option of a group needs."""
+"""Overrides that every option of a group needs, or one option."""
 
 
-NEED_A_YEAR = {"known_season", "oar", "timelyrec"}
+NEED_A_YEAR = {"known_season", "returning_season", "oar", "timelyrec"}
 """Options with a season that a log of less than a year does not have."""
 
 
@@ -384,7 +385,7 @@ def test_every_shipped_choice_trains(row: list[str], shared_cache: Path, tmp_pat
             warnings.warn(f"{group}={option} {needed}", stacklevel=1)
             del chosen[group]
     own = [f"{group}={option}" for group, option in chosen.items()]
-    own += [override for group in chosen for override in NEEDED.get(group, [])]
+    own += [override for key in [*chosen, *row] for override in NEEDED.get(key, [])]
     own += (
         []
         if chosen.get("experiment") == "known_season" or chosen.get("backbone") == "none"

@@ -38,9 +38,10 @@ def composer() -> Composer:
 @cache
 def part_of(slot: str, option: str) -> Any:
     """Returns the component of an option; seasons are a list, so they are returned by name."""
-    reader = ["mixture=fixed"] if slot == "demand" else []
+    needed = {"demand": ["mixture=fixed"], "seasonal": ["habit.demand=false"]}
+    others = needed.get(slot, []) + needed.get(option, [])
     choice = f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"
-    node = getattr(composer().compose([choice, *reader]), slot)
+    node = getattr(composer().compose([choice, *others]), slot)
     return {name: build(one) for name, one in (node or {}).items()} if slot == "season" else build(node)
 
 

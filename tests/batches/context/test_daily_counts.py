@@ -1,6 +1,7 @@
 """Daily counts: table and sparse form against a slow count."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from random_log import DAY_S, random_log
 from seasonrec.batches.context import prefix_counts as module
 from seasonrec.batches.context.daily_counts import DailyCounts
 from seasonrec.batches.context.prefix_counts import DensePrefix, SparsePrefix, prefix_counts
+from seasonrec.batches.context.share_index import SharesContext, SharesIndex
 from seasonrec.batches.horizon import Horizon
 from seasonrec.batches.requests import Requests
 from seasonrec.data import portions
@@ -88,3 +90,16 @@ def test_sparse_form_takes_four_bytes_an_event_at_most() -> None:
     assert isinstance(sparse, SparsePrefix)
     row = sparse.table.shape[1]  # one row more than there are days
     assert sparse.table.nbytes - 4 * row + sparse.days.nbytes <= 4 * log.num_events
+
+
+def test_days_begin_with_the_first_item_even_if_nobody_bought_it() -> None:
+    """An excerpt of a log, and a log of views, have items from before their first basket: no day before is known."""
+    log = random_log(0)
+    early = int(log.basket_times_s.min()) - 5 * DAY_S
+    log = replace(log, item_first_seen_s=np.append(early, log.item_first_seen_s[1:]))
+    one = Requests.of_baskets(log, np.array([0]), Horizon(0))
+    before = replace(one, times_s=np.array([early]), known_until_s=np.array([early]))
+    assert DailyCounts(log).known_days(before).tolist() == [0]
+    shares = SharesIndex(log, SharesContext((7,), ()))
+    assert shares(before).sizes.tolist() == [[0, 0]]
+    assert shares(replace(before, known_until_s=before.known_until_s + DAY_S)).sizes[0, 0] == 1

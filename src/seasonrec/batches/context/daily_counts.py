@@ -30,7 +30,8 @@ class DailyCounts:
         basket_days = np.empty(log.num_baskets, dtype=np.int32)
         for baskets, _ in basket_portions(log):
             basket_days[baskets] = local_days(log.basket_times_s[baskets], log.timezone)
-        self.first_day = int(basket_days.min())
+        births = local_days(np.asarray(log.item_first_seen_s), log.timezone)
+        self.first_day = int(min(basket_days.min(), births.min()))  # an item may be viewed before anything is bought
         basket_days -= self.first_day
         self.num_days = int(basket_days.max()) + 1
         events = partial(_days_and_items, log, basket_days)
