@@ -83,7 +83,7 @@ class OnlineRetailII:
             items=items.with_columns(category=pl.lit(None, pl.String)),
             users=lines.group_by("user_id").agg(_most_frequent("country")).sort("user_id"),
             rules=tuple(report.rules),
-            notes=(read_as,),
+            notes=tuple(read_as),
         )
 
     def _file(self) -> Path:
@@ -91,7 +91,7 @@ class OnlineRetailII:
         check_file(path, "data.path", (".xlsx", ".csv", ".tsv", ".parquet"))
         return path
 
-    def _lines(self, path: Path) -> tuple[pl.DataFrame, str]:
+    def _lines(self, path: Path) -> tuple[pl.DataFrame, list[str]]:
         """Returns all rows of the file with the columns of this module, and how their times were read."""
         workbook = read_workbook(path) if path.suffix.lower() == ".xlsx" else None
         names = known_columns(

@@ -52,8 +52,8 @@ class Table:
             numbers or categories, as their values show.
         feature_kinds: ``number`` or ``category`` for columns of ``features`` whose values do not show it, for example
             ``{brand_id: category}``.
-        time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
-            recognises all but patterns and reports its choice.
+        time_format: ``s``, ``ms``, ``us`` or ``ns`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or
+            ``auto``, which recognises all but patterns and reports its choice.
         min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
         country: ISO 3166 code of the holidays; None for no holidays.
         timezone: IANA zone in which days are counted, and of times that carry no offset.

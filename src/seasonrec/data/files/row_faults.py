@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -47,3 +48,11 @@ class BlankFault(RowFault):
             f"{place} is a key and must not be null, got {self.count:,} null or blank values, the first in row "
             f"{self.row:,} (header not counted); fill or remove these rows."
         )
+
+
+def shown_time(seconds: int) -> str:
+    """Returns a time as ``YYYY-MM-DD HH:MM:SS UTC``, or the seconds where the calendar ends."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC".rjust(23, "0")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s"
