@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from seasonrec.data.calendar import local_seconds
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 
@@ -25,15 +26,15 @@ _PORTION = 1 << 22
 
 
 def glance(log: EventLog) -> list[str]:
-    """Returns lines with the first and the last time, the events by year, and the sizes with the share of merged rows."""
+    """Returns lines with the first and the last time, the events by year, the sizes, and the share of merged rows."""
     zone = ZoneInfo(log.timezone)
     first_s, last_s = int(log.basket_times_s.min()), int(log.basket_times_s.max())
     first, last = (datetime.fromtimestamp(time_s, zone) for time_s in (first_s, last_s))
     merged, total = _merged_rows(log), _merged_rows(log) + log.num_events
-    sizes = f"{log.num_baskets:,} baskets, {log.num_users:,} users, {log.num_items:,} items"
+    sizes = f"{log.num_events:,} events, {log.num_baskets:,} baskets, {log.num_users:,} users, {log.num_items:,} items"
     lines = [
         f"from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} ({log.timezone}), events by {_by_year(log)}",
-        f"{log.num_events:,} events ({merged / total:.1%} of the rows merged), {sizes} in {log.folder}",
+        f"{sizes}, {merged / total:.1%} of the rows merged, in {log.folder}",
     ]
     return [*_merged_notes(log, merged, total), *lines]
 
@@ -67,18 +68,15 @@ def _merged_notes(log: EventLog, merged: int, total: int) -> list[str]:
         return []
     cause = "all times are whole days" if _has_whole_days(log) else "times may have lost their seconds"
     return [
-        f"note: {merged:,} of {total:,} rows ({merged / total:.0%}) have the user, item and time of another row and were "
-        f"merged; {cause}: if the source has a column with the clock time, name it"
+        f"note: {merged:,} of {total:,} rows ({merged / total:.0%}) have the user, item and time of another row and "
+        f"were merged; {cause}: if the source has a column with the clock time, name it"
     ]
 
 
 def _has_whole_days(log: EventLog) -> bool:
     """Checks whether all events lie at one moment of the local day, as days without a clock do."""
-    offsets = np.unique(np.concatenate([np.unique(part % SECONDS_PER_DAY) for part in _portions(log.event_times_s)]))
-    zone = ZoneInfo(log.timezone)
-    times_s = [int(log.basket_times_s[int(at)]) for at in np.linspace(0, log.num_baskets - 1, 20)]
-    clocks = {datetime.fromtimestamp(time_s, zone).time() for time_s in times_s}
-    return len(offsets) <= 4 and len(clocks) == 1  # daylight saving time gives a day two offsets
+    clocks = [np.unique(local_seconds(part, log.timezone) % SECONDS_PER_DAY) for part in _portions(log.event_times_s)]
+    return len(np.unique(np.concatenate(clocks))) == 1
 
 
 def _portions(times_s: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from seasonrec.data.files.compact_dates import CompactDates
 from seasonrec.data.files.row_faults import RowFault, shown_time
+from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.tables import DataError
 
 UNITS = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}
@@ -21,6 +22,9 @@ _FROM = {"s": 1e8, "ms": 1e11, "us": 1e14, "ns": 1e17}
 
 _COARSE_S = 10
 """Step in seconds from which on all times being its multiples is told."""
+
+_SHEET_FROM, _SHEET_TO = 20_000, 80_000
+"""Days since 1900 by which spreadsheets count dates of 1954 to 2118."""
 
 _UNLIKELY_BEFORE_S = 10 * 365 * 86_400
 """End of the years in which only dates that are taken for milliseconds lie."""
@@ -38,6 +42,7 @@ class NumberTimes:
         self._is_told = unit is not None
         self._unit = unit
         self._low, self._high = math.inf, -math.inf
+        self._low_row = self._high_row = 0
         self._lost, self._step = RowFault(), 0.0
         self._divisor = 0
         self._first: int | float | None = None
@@ -53,15 +58,13 @@ class NumberTimes:
         if numbers.null_count() or column.dtype.is_float():
             numbers = _numbers(column)
             self._look_at_digits(column, numbers)
-        low, high = numbers.min(), numbers.max()
-        if low is not None and high is not None:
-            self._low, self._high = min(self._low, float(low)), max(self._high, float(high))  # type: ignore[arg-type]  # numbers
+        self._look_at_ends(numbers)
         if self._unit is None:
             self._unit = _unit(self._low, self._high) or "s"
         if not self._is_told:
             self._dates.look(numbers)
         self._look_at_divisor(numbers)
-        if self._first is None and low is not None:
+        if self._first is None and numbers.null_count() < len(numbers):
             self._first = numbers.drop_nulls()[0]
         self._rows += len(column)
         scale = UNITS[self._unit]
@@ -76,14 +79,10 @@ class NumberTimes:
             DataError: If the unit cannot be recognised from the numbers.
         """
         if not self._is_told and _unit(self._low, self._high) is None:
-            fitting = self._dates.fitting()
-            remedy = "set data.time_format=s or data.time_format=ms, or a pattern such as %Y%m%d"
-            if fitting:
-                first = ", ".join(f"{layout} ({self._date(layout)})" for layout in fitting)
-                remedy = f"all are also dates of {first}; set data.time_format={fitting[0]}"
             raise DataError(
                 f"{place}: times must be recognisable as seconds (1e8 to 1e11), milliseconds (to 1e14), microseconds "
-                f"(to 1e17) or nanoseconds since 1970, got numbers from {self._low:.15g} to {self._high:.15g}; {remedy}."
+                f"(to 1e17) or nanoseconds since 1970, got numbers from {self._low:.15g} to {self._high:.15g} (rows "
+                f"{self._low_row:,} and {self._high_row:,}, header not counted); {self._remedy()}."
             )
         return f"{_NAMES[self._unit or 's']} since 1970 UTC"
 
@@ -103,8 +102,8 @@ class NumberTimes:
         if self._step > UNITS[unit]:
             lost = self._lost
             told = (
-                f"{lost.value!r} in row {lost.row:,} (header not counted) and {lost.count:,} such rows in all, which "
-                f"are known to {_duration(self._step / UNITS[unit])} only, as 32-bit floats and spreadsheets leave them"
+                f"{lost.value!r} {lost.place}, which are known to {_duration(self._step / UNITS[unit])} only, as 32-bit "
+                "floats and spreadsheets leave them"
             )
             if not self._is_told:
                 raise DataError(
@@ -133,6 +132,30 @@ class NumberTimes:
 
     def _date(self, layout: str) -> str:
         return shown_time(self._dates.first(layout)).removesuffix(" UTC").removesuffix(" 00:00:00")
+
+    def _remedy(self) -> str:
+        fitting = self._dates.fitting()
+        if fitting:
+            first = " or ".join(f"{layout} ({self._date(layout)})" for layout in fitting)
+            return f"all are dates of {first}; set data.time_format={fitting[0]}"
+        if self._low >= _SHEET_FROM and self._high < _SHEET_TO:
+            return "they look like the days of a spreadsheet; write them as dates there"
+        return "set data.time_format=s or data.time_format=ms, or a pattern such as %Y%m%d"
+
+    def _look_at_ends(self, numbers: pl.Series) -> None:
+        """Keeps the lowest and the highest number with their rows, but numbers that may stand for an unknown time."""
+        low, high = numbers.min(), numbers.max()
+        if low is None or high is None:
+            return
+        if float(low) < SECONDS_PER_DAY:  # type: ignore[arg-type]  # a number
+            known = numbers.set((numbers.abs() < SECONDS_PER_DAY).fill_null(False), None)
+            numbers = known if known.null_count() < len(known) else numbers
+        for at in (numbers.arg_min(), numbers.arg_max()):
+            number, row = float(numbers[at or 0]), self._rows + (at or 0) + 1
+            if number < self._low:
+                self._low, self._low_row = number, row
+            if number > self._high:
+                self._high, self._high_row = number, row
 
     def _look_at_digits(self, column: pl.Series, numbers: pl.Series) -> None:
         """Keeps the rows whose numbers are not exact, and the distance of the numbers that they can hold."""

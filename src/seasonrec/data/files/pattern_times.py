@@ -7,11 +7,13 @@ import re
 import polars as pl
 
 from seasonrec.data.files.row_faults import RowFault
-from seasonrec.data.files.time_formats import local_seconds
+from seasonrec.data.files.time_formats import utc_seconds
 from seasonrec.data.files.time_patterns import Token, fixed_width, readable, tokens_of
 from seasonrec.data.files.zones import UTC_NAMES, ZONE_EXAMPLES, offsets_by_name
 from seasonrec.data.tables import DataError
 from seasonrec.errors import UserError
+
+_EXACT_IN_32_BITS = 1 << 24
 
 
 def check_zone(pattern: str, timezone: str) -> None:
@@ -47,8 +49,15 @@ class PatternTimes:
         self._is_absolute = self._readable.has_offset or any(token.letter == "s" for token in tokens)
         self._written_zone = _written_zone(tokens)
         self._zone = _zone_expression(tokens) if any(token.letter == "Z" for token in tokens) else None
+        self._pattern = pattern
         self._rows = 0
-        self._strange = RowFault()
+        self._strange, self._inexact = RowFault(), RowFault()
+
+    @property
+    def read_as(self) -> str:
+        """Description of the pattern, with the zone of times that state none."""
+        is_local = not self._is_absolute and self._written_zone is None and self._zone is None
+        return f"{self._pattern} ({self._timezone})" if is_local else self._pattern
 
     def seconds(self, column: pl.Series) -> pl.Series:
         """Returns ``(E,)`` Int64 seconds of the next chunk, null where the pattern does not fit."""
@@ -61,19 +70,25 @@ class PatternTimes:
         return seconds
 
     def finish(self, place: str) -> None:
-        """Raises a DataError if a time states an unknown zone."""
-        strange = self._strange
+        """Raises a DataError if a time states an unknown zone, or is a number without all its digits."""
+        strange, inexact = self._strange, self._inexact
+        if inexact.count:
+            raise DataError(
+                f"{place}: 32-bit floats hold whole numbers up to {_EXACT_IN_32_BITS:,} only, got "
+                f"{inexact.value:.0f} {inexact.place}; write whole numbers."
+            )
         if strange.count:
             zone = ZONE_EXAMPLES.get(str(strange.value), "Europe/London")
             raise DataError(
                 f"{place}: %Z of time_format reads the names of UTC and of data.timezone={self._timezone}, got "
-                f"{strange.value!r} in row {strange.row:,} (header not counted) and {strange.count:,} such rows in all; "
-                f"set data.timezone to the zone of these times, e.g. {zone}, or write offsets such as -0500 and read "
-                "them with %z."
+                f"{strange.value!r} {strange.place}; set data.timezone to the zone of these times, e.g. {zone}, or write "
+                "offsets such as -0500 and read them with %z."
             )
 
     def _text(self, column: pl.Series) -> pl.Series:
         if column.dtype.is_float():
+            if column.dtype != pl.Float64:
+                self._inexact.add((column > _EXACT_IN_32_BITS).fill_null(False), column, self._rows)
             whole = column.cast(pl.Int64, strict=False)
             column = whole.set((whole.cast(pl.Float64) != column.cast(pl.Float64)).fill_null(True), None)
         text = column.cast(pl.String)
@@ -90,7 +105,7 @@ class PatternTimes:
         if self._written_zone is not None:
             return naive.dt.epoch("s") - offsets_by_name(self._timezone)[self._written_zone]
         if self._zone is None:
-            return local_seconds(naive, self._timezone)
+            return utc_seconds(naive, self._timezone)
         names = text.str.extract(self._zone, 1)
         offsets = names.str.to_uppercase().replace_strict(
             offsets_by_name(self._timezone), default=None, return_dtype=pl.Int64
@@ -98,7 +113,7 @@ class PatternTimes:
         seconds = naive.dt.epoch("s") - offsets
         local = names == self._timezone
         if local.any():
-            seconds = seconds.zip_with(~local.fill_null(False), local_seconds(naive, self._timezone))
+            seconds = seconds.zip_with(~local.fill_null(False), utc_seconds(naive, self._timezone))
         self._strange.add(seconds.is_null() & naive.is_not_null(), names, self._rows)
         return seconds
 

@@ -23,6 +23,11 @@ class RowFault:
     row: int = 0
     value: Any = None
 
+    @property
+    def place(self) -> str:
+        """Text of the first row and the number of rows, for messages."""
+        return f"in row {self.row:,} (header not counted) and {self.count:,} such rows in all"
+
     def add(self, bad: pl.Series, values: pl.Series, rows_before: int) -> None:
         """Adds one chunk of the file: ``(E,)`` bad rows (bool), ``(E,)`` values, and the number of rows before it."""
         count = int(bad.sum())

@@ -32,12 +32,12 @@ def from_typed(
     if time_format not in ("auto", "iso"):
         raise DataError(f"{place}: the column already holds {dtype}, got time_format={time_format}; use auto.")
     if dtype == pl.Date:
-        return lambda part: local_seconds(part.cast(pl.Datetime("us")), timezone), f"days of {timezone}"
+        return lambda part: utc_seconds(part.cast(pl.Datetime("us")), timezone), f"days of {timezone}"
     if not isinstance(dtype, pl.Datetime):
         raise DataError(f"{place}: times must be dates or date-times, got {dtype}; add the day.")
     if dtype.time_zone is not None:
         return lambda part: part.dt.epoch("s").cast(pl.Int64), f"date-times of zone {dtype.time_zone}"
-    return lambda part: local_seconds(part, timezone), f"date-times without a zone ({timezone})"
+    return lambda part: utc_seconds(part, timezone), f"date-times without a zone ({timezone})"
 
 
 def from_iso(column: pl.Series, timezone: str) -> pl.Series:
@@ -45,7 +45,7 @@ def from_iso(column: pl.Series, timezone: str) -> pl.Series:
     for spelling, pattern in _PLAIN.items():
         if column.head(1).str.contains(spelling).all() and column.str.contains(spelling).fill_null(False).all():
             naive = column.str.to_datetime(pattern, time_unit="us", strict=False)
-            return naive.dt.epoch("s") if pattern.endswith("Z") else local_seconds(naive, timezone)
+            return naive.dt.epoch("s") if pattern.endswith("Z") else utc_seconds(naive, timezone)
     return _from_any_iso(column, timezone)
 
 
@@ -63,12 +63,12 @@ def _from_any_iso(column: pl.Series, timezone: str) -> pl.Series:
         ).fill_null(0)
         * pl.when(pl.col("sign") == "-").then(-1).otherwise(1),
     )
-    written = written.with_columns(local_s=local_seconds(written["naive"], timezone))
+    written = written.with_columns(local_s=utc_seconds(written["naive"], timezone))
     absolute = pl.col("naive").dt.epoch("s") - pl.col("offset_s")
     return written.select(pl.when("has_offset").then(absolute).otherwise("local_s").cast(pl.Int64)).to_series()
 
 
-def local_seconds(naive: pl.Series, timezone: str) -> pl.Series:
+def utc_seconds(naive: pl.Series, timezone: str) -> pl.Series:
     """Returns the seconds of local wall-clock times, null where those are null."""
     found = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null").dt.epoch("s")
     if found.null_count() > naive.null_count():

@@ -69,7 +69,7 @@ def tokens_of(pattern: str) -> list[Token]:
         UserError: If a directive is unknown.
     """
     for short, long in _SHORT.items():
-        pattern = re.sub(rf"(?<!%)((?:%%)*){re.escape(short)}", lambda found, long=long: found[1] + long, pattern)
+        pattern = re.sub(rf"(?<!%)((?:%%)*){re.escape(short)}", rf"\g<1>{long}", pattern)
     tokens: list[Token] = []
     for found in _TOKEN.finditer(pattern):
         directive = found["directive"] or ""
@@ -97,7 +97,9 @@ def check_pattern(pattern: str) -> None:
     if fault is not None:
         remedy = _corrected(pattern)
         shown = f"did you mean {remedy!r}?" if remedy else f"e.g. {EXAMPLE}."
-        raise UserError(f"time_format must name year, month, day and clock once each, got {pattern!r}: {fault}; {shown}")
+        raise UserError(
+            f"time_format must name year, month, day and clock once each, got {pattern!r}: {fault}; {shown}"
+        )
     if "s" not in letters and not _reads_itself(tokens):
         raise UserError(f"time_format {pattern!r} cannot be read back; use another pattern, e.g. {EXAMPLE}.")
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from seasonrec.data.files.row_faults import RowFault, shown_time
@@ -67,8 +68,9 @@ class TimeSpan:
             self._look_at_old(seconds, column, rows_before)
         else:
             self._after_s = first.seconds if self._after_s is None else min(first.seconds, self._after_s)
-        years = (seconds // _YEAR_S).drop_nulls().value_counts(name="rows")
-        self._years.update(dict(years.rows()))
+        years = (seconds.drop_nulls() // _YEAR_S).to_numpy()
+        start = int(first.seconds // _YEAR_S)
+        self._years.update({start + place: rows for place, rows in enumerate(np.bincount(years - start)) if rows})
 
     def check(self, place: str, read_as: str, remedy: str) -> None:
         """Raises a DataError if a time lies before 1900, or stands for an unknown one.
@@ -87,13 +89,15 @@ class TimeSpan:
         if empty.count and self._after_s is not None and self._after_s > self._placeholder_s + _YEAR_S:
             raise DataError(
                 f"{place}: an unknown time must not be written as a date, got {empty.value} = "
-                f"{shown_time(self._placeholder_s)} in row {empty.row:,} (header not counted) and {empty.count:,} such "
-                f"rows in all, while all others lie after {shown_time(self._after_s)[:10]}; correct or remove these rows."
+                f"{shown_time(self._placeholder_s)} {empty.place}, while all others begin on "
+                f"{shown_time(self._after_s)[:10]}; correct or remove these rows."
             )
 
-    def notes(self, place: str) -> list[str]:
-        """Returns notes on few rows that lie years before or after all others."""
+    def notes(self, place: str, are_numbers: bool) -> list[str]:
+        """Returns notes on few rows that lie years before or after all others, and on numbers before 1970."""
         total, found = sum(self._years.values()), []
+        if are_numbers and (early := sum(rows for year, rows in self._years.items() if year < 0)):
+            return [f"{place}: {early:,} of {total:,} rows lie before 1970, the first {self._first}"]
         years = sorted(self._years)
         gaps = [number for number in range(1, len(years)) if years[number] - years[number - 1] > _APART_YEARS]
         for gap in gaps[:1]:

@@ -72,6 +72,8 @@ class TimeReader:
         Raises:
             DataError: If the type of the column and the format do not fit.
         """
+        if isinstance(column.dtype, pl.Categorical | pl.Enum):
+            column = column.cast(pl.String)
         if self._read is None:
             self._read, self._read_as = self._first_reading(column)
         seconds = self._read(column)
@@ -109,7 +111,7 @@ class TimeReader:
             notes += self._numbers.finish(self._place, self._span.last_s, self._latest_s)
         self._refuse_future()
         self._span.check(self._place, self._read_as, self._remedy_of_old())
-        return [*notes, *self._span.notes(self._place)]
+        return [*notes, *self._span.notes(self._place, self._numbers is not None)]
 
     def _first_reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
         try:
@@ -130,7 +132,7 @@ class TimeReader:
             return self._numbers.seconds, ""  # described at the end, when the unit is known
         if "%" in chosen and (column.dtype == pl.String or column.dtype.is_numeric()):
             self._pattern = PatternTimes(chosen, zone)
-            return self._pattern.seconds, f"{chosen} ({zone})"
+            return self._pattern.seconds, self._pattern.read_as
         if column.dtype != pl.String:
             raise DataError(f"{place}: time_format {chosen} reads text, got {column.dtype}; use auto, s or ms.")
         return lambda part: from_iso(part, zone), f"ISO 8601 (without an offset: {zone})"
@@ -144,17 +146,16 @@ class TimeReader:
         bad = self._unread
         if bad.count:
             raise DataError(
-                f"{self._place}: times are read as {self._read_as}, got {bad.value!r} in row {bad.row:,} (header not "
-                f"counted) and {bad.count:,} such rows in all; {self._proposals.remedy()}."
+                f"{self._place}: times are read as {self._read_as}, got {bad.value!r} {bad.place}; "
+                f"{self._proposals.remedy()}."
             )
 
     def _refuse_future(self) -> None:
         bad = self._future
         if bad.count:
             raise DataError(
-                f"{self._place}: a time must not lie in the future, got {bad.value} = {shown_time(self._future_s)} in "
-                f"row {bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._read_as}; "
-                "correct them or set another time_format."
+                f"{self._place}: a time must not lie in the future, got {bad.value} = {shown_time(self._future_s)} "
+                f"{bad.place}, read as {self._read_as}; correct them or set another time_format."
             )
 
     def _remedy_of_old(self) -> str:
