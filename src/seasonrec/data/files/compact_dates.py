@@ -7,6 +7,7 @@ import time
 import polars as pl
 
 from seasonrec.data.files.pattern_times import PatternTimes
+from seasonrec.data.files.time_patterns import fixed_width, tokens_of
 from seasonrec.data.spec import SECONDS_PER_DAY
 
 LAYOUTS = (
@@ -31,6 +32,7 @@ LAYOUTS = (
 """Patterns of dates in digits alone."""
 
 _FEW_ROWS = 1000
+_LOST_ZEROS = 3
 
 
 class CompactDates:
@@ -48,9 +50,10 @@ class CompactDates:
         """Adds the next chunk: ``(E,)`` Int64, or whole Float64; null where there is no number."""
         if self._left == [] or not len(numbers):
             return
-        left = LAYOUTS if self._left is None else self._left
-        left = [layout for layout in left if _fits(numbers.head(_FEW_ROWS), layout)]
-        self._left = [layout for layout in left if _fits(numbers, layout)]
+        left = _of_width(numbers) if self._left is None else self._left
+        for rows in (1, _FEW_ROWS, len(numbers)):
+            left = [layout for layout in left if _fits(numbers.head(rows), layout)]
+        self._left = left
         if self._numbers is None and self._left:
             self._numbers = numbers
 
@@ -70,6 +73,15 @@ class CompactDates:
         """Returns the first time in a layout, in seconds since 1970-01-01 UTC."""
         assert self._numbers is not None  # a layout that fits has been looked at
         return int(_read(self._numbers.drop_nulls().head(1), layout)[0])
+
+
+def _of_width(numbers: pl.Series) -> list[str]:
+    """Returns the layouts with as many digits as the largest number, or with a few zeros before them."""
+    largest = numbers.max()
+    if not isinstance(largest, int | float) or not 0 < largest < 1e18:
+        return []
+    digits = len(str(int(largest)))
+    return [layout for layout in LAYOUTS if 0 <= fixed_width(tokens_of(layout)) - digits <= _LOST_ZEROS]
 
 
 def _read(numbers: pl.Series, layout: str) -> pl.Series:

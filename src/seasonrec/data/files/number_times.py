@@ -101,10 +101,8 @@ class NumberTimes:
         unit = self._unit or "s"
         if self._step > UNITS[unit]:
             lost = self._lost
-            told = (
-                f"{lost.value!r} {lost.place}, which are known to {_duration(self._step / UNITS[unit])} only, as 32-bit "
-                "floats and spreadsheets leave them"
-            )
+            step = _duration(self._step / UNITS[unit])
+            told = f"{lost.value!r} {lost.place}, known to {step} only (32-bit floats and spreadsheets drop digits)"
             if not self._is_told:
                 raise DataError(
                     f"{place}: times must have the digits of whole seconds, got {told}; write whole numbers, or set "
@@ -144,10 +142,10 @@ class NumberTimes:
 
     def _look_at_ends(self, numbers: pl.Series) -> None:
         """Keeps the lowest and the highest number with their rows, but numbers that may stand for an unknown time."""
-        low, high = numbers.min(), numbers.max()
-        if low is None or high is None:
+        low = numbers.arg_min()
+        if low is None:
             return
-        if float(low) < SECONDS_PER_DAY:  # type: ignore[arg-type]  # a number
+        if numbers[low] < SECONDS_PER_DAY:
             known = numbers.set((numbers.abs() < SECONDS_PER_DAY).fill_null(False), None)
             numbers = known if known.null_count() < len(known) else numbers
         for at in (numbers.arg_min(), numbers.arg_max()):

@@ -79,10 +79,11 @@ class PatternTimes:
             )
         if strange.count:
             zone = ZONE_EXAMPLES.get(str(strange.value), "Europe/London")
+            told = f"{strange.value!r} {strange.place}"
             raise DataError(
                 f"{place}: %Z of time_format reads the names of UTC and of data.timezone={self._timezone}, got "
-                f"{strange.value!r} {strange.place}; set data.timezone to the zone of these times, e.g. {zone}, or write "
-                "offsets such as -0500 and read them with %z."
+                f"{told}; set data.timezone to the zone of these times, e.g. {zone}, or write offsets such as -0500 "
+                "and read them with %z."
             )
 
     def _text(self, column: pl.Series) -> pl.Series:

@@ -68,9 +68,13 @@ class TimeSpan:
             self._look_at_old(seconds, column, rows_before)
         else:
             self._after_s = first.seconds if self._after_s is None else min(first.seconds, self._after_s)
-        years = (seconds.drop_nulls() // _YEAR_S).to_numpy()
-        start = int(first.seconds // _YEAR_S)
-        self._years.update({start + place: rows for place, rows in enumerate(np.bincount(years - start)) if rows})
+        start, end = first.seconds // _YEAR_S, last.seconds // _YEAR_S
+        if end - start <= _APART_YEARS:  # no gap, and faster
+            self._years.update({end: 0})
+            self._years.update({start: len(seconds) - seconds.null_count()})
+        else:
+            years = (seconds.drop_nulls() // _YEAR_S).to_numpy()
+            self._years.update({start + place: rows for place, rows in enumerate(np.bincount(years - start)) if rows})
 
     def check(self, place: str, read_as: str, remedy: str) -> None:
         """Raises a DataError if a time lies before 1900, or stands for an unknown one.
