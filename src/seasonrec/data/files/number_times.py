@@ -138,6 +138,8 @@ class NumberTimes:
             return f"all are dates of {first}; set data.time_format={fitting[0]}"
         if self._low >= _SHEET_FROM and self._high < _SHEET_TO:
             return "they look like the days of a spreadsheet; write them as dates there"
+        if self._low >= _FROM["s"]:
+            return "they have several units; write all in one"
         return "set data.time_format=s or data.time_format=ms, or a pattern such as %Y%m%d"
 
     def _look_at_ends(self, numbers: pl.Series) -> None:
