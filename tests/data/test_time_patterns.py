@@ -5,7 +5,7 @@ import pytest
 from written_times import NEW_YEAR, read, refusal, written
 
 from seasonrec.data.files.time_patterns import check_pattern
-from seasonrec.data.files.times import check_time_options
+from seasonrec.data.files.times import check_time_options, time_identity
 
 PATTERN_FAULTS = {
     "%d/%M/%Y %H:%M": "%M is minutes, %m is months; did you mean '%d/%m/%Y %H:%M'",
@@ -144,3 +144,9 @@ def test_several_patterns_or_none_are_told():
     )
     assert two in refusal(["01/02/2014", "03/02/2014"])
     assert "correct them or set time_format, e.g." in refusal([*written("%d/%m/%Y"), "soon"])
+
+
+def test_logs_that_older_versions_read_without_the_zone_are_prepared_again():
+    assert time_identity("%Y-%m-%d %H:%M UTC") == time_identity("%s") == time_identity("%F %T %Z") != {}
+    for unchanged in ("auto", "iso", "s", "ms", "%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M:%S %z"):
+        assert time_identity(unchanged) == {}

@@ -56,8 +56,12 @@ class PatternTimes:
     @property
     def read_as(self) -> str:
         """Description of the pattern, with the zone of times that state none."""
-        is_local = not self._is_absolute and self._written_zone is None and self._zone is None
-        return f"{self._pattern} ({self._timezone})" if is_local else self._pattern
+        return self._pattern if self.states_zone else f"{self._pattern} ({self._timezone})"
+
+    @property
+    def states_zone(self) -> bool:
+        """True if the times state their zone, so that they are not local to ``timezone``."""
+        return self._is_absolute or self._written_zone is not None or self._zone is not None
 
     def seconds(self, column: pl.Series) -> pl.Series:
         """Returns ``(E,)`` Int64 seconds of the next chunk, null where the pattern does not fit."""

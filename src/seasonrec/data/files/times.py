@@ -40,6 +40,15 @@ def check_time_options(time_format: str, timezone: str) -> None:
         check_zone(time_format, timezone)
 
 
+def time_identity(time_format: str) -> dict[str, object]:
+    """Returns what a time format adds to the identity of prepared data: a mark where a zone in the text counts.
+
+    Version 0.1 read only ``%z``; logs that it has prepared with another zone in the pattern must not be used.
+    """
+    is_new = "%" in time_format and "%z" not in time_format and PatternTimes(time_format, "UTC").states_zone
+    return {"stated_zone": True} if is_new else {}
+
+
 class TimeReader:
     """Reader of the times of a file, chunk by chunk; all chunks have the same format.
 
