@@ -164,3 +164,35 @@ def test_strays_in_later_chunks_count_rows_of_the_whole_file():
 
 def test_the_days_of_a_spreadsheet_are_told():
     assert "they look like the days of a spreadsheet" in refusal([41_640.54, 41_700.0])
+
+
+def test_numbers_of_another_unit_than_the_given_one_are_noted():
+    assert "look like seconds since 1970; set data.time_format=s" in read(pl.Series(TIMES), "ms")[1]
+    assert "look like" not in read(pl.Series(TIMES), "s")[1]
+
+
+NO_TIMES = {
+    "truth": [True, False],
+    "lists": [[1], [2]],
+    "structs": [{"a": 1}, {"a": 2}],
+    "bytes": [b"1", b"2"],
+}
+
+
+@pytest.mark.parametrize("values", NO_TIMES.values(), ids=NO_TIMES)
+@pytest.mark.parametrize("time_format", ["auto", "s", "%Y%m%d"])
+def test_columns_that_hold_no_times_are_refused(values, time_format):
+    assert "times must be numbers, text, dates or date-times, got " in refusal(values, time_format)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "1,388,581,393", "x" * 500])
+def test_words_among_times_are_named_with_their_row(value):
+    for values in ([value, *TIMES], [*TIMES, value]):
+        column = pl.Series([str(one) for one in values])
+        assert f"got '{value[:100]}" in (message := refusal(column))
+        assert len(message) < 400
+
+
+def test_floats_that_are_no_numbers_are_named_with_their_row():
+    for value in (float("nan"), float("inf"), float("-inf")):
+        assert f"got {value} in row 61" in refusal([*map(float, TIMES), value])

@@ -23,6 +23,8 @@ _FROM = {"s": 1e8, "ms": 1e11, "us": 1e14, "ns": 1e17}
 _COARSE_S = 10
 """Step in seconds from which on all times being its multiples is told."""
 
+_ENOUGH_ROWS = 20
+
 _SHEET_FROM, _SHEET_TO = 20_000, 80_000
 """Days since 1900 by which spreadsheets count dates of 1954 to 2118."""
 
@@ -32,7 +34,7 @@ _UNLIKELY_BEFORE_S = 10 * 365 * 86_400
 
 def starts_with_number(column: pl.Series) -> bool:
     """Checks whether the first row is a number or the text of one."""
-    return column.dtype.is_numeric() or _numbers(column.head(1)).null_count() == 0
+    return column.dtype.is_numeric() or bool(_numbers(column.head(1)).is_finite().fill_null(False).all())
 
 
 class NumberTimes:
@@ -78,7 +80,7 @@ class NumberTimes:
         Raises:
             DataError: If the unit cannot be recognised from the numbers.
         """
-        if not self._is_told and _unit(self._low, self._high) is None:
+        if not self._is_told and self._low <= self._high and _unit(self._low, self._high) is None:
             raise DataError(
                 f"{place}: times must be recognisable as seconds (1e8 to 1e11), milliseconds (to 1e14), microseconds "
                 f"(to 1e17) or nanoseconds since 1970, got numbers from {self._low:.15g} to {self._high:.15g} (rows "
@@ -97,8 +99,11 @@ class NumberTimes:
         Raises:
             DataError: If all numbers are also calendar dates, or have lost digits.
         """
+        unit, likely = self._unit or "s", _unit(self._low, self._high)
         notes = self._date_notes(place, last_s, limit_s)
-        unit = self._unit or "s"
+        if self._is_told and likely not in (None, unit):
+            seen = f"numbers from {self._low:.15g} to {self._high:.15g} look like {_NAMES[likely]} since 1970"
+            notes.append(f"{place}: {seen}; set data.time_format={likely} if they are")
         if self._step > UNITS[unit]:
             lost = self._lost
             step = _duration(self._step / UNITS[unit])
@@ -109,9 +114,10 @@ class NumberTimes:
                     f"data.time_format={unit} to read them as they are."
                 )
             notes.append(f"{place}: times have lost digits, {told}")
-        elif self._divisor >= _COARSE_S * UNITS[unit] and self._divisor % (60 * UNITS[unit]):
-            step = f"{self._divisor / UNITS[unit]:g} s"
-            notes.append(f"{place}: all times are multiples of {step}; digits may have been lost before")
+        elif self._rows >= _ENOUGH_ROWS and self._divisor % (60 * UNITS[unit]):
+            divisor_s = self._divisor / UNITS[unit]
+            if _COARSE_S <= divisor_s < SECONDS_PER_DAY:
+                notes.append(f"{place}: all times are multiples of {divisor_s:g} s; digits may have been lost before")
         return notes
 
     def _date_notes(self, place: str, last_s: int, limit_s: int) -> list[str]:
@@ -144,6 +150,8 @@ class NumberTimes:
 
     def _look_at_ends(self, numbers: pl.Series) -> None:
         """Keeps the lowest and the highest number with their rows, but numbers that may stand for an unknown time."""
+        if numbers.dtype.is_float():
+            numbers = numbers.set(~numbers.is_finite().fill_null(False), None)
         low = numbers.arg_min()
         if low is None:
             return
@@ -206,7 +214,7 @@ def _duration(seconds: float) -> str:
 
 
 def _unit(low: float, high: float) -> str | None:
-    if not low >= _FROM["s"] or not high < 1e20:
+    if not _FROM["s"] <= low <= high < 1e20:
         return None
     unit = max((name for name in _FROM if low >= _FROM[name]), key=lambda name: _FROM[name])
     return unit if high < _FROM[unit] * 1000 else None

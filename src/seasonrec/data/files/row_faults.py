@@ -8,6 +8,9 @@ from typing import Any
 
 import polars as pl
 
+_LONGEST = 100
+"""Characters of a text that a message shows."""
+
 
 @dataclass
 class RowFault:
@@ -33,7 +36,7 @@ class RowFault:
         count = int(bad.sum())
         if count and not self.count:
             first = int(bad.arg_true()[0])
-            self.row, self.value = rows_before + first + 1, values[first]
+            self.row, self.value = rows_before + first + 1, _short(values[first])
         self.count += count
 
 
@@ -53,6 +56,11 @@ class BlankFault(RowFault):
             f"{place} is a key and must not be null, got {self.count:,} null or blank values, the first in row "
             f"{self.row:,} (header not counted); fill or remove these rows."
         )
+
+
+def _short(value: Any) -> Any:
+    """Returns a value; of a long text, its beginning."""
+    return f"{value[:_LONGEST]}..." if isinstance(value, str) and len(value) > _LONGEST else value
 
 
 def shown_time(seconds: int) -> str:

@@ -134,6 +134,10 @@ class TimeReader:
     def _reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
         """Returns the function that reads the column, and a description of the format."""
         chosen, zone, place = self._format, self._timezone, self._place
+        if not (column.dtype.is_temporal() or column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)):
+            raise DataError(
+                f"{place}: times must be numbers, text, dates or date-times, got {column.dtype}; convert them."
+            )
         if column.dtype.is_temporal():
             return from_typed(column.dtype, chosen, zone, place)
         if chosen in UNITS or (chosen == "auto" and starts_with_number(column)):
