@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.data.files.reading import read_columns, read_ids
+from seasonrec.data.files.reading import read_columns
+from seasonrec.data.files.values import read_ids
 from seasonrec.data.tables import DataError
 
 COLUMN = "user_id"
