@@ -88,7 +88,7 @@ def check_encoding(encoding: str) -> None:
         UserError: If Python does not know it.
     """
     try:
-        b"".decode(encoding)
+        "x".encode(encoding)  # refuses codecs that are not of text
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError) as error:
         raise UserError(
@@ -131,6 +131,8 @@ def head_of(path: Path, encoding: str) -> Head:
     chosen = _named(marked or encoding)
     if marked not in (None, "utf-8"):
         notes.append(f"{path}: read as {chosen.upper()}, as its byte order mark says")
+    if chosen == "utf-8":
+        _refuse_nul(raw.decode("latin-1"), path)  # before faults of UTF-8, which UTF-16 without a mark has too
     text = _decoded(raw, chosen, whole, path)
     if chosen not in ("utf-8", "utf-16", "utf-32") and not raw.isascii() and _is_utf8(raw):
         notes.append(

@@ -110,9 +110,11 @@ def layout_of(path: Path, form: TextForm) -> Layout:
         raise DataError(
             f"{path}: the first line is longer than {len(lines[0]):,} characters; check that it is a table."
         )
+    if not head.text.strip():
+        raise DataError(f"{path} is empty: it has blank lines alone; give a file with a header and rows.")
     skip, declared = _first_line(lines)
     usual = SEPARATORS.get(suffix_of(path))
-    separator = form.separator or declared or _found(lines[skip:], usual, form.header, path)
+    separator = form.separator or declared or _found(lines[skip : None if head.whole else -1], usual, form.header)
     if form.header and skip and _is_header(lines[skip - 1 : skip + 1], separator):
         skip -= 1
     notes = list(head.notes)
@@ -139,16 +141,16 @@ def _first_line(lines: Sequence[str]) -> tuple[int, str | None]:
     return 0, declared
 
 
-def _found(lines: Sequence[str], usual: str | None, header: bool, path: Path) -> str:
-    """Returns the usual separator if the first line has it, else the most frequent one."""
+def _found(lines: Sequence[str], usual: str | None, header: bool) -> str:
+    """Returns the usual separator if a header has it, else the most frequent one."""
     some = [_QUOTED.sub("", line) for line in lines[:20] if line.strip()]
     if not some:
         return usual or ","
     counts = Counter({mark: some[0].count(mark) for mark in CANDIDATES})
     counts[" "] = some[0].count(" ") if usual is None and not counts.total() else 0
     if not header:  # without names, the marks within values must not count
-        counts = Counter({mark: n for mark, n in counts.items() if all(line.count(mark) == n for line in some[:-1])})
-    if usual and counts[usual]:
+        counts = Counter({mark: n for mark, n in counts.items() if all(line.count(mark) == n for line in some)})
+    if usual and (counts[usual] if header else counts[usual] >= max(counts.values(), default=0) > 0):
         return usual
     mark, number = max(counts.items(), key=lambda pair: pair[1], default=("", 0))
     return mark if number else usual or ","
