@@ -16,9 +16,11 @@ from seasonrec.data.user_ids import read_user_ids
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
-def table(folder: Path, ids: list[str], **options: Any) -> Table:
-    items = ["i1", "i2"] * len(ids)
-    frame = pl.DataFrame({"user_id": ids, "item_id": items[: len(ids)]}).with_row_index("timestamp", 1_500_000_000)
+def table(folder: Path, written: list[str], **options: Any) -> Table:
+    items = ["i1", "i2"] * len(written)
+    frame = pl.DataFrame({"user_id": written, "item_id": items[: len(written)]}).with_row_index(
+        "timestamp", 1_500_000_000
+    )
     frame.write_csv(folder / "e.csv")
     return Table(str(folder / "e.csv"), **options)
 

@@ -123,7 +123,9 @@ class EventFile:
         numbers = as_numbers(written, self._path)
         if numbers.null_count() > written.null_count():
             self._no_number[written.name].add(numbers.is_null() & has_text(written), written, self.rows)
-        self._too_large[written.name].add(too_large(numbers), written, self.rows)
+        bad = too_large(numbers)
+        if bad.any():
+            self._too_large[written.name].add(bad, written, self.rows)
         return numbers
 
     def _finish(self, users: pl.Series, items: pl.Series) -> str:

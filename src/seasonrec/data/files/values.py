@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from seasonrec.data.files.id_spelling import IdRule, spelled
 from seasonrec.data.files.row_faults import BlankFault, RowFault
 from seasonrec.data.tables import DataError
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
@@ -76,15 +79,15 @@ def as_numbers(written: pl.Series, path: Path) -> pl.Series:
             f"{path}: column {written.name} must hold numbers, got {dtype}; write one number a row, or take the column "
             "out of the mapping."
         )
-    if written.dtype == pl.String:
-        written = written.str.strip_chars()
-        written = written.set((written == "").fill_null(False), None)
-    return written.cast(pl.Float64, strict=False)
+    numbers = written.cast(pl.Float64, strict=False)
+    if written.dtype == pl.String and numbers.null_count() > written.null_count():
+        return written.str.strip_chars().cast(pl.Float64, strict=False)
+    return numbers
 
 
 def too_large(numbers: pl.Series) -> pl.Series:
-    """Returns ``(E,)`` whether a number, as a 32-bit one, is infinite; False where it is unknown."""
-    return numbers.cast(pl.Float32).is_infinite().fill_null(False)
+    """Returns ``(E,)`` whether a number lies beyond those of 32 bits; False where it is unknown."""
+    return ((numbers.abs() > _LARGEST) & numbers.is_not_nan()).fill_null(False)
 
 
 def has_text(written: pl.Series) -> pl.Series:
