@@ -22,7 +22,7 @@ def text_of(mark: str, header: bool = True, end: str = "\n") -> str:
 
 def zipped(*members: tuple[str, str]) -> bytes:
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members:
             archive.writestr(name, text)
     return memory.getvalue()

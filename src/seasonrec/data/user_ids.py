@@ -8,7 +8,8 @@ import polars as pl
 
 from seasonrec.data.files.column_lists import listed
 from seasonrec.data.files.id_spelling import IdRule, spelled
-from seasonrec.data.files.plain import SEPARATORS, head_of, not_encoded, plain
+from seasonrec.data.files.packing import SEPARATORS
+from seasonrec.data.files.plain import head_of, not_encoded, plain
 from seasonrec.data.files.reading import SUFFIXES, column_names, read_columns
 from seasonrec.data.files.text_layout import FOUND, TextForm, layout_of
 from seasonrec.data.files.values import read_ids, refuse_nul

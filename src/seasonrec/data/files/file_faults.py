@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seasonrec.data.files.column_lists import look_like_data, shown_name
-from seasonrec.data.files.plain import not_encoded, suffix_of
+from seasonrec.data.files.packing import suffix_of
+from seasonrec.data.files.plain import not_encoded
 from seasonrec.data.files.text_layout import CANDIDATES, Layout, spelling_of
 from seasonrec.data.tables import DataError
 

@@ -12,7 +12,8 @@ import polars as pl
 
 from seasonrec.data.files.column_lists import did_you_mean, listed
 from seasonrec.data.files.file_faults import likely_cause, refuse_twins, unreadable, without_rows
-from seasonrec.data.files.plain import TEXT_SUFFIXES, blank_lines_at_end, head_of, plain, suffix_of
+from seasonrec.data.files.packing import TEXT_SUFFIXES, suffix_of
+from seasonrec.data.files.plain import blank_lines_at_end, head_of, plain
 from seasonrec.data.files.text_layout import FOUND, Layout, TextForm, layout_of
 from seasonrec.data.tables import DataError
 

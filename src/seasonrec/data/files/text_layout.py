@@ -12,7 +12,8 @@ from typing import NamedTuple
 import polars as pl
 
 from seasonrec.data.files.column_lists import look_like_data
-from seasonrec.data.files.plain import SEPARATORS, STAND_IN, check_encoding, head_of, suffix_of
+from seasonrec.data.files.packing import SEPARATORS, suffix_of
+from seasonrec.data.files.plain import STAND_IN, check_encoding, head_of
 from seasonrec.data.tables import DataError
 from seasonrec.errors import UserError
 
