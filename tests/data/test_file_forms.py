@@ -42,16 +42,22 @@ FORMS: dict[str, tuple[str, str | bytes, dict[str, Any], str]] = {
     "zip": ("e.zip", zipped(("a/e.csv", CSV), ("__MACOSX/a/._e.csv", "x")), {}, "the archive's member a/e.csv is read"),
     "zip of semicolons in UTF-8": ("e.zip", zipped(("e.txt", text_of(";"))), {}, "separated by ';'"),
     "RecBole": ("e.inter", text_of("\t").replace("_id", "_id:token").replace("stamp", "stamp:float"), {}, ""),
+    "RecBole with a column without type": ("e.inter", text_of("\t").replace("_id", "_id:token"), {}, ""),
     "JSON lines": ("e.jsonl", JSON, {}, ""),
     "JSON lines with blank ones": ("e.jsonl", JSON.replace("\n", "\n\n"), {}, ""),
     "blank lines at the end": ("e.csv", CSV + "\n\n  \n,,\n\n", {}, ""),
     "CR LF and blank lines at the end": ("e.csv", text_of(",", end="\r\n") + "\r\n\r\n", {}, ""),
     "no line end at the end": ("e.csv", CSV.rstrip("\n"), {}, ""),
     "blank lines at the start": ("e.csv", "\n  \n" + CSV, {}, ""),
-    "sep=": ("e.csv", "sep=;\r\n" + text_of(";"), {}, "the first 1 lines are left out, the first being 'sep=;'"),
+    "sep=": ("e.csv", "sep=;\r\n" + text_of(";"), {}, "the first line is left out, 'sep=;'"),
     "sep= of an odd mark": ("e.csv", "\ufeffsep=^\n" + text_of("^"), {}, "separated by '^'"),
     "comments": ("e.csv", "# from a shop, 2017\n#\n" + CSV, {}, "the first 2 lines are left out"),
-    "comments without header": ("e.csv", "# a, b, c\n" + text_of(",", header=False), NUMBERS, "first 1 lines are left"),
+    "comments without header": (
+        "e.csv",
+        "# a, b, c\n" + text_of(",", header=False),
+        NUMBERS,
+        "the first line is left out, '# a, b, c'",
+    ),
     "a header that begins with #": (
         "e.csv",
         "#,user_id,item_id,timestamp\n" + "".join(f"{n},{','.join(row)}\n" for n, row in enumerate(ROWS)),
@@ -173,3 +179,16 @@ def test_newer_events_are_read_in_the_form_of_the_table(tmp_path):
     table = Table(str(tmp_path / "e.csv"), **NUMBERS, separator=";", ids="strip", encoding="latin-1")
     newer = table.of_newer("n.csv")
     assert (newer.separator, newer.header, newer.ids, newer.encoding) == (";", False, "strip", "latin-1")
+
+
+def test_ids_with_a_hash_are_no_comments(tmp_path):
+    rows = "#1,i1,1500000000\n#2,i2,1500086400\n"
+    for text, options in (
+        (",".join(NAMES) + "\n" + rows, {}),
+        ("# of a shop\n" + rows + "u3,i1,1500000000\n", NUMBERS),
+    ):
+        assert [user for user, *_ in read(tmp_path, "e.csv", text, **options)[0][:2]] == ["#1", "#2"]
+
+
+def test_columns_without_a_name_are_not_told(tmp_path):
+    assert "nothing reads" not in read(tmp_path, "e.csv", CSV.replace("\n", ",\n"))[1]

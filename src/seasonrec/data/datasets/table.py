@@ -262,5 +262,5 @@ class Table:
 
 def _unread(path: Path, used: Sequence[str | None], remedy: str, form: TextForm) -> list[str]:
     """Returns a note on the columns of a file that nothing reads."""
-    strangers = [column for column in column_names(path, form) if column not in used]
+    strangers = [column for column in column_names(path, form) if column and column not in used]
     return [f"{path}: nothing reads the columns {listed(strangers)}; {remedy}"] if strangers else []

@@ -118,12 +118,15 @@ def layout_of(path: Path, form: TextForm) -> Layout:
     separator = form.separator or declared or _found(lines[skip : None if head.whole else -1], usual, form.header)
     if form.header and skip and _is_header(lines[skip - 1 : skip + 1], separator):
         skip -= 1
+    while not form.header and skip and _is_row(lines[skip - 1 : skip + 1], separator):
+        skip -= 1
     notes = list(head.notes)
     if separator != usual and any(separator in line for line in lines[skip : skip + 1]):
         why = "as data.separator says" if form.separator else "as its first lines show"
         notes.append(f"{path}: columns are separated by {separator!r}, {why}")
     if skip and any(line.strip() for line in lines[:skip]):
-        notes.append(f"{path}: the first {skip:,} lines are left out, the first being {lines[0]!r:.60}")
+        left = "the first line is" if skip == 1 else f"the first {skip:,} lines are"
+        notes.append(f"{path}: {left} left out, {lines[0]!r:.60}")
     names, raw = _columns("\n".join(lines[skip:]), separator, form.header, path)
     return Layout(names, raw, separator, form.header, skip, head.encoding, tuple(notes))
 
@@ -162,6 +165,12 @@ def _is_header(lines: Sequence[str], separator: str) -> bool:
     return len(first) == len(second) > 1 and lines[0].startswith("#") and look_like_data(second)
 
 
+def _is_row(lines: Sequence[str], separator: str) -> bool:
+    """Returns whether a line with ``#`` is a row like the next one, whose first value begins so."""
+    first, second = (line.split(separator) for line in lines)
+    return len(first) == len(second) > 1 and look_like_data(first)
+
+
 def _columns(text: str, separator: str, header: bool, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the names of the columns, and those that the reader gives them."""
     layout = Layout((), (), separator, header, 0, "", ())
@@ -176,6 +185,6 @@ def _columns(text: str, separator: str, header: bool, path: Path) -> tuple[tuple
         return tuple(str(number + 1) for number in range(first.width)), tuple(named)
     names = [(name or "").strip() for name in first.row(0)]
     matches = [_RECBOLE.fullmatch(name) for name in names]
-    if all(matches):
-        names = [match[1] for match in matches if match]
+    if all(matches) or suffix_of(path) in (".inter", ".item", ".user"):
+        names = [match[1] if match else name for match, name in zip(matches, names, strict=True)]
     return tuple(names), tuple(named)
