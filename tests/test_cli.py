@@ -247,12 +247,12 @@ def test_recommend(tmp_path: Path) -> None:
     (call,) = _calls(done)
     expected = {"checkpoint": "DIR", "users": "all", "date": "2017-12-20", "output": "FILE.csv", "top_k": 10}
     assert call == {"given": [{**expected, "events": None, "exclude_own": False, "allow": []}], "heavy": []}
-    refused = _run(tmp_path, "recommend", "checkpont=DIR", "users=7", "top_k=ten")
+    refused = _run(tmp_path, "recommend", "checkpont=DIR", "users=7.5", "top_k=ten")
     assert refused.returncode == 2
     for mistake in (
         "checkpont = DIR: unknown key, neither a value nor a group; did you mean 'checkpoint'?",
         "checkpoint: missing, seasonrec.config.schema.RecommendConfig needs it; write checkpoint=... (str)",
-        "users = 7: must be str or tuple[str, ...], got int",
+        "users = 7.5: must be str or int or tuple[str | int, ...], got float; put it in quotes",
         "top_k = 'ten': must be int, got str",
         "date: missing",
         "output: missing",

@@ -82,9 +82,25 @@ def test_users_are_a_list_or_a_file(trained: Path, tmp_path: Path, capfd: pytest
     for name, users in (("file", tmp_path / "users.txt"), ("list", "[u3,u1]")):
         assert main([*shared, f"users={users}", f"output={tmp_path / name}.csv"]) == 0
     assert (tmp_path / "list.csv").read_text() == (tmp_path / "file.csv").read_text()
-    assert main([*shared, "users=[17,23]", f"output={tmp_path / 'numbers.csv'}"]) == 2
-    told = "users = [17, 23]: must be str or tuple[str, ...], got list; put each entry in quotes: ['17', '23']"
-    assert told in capfd.readouterr().err
+    for name, users in (("numbers", "[17,u3]"), ("number", "17")):
+        assert main([*shared, f"users={users}", f"output={tmp_path / name}.csv"]) == 0
+    lists = {name: pl.read_csv(tmp_path / f"{name}.csv") for name in ("numbers", "number", "list")}
+    assert lists["numbers"]["user_id"].unique(maintain_order=True).to_list() == ["17", "u3"]
+    assert lists["numbers"]["item_id"].to_list()[:3] == lists["number"]["item_id"].to_list()
+    assert lists["numbers"]["item_id"].to_list()[3:] == lists["list"]["item_id"].to_list()[:3]
+    capfd.readouterr()
+    for users, told in (
+        ("[1.5]", "got list; put each entry in quotes: ['1.5']"),
+        ("'17'", "got 17 (no such file); check the path, or write users=[17] for the id itself"),
+    ):
+        assert main([*shared, f"users={users}", f"output={tmp_path / 'none.csv'}"]) == 2
+        assert told in capfd.readouterr().err
+
+
+def test_lists_are_written_as_csv_alone(trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shared = ("recommend", f"checkpoint={trained / 'run'}", "users=all", "date=2017-12-20")
+    assert main([*shared, f"output={tmp_path / 'lists.parquet'}"]) == 2
+    assert "output must end in .csv, as the lists are written as CSV, got" in capfd.readouterr().err
 
 
 def test_scores_are_log_probabilities_of_all_candidates(ask: Ask) -> None:
@@ -229,7 +245,7 @@ def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path
         ({"date": "2016-12-20"}, RequestError, "date must lie after the first event known by then, at 2017-01-0"),
         ({"top_k": 0}, RequestError, r"top_k must lie in 1..17, the items of the catalogue, got 0"),
         ({"top_k": 18}, RequestError, r"top_k must lie in 1..17, the items of the catalogue, got 18"),
-        ({"users": "nobody.txt"}, DataError, "users must be all or a file with one user id per line, got nobody.txt"),
+        ({"users": "nobody.txt"}, DataError, "users must be all, a file with .*, or a list of ids, got nobody.txt"),
         ({"users": []}, DataError, "users must name a file with at least one user id, got "),
         ({"events": "newer.csv"}, DataError, "events must name a file that exists, got newer.csv"),
         ({"output": "pyproject.toml/lists.csv"}, RequestError, "output must be a file that can be written, got pyproj"),

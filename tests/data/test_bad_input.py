@@ -1,6 +1,7 @@
 """Errors of bad input: each names place, rule, value and remedy."""
 
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -149,7 +150,7 @@ def test_paths_that_are_no_table(tmp_path):
     cases = {
         "absent.csv": "data.events must name a file that exists, got .*absent.csv; check the path",
         "folder.csv": "data.events must name a file, got the folder .*folder.csv; give the file itself",
-        "events.xlsx": "data.events must end in .csv, .tsv or .parquet, got .*events.xlsx",
+        "events.xlsx": "data.events must end in .csv, .*.feather, .zip, or in .csv.gz and the like, got .*events.xlsx",
     }
     for name, message in cases.items():
         with pytest.raises(DataError, match=message):
@@ -190,3 +191,47 @@ def test_ids_that_are_fractions(tmp_path):
 def test_options_that_can_never_work(options, message):
     with pytest.raises(ValueError, match=message):
         Table("events.csv", **options)
+
+
+VALUES = {
+    "infinity": (
+        [1.0, float("inf")],
+        r"column price must hold finite numbers up to 3.4e38, got inf in row 2 .*and 1 such",
+    ),
+    "minus infinity as text": (["1", "-inf"], r"finite numbers up to 3.4e38, got '-inf' in row 2"),
+    "a number beyond 32 bits": (
+        ["1e300", " 1e39"],
+        r"finite numbers up to 3.4e38, got '1e300' in row 1 .*and 2 such rows",
+    ),
+    "dates": ([date(2017, 1, 1)] * 2, "column price must hold numbers, got Date; write one number a row, or take"),
+    "structures": ([{"a": 1}] * 2, "column price must hold numbers, got Struct"),
+    "lists": ([[1.0]] * 2, "column price must hold numbers, got List"),
+    "truth values": ([True, False], "column price must hold numbers, got Boolean"),
+    "bytes": ([b"1", b"2"], "column price must hold numbers, got Binary"),
+    "durations": ([timedelta(1)] * 2, "column price must hold numbers, got Duration"),
+    "decimal commas": (["1,5", "2"], "column price must hold numbers, got '1,5' in row 1 .*and 1 such rows"),
+}
+
+
+@pytest.mark.parametrize("key", ["value_column", "quantity_column"])
+@pytest.mark.parametrize(("values", "message"), VALUES.values(), ids=VALUES)
+def test_values_that_are_no_numbers(tmp_path, values, message, key):
+    events = {"user_id": ["a", "b"], "item_id": ["1", "2"], "timestamp": [1_500_000_000, 1_500_000_001]}
+    pl.DataFrame(events | {"price": values}).write_parquet(tmp_path / "e.parquet")
+    with pytest.raises(DataError, match=message):
+        Table(str(tmp_path / "e.parquet"), **{key: "price"}).tables()
+
+
+@pytest.mark.parametrize("written", [" 2.5", "2.5\u00a0", "\t2.50 "])
+def test_blanks_around_numbers_and_times_do_not_count(tmp_path, written):
+    text = f"user_id,item_id,timestamp,price\nu1,i1, 2017-07-14 ,{written}\nu2,i2,2017-07-15\u00a0,  \n"
+    assert table(tmp_path, text, value_column="price").tables().events["value"].to_list() == [2.5, None]
+
+
+def test_values_that_are_categories_or_missing(tmp_path):
+    events = {"user_id": ["a", "b"], "item_id": ["1", "2"], "timestamp": [1_500_000_000, 1_500_000_001]}
+    frame = pl.DataFrame(events | {"price": pl.Series(["1.5", "2"], dtype=pl.Categorical), "none": [None, None]})
+    frame.write_parquet(tmp_path / "e.parquet")
+    path = str(tmp_path / "e.parquet")
+    assert Table(path, value_column="price").tables().events["value"].to_list() == [1.5, 2.0]
+    assert Table(path, value_column="none").tables().events["value"].to_list() == [None, None]

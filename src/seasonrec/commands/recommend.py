@@ -12,9 +12,10 @@ from rich.table import Table as ShownTable
 
 from seasonrec.atomic import check_writable, writing
 from seasonrec.config.schema import RecommendConfig
-from seasonrec.data.user_ids import read_user_ids
+from seasonrec.data.user_ids import check_user_file, read_user_ids
 from seasonrec.report.dates import write_dates
 from seasonrec.runs.finished import load_models, open_finished
+from seasonrec.runs.id_form import form_of_ids
 from seasonrec.runs.recommending import RequestError, questions, recommended, require_top_k
 from seasonrec.runs.run import Run
 
@@ -35,9 +36,11 @@ def run(options: RecommendConfig) -> None:
         UserError: If an option, the run's folder or a file cannot be used.
     """
     output = Path(options.output)
-    users = _users(options.users)
+    if isinstance(options.users, str) and options.users != "all":
+        check_user_file(Path(options.users))
     _check_writable_output(output)
     run = open_finished(Path(options.checkpoint), options.allow, from_cache=True)
+    users = _users(options.users, run)
     require_top_k(options.top_k, run.data.log)
     asked = questions(run, users, options.date, None if options.events is None else Path(options.events))
     load_models(run)
@@ -67,16 +70,20 @@ def _compare(output: Path, run: Run) -> None:
     print(f"compared in {', '.join(path.name for path in paths)}", flush=True)
 
 
-def _users(users: str | tuple[str, ...]) -> list[str] | None:
+def _users(users: str | int | Sequence[str | int], run: Run) -> list[str] | None:
     """Returns the ids of the users; None for all."""
     if users == "all":
         return None
-    return read_user_ids(Path(users)) if isinstance(users, str) else list(users)
+    if isinstance(users, str):
+        return read_user_ids(Path(users), *form_of_ids(run.config.data))
+    return [str(one) for one in ([users] if isinstance(users, int) else users)]
 
 
 def _check_writable_output(output: Path) -> None:
     """Checks before the work that the output can be written."""
     target = check_writable(output)
+    if output.suffix.lower() != ".csv":
+        raise RequestError(f"output must end in .csv, as the lists are written as CSV, got {output}; rename it.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=target.parent):

@@ -124,9 +124,9 @@ class RecommendConfig(Config):
 
     Args:
         checkpoint: Folder of a finished run.
-        users: File with one user id per line, a list of ids, or ``all``.
+        users: File with one user id per line, a list of ids such as ``[u1,1000]``, or ``all``. A number alone is an id.
         date: Day of the request, for example ``2017-12-20``, or a list of days, which are then compared.
-        output: CSV file to write: ``user_id,rank,item_id,score``; with a list of days, ``date`` comes first.
+        output: File to write, a ``.csv``: ``user_id,rank,item_id,score``; with a list of days, ``date`` comes first.
         top_k: Items per user.
         events: File with newer events in the form of the run's own data; null for none.
         exclude_own: Whether to list no item that the user has bought before.
@@ -134,7 +134,7 @@ class RecommendConfig(Config):
     """
 
     checkpoint: str
-    users: str | tuple[str, ...]
+    users: str | int | tuple[str | int, ...]
     date: str | tuple[str, ...]
     output: str
     top_k: int = 10

@@ -33,6 +33,7 @@ from seasonrec.evaluation.ranking.evaluator import requests_at_once
 from seasonrec.evaluation.ranking.lists import TopLists, top_lists
 from seasonrec.evaluation.ranking.ranks import log_partition
 from seasonrec.evaluation.ranking.scorers import ModelScorer
+from seasonrec.runs.id_form import spelled_as_in
 from seasonrec.runs.opening import batch_builder
 from seasonrec.runs.run import Run
 
@@ -92,7 +93,7 @@ def questions(
     require_ids(users, "users")
     log = run.data.log if events is None else _with_newer(run.data.log, run.config.data, events)
     times_s = {str(one): request_time_s(str(one), run.data.log, run.data.horizon) for one in dates}
-    log, numbers = _numbered(log, None if users is None else list(users))
+    log, numbers = _numbered(log, None if users is None else spelled_as_in(users, run))
     _tell_gap(log, int(run.data.horizon.known_until_s(np.array([max(times_s.values())]))[0]))
     return {text: Question(log, numbers, time_s) for text, time_s in times_s.items()}
 
@@ -150,7 +151,7 @@ def scored_triples(run: Run, triples: pl.DataFrame) -> pl.DataFrame:
     if missing:
         raise RequestError(f"triples must have the columns user_id, item_id and time, got {triples.columns}.")
     log, horizon = run.data.log, run.data.horizon
-    log, users = _numbered(log, triples["user_id"].cast(pl.String).to_list())
+    log, users = _numbered(log, spelled_as_in(triples["user_id"].cast(pl.String), run))
     items = _numbers(log.items["item_id"], triples["item_id"].cast(pl.String).to_list(), "triples")
     texts = triples["time"].cast(pl.String)
     seconds = {text: request_time_s(text, log, horizon) for text in texts.unique().to_list()}

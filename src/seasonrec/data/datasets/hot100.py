@@ -7,15 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.cache import file_sha256
-from seasonrec.data.files.reading import (
-    check_file,
-    column_names,
-    known_columns,
-    read_columns,
-    read_numbers,
-    read_text,
-)
+from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns
 from seasonrec.data.files.times import TimeReader
+from seasonrec.data.files.values import read_numbers, read_text
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
 

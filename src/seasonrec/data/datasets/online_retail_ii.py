@@ -8,8 +8,9 @@ import polars as pl
 
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.files.calendar_file import calendar_identity
-from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns, read_numbers, read_text
+from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns
 from seasonrec.data.files.times import TimeReader, check_time_options, time_identity
+from seasonrec.data.files.values import read_numbers, read_text
 from seasonrec.data.files.workbook import read_workbook
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 
@@ -89,7 +90,7 @@ class OnlineRetailII:
 
     def _file(self) -> Path:
         path = Path(self.path).expanduser().resolve()
-        check_file(path, "data.path", (".xlsx", ".csv", ".tsv", ".parquet"))
+        check_file(path, "data.path", also=(".xlsx",))
         return path
 
     def _lines(self, path: Path) -> tuple[pl.DataFrame, list[str]]:

@@ -12,18 +12,35 @@ from seasonrec.data.cache import file_sha256
 from seasonrec.data.calendar import check_country
 from seasonrec.data.features import Kind
 from seasonrec.data.files.calendar_file import calendar_identity
+from seasonrec.data.files.column_lists import listed
 from seasonrec.data.files.event_file import EventColumns, EventFile
 from seasonrec.data.files.feature_columns import read_features
+from seasonrec.data.files.id_spelling import IdRule
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
-from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
+from seasonrec.data.files.reading import check_file, column_names, form_notes, read_columns, require_columns
+from seasonrec.data.files.text_layout import TextForm, separator_of
 from seasonrec.data.files.times import TimeReader, check_time_options, time_identity
+from seasonrec.data.files.values import read_ids
 from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
 
-LATER_OPTIONS = ("calendar", "behaviour_column", "features", "feature_kinds")
-"""Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
+LATER_OPTIONS: dict[str, object] = {
+    "calendar": None,
+    "behaviour_column": None,
+    "features": (),
+    "feature_kinds": {},
+    "separator": None,
+    "header": True,
+    "encoding": "utf-8",
+    "ids": "as_is",
+}
+"""Options that belong to the identity only where they differ from this default, so that older prepared data and numbers
+stay valid."""
+
+_ALWAYS = object()
+_EVENT_KEYS = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
 
 
 @dataclass
@@ -32,11 +49,11 @@ class Table:
 
     The report counts the rows of each cleaning rule. Rows whose quantity is unknown or not above zero are dropped. Rows
     of the same user, item and second are merged and their values added. If the items' or users' file has several rows
-    for one id, the first is kept. Texts of more than 10,000 characters are cut. Ids are read as text without change:
-    ``7`` and ``07`` are two items.
+    for one id, the first is kept. Texts of more than 10,000 characters are cut. Ids are text: ``7`` and ``07`` are two
+    items.
 
     Args:
-        events: File of events, one row per event; ``.csv``, ``.tsv`` or ``.parquet``, text in UTF-8.
+        events: File of events, one row per event: CSV and other text with separators, JSON lines, Parquet or Feather.
         items: File of items, one row per item; None without one.
         users: File of users, one row per user; None without one. Its other columns make slices of the evaluation.
         user_column: Column of the user, in the events and in the users' file.
@@ -59,6 +76,13 @@ class Table:
         timezone: IANA zone in which days are counted, and of times that carry no offset.
         calendar: File of occasions, further holidays of your own, see
             :func:`~seasonrec.data.files.calendar_file.read_calendar`; None without one.
+        separator: Mark between the columns of files of text, or one of the words ``tab``, ``comma``, ``semicolon``,
+            ``pipe`` and ``space``; None finds it in the first line of each file.
+        header: Whether the first line of the events' file names its columns. Without a header their numbers from 1 are
+            the names: ``user_column=1``. The other files always need one.
+        encoding: Encoding of the files of text, such as ``latin-1``, where no byte order mark tells it.
+        ids: ``as_is`` reads ids without change and notes suspicious spellings. ``strip`` takes away blanks at both ends
+            and the ``.0`` of whole numbers, and composes letters (Unicode NFC), in all files and lists of ids.
 
     Raises:
         ValueError: If an option is invalid.
@@ -67,12 +91,12 @@ class Table:
     events: str
     items: str | None = None
     users: str | None = None
-    user_column: str = "user_id"
-    item_column: str = "item_id"
-    time_column: str = "timestamp"
-    value_column: str | None = None
-    quantity_column: str | None = None
-    behaviour_column: str | None = None
+    user_column: str | int = "user_id"
+    item_column: str | int = "item_id"
+    time_column: str | int = "timestamp"
+    value_column: str | int | None = None
+    quantity_column: str | int | None = None
+    behaviour_column: str | int | None = None
     text_column: str | None = None
     category_column: str | None = None
     features: tuple[str, ...] = ()
@@ -82,19 +106,30 @@ class Table:
     country: str | None = None
     timezone: str = "UTC"
     calendar: str | None = None
+    separator: str | None = None
+    header: bool = True
+    encoding: str = "utf-8"
+    ids: IdRule = "as_is"
 
     def __post_init__(self) -> None:
+        self.separator = separator_of(self.separator)
+        self._form.check()
         check_time_options(self.time_format, self.timezone)
         if self.country is not None:
             check_country(self.country)
         if self.min_item_events < 1:
             raise UserError(f"min_item_events must be at least 1, got {self.min_item_events}.")
-        columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
+        for key in _EVENT_KEYS:
+            if getattr(self, key) is not None:
+                setattr(self, key, str(getattr(self, key)))
+        columns = {key: getattr(self, key) for key in _EVENT_KEYS[:3]}
         if len(set(columns.values())) < len(columns):
             got = ", ".join(f"data.{key}={value}" for key, value in columns.items())
             raise UserError(
                 f"user, item and time must be three different columns, got {got}; name a separate column for each."
             )
+        if not self.header:
+            self._check_numbers()
         self.features = tuple(self.features)  # yaml knows lists only
         if strangers := [name for name in self.feature_kinds if name not in self.features]:
             raise UserError(f"feature_kinds must name columns of data.features={list(self.features)}, got {strangers}.")
@@ -105,7 +140,7 @@ class Table:
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}
         hashes = {key: None if path is None else file_sha256(path) for key, path in files.items()}
-        options = {name: value for name, value in asdict(self).items() if name not in LATER_OPTIONS or value}
+        options = {name: value for name, value in asdict(self).items() if LATER_OPTIONS.get(name, _ALWAYS) != value}
         return {
             "dataset": "table",
             "rules": 1,
@@ -127,7 +162,7 @@ class Table:
         check_variety(events, str(self._path("events")))
         check_behaviours(events, str(self._path("events")))
         items = self._items(events.items, item_type, report, notes)
-        users = self._users(events.users, report)
+        users = self._users(events.users, report, notes)
         return CodedTables(events, items, users, tuple(report.rules), tuple(notes))
 
     def newer_events(self, report: RuleReport, notes: list[str]) -> pl.DataFrame:
@@ -148,6 +183,20 @@ class Table:
             calendar=None,
         )
 
+    @property
+    def _form(self) -> TextForm:
+        return TextForm(self.separator, self.header, self.encoding)
+
+    def _check_numbers(self) -> None:
+        """Checks that the columns of events without a header are numbers."""
+        for key in _EVENT_KEYS:
+            name = getattr(self, key)
+            if name is not None and not (name.isdecimal() and int(name) > 0):
+                raise UserError(
+                    f"data.{key} must be the number of a column, from 1, as data.header=false, got {name!r}; give all "
+                    "of them, e.g. data.user_column=1 data.item_column=2 data.time_column=3."
+                )
+
     def _path(self, key: str) -> Path | None:
         name = getattr(self, key)
         if name is None:
@@ -166,14 +215,16 @@ class Table:
         """Returns the cleaned events and the type of the item ids in their file (None in a text file)."""
         path = self._path("events")
         assert path is not None  # events is not optional
-        keys = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
-        require_columns(path, [(f"data.{key}", getattr(self, key)) for key in keys if getattr(self, key) is not None])
-        columns = EventColumns(*(getattr(self, key) for key in keys))
-        notes += _unread(
-            path, columns, "data.value_column, quantity_column and behaviour_column name columns of events"
-        )
+        named = {f"data.{key}": getattr(self, key) for key in _EVENT_KEYS if getattr(self, key) is not None}
+        require_columns(path, named.items(), self._form)
+        columns = EventColumns(*(getattr(self, key) for key in _EVENT_KEYS))
+        remedy = "data.value_column, quantity_column and behaviour_column name columns of events"
+        notes += [*form_notes(path, self._form), *_unread(path, columns, remedy, self._form)]
         times = TimeReader(self.time_format, self.timezone, f"{path}: column {self.time_column}")
-        file, coder = EventFile(path, columns, times), EventCoder(folder, with_behaviours=columns.behaviour is not None)
+        file, coder = (
+            EventFile(path, columns, times, self._form, self.ids),
+            EventCoder(folder, with_behaviours=columns.behaviour is not None),
+        )
         notes.extend(file.read(coder, progress))
         if self.quantity_column is not None:
             report.count("quantity not above zero, or not known", file.without_quantity)
@@ -191,28 +242,32 @@ class Table:
             empty = pl.lit(None, pl.String)
             return known.to_frame().with_columns(empty.alias("text"), empty.alias("category"))
         wanted = {"text": self.text_column, "category": self.category_column}
-        items = read_items(path, self.item_column, wanted, item_type, notes)
-        used = (self.item_column, self.text_column or "text", self.category_column or "category", *self.features)
-        notes += _unread(path, used, "data.features=[...] gives columns of the items to item_encoder=features")
+        form, key = replace(self._form, header=True), str(self.item_column)
+        notes += form_notes(path, form)
+        items = read_items(path, key, wanted, item_type, notes, form, self.ids)
+        used = (key, self.text_column or "text", self.category_column or "category", *self.features)
+        notes += _unread(path, used, "data.features=[...] gives columns of the items to item_encoder=features", form)
         if self.features:
-            items = items.hstack(read_features(path, self.features, self.feature_kinds, notes))
+            items = items.hstack(read_features(path, self.features, self.feature_kinds, notes, form))
         items = report.keep(items, pl.col("item_id").is_first_distinct(), "further row of an item in the items' file")
         require_overlap(known, items["item_id"], path, "item")
         return items_with_events(known, items, notes)
 
-    def _users(self, known: pl.Series, report: RuleReport) -> pl.DataFrame | None:
+    def _users(self, known: pl.Series, report: RuleReport, notes: list[str]) -> pl.DataFrame | None:
         path = self._path("users")
         if path is None:
             return None
-        require_columns(path, [("data.user_column", self.user_column)])
-        raw = read_columns(path, column_names(path))
-        ids = read_ids(raw, self.user_column, path).alias("user_id")
-        users = raw.drop({self.user_column, "user_id"} & set(raw.columns)).insert_column(0, ids)
+        form, key = replace(self._form, header=True), str(self.user_column)
+        notes += form_notes(path, form)
+        require_columns(path, [("data.user_column", key)], form)
+        raw = read_columns(path, column_names(path, form), form)
+        ids = read_ids(raw, key, path, self.ids).alias("user_id")
+        users = raw.drop({key, "user_id"} & set(raw.columns)).insert_column(0, ids)
         require_overlap(known, users["user_id"], path, "user")
         return report.keep(users, pl.col("user_id").is_first_distinct(), "further row of a user in the users' file")
 
 
-def _unread(path: Path, used: Sequence[str | None], remedy: str) -> list[str]:
+def _unread(path: Path, used: Sequence[str | None], remedy: str, form: TextForm) -> list[str]:
     """Returns a note on the columns of a file that nothing reads."""
-    strangers = [column for column in column_names(path) if column not in used]
-    return [f"{path}: nothing reads the columns {', '.join(strangers)}; {remedy}"] if strangers else []
+    strangers = [column for column in column_names(path, form) if column and column not in used]
+    return [f"{path}: nothing reads the columns {listed(strangers)}; {remedy}"] if strangers else []

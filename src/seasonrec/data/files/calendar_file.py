@@ -10,6 +10,7 @@ import polars as pl
 
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.calendar import EPOCH, holiday_days
+from seasonrec.data.files.column_lists import listed
 from seasonrec.data.files.reading import check_file, column_names, read_columns
 from seasonrec.data.files.row_faults import BlankFault, RowFault
 from seasonrec.data.occasions import ALWAYS_KNOWN, Occasion
@@ -39,7 +40,7 @@ def read_calendar(path: Path, country: str | None, report: RuleReport) -> tuple[
     """Reads the occasions of a file, sorted by first day and name.
 
     Args:
-        path: ``.csv``, ``.tsv`` or ``.parquet`` with ``name``, and ``date`` or ``from`` and ``to`` (dates as
+        path: File of a table, for example ``.csv``, with ``name``, and ``date`` or ``from`` and ``to`` (dates as
             ``YYYY-MM-DD``); optional ``known_from`` and lists ``items`` and ``categories``, separated by ``;``.
         country: Country of the public holidays, whose names the file must not repeat.
         report: Receives the counted rules.
@@ -99,7 +100,7 @@ def _checked(path: Path) -> pl.DataFrame:
     if "name" not in present or has_date == has_range or strangers or (has_date and {"from", "to"} & set(present)):
         raise DataError(
             f"{path} must have the columns name and date, or name, from and to, and may have known_from, items and "
-            f"categories, got {', '.join(present)}; rename or remove columns."
+            f"categories, got {listed(present)}; rename or remove columns."
         )
     raw = read_columns(path, present)
     joined = [pl.col(name).list.join(SEPARATOR) for name in LISTS if isinstance(raw.schema.get(name), pl.List)]

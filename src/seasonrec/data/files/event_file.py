@@ -11,9 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from seasonrec.data.files.reading import batches, check_ids, is_typed, number_fault
+from seasonrec.data.files.id_spelling import IdRule, spelled, spelling_notes
+from seasonrec.data.files.reading import batches, is_typed
 from seasonrec.data.files.row_faults import BlankFault, RowFault
+from seasonrec.data.files.text_layout import FOUND, TextForm
 from seasonrec.data.files.times import TimeReader
+from seasonrec.data.files.values import as_numbers, check_ids, has_text, number_fault, refuse_nul, size_fault, too_large
 from seasonrec.data.preparation.coded import EventCoder
 from seasonrec.data.tables import DataError
 
@@ -38,14 +41,19 @@ class EventFile:
         item_type: Type of the item ids in the file; None in a text file.
     """
 
-    def __init__(self, path: Path, columns: EventColumns, times: TimeReader) -> None:
+    def __init__(
+        self, path: Path, columns: EventColumns, times: TimeReader, form: TextForm = FOUND, rule: IdRule = "as_is"
+    ) -> None:
         self.rows = 0
         self.without_quantity = 0
         self.item_type: pl.DataType | None = None
         self._path, self._columns, self._times = path, columns, times
+        self._form, self._rule, self._changed_ids = form, rule, {columns.user: 0, columns.item: 0}
         self._null_ids = False
         self._blank_behaviour = BlankFault()
-        self._no_number = {name: RowFault() for name in (columns.value, columns.quantity) if name is not None}
+        amounts = [name for name in (columns.value, columns.quantity) if name is not None]
+        self._no_number = {name: RowFault() for name in amounts}
+        self._too_large = {name: RowFault() for name in amounts}
 
     def read(self, coder: EventCoder, progress: Callable[[str], None]) -> list[str]:
         """Passes all events to ``coder`` and returns notes for the user.
@@ -53,12 +61,20 @@ class EventFile:
         Raises:
             DataError: On the first broken rule, in the order times, users, items, values, quantities.
         """
-        for batch in batches(self._path, [name for name in self._columns if name is not None]):
+        for batch in batches(self._path, [name for name in self._columns if name is not None], self._form):
             self._take(batch, coder)
             progress(f"read {self.rows:,} rows of {self._path.name}")
         users, items = coder.users.ids(), coder.items.ids()
         notes = self._finish(users, items)
-        return [*notes, *_mixed("user_id", users, coder.users.counts), *_mixed("item_id", items, coder.items.counts)]
+        for key, column, ids, counts in (
+            ("user_id", self._columns.user, users, coder.users.counts),
+            ("item_id", self._columns.item, items, coder.items.counts),
+        ):
+            refuse_nul(ids, f"{self._path}: column {column}")
+            notes += [*_mixed(key, ids, counts), *spelling_notes(key, ids, counts)]
+            if self._changed_ids[column]:
+                notes.append(f"{key}: {self._changed_ids[column]:,} rows were written in another way (data.ids=strip)")
+        return notes
 
     def _take(self, batch: pl.DataFrame, coder: EventCoder) -> None:
         columns = self._columns
@@ -67,7 +83,7 @@ class EventFile:
                 None if name is None else other.submit(self._numbers, batch[name])
                 for name in (columns.value, columns.quantity)
             ]
-            times_s = self._times.read(batch[columns.time])
+            times_s = self._times.read(_without_blanks(batch[columns.time]))
         users, items = self._ids(batch[columns.user]), self._ids(batch[columns.item])
         behaviours = None if columns.behaviour is None else self._behaviours(batch[columns.behaviour])
         values, quantity = (None if amount is None else amount.result() for amount in amounts)
@@ -82,7 +98,10 @@ class EventFile:
         if not self.rows:
             self._check_type(ids)
         self._null_ids |= ids.null_count() > 0
-        return ids
+        found = spelled(ids, self._rule)
+        if found is not ids:
+            self._changed_ids[ids.name] += int((found != ids.cast(pl.String)).sum())
+        return found
 
     def _behaviours(self, written: pl.Series) -> pl.Series:
         """Returns the behaviours as text; blank ones are a fault that is raised at the end."""
@@ -101,9 +120,12 @@ class EventFile:
 
     def _numbers(self, written: pl.Series) -> pl.Series:
         """Returns a column as Float64, null where the value is empty or not a number."""
-        numbers = written.cast(pl.Float64, strict=False)
+        numbers = as_numbers(written, self._path)
         if numbers.null_count() > written.null_count():
-            self._no_number[written.name].add(numbers.is_null() & written.is_not_null(), written, self.rows)
+            self._no_number[written.name].add(numbers.is_null() & has_text(written), written, self.rows)
+        bad = too_large(numbers)
+        if bad.any():
+            self._too_large[written.name].add(bad, written, self.rows)
         return numbers
 
     def _finish(self, users: pl.Series, items: pl.Series) -> list[str]:
@@ -117,16 +139,23 @@ class EventFile:
         for name, fault in self._no_number.items():
             if fault.count:
                 raise number_fault(self._path, name, fault)
+        for name, fault in self._too_large.items():
+            if fault.count:
+                raise size_fault(self._path, name, fault)
         return notes
 
     def _refuse_blank(self, column: str) -> None:
         """Reads the column again and raises a DataError if a value is blank."""
         fault, rows = BlankFault(), 0
-        for batch in batches(self._path, [column]):
-            fault.look(batch[column], rows)
+        for batch in batches(self._path, [column], self._form):
+            fault.look(spelled(batch[column], self._rule), rows)
             rows += batch.height
         if fault.count:
             raise DataError(fault.message(f"{self._path}: column {column}"))
+
+
+def _without_blanks(times: pl.Series) -> pl.Series:
+    return times.str.strip_chars() if times.dtype == pl.String else times
 
 
 def _has_blank(ids: pl.Series) -> bool:

@@ -8,15 +8,19 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.data.features import COLUMN, Kind
-from seasonrec.data.files.reading import number_fault, read_columns, read_text, require_columns
+from seasonrec.data.files.reading import read_columns, require_columns
 from seasonrec.data.files.row_faults import RowFault
+from seasonrec.data.files.text_layout import FOUND, TextForm
+from seasonrec.data.files.values import number_fault, read_text
 from seasonrec.data.tables import DataError
 
 MOSTLY = 0.9
 """Share of numbers from which a column of text counts as numbers with faults, not as categories."""
 
 
-def read_features(path: Path, names: Sequence[str], kinds: Mapping[str, Kind], notes: list[str]) -> list[pl.Series]:
+def read_features(
+    path: Path, names: Sequence[str], kinds: Mapping[str, Kind], notes: list[str], form: TextForm = FOUND
+) -> list[pl.Series]:
     """Reads columns of the items' file: Float64 for numbers, String for categories, null where the value is blank.
 
     A column is one of numbers if all of its values are numbers. ``kinds`` says it where the values do not, for example
@@ -27,12 +31,13 @@ def read_features(path: Path, names: Sequence[str], kinds: Mapping[str, Kind], n
         names: Columns.
         kinds: ``number`` or ``category`` by column.
         notes: Receives a note on the kind and the missing values of each column.
+        form: Form of a file of text.
 
     Raises:
         DataError: If a column is missing or empty, or a value of a column of numbers is no finite number.
     """
-    require_columns(path, [("data.features", name) for name in names])
-    raw = read_columns(path, names)
+    require_columns(path, [("data.features", name) for name in names], form)
+    raw = read_columns(path, names, form)
     found = []
     for name in names:
         values = _values(raw[name], kinds.get(name), path)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from seasonrec.data.files.reading import column_names, is_typed, read_columns, read_ids, read_text, require_columns
+from seasonrec.data.files.column_lists import listed
+from seasonrec.data.files.id_spelling import IdRule, spelled
+from seasonrec.data.files.reading import column_names, is_typed, read_columns, require_columns
+from seasonrec.data.files.text_layout import FOUND, TextForm
+from seasonrec.data.files.values import read_ids, read_text
 from seasonrec.data.tables import DataError
 
 MAX_TEXT_CHARACTERS = 10_000
@@ -15,7 +19,13 @@ MAX_TEXT_CHARACTERS = 10_000
 
 
 def read_items(
-    path: Path, key: str, wanted: Mapping[str, str | None], event_type: pl.DataType | None, notes: list[str]
+    path: Path,
+    key: str,
+    wanted: Mapping[str, str | None],
+    event_type: pl.DataType | None,
+    notes: list[str],
+    form: TextForm = FOUND,
+    rule: IdRule = "as_is",
 ) -> pl.DataFrame:
     """Reads ``item_id`` and the wanted columns of each row as strings, null if blank.
 
@@ -26,33 +36,37 @@ def read_items(
             note reports its absence.
         event_type: Type of the item ids in the events' file, if that file has types.
         notes: Receives the notes.
+        form: Form of a file of text.
+        rule: Rule of reading ids.
 
     Raises:
         DataError: If a named column is missing, the key is null, or the key is a number here and text in the events.
     """
     named = [(f"data.{name}_column", column) for name, column in wanted.items() if column is not None]
-    require_columns(path, [("data.item_column", key), *named])
-    present = column_names(path)
+    require_columns(path, [("data.item_column", key), *named], form)
+    present = column_names(path, form)
     found = {name: column or name for name, column in wanted.items() if (column or name) in present}
-    raw = read_columns(path, [key, *found.values()])
+    raw = read_columns(path, [key, *found.values()], form)
     if event_type is not None and is_typed(path):
         _require_same_type(event_type, raw[key].dtype, path, key)
-    columns = {"item_id": read_ids(raw, key, path)}
+    columns = {"item_id": read_ids(raw, key, path, rule)}
     for name in wanted:
         if name in found:
             columns[name] = read_text(raw, found[name], path)
         else:
             columns[name] = pl.Series([None] * raw.height, dtype=pl.String)
-            notes.append(f"{path}: no column {name}, so the items have none; its columns: {', '.join(present)}")
+            notes.append(f"{path}: no column {name}, so the items have none; its columns: {listed(present)}")
     return pl.DataFrame(columns)
 
 
-def require_overlap(known: pl.Series, listed: pl.Series, path: Path, name: str) -> None:
+def require_overlap(known: pl.Series, ids: pl.Series, path: Path, name: str) -> None:
     """Raises a DataError if no id of a file occurs in the events."""
-    if not known.is_in(listed.implode()).any():
+    if not known.is_in(ids.implode()).any():
+        alike = spelled(known, "strip").is_in(spelled(ids, "strip").implode()).any()
         raise DataError(
-            f"{path}: none of the {len(listed):,} {name} ids occurs in the events; the events have {known[0]!r}, this "
-            f"file has {listed[0]!r}; write the ids alike in both, or map the right {name}_column."
+            f"{path}: none of the {len(ids):,} {name} ids occurs in the events; the events have {known[0]!r}, this "
+            f"file has {ids[0]!r}; write the ids alike in both, {'set data.ids=strip, ' if alike else ''}or map the "
+            f"right {name}_column."
         )
 
 

@@ -1,19 +1,25 @@
-"""Reading of CSV, TSV and Parquet files; every fault is raised as a DataError."""
+"""Reading of tables of text, JSON lines, Parquet and Feather; every fault is raised as a DataError."""
 
 from __future__ import annotations
 
-import csv
-import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from seasonrec.data.files.row_faults import BlankFault, RowFault
+from seasonrec.data.files.column_lists import did_you_mean, listed
+from seasonrec.data.files.file_faults import likely_cause, refuse_twins, unreadable, without_rows
+from seasonrec.data.files.packing import TEXT_SUFFIXES, suffix_of
+from seasonrec.data.files.plain import blank_lines_at_end, head_of, plain
+from seasonrec.data.files.text_layout import FOUND, Layout, TextForm, layout_of
 from seasonrec.data.tables import DataError
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_SUFFIXES = (".csv", ".tsv", ".parquet")
+_TYPED = (".parquet", ".feather")
+
+SUFFIXES = (*TEXT_SUFFIXES, *_TYPED, ".zip")
 
 BATCH_ROWS = 1 << 20
 """Rows of a large file that are read at once."""
@@ -21,45 +27,60 @@ BATCH_ROWS = 1 << 20
 WHOLE_BYTES = 1 << 27
 """Size up to which a file is read at once."""
 
+_READER_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
-def check_file(path: Path, key: str, suffixes: Sequence[str] = _SUFFIXES) -> None:
-    """Checks that a path can be a table; ``key`` is the configuration key of the path, for the message.
+
+def check_file(path: Path, key: str, also: Sequence[str] = ()) -> None:
+    """Checks that a path can be a table.
+
+    Args:
+        path: The path.
+        key: Its configuration key, for the message.
+        also: Further endings that a file may have.
 
     Raises:
-        DataError: If it is missing, a folder, of a wrong suffix, or empty.
+        DataError: If it is missing, a folder, of a wrong ending, or empty.
     """
     if path.is_dir():
         raise DataError(f"{key} must name a file, got the folder {path}; give the file itself.")
     if not path.is_file():
         raise DataError(f"{key} must name a file that exists, got {path}; check the path.")
-    if path.suffix.lower() not in suffixes:
-        known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise DataError(f"{key} must end in {known}, got {path}; convert or rename the file.")
+    ending = path.suffix.lower()
+    inner = Path(path.stem).suffix.lower()
+    if ending not in (*SUFFIXES, *also) and not (ending == ".gz" and inner in TEXT_SUFFIXES):
+        known = ", ".join((*also, *SUFFIXES))
+        raise DataError(
+            f"{key} must end in {known}, or in .csv.gz and the like, got {path}; convert or rename the file."
+        )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); give a file with a header and rows.")
 
 
-def column_names(path: Path) -> list[str]:
-    """Returns the columns of a table file in file order."""
-    try:
-        if is_typed(path):
-            return list(pl.read_parquet_schema(path))
-        return pl.read_csv(path, separator=_separator(path), n_rows=0, infer_schema=False).columns
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from error
-
-
-def require_columns(path: Path, wanted: Iterable[tuple[str, str]]) -> None:
-    """Checks that columns exist, given as pairs ``(configuration key, column)``.
+def column_names(path: Path, form: TextForm = FOUND) -> list[str]:
+    """Returns the columns of a table file in file order.
 
     Raises:
-        DataError: If columns are missing; the message names them all.
+        DataError: If the file cannot be read.
     """
-    present = column_names(path)
-    missing = [(key, column) for key, column in wanted if column not in present]
+    return _names(path, form)[0]
+
+
+def require_columns(path: Path, wanted: Iterable[tuple[str, str]], form: TextForm = FOUND) -> None:
+    """Checks that columns exist once, given as pairs ``(configuration key, column)``.
+
+    Raises:
+        DataError: If columns are missing or occur twice; the message names them all.
+    """
+    present = column_names(path, form)
+    pairs = list(wanted)
+    refuse_twins(path, present, [column for _, column in pairs])
+    missing = [(key, column) for key, column in pairs if column not in present]
     if missing:
-        faults = "; ".join(f"{key}={column}{_did_you_mean(column, present)}" for key, column in missing)
-        raise DataError(f"{path} lacks a column that the mapping names: {faults}. Its columns: {', '.join(present)}.")
+        faults = "; ".join(f"{key}={column}{did_you_mean(column, present)}" for key, column in missing)
+        raise DataError(
+            f"{path} lacks a column that the mapping names: {faults}. Its columns: {listed(present)}."
+            f"{likely_cause(present, form.header)}"
+        )
 
 
 def known_columns(
@@ -81,174 +102,164 @@ def known_columns(
     if missing:
         raise DataError(
             f"{source} ({', '.join(choices[0] for choices in names.values())}), lacks {', '.join(missing)} and has "
-            f"{', '.join(present)}; {remedy}."
+            f"{listed(present)}; {remedy}."
         )
     return {key: name for key, name in found.items() if name is not None}
 
 
-def read_columns(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+def form_notes(path: Path, form: TextForm = FOUND) -> list[str]:
+    """Returns notes on how a file is read, where that is not its ending's usual way."""
+    return list(_names(path, form)[1])
+
+
+def read_columns(path: Path, columns: Iterable[str], form: TextForm = FOUND) -> pl.DataFrame:
     """Reads the given columns; those of text files are strings, with empty fields as null.
 
     Raises:
-        DataError: If the file cannot be read or has no rows.
+        DataError: If the file cannot be read, has no rows, or has a column twice.
     """
     wanted = list(dict.fromkeys(columns))
-    try:
-        if is_typed(path):
-            frame = pl.read_parquet(path, columns=wanted)
-        else:
-            frame = pl.read_csv(path, separator=_separator(path), columns=wanted, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with _table(path, form) as table:
+        frame = _without_blank_end(table.scan(wanted).collect(), table.blank_lines)
     if frame.is_empty():
-        raise _without_rows(path)
-    return frame.select(wanted)
+        raise without_rows(path)
+    return frame
 
 
-def batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
+def batches(path: Path, columns: Iterable[str], form: TextForm = FOUND) -> Iterator[pl.DataFrame]:
     """Yields the given columns like :func:`read_columns`, in chunks of rows; a small file is one chunk.
 
     Raises:
-        DataError: If the file cannot be read or has no rows.
+        DataError: If the file cannot be read, has no rows, or has a column twice.
     """
     wanted = list(dict.fromkeys(columns))
-    if path.stat().st_size <= WHOLE_BYTES and _num_rows(path) <= BATCH_ROWS * 4:
-        yield read_columns(path, wanted)
-        return
     rows = 0
-    try:
-        for batch in _scan(path).select(wanted).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True, lazy=True):
+    with _table(path, form) as table:
+        for batch in table.batches(wanted):
             rows += batch.height
             if batch.height:
                 yield batch
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from error
     if not rows:
-        raise _without_rows(path)
-
-
-def check_ids(dtype: pl.DataType, column: str, path: Path) -> None:
-    """Raises a DataError if a key column does not hold text or whole numbers."""
-    if not (dtype.is_integer() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)):
-        raise DataError(
-            f"{path}: column {column} must hold text or whole numbers, got {dtype}; cast it in the file, "
-            "so that an id is written in the same way in both files."
-        )
-
-
-def read_ids(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Returns a key column as strings.
-
-    Raises:
-        DataError: If a value is null or blank, or the column is of another type.
-    """
-    check_ids(frame.schema[column], column, path)
-    ids = frame[column].cast(pl.String)
-    fault = BlankFault()
-    fault.look(ids, 0)
-    if fault.count:
-        raise DataError(fault.message(f"{path}: column {column}"))
-    return ids
-
-
-def number_fault(path: Path, column: str, fault: RowFault) -> DataError:
-    """Returns the error of a column in which a value is not a number."""
-    return DataError(
-        f"{path}: column {column} must hold numbers, got {fault.value!r} in row {fault.row:,} (header not counted) "
-        f"and {fault.count:,} such rows in all; write them as 12.5, without currency signs or thousands separators."
-    )
-
-
-def read_numbers(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Returns a column as Float64, null where it is empty.
-
-    Raises:
-        DataError: If a value is not a number.
-    """
-    written = frame[column]
-    numbers = written.cast(pl.Float64, strict=False)
-    fault = RowFault()
-    fault.add(numbers.is_null() & written.is_not_null(), written, 0)
-    if fault.count:
-        raise number_fault(path, column, fault)
-    return numbers
-
-
-def read_text(frame: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """Returns a column as strings, null where the text is blank.
-
-    Raises:
-        DataError: If the column holds lists, structures or bytes.
-    """
-    written = frame[column]
-    if written.dtype.is_nested() or written.dtype in (pl.Binary, pl.Object):
-        raise DataError(f"{path}: column {column} must hold text, got {written.dtype}; join it into one string.")
-    texts = written.cast(pl.String)
-    return texts.set((texts.str.strip_chars() == "").fill_null(False), None)
+        raise without_rows(path)
 
 
 def is_typed(path: Path) -> bool:
     """Checks whether the file stores the types of its columns; text files do not."""
-    return path.suffix.lower() == ".parquet"
+    return path.suffix.lower() in _TYPED
 
 
-def _scan(path: Path) -> pl.LazyFrame:
+class _Table(NamedTuple):
+    """An open table.
+
+    Args:
+        path: The file, for messages.
+        source: The file with its plain text; the file itself if it is not one of text.
+        layout: Layout of a table of text with separators.
+        blank_lines: Lines after the last row.
+    """
+
+    path: Path
+    source: Path
+    layout: Layout | None
+    blank_lines: int
+
+    def scan(self, wanted: Sequence[str]) -> pl.LazyFrame:
+        """Returns columns as a query."""
+        if self.layout is not None:
+            refuse_twins(self.path, self.layout.names, wanted)
+            raw = dict(zip(self.layout.names, self.layout.raw_names, strict=True))
+            return _scan_text(self.source, self.layout).select(pl.col(raw[name]).alias(name) for name in wanted)
+        if not is_typed(self.path):
+            return pl.scan_ndjson(self.source, schema=dict.fromkeys(wanted, pl.String))
+        return _scan_typed(self.source).select(wanted)
+
+    def batches(self, wanted: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yields columns in chunks of rows, in one chunk if the file is small."""
+        query = self.scan(wanted)
+        small = self.source.stat().st_size <= WHOLE_BYTES
+        if small and not (is_typed(self.path) and _height(query) > BATCH_ROWS * 4):
+            yield _without_blank_end(query.collect(), self.blank_lines)
+            return
+        if self.blank_lines:
+            query = query.head(_height(query) - self.blank_lines)
+        yield from query.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True, lazy=True)
+
+
+@contextmanager
+def _table(path: Path, form: TextForm) -> Iterator[_Table]:
     if is_typed(path):
-        return pl.scan_parquet(path, glob=False)
-    return pl.scan_csv(path, separator=_separator(path), infer_schema=False, glob=False)
+        with _told(path, path):
+            yield _Table(path, path, None, 0)
+        return
+    if suffix_of(path) == ".jsonl":
+        with plain(path, head_of(path, form.encoding).encoding, "\n") as source, _told(path, source):
+            yield _Table(path, source, None, 0)
+        return
+    layout = layout_of(path, form)
+    with plain(path, layout.encoding, layout.separator) as source, _told(path, source, layout):
+        yield _Table(path, source, layout, blank_lines_at_end(source, layout.mark))
 
 
-def _num_rows(path: Path) -> int:
-    """Returns the number of rows of a Parquet file, or 0 for a text file."""
+@contextmanager
+def _told(path: Path, source: Path, layout: Layout | None = None) -> Iterator[None]:
+    """Turns an error of the reader into one for the user."""
     try:
-        return int(_scan(path).select(pl.len()).collect().item()) if is_typed(path) else 0
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from error
+        yield
+    except _READER_ERRORS as error:
+        raise unreadable(path, source, layout, error) from error
 
 
-def _without_rows(path: Path) -> DataError:
-    return DataError(f"{path} is empty: it has a header and no rows; give at least two rows.")
+def _names(path: Path, form: TextForm) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the columns of a file and the notes on its form."""
+    if is_typed(path):
+        with _told(path, path):
+            return _scan_typed(path).collect_schema().names(), ()
+    if suffix_of(path) == ".jsonl":
+        head = head_of(path, form.encoding)
+        return _json_keys(path, head.text, head.whole), head.notes
+    layout = layout_of(path, form)
+    return list(layout.names), layout.notes
 
 
-def _separator(path: Path) -> str:
-    return _SEPARATORS[path.suffix.lower()]
-
-
-def _did_you_mean(name: str, present: list[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), [column.lower() for column in present], n=1)
-    nearest = next((column for column in present if near and column.lower() == near[0]), None)
-    return f" (did you mean {nearest}?)" if nearest else ""
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    line = None if is_typed(path) else _first_line_not_utf8(path)
-    if line is not None:
-        return DataError(
-            f"{path} must be UTF-8, got other bytes in line {line:,}; convert it, e.g. "
-            f"iconv -f latin1 -t utf-8 {path.name}."
-        )
-    if not is_typed(path) and "more fields" in str(error) and (wide := _first_row_too_wide(path)) is not None:
-        line, fields, wanted = wide
-        return DataError(
-            f"{path} must have {wanted} fields in every row, as its header has, got {fields} in line {line:,}; put "
-            f"fields that hold {_separator(path)!r} into double quotes."
-        )
-    return DataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {str(error).splitlines()[0]}.")
-
-
-def _first_row_too_wide(path: Path) -> tuple[int, int, int] | None:
-    """Returns the last line of the first row with too many fields, its number of fields, and that of the header."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, delimiter=_separator(path))
-        wanted = len(next(rows, []))
-        return next(((rows.line_num, len(row), wanted) for row in rows if len(row) > wanted), None)
-
-
-def _first_line_not_utf8(path: Path) -> int | None:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+def _json_keys(path: Path, text: str, whole: bool) -> list[str]:
+    """Returns the keys of the objects in the first lines."""
+    lines = text.split("\n")
+    keys: dict[str, None] = {}
+    for number, line in enumerate(lines if whole else lines[:-1], start=1):
+        if line.strip():
             try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return None
+                keys |= dict.fromkeys({**json.loads(line)})
+            except (ValueError, TypeError, RecursionError) as error:
+                raise DataError(
+                    f"{path} must hold one JSON object a line, got {line!r:.60} in line {number:,}; write it as JSON "
+                    "lines, e.g. pandas' to_json(orient='records', lines=True)."
+                ) from error
+    return list(keys)
+
+
+def _scan_text(source: Path, layout: Layout) -> pl.LazyFrame:
+    return pl.scan_csv(
+        source,
+        separator=layout.mark,
+        quote_char=layout.quote,
+        has_header=layout.header,
+        skip_lines=layout.skip_lines,
+        infer_schema=False,
+        glob=False,
+    )
+
+
+def _scan_typed(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".feather":
+        return pl.scan_ipc(path, glob=False, hive_partitioning=False)
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def _height(query: pl.LazyFrame) -> int:
+    return int(query.select(pl.len()).collect().item())
+
+
+def _without_blank_end(frame: pl.DataFrame, blank_lines: int) -> pl.DataFrame:
+    """Returns the rows before the blank lines at the end of the file."""
+    end = frame.tail(blank_lines).select(pl.all().cast(pl.String).str.strip_chars().fill_null(""))
+    return frame.head(frame.height - blank_lines) if end.select((pl.all() == "").all()).row(0) else frame

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from seasonrec.data.files.column_lists import listed
 from seasonrec.data.tables import DataError
 
 
@@ -26,7 +27,7 @@ def read_workbook(path: Path) -> pl.DataFrame:
     for name, sheet in others:
         if sheet.columns != first[1].columns:
             raise DataError(
-                f"{path}: all sheets must have the same columns, got {', '.join(first[1].columns)} in {first[0]} and "
-                f"{', '.join(sheet.columns)} in {name}; remove the sheet that is no part of the table."
+                f"{path}: all sheets must have the same columns, got {listed(first[1].columns)} in {first[0]} and "
+                f"{listed(sheet.columns)} in {name}; remove the sheet that is no part of the table."
             )
     return pl.concat(list(sheets.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from seasonrec.data.files.column_lists import listed
 from seasonrec.data.preparation.coded import CodedEvents
 from seasonrec.data.tables import DataError, SourceTables
 
@@ -48,7 +49,7 @@ def check_types(events: pl.DataFrame, place: str) -> None:
 def unread(events: pl.DataFrame) -> list[str]:
     """Returns a note on the columns of an event table that nothing reads."""
     strangers = [column for column in events.columns if column not in (*_EVENT_TYPES, "value", "behaviour")]
-    return [f"columns of the events that nothing reads: {', '.join(strangers)}"] if strangers else []
+    return [f"columns of the events that nothing reads: {listed(strangers)}"] if strangers else []
 
 
 def check_variety(events: CodedEvents, place: str) -> None:
