@@ -14,8 +14,10 @@ from rich.table import Table
 from seasonrec.config import build
 from seasonrec.config.difference import differences
 from seasonrec.config.schema import AdaptConfig
+from seasonrec.digests import check, seal
 from seasonrec.errors import UserError
 from seasonrec.runs.finished import load_models, open_finished, read_config
+from seasonrec.runs.intact import read_record
 from seasonrec.runs.record import environment, write_json, write_yaml
 from seasonrec.runs.run import Run
 from seasonrec.runs.walk.origins import monthly
@@ -36,6 +38,7 @@ def run(options: AdaptConfig) -> None:
     print(f"{options.name}: {len(walk.origins)} origins, {walk.origins[0].day} to {walk.origins[-1].day}", flush=True)
     rows = walk()
     write_json(folder / RECORD, _record(options, walk, rows))
+    seal(folder, ["results.parquet", "rows.csv", RECORD])
     _show(rows, str(options.name))
     print(f"results in {folder}", flush=True)
 
@@ -86,7 +89,8 @@ def _take(folder: Path, options: AdaptConfig) -> None:
         UserError: If the folder holds another walk.
     """
     path, wanted = folder / "config.yaml", json.loads(json.dumps(options.as_dict()))
-    if path.is_file():
+    if path.exists():
+        check(path, "bring it back from a copy, or choose another output")
         changed = differences(*(_without_place(one) for one in (OmegaConf.to_container(OmegaConf.load(path)), wanted)))
         if changed:
             raise UserError(
@@ -94,6 +98,7 @@ def _take(folder: Path, options: AdaptConfig) -> None:
                 "output, or delete this one to start again."
             )
     write_yaml(path, wanted)
+    seal(folder, [path.name])
 
 
 def _without_place(config: Any) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def _walk(options: AdaptConfig, checkpoint: Run, folder: Path) -> Walk:
     data = checkpoint.data
     trainer: TrainerOptions = build(checkpoint.config.trainer)()
     trainer.take_threads()
-    record = json.loads((checkpoint.folder / RECORD).read_text(encoding="utf-8"))
+    record = read_record(checkpoint.folder)
     return Walk(
         checkpoint=checkpoint,
         adaptation=build(options.adaptation)(),

@@ -15,6 +15,7 @@ from rich.table import Table
 from seasonrec.config import build
 from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
+from seasonrec.digests import seal
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
 from seasonrec.evaluation.counterfactual.trials import counterfactual_table, told_by
@@ -59,6 +60,7 @@ def run(options: CounterfactualConfig) -> None:
 def _write(path: Path, table: pl.DataFrame, name: str, seed: int, fingerprint: str) -> None:
     identity = {"name": name, "seed": seed, "fingerprint": fingerprint}
     write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
+    seal(path.parent, [path.name])
 
 
 def _require_date(config: RunConfig, checkpoint: Path) -> None:

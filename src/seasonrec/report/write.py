@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.digests import SUFFIXES, seal
 from seasonrec.report.appendix import outcome_markdown, outcome_table
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
@@ -71,6 +72,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
         *_figures(folder, rows, selection, compared),
         *(_wrong_dates(folder, worth) if worth else []),
     ]
+    seal(folder, [path.name for path in written if path.suffix in SUFFIXES])
     return Report(selection, laid, compared, tuple(written), worth)
 
 

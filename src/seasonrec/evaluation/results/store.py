@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seasonrec.atomic import writing
 from seasonrec.batches.splits import Part
+from seasonrec.digests import check
 from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.columns import group_columns_in, has_groups
 from seasonrec.evaluation.groups.summary import summarise_groups
@@ -100,10 +101,11 @@ def read_results(path: Path) -> RunResults:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no Parquet file, or lacks a column or its metadata.
+        ValueError: If the file differs from its digest, is no Parquet file, or lacks a column or its metadata.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no results at {path}; run the cell again to write them.")
+    check(path, f"write it again with seasonrec evaluate checkpoint={path.parent}, or run the cell again")
     try:
         metadata, frame = pl.read_parquet_metadata(path), pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
