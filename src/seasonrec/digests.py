@@ -116,6 +116,11 @@ def fault(path: Path) -> Fault | None:
     return None
 
 
+def is_sealed(folder: Path) -> bool:
+    """Returns whether a folder has a manifest, damaged or not."""
+    return (folder / MANIFEST).exists()
+
+
 def is_expected(path: Path) -> bool:
     """Returns whether a file exists, or should exist because it has an entry."""
     return path.exists() or path.name in (entries_of(path.parent) or {})

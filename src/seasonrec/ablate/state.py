@@ -11,7 +11,7 @@ from typing import Any
 
 from seasonrec.ablate.cells import TRIALS, Cell
 from seasonrec.config.difference import PLACE_KEYS, differences
-from seasonrec.digests import DamagedError, check, fault, seal
+from seasonrec.digests import DamagedError, check, fault, is_sealed, seal
 from seasonrec.runs.record import write_json
 
 INDEX = "rows.json"
@@ -46,15 +46,15 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
 def is_complete(cell: Cell) -> bool:
     """Returns whether a cell has all its results; ``metrics.json`` and the list of baselines are written last."""
     if cell.kind == "train":
-        return _is_sealed(cell.folder / "metrics.json")
+        return _has_ended(cell.folder / "metrics.json")
     if cell.kind in TRIALS:
-        return _has_table(cell) and _is_sealed(cell.folder / "metrics.json")
-    index = read_object(cell.folder / INDEX) if _is_sealed(cell.folder / INDEX) else None
+        return _has_table(cell) and _has_ended(cell.folder / "metrics.json")
+    index = read_object(cell.folder / INDEX) if _has_ended(cell.folder / INDEX) else None
     owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
-    return all(_is_sealed(path) for path in owed)
+    return all(_has_ended(path) for path in owed)
 
 
-def _is_sealed(path: Path) -> bool:
+def _has_ended(path: Path) -> bool:
     """Returns whether a result has been written to its end.
 
     Raises:
@@ -90,7 +90,7 @@ def _is_table(path: Path) -> bool:
 def index_baselines(cell: Cell) -> None:
     """Writes the list of evaluated baselines; its presence means that the command has finished."""
     write_json(cell.folder / INDEX, {"rows": sorted(path.parent.name for path in cell.folder.glob("*/metrics.json"))})
-    seal(cell.folder, [INDEX])
+    seal(cell.folder, [INDEX, STAMP])
 
 
 def changes(cell: Cell, config: dict[str, Any]) -> list[str]:
@@ -111,7 +111,8 @@ def stamp(cell: Cell, config: dict[str, Any]) -> None:
     if cell.kind == "train":
         for kind in TRIALS:
             replace(cell, kind=kind).table.unlink(missing_ok=True)
-    seal(cell.folder, [STAMP, *(replace(cell, kind=kind).table.name for kind in TRIALS if cell.kind == "train")])
+    if is_sealed(cell.folder):  # otherwise the command of the cell seals its folder
+        seal(cell.folder, [STAMP, *(replace(cell, kind=kind).table.name for kind in TRIALS if cell.kind == "train")])
 
 
 def _deciding(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Log
 def finished_record(path: Path) -> dict[str, Any] | None:
     """Returns the record of a finished stage, or None.
 
-    A record that is damaged or was not sealed before a kill is told; the stage then ends again from its last checkpoint.
+    A damaged record, or one not sealed before a kill, is told; the stage then ends again from its last checkpoint.
     """
     if not path.exists():
         return None
