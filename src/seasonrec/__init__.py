@@ -11,6 +11,11 @@ Importing the package imports no torch; the first call does.
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[:1] == ["-m"] and "-m seasonrec" in " ".join(sys.orig_argv) and not sys.flags.safe_path:
+    del sys.path[0]  # python -m seasonrec... puts the working folder first, where csv.py beside the data would be found
+
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path

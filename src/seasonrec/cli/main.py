@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
     """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # no process of this one imports what lies in the working folder
     try:
         code = _command(name, arguments)
         sys.stdout.flush()

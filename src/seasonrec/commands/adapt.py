@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
+from yaml import YAMLError
 
 from seasonrec.config import build
 from seasonrec.config.difference import differences
 from seasonrec.config.schema import AdaptConfig
+from seasonrec.config.yaml_size import check_size
 from seasonrec.digests import check, seal
 from seasonrec.errors import UserError
 from seasonrec.runs.finished import load_models, open_finished, read_config
@@ -91,7 +94,7 @@ def _take(folder: Path, options: AdaptConfig) -> None:
     path, wanted = folder / "config.yaml", json.loads(json.dumps(options.as_dict()))
     if path.exists():
         check(path, "bring it back from a copy, or choose another output")
-        changed = differences(*(_without_place(one) for one in (OmegaConf.to_container(OmegaConf.load(path)), wanted)))
+        changed = differences(*(_without_place(one) for one in (_stored(path), wanted)))
         if changed:
             raise UserError(
                 f"output {folder} holds a walk with another configuration ({'; '.join(changed)}); choose another "
@@ -99,6 +102,13 @@ def _take(folder: Path, options: AdaptConfig) -> None:
             )
     write_yaml(path, wanted)
     seal(folder, [path.name])
+
+
+def _stored(path: Path) -> Any:
+    try:
+        return OmegaConf.to_container(OmegaConf.load(check_size(path)))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not the record of a walk; choose another output.") from error
 
 
 def _without_place(config: Any) -> dict[str, Any]:

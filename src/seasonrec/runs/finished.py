@@ -17,6 +17,7 @@ from seasonrec.config import Composer, ConfTree, build, compose
 from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS, RunConfig
 from seasonrec.config.stored import check_stored
+from seasonrec.config.yaml_size import check_size
 from seasonrec.data.behaviours import with_target
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
@@ -177,8 +178,8 @@ def _stored(run_dir: Path) -> dict[str, Any]:
     """Returns the stored configuration of a run in today's form, unchecked."""
     path = run_dir / "config.yaml"
     try:
-        config = OmegaConf.to_container(OmegaConf.load(path))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        config = OmegaConf.to_container(OmegaConf.load(check_size(path)))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RunFolderError(f"{path} is not the record of a run; train again.") from error
     if not isinstance(config, dict):
         raise RunFolderError(f"{path} is not the record of a run; train again.")
