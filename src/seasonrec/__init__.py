@@ -87,10 +87,11 @@ def study(path: str | Path, *overrides: str, run_dir: str | Path, jobs: int = 1)
     import polars as pl
 
     from seasonrec.ablate.entry import run
+    from seasonrec.data.csv_text import with_formulas
 
     settings: dict[str, Any] = {"run_dir": str(run_dir), "jobs": jobs, "overrides": list(overrides)}
     run(Path(path), settings)
-    return pl.read_csv(Path(run_dir) / "table.csv")
+    return with_formulas(pl.read_csv(Path(run_dir) / "table.csv"))
 
 
 def compose(*overrides: str, run_dir: str | Path | None = None) -> RunConfig:

@@ -9,7 +9,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from rich.table import Table
 from yaml import YAMLError
 
@@ -26,6 +25,7 @@ from seasonrec.runs.run import Run
 from seasonrec.runs.walk.origins import monthly
 from seasonrec.runs.walk.rows import WalkRow
 from seasonrec.runs.walk.walk import Walk
+from seasonrec.terminal import PlainConsole
 from seasonrec.training.fit import TrainerOptions
 
 RECORD = "record.json"
@@ -160,7 +160,7 @@ def _show(rows: list[WalkRow], name: str) -> None:
         ago = "" if kept is None else f"{kept:+.4f}"
         took = f"{sum(row.seconds.values()):.0f}"
         table.add_row(row.origin, row.decision, row.learned_until, f"{row.n:,}", *shown, ago, took)
-    Console(width=110).print(table)
+    PlainConsole(width=110).print(table)
 
 
 def _number(value: float | None) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.config import build
@@ -28,6 +27,7 @@ from seasonrec.report.summary import WIDTH
 from seasonrec.report.wrong_dates import MOST_SLICES, TITLE, DateWorth
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.opening import batch_builder, device_of
+from seasonrec.terminal import PlainConsole
 from seasonrec.training.loss.base import Loss
 
 
@@ -80,5 +80,5 @@ def _show(worth: DateWorth) -> None:
         for line in lines:
             table.add_row(*line)
         table.add_section()
-    Console(width=WIDTH).print(table)
+    PlainConsole(width=WIDTH).print(table)
     print(worth.sentence(), flush=True)

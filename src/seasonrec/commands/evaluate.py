@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.batches.loader import LoaderOptions
@@ -37,6 +36,7 @@ from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import OpenData, device_of, open_data
 from seasonrec.runs.record import write_json
 from seasonrec.runs.run import Run
+from seasonrec.terminal import PlainConsole
 
 SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@hot")
 """Metrics over all targets that are printed."""
@@ -181,7 +181,7 @@ def print_table(run_dir: Path, domain: str = "") -> None:
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
     halves = [(high - low) / 2 for low, high in (bounds.get(metric, (nan, nan)) for metric in SHOWN)]
     table.add_row("", *("-" if isnan(half) else f"±{half:.4f}" for half in halves))
-    Console(width=110).print(table)
+    PlainConsole(width=110).print(table)
     for name, values in metrics[-1].get("tasks", {}).items():
         told = ", ".join(f"{metric} {value:.4g}" for metric, value in values.items())
         print(f"task {name}: {told}", flush=True)

@@ -23,6 +23,7 @@ from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded
 from seasonrec.data.preparation.digest import folder_digest
 from seasonrec.data.tables import Dataset, Rule, RuleReport
 from seasonrec.data.trust import is_own_folder
+from seasonrec.terminal import plain
 
 PREPARATION_VERSION = 2
 """Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
@@ -64,7 +65,7 @@ def prepare(
                 write_folder(folder, lambda to: _write_log(dataset, identity, to, sometimes))
                 log = open_log(folder, check=False)
     for line in _report_lines(log):
-        progress(line)
+        progress(plain(line))
     return log
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.axes import Axes
 
+from seasonrec.data.csv_text import with_formulas
 from seasonrec.digests import check
 from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.errors import ReportError
@@ -107,6 +108,7 @@ def _read(path: Path) -> pl.DataFrame:
         raise ReportError(f"no robustness table at {path}; run seasonrec robustness checkpoint={path.parent}.")
     check(path, f"run seasonrec robustness checkpoint={path.parent} again")
     table = pl.read_csv(path, schema_overrides={"target": pl.String, "name": pl.String, "fingerprint": pl.String})
+    table = with_formulas(table)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise ReportError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.digests import SUFFIXES, seal
 from seasonrec.report.appendix import outcome_markdown, outcome_table
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
@@ -176,7 +177,7 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
 
 def _write_csv(path: Path, table: pl.DataFrame) -> Path:
     """Writes a table with six significant digits, so that small p-values keep theirs."""
-    return _write_text(path, table.with_columns(pl.col(pl.Float64).round_sig_figs(6)).write_csv())
+    return _write_text(path, without_formulas(table.with_columns(pl.col(pl.Float64).round_sig_figs(6))).write_csv())
 
 
 def _write_text(path: Path, text: str) -> Path:

@@ -12,6 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from scipy import stats
 
+from seasonrec.data.csv_text import with_formulas
 from seasonrec.digests import check
 from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
@@ -192,7 +193,7 @@ def _read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise ReportError(f"no table of wrong dates at {path}; {again}.")
     check(path, f"{again} again")
-    table = pl.read_csv(path, schema_overrides={"name": pl.String, "fingerprint": pl.String})
+    table = with_formulas(pl.read_csv(path, schema_overrides={"name": pl.String, "fingerprint": pl.String}))
     if missing := [column for column in COLUMNS if column not in table.columns]:
         raise ReportError(f"{path} lacks {', '.join(missing)}; {again} again.")
     return table.select(COLUMNS).with_columns(pl.col(NUMBERS).cast(pl.Float64))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.digests import check, fault, read_json, seal
 from seasonrec.runs.record import write_json
 
@@ -109,4 +110,4 @@ def write_rows(folder: Path, rows: Sequence[WalkRow]) -> None:
     flat = [row.flat() for row in rows]
     columns = dict.fromkeys(key for row in flat for key in row)
     table = pl.DataFrame([{key: row.get(key) for key in columns} for row in flat], infer_schema_length=None)
-    write_text(folder / "rows.csv", table.write_csv())
+    write_text(folder / "rows.csv", without_formulas(table).write_csv())
