@@ -60,7 +60,7 @@ def entries_of(folder: Path) -> dict[str, Entry] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         entries = {str(name): dict(entry) for name, entry in content["files"].items()}
-        if content["sha256"] == _own(entries):
+        if content["sha256"] == _own(entries) and len(content) == 2:
             return entries
     except FileNotFoundError:
         return None

@@ -41,7 +41,7 @@ def _expands(text: str) -> bool:
                 counts.append((event.anchor, 1))
                 continue
             if isinstance(event, yaml.AliasEvent):
-                size = sizes.get(event.anchor, MOST_VALUES + 1)  # an open anchor contains itself
+                size = sizes.get(str(event.anchor), MOST_VALUES + 1)  # an open anchor contains itself
             elif isinstance(event, yaml.ScalarEvent):
                 if event.anchor:
                     sizes[event.anchor] = 1

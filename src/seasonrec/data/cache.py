@@ -49,7 +49,8 @@ def read_manifest(folder: Path, check: bool = True) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, facts = dict(manifest["files"]), dict(manifest["facts"])
-        is_whole = manifest.get("sha256", _own(files, facts)) == _own(files, facts)  # earlier versions wrote none
+        own = manifest.get("sha256", None if len(manifest) == 2 else "")  # earlier versions wrote none
+        is_whole = own in (None, _own(files, facts))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{folder / MANIFEST} cannot be read ({type(error).__name__})") from error
     if not is_whole:

@@ -133,7 +133,8 @@ def _read(path: Path, key: str, count: int, progress: Callable[[str], None]) -> 
     try:
         with safe_open(str(path), "pt") as file:
             vectors: Tensor = file.get_tensor("vectors")
-            told = (file.metadata() or {}).get(DIGEST)
+            metadata = file.metadata()
+            told = metadata.get(DIGEST, "") if metadata else None
     except (SafetensorError, OSError):
         vectors, told = torch.empty(0), None
     if len(vectors) == count and told in (None, _digest(key, vectors)):  # earlier versions wrote no digest
