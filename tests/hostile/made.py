@@ -13,6 +13,7 @@ from random import Random
 
 import torch
 
+from seasonrec import digests
 from seasonrec.ablate import entry
 from seasonrec.ablate.cells import BASELINES, Cell
 from seasonrec.ablate.state import changes, index_baselines, is_complete, stamp
@@ -221,6 +222,7 @@ def outcome(made: Made, name: str, kind: str, seed: int) -> str:
     try:
         with redirect_stdout(said):
             right = read(made)
+        digests._tell_unchecked_once.cache_clear()  # each case is a command of its own
         damage(path, kind, Random(seed), other_of(made, path))
         said = StringIO()
         with redirect_stdout(said):

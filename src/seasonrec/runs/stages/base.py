@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
-from seasonrec.digests import fault, read_json, seal
+from seasonrec.digests import fault, is_expected, read_json, seal
 from seasonrec.errors import UserError
 from seasonrec.memory import highest, peak_memory
 from seasonrec.runs.opening import OpenData
@@ -110,7 +110,7 @@ def finished_record(path: Path) -> dict[str, Any] | None:
 
     A damaged record, or one not sealed before a kill, is told; the stage then ends again from its last checkpoint.
     """
-    if not path.exists():
+    if not is_expected(path):
         return None
     if found := fault(path):
         print(f"note: {path} {found.text}; the stage ends again from its last checkpoint", flush=True)
