@@ -201,7 +201,7 @@ def damage(path: Path, kind: str, random: Random, other: bytes) -> None:
 def other_of(made: Made, path: Path) -> bytes:
     """Returns the same file of the other run, or of something else of its kind."""
     twin = made.other / path.relative_to(made.run) if path.is_relative_to(made.run) else made.other / path.name
-    if twin.is_file():
+    if twin.is_file() and twin.read_bytes() != path.read_bytes():
         return twin.read_bytes()
     return json.dumps({"another": path.name}).encode() + b"\n"
 

@@ -39,6 +39,10 @@ START = "start_"
 """Prefix of a further task's metrics in ``metrics.json`` for the baseline of its head."""
 
 
+class NoResultsError(UserError, FileNotFoundError):
+    """A folder without results."""
+
+
 @dataclass(frozen=True)
 class RunResults:
     """Results of one row and one seed.
@@ -100,11 +104,11 @@ def read_results(path: Path) -> RunResults:
     """Reads results that :func:`write_results` wrote; those of older versions have no columns of partitions.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        NoResultsError: If there is no such file.
         ValueError: If the file differs from its digest, is no Parquet file, or lacks a column or its metadata.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no results at {path}; run the cell again to write them.")
+        raise NoResultsError(f"no results at {path}; run the cell again to write them.")
     check(path, f"write it again with seasonrec evaluate checkpoint={path.parent}, or run the cell again")
     try:
         metadata, frame = pl.read_parquet_metadata(path), pl.read_parquet(path)
