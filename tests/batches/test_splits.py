@@ -1,5 +1,6 @@
 """Split by time: defaults, local midnights, and refused options."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from seasonrec.batches.log_span import duration
 from seasonrec.batches.part_facts import part_facts
 from seasonrec.batches.splits import TimeSplit, spec_of
 from seasonrec.data.log import EventLog
@@ -179,3 +181,65 @@ def test_a_gap_is_another_protocol():
     log = year_2017()
     one, other = (TimeSplit(gap_days=gap).resolve(log) for gap in (0, 7))
     assert fingerprint(Protocol(), log, one, {}) != fingerprint(Protocol(), log, other, {})
+
+
+START = local_s("2014-01-01T08:00", "America/New_York")
+YEAR = [START + 5 * DAY * number for number in range(60)]
+
+SHORT = {
+    "minutes": ([START + 60 * number for number in range(60)], "the log spans 59 minutes, from 2014-01-01 08:00 to"),
+    "hours": ([START + 180 * number for number in range(60)], "the log spans 3 hours, .* with 60 baskets; give a log"),
+    "two days": ([START + 1800 * number for number in range(60)], "baskets on at least 3 days, or check how its times"),
+}
+
+
+@pytest.mark.parametrize(("times_s", "message"), SHORT.values(), ids=SHORT)
+def test_a_log_that_is_too_short_is_told_as_such(times_s, message):
+    with pytest.raises(ValueError, match=message) as error:
+        TimeSplit().resolve(make_log(times_s, "America/New_York"))
+    assert "split." not in str(error.value)
+
+
+STRAY = {
+    "early": ([0, *YEAR], "the log spans 45 years.* all but 1 of its 61 baskets lie on or after 2014-01-01"),
+    "late": ([*YEAR, local_s("2025-05-01T00:00", "UTC")], "all but 1 of its 61 baskets lie on or before 2014-10-23"),
+    "a burst at the end": ([START, *range(START + 30 * DAY, START + 31 * DAY, 900)], "all but 1 of its 97 baskets"),
+}
+
+
+@pytest.mark.parametrize(("times_s", "message"), STRAY.values(), ids=STRAY)
+def test_strays_are_told_with_dates_that_split_the_log(times_s, message):
+    log = make_log(times_s, "America/New_York")
+    with pytest.raises(ValueError, match=message) as error:
+        TimeSplit().resolve(log)
+    dates = re.findall(r"split\.(\w+)=(\d{4}-\d\d-\d\d)", str(error.value))
+    split = TimeSplit(**dict(dates)).resolve(log)
+    assert all(map(len, split.baskets_by_part(log).values()))
+
+
+def test_every_proposed_split_works():
+    random = np.random.default_rng(0)
+    for days in range(3, 40):
+        times_s = START + np.unique((random.pareto(0.3, days).clip(0, 9000) * DAY).astype(np.int64))
+        log = make_log(times_s.tolist(), "America/New_York")
+        try:
+            TimeSplit().resolve(log)
+        except ValueError as error:
+            if dates := dict(re.findall(r"split\.(\w+)=(\d{4}-\d\d-\d\d)", str(error))):
+                assert all(map(len, TimeSplit(**dates).resolve(log).baskets_by_part(log).values()))
+
+
+def test_a_key_that_the_user_set_is_named():
+    log = make_log([0, *YEAR])
+    with pytest.raises(ValueError, match=r"split\.test_from must lie inside the log"):
+        TimeSplit(test_from="2020-01-01").resolve(log)
+    with pytest.raises(ValueError, match="the validation part holds no basket"):
+        TimeSplit(test_from="2000-01-01").resolve(log)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "5 seconds"), (119, "119 seconds"), (3540, "59 minutes"), (10_800, "3 hours"), (30 * DAY, "30 days")],
+)
+def test_durations_have_a_unit_that_fits(seconds, text):
+    assert duration(seconds) == text

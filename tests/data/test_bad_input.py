@@ -60,7 +60,8 @@ EVENT_CASES = {
     "numbers that are no times": (
         HEADER + "u1,i1,20170228\nu2,i2,20170301\n",
         {},
-        "must be recognisable as seconds .* got numbers from 20170228 to 20170301; set time_format",
+        r"must be recognisable as seconds .* got numbers from 20170228 to 20170301 \(rows 1 and 2, header not "
+        r"counted\); all are dates of %Y%m%d \(2017-02-28\); set data.time_format=%Y%m%d",
     ),
     "seconds among milliseconds": (
         HEADER + "u1,i1,1500000000\nu2,i2,1500000000000\n",
@@ -179,7 +180,7 @@ def test_ids_that_are_fractions(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"time_format": "unix"}, "time_format must be auto, s, ms, iso or a pattern.*got 'unix'"),
+        ({"time_format": "unix"}, "time_format must be auto, s, ms, us, ns, iso or a pattern.*got 'unix'"),
         ({"timezone": "Europe/Atlantis"}, "timezone must be an IANA name.*got 'Europe/Atlantis'"),
         ({"min_item_events": 0}, "min_item_events must be at least 1, got 0"),
         ({"user_column": "item_id"}, "three different columns, got data.user_column=item_id, data.item_column=item_id"),

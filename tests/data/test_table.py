@@ -34,7 +34,7 @@ def quiet(_: str) -> None:
 
 def read_times(column: pl.Series, time_format: str, timezone: str) -> tuple[pl.Series, str]:
     times = TimeReader(time_format, timezone, "f.csv: column t")
-    return times.read(column), times.finish()
+    return times.read(column), "\n".join(times.finish())
 
 
 def test_the_same_table_as_csv_tsv_and_parquet_gives_the_same_log(tmp_path):

@@ -36,8 +36,8 @@ def composer() -> Composer:
 
 
 @cache
-def part_of(slot: str, option: str) -> Any:
-    """Returns the component of an option; seasons are a list, so they are returned by name."""
+def part_of(slot: str, option: str, *changes: str) -> Any:
+    """Returns the component of an option with overrides; seasons are a list, so they are returned by name."""
     needed = {
         "demand": ["mixture=fixed"],
         "seasonal": ["habit.demand=false"],
@@ -45,7 +45,7 @@ def part_of(slot: str, option: str) -> Any:
     }
     others = needed.get(slot, []) + needed.get(option, [])
     choice = f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"
-    node = getattr(composer().compose([choice, *others]), slot)
+    node = getattr(composer().compose([choice, *others, *changes]), slot)
     return {name: build(one) for name, one in (node or {}).items()} if slot == "season" else build(node)
 
 
@@ -79,11 +79,12 @@ class Case:
         return next(iter(loader))
 
 
-def make_case(shop: Shop, slot: str, option: str, seed: int = 0) -> Case:
+def make_case(shop: Shop, slot: str, option: str, seed: int = 0, changes: tuple[str, ...] = ()) -> Case:
     torch.manual_seed(seed)
     shop = with_clicks(shop) if slot == "behaviour" else with_prices(shop) if option == "features" else shop
     reader = {"mixture": "fixed"} if slot == "demand" else {}
-    parts = {name: part_of(name, plain) for name, plain in (PLAIN | reader | {slot: option}).items()}
+    parts = {name: part_of(name, plain) for name, plain in (PLAIN | reader).items() if name != slot}
+    parts[slot] = part_of(slot, option, *changes)
     model = SeasonalRecommender(**parts, facts=shop.facts(max_seq_len=MAX_SEQ_LEN + ROOM)).eval()
     with torch.no_grad():
         for parameter in model.parameters():

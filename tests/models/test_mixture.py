@@ -96,6 +96,22 @@ def test_the_mass_of_new_items_is_exact_where_it_is_small(shop: Shop) -> None:
     torch.testing.assert_close(tilt.masses(exponents)[:, 1], tilt.new.sum(1), rtol=1e-5, atol=0)
 
 
+def test_without_lifts_the_parts_of_the_model_are_its_own_probabilities(shop: Shop) -> None:
+    case = make_case(shop, "mixture", "gated", changes=("mixture.lift_windows_days=[]",))
+    mixture = mixture_of(case)
+    assert mixture.exponents.shape == (2, 0)
+    assert {one.name for one in mixture.trend_contexts} == {one.name for one in mixture.counted.by_day}
+    batch, seen = observed(case, shop.some_requests(30))
+    probability = torch.softmax(masked(case, batch).detach(), dim=1)
+    assert seen.tilt.dense(mixture.exponents, torch.ones(len(probability), 2)).equal(probability)
+    start = mixture.bits([seen])
+    assert mixture.fit([seen]) < start
+    with torch.no_grad():
+        mixed = case.model(batch)[batch.target_request, batch.target_items]
+        ranked = mixture.log_likelihood(seen, mixture.weight, mixture.exponents)
+    torch.testing.assert_close(mixed, ranked, rtol=0, atol=1e-4)
+
+
 def test_fixed_weights_without_a_tilt_are_those_of_em(shop: Shop) -> None:
     case = make_case(shop, "mixture", "fixed")
     mixture = mixture_of(case)
@@ -141,7 +157,8 @@ def test_a_fit_does_not_depend_on_the_batches(shop: Shop) -> None:
             {"own_half_lives_days": (28.0, 0.0)},
             r"mixture.own_half_lives_days must hold days above 0.* got \[28.0, 0.0\]",
         ),
-        ({"lift_windows_days": ()}, r"mixture.lift_windows_days must hold .* at least one, got \[\]; try \[7,28\]"),
+        ({"windows_days": ()}, r"mixture.windows_days must hold .* at least one, got \[\]; try \[7,28\]"),
+        ({"lift_windows_days": (7, 0)}, r"mixture.lift_windows_days must hold days above 0, got \[7, 0\]; try \[\]"),
         ({"penalty": -1.0}, "mixture.penalty must be 0 or above, got -1.0"),
     ],
 )

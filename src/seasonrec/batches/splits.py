@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.labels.base import Cuts
+from seasonrec.batches.log_span import unsplittable
 from seasonrec.data.features import feature_names
 from seasonrec.data.log import EventLog
 from seasonrec.data.occasions import occasion_names
@@ -20,6 +21,8 @@ from seasonrec.errors import UserError
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
 """Limit in days above which a log is cut at Mondays by default, so that every week in a report is complete."""
+
+_DATES = ("train_from", "validation_from", "test_from", "test_until")
 
 Part = Literal["validation", "test"]
 """Part of the log on which models are evaluated."""
@@ -115,7 +118,7 @@ class TimeSplit:
     test_until: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("train_from", "validation_from", "test_from", "test_until"):
+        for name in _DATES:
             _day(name, getattr(self, name))
         for name in ("validation_fraction", "test_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
@@ -132,7 +135,8 @@ class TimeSplit:
         """Returns the cuts for a log.
 
         Raises:
-            ValueError: If a cut lies outside the log, cuts are out of order, or a part holds no basket.
+            ValueError: If a cut lies outside the log, cuts are out of order, or a part holds no basket. Where the user
+                gave no cut, the message is about the log.
         """
         first_s, last_s = int(log.basket_times_s.min()), int(log.basket_times_s.max())
         span_s = last_s - first_s
@@ -148,7 +152,8 @@ class TimeSplit:
         end_s = last_s + 1 if until_s is None else min(until_s, last_s + 1)
         gap_s = round(self.gap_days * SECONDS_PER_DAY)
         split = Split(train_from_s, validation_from_s, test_from_s, end_s, gap_s)
-        _check(split, log, first_s, last_s)
+        given = {name for name in _DATES if getattr(self, name) is not None}
+        _check(split, log, given | ({"gap_days"} if self.gap_days else set()))
         return split
 
 
@@ -205,15 +210,21 @@ def _round_day_s(time_s: float, span_s: int, log: EventLog) -> int:
     return min((start_of_day_s(day, log.timezone) for day in days), key=lambda start_s: abs(start_s - time_s))
 
 
-def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
+def _check(split: Split, log: EventLog, given: set[str]) -> None:
+    """Raises the first fault: of the keys that are ``given``, or of the log where all cuts are shares."""
+    first_s, last_s = int(log.basket_times_s.min()), int(log.basket_times_s.max())
     cuts = {"test_from": split.test_from_s, "validation_from": split.validation_from_s}  # validation follows the test
     for name, cut_s in cuts.items():
         if not first_s < cut_s <= last_s:
+            if name not in given:
+                raise unsplittable(log)
             raise UserError(
                 f"split.{name} must lie inside the log, which runs from {local_date(first_s, log)} to "
                 f"{local_date(last_s, log)}, got {local_date(cut_s, log)}; choose a day in between."
             )
     if not split.train_from_s < split.validation_from_s < split.test_from_s:
+        if not given:
+            raise unsplittable(log)
         raise UserError(
             "split needs train_from < validation_from < test_from, got "
             f"{', '.join(_dates_of_cuts(split, log))}; move a cut."
@@ -225,6 +236,8 @@ def _check(split: Split, log: EventLog, first_s: int, last_s: int) -> None:
         )
     for part, baskets in split.baskets_by_part(log).items():
         if not len(baskets):
+            if not given:
+                raise unsplittable(log)
             train, validation, test = _dates_of_cuts(split, log)
             raise UserError(
                 f"split: the {part} part holds no basket (training from {train}, validation from {validation}, "

@@ -15,6 +15,7 @@ import polars as pl
 from seasonrec.data.cache import CacheError, content_key, folder_lock, read_manifest, write_folder
 from seasonrec.data.features import COLUMN
 from seasonrec.data.files.calendar_file import calendar_path, read_calendar, require_items
+from seasonrec.data.glance import MERGED, glance
 from seasonrec.data.log import EventLog
 from seasonrec.data.occasions import Occasion, as_rows, from_rows
 from seasonrec.data.preparation.arrays import category_codes, write_arrays
@@ -116,7 +117,7 @@ def _write_log(
     items.write_parquet(folder / "items.parquet")
     users.write_parquet(folder / "users.parquet")
     same = "same user, item, behaviour and second" if len(tables.events.behaviours) else "same user, item and second"
-    report = RuleReport([*tables.rules, Rule(f"{same}: merged, values added", merged)])
+    report = RuleReport([*tables.rules, Rule(f"{same}: {MERGED}", merged)])
     notes: list[str] = []
     occasions = _occasions(dataset, items, report, notes)
     rules = [{"rule": rule.name, "rows": rule.rows} for rule in report.rules]
@@ -209,5 +210,4 @@ def _report_lines(log: EventLog) -> list[str]:
     lines += [f"  note: {note}" for note in report["notes"]]
     if log.users.width > 1 and not is_own_folder(log.folder):
         lines.append("  note: another user may change the users' attributes in this folder, which no digest covers")
-    sizes = f"{log.num_events:,} events, {log.num_baskets:,} baskets, {log.num_users:,} users, {log.num_items:,} items"
-    return [*lines, f"  {sizes} in {log.folder}"]
+    return [*lines, *(f"  {line}" for line in glance(log))]

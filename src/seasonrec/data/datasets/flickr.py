@@ -98,7 +98,7 @@ class Flickr:
             ),
             items=_places(visits, path),
             rules=tuple(report.rules),
-            notes=(read_as, f"items are places; {zones}"),
+            notes=(*read_as, f"items are places; {zones}"),
         )
 
     def _file(self) -> Path:

@@ -86,7 +86,7 @@ class Hot100:
             .unique("item_id")
             .sort("item_id"),
             rules=tuple(report.rules),
-            notes=(times.finish(), "no users: each ten places stand for one; for seasonrec forecast"),
+            notes=(*times.finish(), "no users: each ten places stand for one; for seasonrec forecast"),
         )
 
     def _file(self) -> Path:

@@ -9,7 +9,7 @@ import polars as pl
 from seasonrec.data.cache import file_sha256
 from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.files.reading import check_file, column_names, known_columns, read_columns, read_numbers, read_text
-from seasonrec.data.files.times import TimeReader, check_time_options
+from seasonrec.data.files.times import TimeReader, check_time_options, time_identity
 from seasonrec.data.files.workbook import read_workbook
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 
@@ -67,8 +67,9 @@ class OnlineRetailII:
         self.calendar = calendar
 
     def identity(self) -> dict[str, object]:
-        own = {"path": file_sha256(self._file()), "time_format": self.time_format, **calendar_identity(self.calendar)}
-        return {"dataset": "online_retail_ii", "rules": 1, **own}
+        own = {"path": file_sha256(self._file()), "time_format": self.time_format}
+        further = {**time_identity(self.time_format), **calendar_identity(self.calendar)}
+        return {"dataset": "online_retail_ii", "rules": 1, **own, **further}
 
     def tables(self) -> SourceTables:
         path, report = self._file(), RuleReport()
@@ -83,7 +84,7 @@ class OnlineRetailII:
             items=items.with_columns(category=pl.lit(None, pl.String)),
             users=lines.group_by("user_id").agg(_most_frequent("country")).sort("user_id"),
             rules=tuple(report.rules),
-            notes=(read_as,),
+            notes=tuple(read_as),
         )
 
     def _file(self) -> Path:
@@ -91,7 +92,7 @@ class OnlineRetailII:
         check_file(path, "data.path", (".xlsx", ".csv", ".tsv", ".parquet"))
         return path
 
-    def _lines(self, path: Path) -> tuple[pl.DataFrame, str]:
+    def _lines(self, path: Path) -> tuple[pl.DataFrame, list[str]]:
         """Returns all rows of the file with the columns of this module, and how their times were read."""
         workbook = read_workbook(path) if path.suffix.lower() == ".xlsx" else None
         names = known_columns(

@@ -106,7 +106,7 @@ class OpenEcommerce:
             items=lines.group_by("item_id").agg(*words).sort("item_id"),
             users=None if self.users is None else _people(_file(self.users, "data.users"), lines["user_id"]),
             rules=tuple(report.rules),
-            notes=(read_as, "orders carry days: all purchases of a day are one basket"),
+            notes=(*read_as, "orders carry days: all purchases of a day are one basket"),
         )
 
 
@@ -116,7 +116,7 @@ def _file(name: str, key: str) -> Path:
     return path
 
 
-def _lines(path: Path) -> tuple[pl.DataFrame, str]:
+def _lines(path: Path) -> tuple[pl.DataFrame, list[str]]:
     """Returns all rows with the columns of this module, and how their times were read."""
     names = known_columns(
         column_names(path),

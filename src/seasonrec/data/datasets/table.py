@@ -16,7 +16,7 @@ from seasonrec.data.files.event_file import EventColumns, EventFile
 from seasonrec.data.files.feature_columns import read_features
 from seasonrec.data.files.item_file import items_with_events, read_items, require_overlap
 from seasonrec.data.files.reading import check_file, column_names, read_columns, read_ids, require_columns
-from seasonrec.data.files.times import TimeReader, check_time_options
+from seasonrec.data.files.times import TimeReader, check_time_options, time_identity
 from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
@@ -52,8 +52,8 @@ class Table:
             numbers or categories, as their values show.
         feature_kinds: ``number`` or ``category`` for columns of ``features`` whose values do not show it, for example
             ``{brand_id: category}``.
-        time_format: ``s`` or ``ms`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or ``auto``, which
-            recognises all but patterns and reports its choice.
+        time_format: ``s``, ``ms``, ``us`` or ``ns`` since 1970, ``iso``, a pattern such as ``%d/%m/%Y %H:%M``, or
+            ``auto``, which recognises all but patterns and reports its choice.
         min_item_events: Items with fewer event rows over the whole log are left out; this belongs to the protocol.
         country: ISO 3166 code of the holidays; None for no holidays.
         timezone: IANA zone in which days are counted, and of times that carry no offset.
@@ -106,7 +106,14 @@ class Table:
         files = {key: self._path(key) for key in ("events", "items", "users")}
         hashes = {key: None if path is None else file_sha256(path) for key, path in files.items()}
         options = {name: value for name, value in asdict(self).items() if name not in LATER_OPTIONS or value}
-        return {"dataset": "table", "rules": 1, **options, **hashes, **calendar_identity(self.calendar)}
+        return {
+            "dataset": "table",
+            "rules": 1,
+            **options,
+            **hashes,
+            **time_identity(self.time_format),
+            **calendar_identity(self.calendar),
+        }
 
     def tables(self) -> SourceTables:
         """Reads everything into memory; :meth:`coded_tables` is better for large files."""

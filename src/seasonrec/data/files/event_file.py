@@ -57,7 +57,7 @@ class EventFile:
             self._take(batch, coder)
             progress(f"read {self.rows:,} rows of {self._path.name}")
         users, items = coder.users.ids(), coder.items.ids()
-        notes = [self._finish(users, items)]
+        notes = self._finish(users, items)
         return [*notes, *_mixed("user_id", users, coder.users.counts), *_mixed("item_id", items, coder.items.counts)]
 
     def _take(self, batch: pl.DataFrame, coder: EventCoder) -> None:
@@ -106,9 +106,9 @@ class EventFile:
             self._no_number[written.name].add(numbers.is_null() & written.is_not_null(), written, self.rows)
         return numbers
 
-    def _finish(self, users: pl.Series, items: pl.Series) -> str:
-        """Returns the note of the times, or raises the first fault."""
-        note = self._times.finish()
+    def _finish(self, users: pl.Series, items: pl.Series) -> list[str]:
+        """Returns the notes of the times, or raises the first fault."""
+        notes = self._times.finish()
         if self._null_ids or _has_blank(users) or _has_blank(items):
             for name in (self._columns.user, self._columns.item):
                 self._refuse_blank(name)
@@ -117,7 +117,7 @@ class EventFile:
         for name, fault in self._no_number.items():
             if fault.count:
                 raise number_fault(self._path, name, fault)
-        return note
+        return notes
 
     def _refuse_blank(self, column: str) -> None:
         """Reads the column again and raises a DataError if a value is blank."""

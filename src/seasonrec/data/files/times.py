@@ -8,27 +8,45 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from seasonrec.data.files.row_faults import BlankFault, RowFault
-from seasonrec.data.files.time_formats import NumberTimes, from_iso, from_pattern, from_typed, starts_with_number
+from seasonrec.data.files.number_times import UNITS, NumberTimes, starts_with_number
+from seasonrec.data.files.pattern_times import PatternTimes, check_zone
+from seasonrec.data.files.row_faults import BlankFault, RowFault, shown_time
+from seasonrec.data.files.time_formats import from_iso, from_typed
+from seasonrec.data.files.time_patterns import EXAMPLE, check_pattern
+from seasonrec.data.files.time_proposals import Proposals, quoted
+from seasonrec.data.files.time_span import TimeSpan
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.data.tables import DataError
 from seasonrec.errors import UserError
 
 
 def check_time_options(time_format: str, timezone: str) -> None:
-    """Checks the time format and the zone.
+    """Checks the time format and the zone, before any data is read.
 
     Raises:
         ValueError: If one is invalid; the message names the option.
     """
-    if time_format not in ("auto", "s", "ms", "iso") and "%" not in time_format:
+    is_pattern = "%" in time_format
+    if time_format not in ("auto", *UNITS, "iso") and not is_pattern:
         raise UserError(
-            f"time_format must be auto, s, ms, iso or a pattern such as '%d/%m/%Y %H:%M', got {time_format!r}."
+            f"time_format must be auto, {', '.join(UNITS)}, iso or a pattern such as {EXAMPLE}, got {time_format!r}."
         )
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise UserError(f"timezone must be an IANA name such as Europe/London, got {timezone!r}.") from error
+    if is_pattern:
+        check_pattern(time_format)
+        check_zone(time_format, timezone)
+
+
+def time_identity(time_format: str) -> dict[str, object]:
+    """Returns what a time format adds to the identity of prepared data: a mark where a zone in the text counts.
+
+    Version 0.1 read only ``%z``; logs that it has prepared with another zone in the pattern must not be used.
+    """
+    is_new = "%" in time_format and "%z" not in time_format and PatternTimes(time_format, "UTC").states_zone
+    return {"stated_zone": True} if is_new else {}
 
 
 class TimeReader:
@@ -38,8 +56,8 @@ class TimeReader:
     time that occurs twice means the first occurrence; one that the clock change skips is moved forward by an hour.
 
     Args:
-        time_format: ``auto``, ``s``, ``ms``, ``iso``, or a strptime pattern. With ``auto``, the first chunk decides;
-            :meth:`finish` raises an error if a later chunk does not fit.
+        time_format: ``auto``, ``s``, ``ms``, ``us``, ``ns``, ``iso``, or a strptime pattern. With ``auto``, the first
+            chunk decides; :meth:`finish` raises an error if a later chunk does not fit.
         timezone: IANA zone of times that carry no offset.
         place: File and column, for messages.
     """
@@ -50,9 +68,12 @@ class TimeReader:
         self._read: Callable[[pl.Series], pl.Series] | None = None
         self._read_as, self._first = "", ""
         self._numbers: NumberTimes | None = None
+        self._pattern: PatternTimes | None = None
         self._rows = 0
         self._blank, self._unread, self._future = BlankFault(), RowFault(), RowFault()
         self._future_s = 0
+        self._proposals = Proposals()
+        self._span = TimeSpan()
 
     def read(self, column: pl.Series) -> pl.Series:
         """Returns ``(E,)`` Int64 seconds since 1970-01-01 UTC of the next chunk, null for unreadable times.
@@ -60,34 +81,46 @@ class TimeReader:
         Raises:
             DataError: If the type of the column and the format do not fit.
         """
+        if isinstance(column.dtype, pl.Categorical | pl.Enum):
+            column = column.cast(pl.String)
         if self._read is None:
             self._read, self._read_as = self._first_reading(column)
         seconds = self._read(column)
         if not self._rows and len(column) and seconds[0] is not None:
-            self._first = f"{column[0]} = {_shown(int(seconds[0]))}"
+            self._first = f"{column[0]} = {shown_time(int(seconds[0]))}"
         if seconds.null_count():
             self._blank.look(column, self._rows)
             self._unread.add(seconds.is_null(), column, self._rows)
+        if self._unread.count and not self._blank.count:
+            self._proposals.look(column, self._rows)
         bad = (seconds > self._latest_s).fill_null(False)
         if bad.any():
             self._note_future(bad, seconds, column)
+        self._span.look(seconds, column, self._rows)
         self._rows += len(column)
         return seconds
 
-    def finish(self) -> str:
-        """Returns a note on how the times were read.
+    def finish(self) -> list[str]:
+        """Returns notes on how the times were read.
 
         Raises:
-            DataError: If a time was null, could not be read, or lay more than a day in the future.
+            DataError: If a time was null, could not be read, has a second reading or lost digits, lies more than a day
+                in the future or before 1900, or stands for an unknown one.
         """
         if self._blank.count:
             raise DataError(self._blank.message(self._place))
         if self._numbers is not None:
             self._read_as = self._numbers.description(self._place)
+        if self._pattern is not None:
+            self._pattern.finish(self._place)
         self._refuse_unread()
-        self._refuse_future()
         chosen = "recognised as" if self._format == "auto" else "read as"
-        return f"{self._place}: times {chosen} {self._read_as}, the first being {self._first}"
+        notes = [f"{self._place}: times {chosen} {self._read_as}, the first being {self._first}"]
+        if self._numbers is not None:
+            notes += self._numbers.finish(self._place, self._span.last_s, self._latest_s)
+        self._refuse_future()
+        self._span.check(self._place, self._read_as, self._remedy_of_old())
+        return [*notes, *self._span.notes(self._place, self._numbers is not None)]
 
     def _first_reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
         try:
@@ -101,16 +134,21 @@ class TimeReader:
     def _reading(self, column: pl.Series) -> tuple[Callable[[pl.Series], pl.Series], str]:
         """Returns the function that reads the column, and a description of the format."""
         chosen, zone, place = self._format, self._timezone, self._place
+        if not (column.dtype.is_temporal() or column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)):
+            raise DataError(
+                f"{place}: times must be numbers, text, dates or date-times, got {column.dtype}; convert them."
+            )
         if column.dtype.is_temporal():
             return from_typed(column.dtype, chosen, zone, place)
-        if chosen in ("s", "ms") or (chosen == "auto" and starts_with_number(column)):
+        if chosen in UNITS or (chosen == "auto" and starts_with_number(column)):
             self._numbers = NumberTimes(None if chosen == "auto" else chosen)
             return self._numbers.seconds, ""  # described at the end, when the unit is known
+        if "%" in chosen and (column.dtype == pl.String or column.dtype.is_numeric()):
+            self._pattern = PatternTimes(chosen, zone)
+            return self._pattern.seconds, self._pattern.read_as
         if column.dtype != pl.String:
             raise DataError(f"{place}: time_format {chosen} reads text, got {column.dtype}; use auto, s or ms.")
-        if chosen in ("auto", "iso"):
-            return lambda part: from_iso(part, zone), f"ISO 8601 (without an offset: {zone})"
-        return lambda part: from_pattern(part, chosen, zone, place), f"{chosen} ({zone})"
+        return lambda part: from_iso(part, zone), f"ISO 8601 (without an offset: {zone})"
 
     def _note_future(self, bad: pl.Series, seconds: pl.Series, column: pl.Series) -> None:
         if not self._future.count:
@@ -121,23 +159,23 @@ class TimeReader:
         bad = self._unread
         if bad.count:
             raise DataError(
-                f"{self._place}: times are read as {self._read_as}, got {bad.value!r} in row {bad.row:,} (header not "
-                f"counted) and {bad.count:,} such rows in all; correct them or set time_format, e.g. "
-                "'%d/%m/%Y %H:%M'."
+                f"{self._place}: times are read as {self._read_as}, got {bad.value!r} {bad.place}; "
+                f"{self._proposals.remedy()}."
             )
 
     def _refuse_future(self) -> None:
         bad = self._future
         if bad.count:
             raise DataError(
-                f"{self._place}: a time must not lie in the future, got {bad.value} = {_shown(self._future_s)} in row "
-                f"{bad.row:,} (header not counted) and {bad.count:,} such rows in all, read as {self._read_as}; "
-                "correct them or set another time_format."
+                f"{self._place}: a time must not lie in the future, got {bad.value} = {shown_time(self._future_s)} "
+                f"{bad.place}, read as {self._read_as}; correct them or set another time_format."
             )
 
+    def _remedy_of_old(self) -> str:
+        if "%Y" in self._format and self._span.first_s < _YEAR_100_S:
+            return f"%Y reads years of four digits, %y of two: set {quoted(self._format.replace('%Y', '%y'))}"
+        return "correct them or set another time_format"
 
-def _shown(seconds: int) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s"
+
+_YEAR_100_S = -59_011_459_200
+"""Second at which the year 100 begins."""

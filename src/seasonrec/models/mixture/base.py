@@ -64,7 +64,7 @@ class Mixture(nn.Module, ABC):
         windows_days: Look-backs of the recent sales in whole days.
         own_half_lives_days: Half-lives of the user's own purchases in days.
         last_year_days: Days on each side of the day a year ago, where the log covers a year before the validation cut.
-        lift_windows_days: Look-backs of the lifts in whole days.
+        lift_windows_days: Look-backs of the lifts in whole days; ``[]`` leaves the model's probabilities as they are.
         penalty: Precision of the normal prior of ``W`` around its start and of ``a`` around 0, in nats.
 
     Shape:
@@ -96,25 +96,26 @@ class Mixture(nn.Module, ABC):
         facts: Facts,
     ) -> None:
         super().__init__()
-        listed = {
-            "windows_days": windows_days,
-            "own_half_lives_days": own_half_lives_days,
-            "lift_windows_days": lift_windows_days,
-        }
+        listed = {"windows_days": windows_days, "own_half_lives_days": own_half_lives_days}
         for name, days in listed.items():
             if not days or min(days) <= 0:
                 raise UserError(f"mixture.{name} must hold days above 0, at least one, got {list(days)}; try [7,28].")
+        if min(lift_windows_days, default=1) <= 0:
+            raise UserError(f"mixture.lift_windows_days must hold days above 0, got {list(lift_windows_days)}; try [].")
         if penalty < 0:
             raise UserError(f"mixture.penalty must be 0 or above, got {penalty}; try 1.")
         has_year = facts.spec.training_cycles >= 1.0
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year, facts.demand)
-        self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
+        self.lifts: MomentumContext | None = None
+        if lift_windows_days:
+            self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")
         self.penalty = penalty
-        self.contexts: tuple[Context, ...] = (*self.counted.contexts, self.lifts, *self.gate_contexts)
-        self.trend_contexts: tuple[Context, ...] = (*self.counted.by_day, self.lifts)
+        lifts = [] if self.lifts is None else [self.lifts]
+        self.contexts: tuple[Context, ...] = (*self.counted.contexts, *lifts, *self.gate_contexts)
+        self.trend_contexts: tuple[Context, ...] = (*self.counted.by_day, *lifts)
         self.register_buffer("is_fitted", torch.tensor(False))
         self.register_buffer("weight", self.start())
-        self.register_buffer("exponents", torch.zeros(2, 2 * len(lift_windows_days) + 1))
+        self.register_buffer("exponents", torch.zeros(2, 2 * len(lift_windows_days) + len(lifts)))
 
     @property
     def reads(self) -> tuple[Context, ...]:
@@ -220,7 +221,8 @@ class Mixture(nn.Module, ABC):
         return dict(zip(self.names, torch.cat(pieces).exp().mean(0).tolist(), strict=True))
 
     def _tilt(self, scores: Tensor, context: ContextValues) -> Tilt:
-        return Tilt.of(torch.softmax(scores, dim=1), context[self.lifts.name], context[self.counted.own.name])
+        momentum = None if self.lifts is None else context[self.lifts.name]
+        return Tilt.of(torch.softmax(scores, dim=1), momentum, context[self.counted.own.name])
 
     def _log_weights(self, masses: Tensor, features: Tensor, absent: Tensor, weight: Tensor) -> Tensor:
         """Returns ``(N, K)`` log weights of the parts; absent parts have none."""

@@ -35,12 +35,17 @@ class Tilt:
     pair_lifts: Tensor
 
     @staticmethod
-    def of(probability: Tensor, momentum: Momentum, own: Shares) -> Tilt:
-        """Returns the weights of a batch with its lifts and its users' own items."""
-        lifts = torch.cat([momentum.item, momentum.category, momentum.unsold[..., None]], dim=-1)
-        at_pairs, pair_lifts = probability[own.request, own.item], lifts[momentum.row[own.request], own.item]
+    def of(probability: Tensor, momentum: Momentum | None, own: Shares) -> Tilt:
+        """Returns the weights of a batch with its lifts, of which there may be none, and its users' own items."""
+        if momentum is None:
+            row = torch.zeros(len(probability), dtype=torch.int64, device=probability.device)
+            lifts = probability.new_zeros(1, probability.shape[1], 0)
+        else:
+            row = momentum.row
+            lifts = torch.cat([momentum.item, momentum.category, momentum.unsold[..., None]], dim=-1)
+        at_pairs, pair_lifts = probability[own.request, own.item], lifts[row[own.request], own.item]
         new = probability.index_put((own.request, own.item), torch.zeros_like(at_pairs))
-        return Tilt(new, momentum.row, lifts, own, at_pairs, pair_lifts)
+        return Tilt(new, row, lifts, own, at_pairs, pair_lifts)
 
     def masses(self, exponents: Tensor) -> Tensor:
         """Returns the ``(N, 2)`` sums over own and over new items, for ``(2, L)`` exponents of both."""
