@@ -14,7 +14,7 @@ WORKERS ?= 2
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check lint types layers unit docs demo study fetch-smollm2 format clean
+.PHONY: help install test check lint types layers unit soak docs demo study fetch-smollm2 format clean
 
 help:  ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ layers: $(INSTALLED)
 
 unit: $(INSTALLED)  ## The tests alone.
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+soak: $(INSTALLED)  ## Hundreds of damaged files and other long trials of safety; up to 30 minutes.
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -m soak
 
 docs: $(INSTALLED)  ## The documentation site, in site/; fails where a link leads nowhere.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,11 +1,17 @@
 """Tests of atomic writing: a file is complete or unchanged, and only a regular file is replaced."""
 
 import os
+import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
+from platform import node
+from zlib import crc32
 
 import pytest
 
-from seasonrec.atomic import write_text, writing
+from seasonrec.atomic import LEFTOVER_S, PREFIX, write_text, writing
 from seasonrec.errors import UserError
 
 
@@ -45,3 +51,49 @@ def test_nothing_but_a_file_is_replaced(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     with pytest.raises(UserError, match=r"must be a file that can be replaced, got a (folder|device)"):
         write_text(path, "text")
+
+
+def test_no_link_leads_the_writing_elsewhere(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in (".last.ckpt.tmp", f".last.ckpt.{os.getpid()}", ".last.ckpt"):
+        (tmp_path / name).symlink_to(victim)
+    with writing(tmp_path / "last.ckpt") as temporary:
+        assert stat.S_IMODE(temporary.parent.stat().st_mode) == 0o700
+        assert temporary.parent.parent == tmp_path
+        temporary.write_text("new")
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "last.ckpt").read_text() == "new"
+
+
+def test_two_writings_have_two_names(tmp_path: Path) -> None:
+    with writing(tmp_path / "a") as first, writing(tmp_path / "a") as second:
+        assert first.parent != second.parent
+        first.write_text("1")
+        second.write_text("2")
+    assert (tmp_path / "a").read_text() == "1"
+
+
+def test_a_file_has_the_mode_of_the_umask_whoever_writes_it(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with writing(tmp_path / "a") as temporary:
+            temporary.write_text("text")
+            temporary.chmod(0o600)  # as the writer of safetensors leaves it
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_what_a_kill_has_left_is_removed_and_what_a_process_writes_is_not(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    here, old = f"{PREFIX}{crc32(node().encode()):08x}", time.time() - 2 * LEFTOVER_S
+    left = [tmp_path / name for name in (f"{here}-{ended.pid}-a", f"{PREFIX}00000000-1-a")]
+    kept = [tmp_path / name for name in (f"{here}-{os.getppid()}-a", f"{PREFIX}00000000-1-b")]
+    for folder in (*left, *kept):
+        folder.mkdir()
+        (folder / "half").touch()
+    os.utime(left[1], (old, old))
+    write_text(tmp_path / "a", "text")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a", *kept])

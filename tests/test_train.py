@@ -117,6 +117,7 @@ def test_memory_and_commit_are_asked_for_first_and_earlier_training_counts(
     assert costs["peaks"]["peak_memory_mib"] > 100
     costs["seconds"], costs["peaks"]["peak_memory_mib"] = 9000.0, 2e6
     torch.save(kept, last)
+    last.with_name("digests.json").unlink()
     (tmp_path / "run" / "stages" / "train" / "record.json").unlink()  # killed before the stage was done
     assert main(arguments) == 0, "it continues from its last checkpoint, with no epoch left"
     record = json.loads((tmp_path / "run" / "record.json").read_text())
@@ -159,7 +160,8 @@ def test_robustness_tries_a_run_and_draws_what_it_found(run: Run, tmp_path: Path
     folder, metrics = run
     options = ("target=items", "sizes=[0.5,2]", "shares=[1]", "max_requests=100000")
     assert main(["robustness", f"checkpoint={folder}", f"output={tmp_path}", *options]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {f"robustness.{ending}" for ending in ("csv", "png", "pdf")}
+    names = {f"robustness.{ending}" for ending in ("csv", "png", "pdf")}
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "digests.json"}
     table = pl.read_csv(tmp_path / "robustness.csv")
     assert table["fingerprint"].unique().to_list() == [metrics["fingerprint"]]
     bits = {(line["kind"], line["size"]): line["bits"] for line in table.iter_rows(named=True)}
@@ -175,7 +177,7 @@ def test_counterfactual_asks_a_run_with_wrong_dates(
 ) -> None:
     folder, metrics = run
     assert main(["counterfactual", f"checkpoint={folder}", f"output={tmp_path}", "days=[28,182]"]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["counterfactual.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["counterfactual.csv", "digests.json"]
     shown = capsys.readouterr().out
     assert "│ season " in shown
     assert "What the date is worth, in bits on all (one seed): told a date 182 days too early, full loses " in shown

@@ -11,6 +11,11 @@ Importing the package imports no torch; the first call does.
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[:1] == ["-m"] and "-m seasonrec" in " ".join(sys.orig_argv) and not sys.flags.safe_path:
+    del sys.path[0]  # python -m seasonrec... puts the working folder first, where csv.py beside the data would be found
+
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -82,10 +87,11 @@ def study(path: str | Path, *overrides: str, run_dir: str | Path, jobs: int = 1)
     import polars as pl
 
     from seasonrec.ablate.entry import run
+    from seasonrec.data.csv_text import with_formulas
 
     settings: dict[str, Any] = {"run_dir": str(run_dir), "jobs": jobs, "overrides": list(overrides)}
     run(Path(path), settings)
-    return pl.read_csv(Path(run_dir) / "table.csv")
+    return with_formulas(pl.read_csv(Path(run_dir) / "table.csv"))
 
 
 def compose(*overrides: str, run_dir: str | Path | None = None) -> RunConfig:

@@ -68,7 +68,7 @@ def full(checkpoint: Path) -> Path:
 
 
 def rows_of(folder: Path) -> list[dict]:
-    return [json.loads(path.read_text()) for path in sorted((folder / "origins").glob("*.json"))]
+    return [json.loads(path.read_text()) for path in sorted((folder / "origins").glob("2*.json"))]
 
 
 def bits_of(frame: pl.DataFrame) -> np.ndarray:
@@ -97,6 +97,7 @@ def test_a_walk_goes_on_with_a_later_last_day(checkpoint: Path, tmp_path: Path) 
     older = short / "origins" / "2017-09-18.parquet"  # as an earlier version would have written it, without a partition
     frame, metadata = pl.read_parquet(older), pl.read_parquet_metadata(older)
     frame.drop(cs.contains("last_year")).write_parquet(older, metadata=metadata)
+    (short / "origins" / "digests.json").unlink()
     assert "last_year" in "".join(frame.columns)
     walk(checkpoint, tmp_path, "adaptation=static")
     assert (short / "origins" / "2017-09-18.json").stat().st_mtime_ns == kept

@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from pickle import PicklingError
+from platform import node
 from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 import pytest
 import torch
@@ -224,11 +226,19 @@ def test_best_weights_survive_a_kill_between_them_and_the_last_checkpoint(
         small_run(shop, tmp_path)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
         "last.ckpt",
+        "previous.ckpt",
+        "digests.json",
         "best_epoch_1.safetensors",
         "best_epoch_2.safetensors",
     }
     monkeypatch.undo()
     assert_same_end(small_run(shop, tmp_path, curve=Curve({0: undisturbed.curve[0]})), undisturbed)
+
+
+def _ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +248,8 @@ def test_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: 
     with pytest.raises((AttributeError, TypeError, PicklingError)):
         writer.save_checkpoint({"step": 2, "unwritable": lambda: None}, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 1}
-    (tmp_path / ".last.ckpt.tmp").write_text("what a kill has left")
+    (tmp_path / f".seasonrec-{crc32(node().encode()):08x}-{_ended_process()}-0").mkdir()  # what a kill has left
     writer.save_checkpoint({"step": 3}, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 3}
-    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    assert torch.load(tmp_path / "previous.ckpt", weights_only=True) == {"step": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digests.json", "last.ckpt", "previous.ckpt"]

@@ -19,9 +19,10 @@ from seasonrec.ablate.cells import TRIALS, Cell, expand
 from seasonrec.ablate.origins import with_cuts
 from seasonrec.ablate.progress import say, spell
 from seasonrec.ablate.runner import Options, run_cells
-from seasonrec.ablate.state import is_complete, read_object
+from seasonrec.ablate.state import is_complete
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
+from seasonrec.digests import read_json, seal
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS
 from seasonrec.report.adaptation import write_adaptations
 from seasonrec.report.costs import read_cost
@@ -68,7 +69,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     _refuse_another(run_dir, content)
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
-    begin = partial(write_json, run_dir / RECORD, record)
+    begin = partial(_keep, run_dir, record)
     say(options.console, _opening(content, run_dir, overrides, options.jobs))
     try:
         with _terminable():
@@ -131,8 +132,20 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _keep(run_dir: Path, record: dict[str, Any]) -> None:
+    write_json(run_dir / RECORD, record)
+    seal(run_dir, [RECORD])
+
+
+def _kept(run_dir: Path) -> dict[str, Any] | None:
+    """Returns the record of the study in a folder, or None."""
+    path = run_dir / RECORD
+    again = "delete it and run seasonrec ablate with the same study file, which writes it again and keeps the cells"
+    return read_json(path, again) if path.exists() else None
+
+
 def _refuse_another(run_dir: Path, study: Study) -> None:
-    kept = read_object(run_dir / RECORD)
+    kept = _kept(run_dir)
     if kept is not None and kept["study"]["name"] != study.name:
         raise StudyError(
             f"run_dir={run_dir} holds the study {kept['study']['name']!r}, and this is {study.name!r}; give another "
@@ -166,7 +179,7 @@ def make_report(run_dir: Path, reference: str | None = None, against: Path | Non
         StudyError: If the folder is not that of a study, none of its cells is complete, or it has no such row.
         ReportError: If protocols differ, a file is damaged, or the results lack a metric or slice of the study.
     """
-    record = read_object(run_dir / RECORD)
+    record = _kept(run_dir)
     if record is None:
         raise StudyError(f"{run_dir} holds no {RECORD}: it is not the folder of a study; run seasonrec ablate first.")
     study = study_of(record["study"])

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from seasonrec.ablate.cells import Cell
 from seasonrec.ablate.launch import Failure, Job, tail
 from seasonrec.ablate.state import is_complete
+from seasonrec.terminal import plain
 
 HEARTBEAT_S = 30.0
 """Seconds between two lines about a job where the output is not a terminal."""
@@ -31,7 +32,7 @@ def spell(seconds: float) -> str:
 
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Prints text as it is, without markup or line breaks of its own."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+    console.print(plain(text), markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 class StudyProgress:
@@ -69,7 +70,7 @@ class StudyProgress:
         which = f"cell {first}" if first == self._begun else f"cells {first}-{self._begun}"
         head = f"{which} of {self._total}, {_label(job.cells)}"
         several = len(job.cells) > 1
-        bar = self._bars.add_task(escape(head), total=len(job.cells) if several else None, times="", last="")
+        bar = self._bars.add_task(escape(plain(head)), total=len(job.cells) if several else None, times="", last="")
         now_s = time.monotonic()
         self._running[job.log] = _Line(job, head, bar, started_s=now_s, spoke_s=now_s)
         if any(cell.kind != "baselines" for cell in job.cells):
@@ -85,7 +86,7 @@ class StudyProgress:
         self._bars.update(self._whole, completed=self._ended + sum(within.values()), times=self._left())
         for log, line in self._running.items():
             last, spent = " ".join(tail(log, 1))[:80], spell(now_s - line.started_s)
-            self._bars.update(line.bar, completed=within[log], times=spent, last=escape(last))
+            self._bars.update(line.bar, completed=within[log], times=spent, last=escape(plain(last)))
             if not self._console.is_terminal and now_s - line.spoke_s > HEARTBEAT_S:
                 line.spoke_s = now_s
                 inside = f"{within[log]} complete, " if len(line.job.cells) > 1 else ""

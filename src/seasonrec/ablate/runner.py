@@ -93,7 +93,7 @@ def run_cells(
     if study.origins:
         by_origin = {cell.origin: configs[cell] for cell in cells}
         check_origins(by_origin, partial(say, options.console))
-    with hold(run_dir, options.console.print) as lock:
+    with hold(run_dir, partial(say, options.console)) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)
         missing = [cell for cell in cells if states[cell] is not State.COMPLETE]

@@ -11,6 +11,7 @@ from typing import Any
 
 from seasonrec.ablate.cells import TRIALS, Cell
 from seasonrec.config.difference import PLACE_KEYS, differences
+from seasonrec.digests import DamagedError, check, fault, is_sealed, seal
 from seasonrec.runs.record import write_json
 
 INDEX = "rows.json"
@@ -45,17 +46,33 @@ def state(cell: Cell, config: dict[str, Any]) -> State:
 def is_complete(cell: Cell) -> bool:
     """Returns whether a cell has all its results; ``metrics.json`` and the list of baselines are written last."""
     if cell.kind == "train":
-        return read_object(cell.folder / "metrics.json") is not None
+        return _has_ended(cell.folder / "metrics.json")
     if cell.kind in TRIALS:
-        return _has_table(cell) and read_object(cell.folder / "metrics.json") is not None
-    index = read_object(cell.folder / INDEX)
+        return _has_table(cell) and _has_ended(cell.folder / "metrics.json")
+    index = read_object(cell.folder / INDEX) if _has_ended(cell.folder / INDEX) else None
     owed = [cell.folder / row / "metrics.json" for row in index["rows"]] if index else [cell.folder / INDEX]
-    return all(read_object(path) is not None for path in owed)
+    return all(_has_ended(path) for path in owed)
+
+
+def _has_ended(path: Path) -> bool:
+    """Returns whether a result has been written to its end.
+
+    Raises:
+        DamagedError: If it has been, and differs from its digest.
+    """
+    found = fault(path)
+    if found and path.exists() and not found.unlisted:
+        raise DamagedError(f"{path} {found.text}; {_again(path)}.")
+    return found is None and read_object(path) is not None
+
+
+def _again(path: Path) -> str:
+    return f"delete {path.parent} and run seasonrec ablate again, which makes its results again"
 
 
 def _has_table(cell: Cell) -> bool:
     """Returns whether a trial has its table, for a ``counterfactual`` with the wrong dates that the study asks for."""
-    if not cell.table.is_file():
+    if not _is_table(cell.table):
         return False
     if not cell.days:
         return True
@@ -63,14 +80,24 @@ def _has_table(cell: Cell) -> bool:
         return {line.get("days") for line in csv.DictReader(file)} == {"0", *map(str, cell.days)}
 
 
+def _is_table(path: Path) -> bool:
+    if not path.is_file() or ((found := fault(path)) and found.unlisted):
+        return False
+    check(path, "delete it and run seasonrec ablate again, which makes it again")
+    return True
+
+
 def index_baselines(cell: Cell) -> None:
     """Writes the list of evaluated baselines; its presence means that the command has finished."""
     write_json(cell.folder / INDEX, {"rows": sorted(path.parent.name for path in cell.folder.glob("*/metrics.json"))})
+    seal(cell.folder, [INDEX, STAMP])
 
 
 def changes(cell: Cell, config: dict[str, Any]) -> list[str]:
     """Returns keys in which the cell's stamp differs from ``config``, as ``key: stored -> wanted``."""
     path = cell.folder / STAMP
+    if path.exists():
+        check(path, f"the configuration of these results is unknown: {_again(path)}")
     kept = read_object(path)
     if kept is None:
         unknown = f"{path.name} is missing, so the configuration of these results is unknown"
@@ -84,6 +111,8 @@ def stamp(cell: Cell, config: dict[str, Any]) -> None:
     if cell.kind == "train":
         for kind in TRIALS:
             replace(cell, kind=kind).table.unlink(missing_ok=True)
+    if is_sealed(cell.folder):  # otherwise the command of the cell seals its folder
+        seal(cell.folder, [STAMP, *(replace(cell, kind=kind).table.name for kind in TRIALS if cell.kind == "train")])
 
 
 def _deciding(cell: Cell, config: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from seasonrec.config.rows import PSEUDO, REFERENCE_ROW, changes_of, named, over
 from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
+from seasonrec.config.yaml_size import check_size
 from seasonrec.errors import UserError
 from seasonrec.evaluation.slices.holidays import slice_names
 from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
@@ -206,8 +207,8 @@ def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudyError(f"{path}: no such study file; give the path of a study.yaml.")
     try:
-        raw = OmegaConf.to_container(OmegaConf.load(path), resolve=False)  # refuses a key that stands twice
-    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raw = OmegaConf.to_container(OmegaConf.load(check_size(path)), resolve=False)  # refuses a key that stands twice
+    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, RecursionError) as error:
         raise StudyError(f"{path}: not readable as yaml: {error}") from error
     if not isinstance(raw, dict) or not raw:
         raise StudyError(f"{path}: a study is a mapping of keys to values; see experiments/ for one to copy.")

@@ -20,6 +20,7 @@ from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
 from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
 from seasonrec.config.tree import read_yaml
 from seasonrec.errors import UserError
+from seasonrec.terminal import plain
 
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would bypass the checked configuration."""
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
     """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # no process of this one imports what lies in the working folder
     try:
         code = _command(name, arguments)
         sys.stdout.flush()
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"seasonrec {name}: stopped", file=sys.stderr)
         return 128 + signal.SIGINT  # the code of a shell after Ctrl-C
     except (RefusedAlone, UserError) as error:
-        print(f"seasonrec {name}: {error}", file=sys.stderr)
+        print(plain(f"seasonrec {name}: {error}"), file=sys.stderr)
         return 2
 
 

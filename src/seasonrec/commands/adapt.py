@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
+from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
+from yaml import YAMLError
 
 from seasonrec.config import build
 from seasonrec.config.difference import differences
 from seasonrec.config.schema import AdaptConfig
+from seasonrec.config.yaml_size import check_size
+from seasonrec.digests import check, seal
 from seasonrec.errors import UserError
 from seasonrec.runs.finished import load_models, open_finished, read_config
+from seasonrec.runs.intact import read_record
 from seasonrec.runs.record import environment, write_json, write_yaml
 from seasonrec.runs.run import Run
 from seasonrec.runs.walk.origins import monthly
 from seasonrec.runs.walk.rows import WalkRow
 from seasonrec.runs.walk.walk import Walk
+from seasonrec.terminal import PlainConsole
 from seasonrec.training.fit import TrainerOptions
 
 RECORD = "record.json"
@@ -36,6 +41,7 @@ def run(options: AdaptConfig) -> None:
     print(f"{options.name}: {len(walk.origins)} origins, {walk.origins[0].day} to {walk.origins[-1].day}", flush=True)
     rows = walk()
     write_json(folder / RECORD, _record(options, walk, rows))
+    seal(folder, ["results.parquet", "rows.csv", RECORD])
     _show(rows, str(options.name))
     print(f"results in {folder}", flush=True)
 
@@ -86,14 +92,23 @@ def _take(folder: Path, options: AdaptConfig) -> None:
         UserError: If the folder holds another walk.
     """
     path, wanted = folder / "config.yaml", json.loads(json.dumps(options.as_dict()))
-    if path.is_file():
-        changed = differences(*(_without_place(one) for one in (OmegaConf.to_container(OmegaConf.load(path)), wanted)))
+    if path.exists():
+        check(path, "bring it back from a copy, or choose another output")
+        changed = differences(*(_without_place(one) for one in (_stored(path), wanted)))
         if changed:
             raise UserError(
                 f"output {folder} holds a walk with another configuration ({'; '.join(changed)}); choose another "
                 "output, or delete this one to start again."
             )
     write_yaml(path, wanted)
+    seal(folder, [path.name])
+
+
+def _stored(path: Path) -> Any:
+    try:
+        return OmegaConf.to_container(OmegaConf.load(check_size(path)))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not the record of a walk; choose another output.") from error
 
 
 def _without_place(config: Any) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def _walk(options: AdaptConfig, checkpoint: Run, folder: Path) -> Walk:
     data = checkpoint.data
     trainer: TrainerOptions = build(checkpoint.config.trainer)()
     trainer.take_threads()
-    record = json.loads((checkpoint.folder / RECORD).read_text(encoding="utf-8"))
+    record = read_record(checkpoint.folder)
     return Walk(
         checkpoint=checkpoint,
         adaptation=build(options.adaptation)(),
@@ -145,7 +160,7 @@ def _show(rows: list[WalkRow], name: str) -> None:
         ago = "" if kept is None else f"{kept:+.4f}"
         took = f"{sum(row.seconds.values()):.0f}"
         table.add_row(row.origin, row.decision, row.learned_until, f"{row.n:,}", *shown, ago, took)
-    Console(width=110).print(table)
+    PlainConsole(width=110).print(table)
 
 
 def _number(value: float | None) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.config import build
 from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
+from seasonrec.digests import seal
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
 from seasonrec.evaluation.counterfactual.trials import counterfactual_table, told_by
@@ -27,6 +27,7 @@ from seasonrec.report.summary import WIDTH
 from seasonrec.report.wrong_dates import MOST_SLICES, TITLE, DateWorth
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.opening import batch_builder, device_of
+from seasonrec.terminal import PlainConsole
 from seasonrec.training.loss.base import Loss
 
 
@@ -59,6 +60,7 @@ def run(options: CounterfactualConfig) -> None:
 def _write(path: Path, table: pl.DataFrame, name: str, seed: int, fingerprint: str) -> None:
     identity = {"name": name, "seed": seed, "fingerprint": fingerprint}
     write_table(path, table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all()))
+    seal(path.parent, [path.name])
 
 
 def _require_date(config: RunConfig, checkpoint: Path) -> None:
@@ -78,5 +80,5 @@ def _show(worth: DateWorth) -> None:
         for line in lines:
             table.add_row(*line)
         table.add_section()
-    Console(width=WIDTH).print(table)
+    PlainConsole(width=WIDTH).print(table)
     print(worth.sentence(), flush=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.batches.loader import LoaderOptions
@@ -17,11 +15,13 @@ from seasonrec.batches.requests import Requests
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
+from seasonrec.digests import is_expected, read_json, seal
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
 from seasonrec.evaluation.groups.columns import partition_of
 from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.known_truth.divergence import divergence_table, write_divergence
+from seasonrec.evaluation.known_truth.kinds import TRUTH_FILE
 from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
@@ -36,10 +36,14 @@ from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.opening import OpenData, device_of, open_data
 from seasonrec.runs.record import write_json
 from seasonrec.runs.run import Run
+from seasonrec.terminal import PlainConsole
 
 SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@hot")
 """Metrics over all targets that are printed."""
 
+
+RESULT_FILES = ("results.parquet", TRUTH_FILE, "metrics.json")
+"""Files of an evaluation."""
 
 TEXT_READER = "minilm"
 """Language model of the baselines that count items with similar texts together."""
@@ -54,6 +58,7 @@ def run(options: EvaluateConfig) -> None:
         folder = folder_of(output, one.domain) if one.domain else output
         tags = tags_of(one.data)
         write_json(folder / "metrics.json", evaluate_run(one, folder, tags))
+        seal(folder, [name for name in RESULT_FILES if (folder / name).is_file()])
         if one.config.baselines:
             evaluate_baselines(one.data, folder / "baselines", tags)
         print_table(folder, one.domain)
@@ -112,6 +117,7 @@ def evaluate_baselines(data: OpenData, folder: Path, tags: BasketTags | None = N
     for baseline in (*fitted, *oracle):
         record = _evaluate(baseline, data, tags, partitions, 0, folder / baseline.name, WHOLE)
         write_json(folder / baseline.name / "metrics.json", {**record, "chosen": baseline.chosen})
+        seal(folder / baseline.name, afresh=True)
 
 
 def _groups(data: OpenData) -> TextGroups | None:
@@ -153,7 +159,8 @@ def _evaluate(
 
 def print_table(run_dir: Path, domain: str = "") -> None:
     """Prints a run, or a further domain of it, beside its baselines; the run's row has intervals over users."""
-    metrics = [*metrics_of_baselines(run_dir), json.loads((run_dir / "metrics.json").read_text("utf-8"))]
+    again = f"write it again with seasonrec evaluate checkpoint={run_dir}"
+    metrics = [*metrics_of_baselines(run_dir), read_json(run_dir / "metrics.json", again)]
     results = read_results(run_dir / "results.parquet")
     found = intervals(results, SHOWN, ["all"])
     bounds: dict[str, tuple[float, float]] = {
@@ -174,7 +181,7 @@ def print_table(run_dir: Path, domain: str = "") -> None:
         table.add_row(record["name"], *("-" if value is None else f"{value:.4f}" for value in values))
     halves = [(high - low) / 2 for low, high in (bounds.get(metric, (nan, nan)) for metric in SHOWN)]
     table.add_row("", *("-" if isnan(half) else f"±{half:.4f}" for half in halves))
-    Console(width=110).print(table)
+    PlainConsole(width=110).print(table)
     for name, values in metrics[-1].get("tasks", {}).items():
         told = ", ".join(f"{metric} {value:.4g}" for metric, value in values.items())
         print(f"task {name}: {told}", flush=True)
@@ -194,4 +201,5 @@ def _value(record: dict[str, Any], metric: str) -> float | None:
 def metrics_of_baselines(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the metrics of the baselines that were evaluated beside a run."""
     paths = [run_dir / "baselines" / name / "metrics.json" for name in UNTRAINED_ROWS]
-    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    again = f"write it again with seasonrec evaluate checkpoint={run_dir}"
+    return [read_json(path, again) for path in paths if is_expected(path)]

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.atomic import write_text, writing
 from seasonrec.config import build
 from seasonrec.config.forecast_schema import ForecastConfig
 from seasonrec.data.cache import default_cache_dir
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.data.events import prepare, throttled
 from seasonrec.errors import UserError
 from seasonrec.forecast.base import Forecaster
@@ -29,6 +29,7 @@ from seasonrec.forecast.series import SeriesOptions
 from seasonrec.forecast.tables import losses, markdown, metric_table
 from seasonrec.report.summary import WIDTH
 from seasonrec.runs.record import StageClock, environment, write_json, write_yaml
+from seasonrec.terminal import PlainConsole
 
 SHOWN = ("mae", "rmse", "wape", "mase", "pinball", "coverage", "recall@20 all +1")
 """Metrics that are printed."""
@@ -129,7 +130,7 @@ def _write(
 
 def _write_csv(path: Path, frame: pl.DataFrame) -> None:
     with writing(path) as temporary:
-        frame.write_csv(temporary)
+        without_formulas(frame).write_csv(temporary)
 
 
 def _record(
@@ -172,5 +173,5 @@ def _print_table(table: pl.DataFrame, folder: Path) -> None:
     for row in table.iter_rows(named=True):
         values = [row[name] for name in columns]
         shown.add_row(row["forecaster"], *("-" if value is None else f"{value:.3f}" for value in values))
-    Console(width=WIDTH).print(shown)
+    PlainConsole(width=WIDTH).print(shown)
     print(f"results in {folder}", flush=True)

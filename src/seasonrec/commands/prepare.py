@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from seasonrec.batches.part_facts import PartFacts, part_facts
@@ -17,6 +16,7 @@ from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.evaluation.slices.user_groups import group_notes
 from seasonrec.runs.opening import OpenData
 from seasonrec.runs.run import Run
+from seasonrec.terminal import PlainConsole
 
 
 def run(config: RunConfig) -> None:
@@ -44,7 +44,7 @@ def print_facts(data: OpenData, domain: str = "") -> None:
     for name, part in facts.parts.items():
         values = asdict(part).values()
         table.add_row(name, *(f"{value:,}" if isinstance(value, int) else value for value in values))
-    Console(width=100).print(table)
+    PlainConsole(width=100).print(table)
     _print_horizon(data)
 
 

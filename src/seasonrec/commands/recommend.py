@@ -7,17 +7,18 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table as ShownTable
 
 from seasonrec.atomic import check_writable, writing
 from seasonrec.config.schema import RecommendConfig
+from seasonrec.data.csv_text import with_formulas, without_formulas
 from seasonrec.data.user_ids import check_user_file, read_user_ids
 from seasonrec.report.dates import write_dates
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.id_form import form_of_ids
 from seasonrec.runs.recommending import RequestError, questions, recommended, require_top_k
 from seasonrec.runs.run import Run
+from seasonrec.terminal import PlainConsole
 
 COLUMNS = ("user_id", "rank", "item_id", "score")
 SHOWN_USERS = 3
@@ -55,7 +56,7 @@ def run(options: RecommendConfig) -> None:
 def _compare(output: Path, run: Run) -> None:
     """Writes and prints the comparison of the dates of a written file of lists."""
     texts = dict.fromkeys(("date", "user_id", "item_id"), pl.String)
-    written = pl.read_csv(output, columns=list(texts), schema_overrides=texts)
+    written = with_formulas(pl.read_csv(output, columns=list(texts), schema_overrides=texts))
     paths = write_dates(output.with_suffix(""), written, run.data.log.items)
     table = ShownTable(title="items that more users have on a date than on an average one")
     for column in ("date", "item", "text", "share of users", "rise"):
@@ -66,7 +67,7 @@ def _compare(output: Path, run: Run) -> None:
             shown = (line["text"] or "")[:SHOWN_TEXT]
             date = text[0] if place == 0 else ""
             table.add_row(str(date), line["item_id"], shown, f"{line['share']:.0%}", f"{line['rise']:+.0%}")
-    Console().print(table)
+    PlainConsole().print(table)
     print(f"compared in {', '.join(path.name for path in paths)}", flush=True)
 
 
@@ -100,7 +101,7 @@ def _write(output: Path, lists: dict[str, Iterator[pl.DataFrame]], top_k: int, c
             for frame in frames:
                 first = frame if first.is_empty() else first
                 dated = frame.with_columns(date=pl.lit(date))
-                file.write(dated.select(columns).write_csv(include_header=False))
+                file.write(without_formulas(dated.select(columns)).write_csv(include_header=False))
                 written += len(frame)
     _show(first, top_k)
     print(f"{written:,} rows in {output}", flush=True)
@@ -114,4 +115,4 @@ def _show(frame: pl.DataFrame, top_k: int) -> None:
     for user_id, rank, item_id, text, score in frame.head(SHOWN_USERS * top_k).iter_rows():
         name = user_id if rank == 1 else ""
         table.add_row(name, str(rank), item_id, (text or "")[:SHOWN_TEXT], f"{score:.4f}", end_section=rank == top_k)
-    Console().print(table)
+    PlainConsole().print(table)

@@ -8,6 +8,7 @@ import polars as pl
 
 from seasonrec.batches.requests import Requests
 from seasonrec.config.schema import RobustnessConfig
+from seasonrec.digests import seal
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.trials import RobustnessOptions, robustness_table, write_table
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
@@ -37,6 +38,7 @@ def run(options: RobustnessConfig) -> None:
     identity = {"name": config.name, "seed": config.seed, "fingerprint": data.fingerprint}
     named = table.select(*(pl.lit(value).alias(key) for key, value in identity.items()), pl.all())
     write_table(output / "robustness.csv", named)
+    seal(output, ["robustness.csv"])
     files = [output / "robustness.csv", *(Path(folder) / "robustness.csv" for folder in options.beside)]
     drawn = robustness_figure(
         output / "robustness", robustness_curves(read_trials(files), ROBUSTNESS_METRIC), ROBUSTNESS_METRIC

@@ -16,6 +16,7 @@ from seasonrec.commands.evaluate import evaluate_baselines, evaluate_run, metric
 from seasonrec.commands.prepare import print_facts
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
+from seasonrec.digests import seal
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
 from seasonrec.memory import forget_peak, highest, peak_memory
@@ -91,11 +92,17 @@ def _open(config: RunConfig, shard: Shard) -> Run:
     if shard.is_first:
         refuse_another_run(Path(config.run_dir), config)
         write_yaml(Path(config.run_dir) / "config.yaml", config.as_dict())
+        seal(Path(config.run_dir), _begun_files(Path(config.run_dir)), afresh=True)
     run = Run.open(config)
     if shard.is_first:
         for one in run.all:
             print_facts(one.data, one.domain)
     return run
+
+
+def _begun_files(run_dir: Path) -> list[str]:
+    """Returns the files that stand in a run's folder before its training; what an earlier one left has no entry."""
+    return [name for name in ("config.yaml", "cell.json") if (run_dir / name).is_file()]
 
 
 def _audit(run: Run, shard: Shard) -> None:
@@ -132,6 +139,7 @@ def _finish_domain(domain: Run, main: Run, shard: Shard) -> None:
         evaluate_baselines(domain.data, domain.folder / "baselines", tags)
     write_json(domain.folder / "record.json", domain.domain_record(main))
     write_json(domain.folder / "metrics.json", record)
+    seal(domain.folder, afresh=True)
     print_table(domain.folder, domain.domain)
 
 
@@ -153,7 +161,8 @@ def _finish(
     slices = {name: values for name, values in record["slices"].items() if name not in OUTCOME_SLICES}
     log_results(logger, slices, beside, _figures(run) if logger and run.config.baselines else [])
     write_json(run.folder / "record.json", _record(run, result, clock))
-    write_json(run.folder / "metrics.json", record)  # last: its presence means that the run is complete
+    write_json(run.folder / "metrics.json", record)
+    seal(run.folder, afresh=True)  # last: the entry of metrics.json means that the run is complete
     print_table(run.folder)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from seasonrec.config.annotations import described, fits, is_component, wants_component, wants_components
 from seasonrec.config.errors import Mistake, nearest, shown
-from seasonrec.config.signatures import Argument, Signature, TargetError, read_signature
+from seasonrec.config.signatures import Argument, Signature, TargetError, read_class, read_signature
 from seasonrec.config.source import UnreadableError
 from seasonrec.config.tree import ConfTree
 
@@ -41,6 +41,7 @@ class Checker:
             return
         try:
             signature = read_signature(node["_target_"])
+            read_class(node["_target_"])
         except TargetError as error:
             yield Mistake(f"{path}._target_", error.problem, error.remedy, node["_target_"])
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines")
+PLACE_KEYS = ("run_dir", "cache_dir", "logger", "group", "baselines", "verify")
 """Top-level keys of folders, trackers and baselines; they change no number of a run."""
 
 

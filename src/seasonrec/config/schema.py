@@ -64,6 +64,7 @@ class RunConfig(Config):
         embedding_dim: Width ``D`` of item and sequence vectors.
         max_seq_len: Most events ``T`` of a sequence; older ones are left out.
         baselines: Whether the counting baselines are evaluated beside the model.
+        verify: Whether the digest of a prepared log in the cache is computed from its bytes, even in your own cache.
     """
 
     data: Component
@@ -101,6 +102,7 @@ class RunConfig(Config):
     embedding_dim: int = 64
     max_seq_len: int = 50
     baselines: bool = True
+    verify: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from seasonrec.config.errors import nearest
+from seasonrec.config.foreign import owner_of
 from seasonrec.config.source import Module, find_module, name_of
 from seasonrec.errors import UserError
 
@@ -95,24 +96,21 @@ def read_class(target: str) -> str:
 
 def _definition(target: str) -> tuple[Module, ast.ClassDef | ast.FunctionDef]:
     module_name, _, name = target.rpartition(".")
-    _refuse_library(module_name)
+    _refuse_foreign(module_name, None)
     module = find_module(module_name) if module_name else None
     if module is None:
         raise TargetError(f"there is no module {module_name!r}", _nearest_module(module_name))
     owner, statement = module.lookup(name) or (module, None)
-    _refuse_library(owner.name)
+    _refuse_foreign(owner.name, owner.path)
     if not isinstance(statement, ast.ClassDef | ast.FunctionDef):
         own = [key for key, bound in module.names.items() if isinstance(bound, ast.ClassDef | ast.FunctionDef)]
         raise TargetError(f"module {module_name!r} has no class or function {name!r}", nearest(name, own))
     return owner, statement
 
 
-def _refuse_library(module: str) -> None:
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        raise TargetError(
-            f"{module!r} belongs to Python's standard library, which holds no components",
-            "name a class of seasonrec or of a module of your own",
-        )
+def _refuse_foreign(module: str, path: Path | None) -> None:
+    if owner := owner_of(module, path):
+        raise TargetError(f"{module!r} belongs to {owner}", "name a class of seasonrec or of a module of your own")
 
 
 def _nearest_module(name: str) -> str:

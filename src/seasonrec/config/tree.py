@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from seasonrec.config.schema import ABLATION_MAY_SET
+from seasonrec.config.yaml_size import check_size
 
 GLOBAL_GROUPS = ("experiment", "ablation")
 """Groups whose files set several slots at once."""
@@ -47,7 +48,13 @@ class ConfTree:
 
     @classmethod
     def of(cls, extra: Path | None = None) -> ConfTree:
-        """Returns the shipped options, and those of the user's own folder before them."""
+        """Returns the shipped options, and those of the user's own folder before them.
+
+        Raises:
+            ConfigError: If a file of the user's own folder expands to more values than a configuration can have.
+        """
+        for path in sorted(extra.rglob("*.yaml")) if extra else ():
+            check_size(path)
         return cls((*([extra] if extra else []), conf_dir()))
 
     def groups(self) -> list[str]:
@@ -88,8 +95,8 @@ def read_yaml(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        content = yaml.safe_load(check_size(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return {}  # Hydra reports the syntax with its line
     return content if isinstance(content, dict) else {}
 

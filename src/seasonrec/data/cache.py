@@ -49,14 +49,26 @@ def read_manifest(folder: Path, check: bool = True) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, facts = dict(manifest["files"]), dict(manifest["facts"])
+        own = manifest.get("sha256", None if len(manifest) == 2 else "")  # earlier versions wrote none
+        is_whole = own in (None, _own(files, facts))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{folder / MANIFEST} cannot be read ({type(error).__name__})") from error
+    if not is_whole:
+        raise CacheError(f"{folder / MANIFEST} differs from its own digest")
     if check:
         _check_files(folder, files)
     return facts
 
 
+def _own(files: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Returns the digest of a manifest's content."""
+    return hashlib.sha256(json.dumps([files, facts], sort_keys=True).encode()).hexdigest()
+
+
 def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    for path in folder.glob("*.[np][pa]*"):  # arrays and tables
+        if path.name not in files:
+            raise CacheError(f"{path} has no entry in {MANIFEST}")
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
@@ -90,16 +102,21 @@ def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     paths = sorted(folder.iterdir())
     hashes = zip(paths, in_order(file_sha256, paths), strict=True)
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256} for path, sha256 in hashes}
-    (folder / MANIFEST).write_text(json.dumps({"files": files, "facts": facts}, indent=1), encoding="utf-8")
+    content = {"files": files, "facts": facts, "sha256": _own(files, facts)}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
     """Renames a folder to ``folder``; an existing one is first moved aside and removed."""
     aside = temporary.with_name(temporary.name + "-old")
     for _ in range(10):  # another process may put its own folder there between the two renames
-        with contextlib.suppress(FileNotFoundError):
+        try:
             folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise CacheError(f"{folder} cannot be replaced ({error.strerror}); delete it, or set cache_dir") from error
         with contextlib.suppress(OSError):
             temporary.rename(folder)
             return
@@ -131,10 +148,13 @@ def folder_lock(folder: Path, waiting: Callable[[], None] = lambda: None) -> Ite
         yield
 
 
-def _lock_file(folder: Path) -> IO[str]:
+def _lock_file(folder: Path) -> IO[bytes]:
+    path = folder.with_name(f".{folder.name}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return folder.with_name(f".{folder.name}.lock").open("a", encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")  # the lock of another user can be held too
     except OSError as error:
         raise CacheError(
             f"cache_dir must be a folder that can be written to, got {folder.parent} ({error.strerror}); set cache_dir "

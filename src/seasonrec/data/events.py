@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +23,50 @@ from seasonrec.data.preparation.checks import check_tables, check_types, unread
 from seasonrec.data.preparation.coded import CodedTables, StreamedDataset, coded_events
 from seasonrec.data.preparation.digest import folder_digest
 from seasonrec.data.tables import Dataset, Rule, RuleReport
+from seasonrec.data.trust import is_own_folder
+from seasonrec.terminal import plain
 
 PREPARATION_VERSION = 2
 """Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
 
 
-def prepare(dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] = print) -> EventLog:
+def prepare(
+    dataset: Dataset, cache_dir: Path, progress: Callable[[str], None] = print, verify: bool = False
+) -> EventLog:
     """Returns the prepared log of a dataset, from the cache if it holds a valid copy.
 
     The name of the copy's folder is a hash of the dataset's identity. A copy that is incomplete or differs from its
-    manifest is made again. Processes that prepare the same data at the same time take turns.
+    manifest is made again. Processes that prepare the same data at the same time take turns. Of another user's copy,
+    or one that others may write to, the digest is computed from its bytes; where it holds names of behaviours,
+    which no digest covers, a copy of one's own is made beside it.
 
     Args:
         dataset: The source.
         cache_dir: Folder of all prepared folders; created if absent.
         progress: Receives the lines of the report.
+        verify: Whether to compute the digest of one's own copy too.
 
     Raises:
         DataError: If the source breaks a rule; see the datasets.
     """
     identity = {"dataset": dataset.identity(), "preparation": PREPARATION_VERSION}
     folder = Path(cache_dir).expanduser().resolve() / "prepared" / content_key(identity)
-    log = _open_valid(folder, lambda line: None)
+    wanted = partial(_open_valid, dataset=dataset, verify=verify)
+    alone = folder.with_name(f"{folder.name}-{os.geteuid()}")
+    log = wanted(folder) or wanted(alone)
     if log is None:
+        if folder.exists() and folder.stat().st_uid not in (os.geteuid(), 0):
+            wanted(folder, progress)  # says why it is not used
+            folder = alone
         with folder_lock(folder, waiting=lambda: progress(f"another process prepares {folder}; waiting for it")):
-            log = _open_valid(folder, progress)
+            log = wanted(folder, progress)
             if log is None:
                 progress(f"preparing {type(dataset).__name__} into {folder}")
                 sometimes = throttled(progress)
                 write_folder(folder, lambda to: _write_log(dataset, identity, to, sometimes))
                 log = open_log(folder, check=False)
     for line in _report_lines(log):
-        progress(line)
+        progress(plain(line))
     return log
 
 
@@ -70,11 +84,16 @@ def throttled(write: Callable[[str], None], least_s: float = 10.0) -> Callable[[
     return progress
 
 
-def _open_valid(folder: Path, progress: Callable[[str], None]) -> EventLog | None:
+def _open_valid(
+    folder: Path, progress: Callable[[str], None] = lambda line: None, *, dataset: Dataset, verify: bool
+) -> EventLog | None:
     if not folder.exists():
         return None
     try:
-        return open_log(folder)
+        log = open_log(folder, verify=verify)
+        if (log.country, log.timezone) != (dataset.country, dataset.timezone):
+            raise CacheError(f"{folder} has country {log.country} and time zone {log.timezone}, not those of the data")
+        return log
     except CacheError as error:
         progress(f"the prepared copy is damaged and made again: {error}")
         return None
@@ -135,11 +154,18 @@ def _coded_tables(dataset: Dataset, folder: Path, progress: Callable[[str], None
     return CodedTables(events, tables.items, tables.users, tables.rules, (*tables.notes, *unread(tables.events)))
 
 
-def open_log(folder: Path, check: bool = True) -> EventLog:
-    """Opens a prepared folder memory-mapped; checks every byte against its manifest if ``check``.
+def open_log(folder: Path, check: bool = True, verify: bool = False) -> EventLog:
+    """Opens a prepared folder memory-mapped.
+
+    Args:
+        folder: The folder.
+        check: Whether to compare every byte with the manifest. The digest of a folder that another user may have
+            changed is then computed again.
+        verify: Whether to compute the digest of one's own folder too.
 
     Raises:
-        CacheError: If the folder differs from its manifest.
+        CacheError: If the folder differs from its manifest or digest, or another user may have changed what no digest
+            covers.
     """
     facts = read_manifest(folder, check)
     try:
@@ -148,7 +174,7 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
         for name, spec in specs.items():
             if str(arrays[name].dtype) != spec["dtype"] or list(arrays[name].shape) != spec["shape"]:
                 raise TypeError(f"{name}.npy is {arrays[name].dtype}{arrays[name].shape}, not {spec}")
-        return EventLog(
+        log = EventLog(
             folder=folder,
             digest=facts["digest"],
             country=facts["country"],
@@ -160,12 +186,28 @@ def open_log(folder: Path, check: bool = True) -> EventLog:
             behaviours=tuple(facts.get("behaviours", [])),
             **arrays,
         )
+        is_own = not check or is_own_folder(folder)
+        if verify or not is_own:
+            _verify(log, specs)
+        if not is_own and log.behaviours:
+            raise CacheError(f"{folder} holds names of behaviours that another user may change")
+        return log
+    except CacheError:
+        raise
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise CacheError(f"{folder} does not hold a prepared log ({error})") from error
+
+
+def _verify(log: EventLog, specs: dict[str, dict[str, Any]]) -> None:
+    found = folder_digest(log.folder, specs, log.items, log.users, log.occasions)
+    if found != log.digest:
+        raise CacheError(f"{log.folder} has the digest {found[:12]}, its manifest says {log.digest[:12]}")
 
 
 def _report_lines(log: EventLog) -> list[str]:
     report: dict[str, Any] = log.report
     lines = [f"  {rule['rows']:>12,} rows: {rule['rule']}" for rule in report["rules"]]
     lines += [f"  note: {note}" for note in report["notes"]]
+    if log.users.width > 1 and not is_own_folder(log.folder):
+        lines.append("  note: another user may change the users' attributes in this folder, which no digest covers")
     return [*lines, *(f"  {line}" for line in glance(log))]

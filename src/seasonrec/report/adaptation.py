@@ -10,6 +10,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from seasonrec.atomic import write_text
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.report.markdown import pipe_table
 from seasonrec.report.seed_notes import SIGNIFICANCE
 from seasonrec.report.style import FAINT, TEXT_WIDTH_IN, figure, looks, quiet_grid, save, spoken
@@ -46,7 +47,7 @@ def write_adaptations(folder: Path, reference: str | None = None) -> list[Path]:
     table = adaptation_table(rows)
     text, csv = folder / f"{STEM}.md", folder / f"{STEM}.csv"
     write_text(text, adaptation_markdown(rows, table))
-    write_text(csv, table.write_csv())
+    write_text(csv, without_formulas(table).write_csv())
     return [text, csv, *(adaptation_figure(folder / f"figure_{STEM}", table) if len(rows) > 1 else [])]
 
 

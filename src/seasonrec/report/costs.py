@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from seasonrec.digests import is_expected, read_json
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ COLUMNS = {
 
 def read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Returns the records of a row's runs; a baseline has none."""
-    return [json.loads(path.read_text("utf-8")) for folder in folders if (path := folder / "record.json").is_file()]
+    paths = (folder / "record.json" for folder in folders)
+    return [read_json(path, "bring it back from a copy, or run the cell again") for path in paths if is_expected(path)]
 
 
 def read_cost(folders: Sequence[Path]) -> Cost | None:

@@ -10,6 +10,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from seasonrec.atomic import writing
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.report.style import INK, TEXT_WIDTH_IN, figure, save
 
 MOST_CATEGORIES = 10
@@ -98,7 +99,7 @@ def write_dates(stem: Path, lists: pl.DataFrame, items: pl.DataFrame) -> list[Pa
     for name, table in tables.items():
         path = stem.with_name(f"{stem.name}_{name}.csv")
         with writing(path) as partial:
-            table.write_csv(partial, float_precision=4)
+            without_formulas(table).write_csv(partial, float_precision=4)
         paths.append(path)
     return [*paths, *_figure(stem.with_name(f"{stem.name}_dates"), overlap, categories)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.axes import Axes
 
+from seasonrec.digests import check, is_expected
 from seasonrec.report.style import (
     COLOURS,
     COLUMN_WIDTH_IN,
@@ -30,9 +31,11 @@ MOST_COLUMNS = 3
 def read_interference(folders: Sequence[Path]) -> pl.DataFrame | None:
     """Returns the cosines that a row's runs measured, or None: ``run, epoch, step, task_a, task_b, cosine``."""
     found = [
-        pl.read_csv(folder / FILE, schema=SCHEMA).select(pl.lit(number).alias("run"), pl.all())
+        pl.read_csv(check(folder / FILE, "run the cell again"), schema=SCHEMA).select(
+            pl.lit(number).alias("run"), pl.all()
+        )
         for number, folder in enumerate(folders)
-        if (folder / FILE).is_file()
+        if is_expected(folder / FILE)
     ]
     lines = pl.concat(found) if found else pl.DataFrame()
     return lines if lines.height else None

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from seasonrec.digests import check, is_expected
 from seasonrec.evaluation.known_truth.kinds import KINDS, ORACLE, ORACLE_FILE, OVER_DAYS, SUMS
 from seasonrec.evaluation.results.store import UserSums
 from seasonrec.evaluation.statistics.bootstrap import Estimate, infer
@@ -102,7 +103,8 @@ def kind_table(rows: Sequence[Row]) -> pl.DataFrame:
     """
     lines, estimates = [], []
     for row in rows:
-        seeds = [pl.read_parquet(path) for path in row.known_truth]
+        again = "run the cell again"
+        seeds = [pl.read_parquet(check(path, again)) for path in row.known_truth]
         for kind in KINDS if seeds and row.gives_probabilities else ():
             for metric in SUMS:
                 by_seed = [_sums(table.filter(kind=kind), metric) for table in seeds]
@@ -183,6 +185,6 @@ def oracle_dates(rows: Sequence[Row]) -> list[DateWorth]:
     """Returns what wrong dates cost the row that was told them, and the oracle; empty without them."""
     paths: list[Path] = [path for row in rows for path in row.wrong_dates]
     beside = paths[0].with_name(ORACLE_FILE) if paths else None
-    if beside is None or not beside.is_file():
+    if beside is None or not is_expected(beside):
         return []
     return [DateWorth.of(paths, ("all",)), DateWorth.of([beside], ("all",))]

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 
 from seasonrec.atomic import writing
+from seasonrec.digests import check
 from seasonrec.evaluation.statistics.measured import Measured
 from seasonrec.report.errors import ReportError
 from seasonrec.report.rows import Column, KeptRow, Row
@@ -103,6 +104,7 @@ def read_sums(path: Path) -> KeptStudy:
     """
     if not path.is_file():
         raise ReportError(f"{path}: no such file; give the {FILE} of a study's report.")
+    check(path, "write it again with seasonrec report")
     try:
         head = json.loads(pl.read_parquet_metadata(path)[KEY])
         if head["version"] != VERSION:

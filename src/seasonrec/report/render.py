@@ -8,8 +8,9 @@ from itertools import groupby
 from seasonrec.evaluation.groups.columns import sides_of
 from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.costs import COLUMNS, CostColumn
-from seasonrec.report.markdown import pipe_table
+from seasonrec.report.markdown import literal, pipe_table
 from seasonrec.report.tables import BETTER, WORSE, Grid, GridCell, GridRow, spread_words
+from seasonrec.terminal import plain
 
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -34,8 +35,8 @@ def to_markdown(grid: Grid) -> str:
         [row.name, *(cell_words(cell, "**") for cell in row.cells), *(_cost(row, column) for column in costs)]
         for row in grid.rows
     ]
-    notes = "\n".join(f"- {_code(note)}" for note in grid.notes)
-    return f"# {grid.title}\n\n{grid.question}\n\n{pipe_table(head, [counts, *body])}\n\n{notes}\n"
+    notes = "\n".join(f"- {_code(literal(note))}" for note in grid.notes)
+    return f"# {literal(grid.title)}\n\n{literal(grid.question)}\n\n{pipe_table(head, [counts, *body])}\n\n{notes}\n"
 
 
 def to_latex(grid: Grid) -> str:
@@ -70,7 +71,7 @@ def to_latex(grid: Grid) -> str:
 
 def escape(text: str) -> str:
     """Returns text with the special characters of LaTeX escaped."""
-    return "".join(TEX_SPECIAL.get(letter, letter) for letter in text)
+    return "".join(TEX_SPECIAL.get(letter, letter) for letter in plain(text.replace("\n", " ")))
 
 
 def _latex_head(grid: Grid, costs: list[CostColumn]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 from matplotlib.axes import Axes
 
+from seasonrec.data.csv_text import with_formulas
+from seasonrec.digests import check
 from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.report.errors import ReportError
 from seasonrec.report.style import TEXT_WIDTH_IN, figure, looks, quiet_grid, save, spoken
@@ -104,7 +106,9 @@ def _line(axes: Axes, curve: pl.DataFrame, name: str, look: dict[str, object], i
 def _read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise ReportError(f"no robustness table at {path}; run seasonrec robustness checkpoint={path.parent}.")
+    check(path, f"run seasonrec robustness checkpoint={path.parent} again")
     table = pl.read_csv(path, schema_overrides={"target": pl.String, "name": pl.String, "fingerprint": pl.String})
+    table = with_formulas(table)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise ReportError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from seasonrec.digests import is_expected
 from seasonrec.evaluation.known_truth.kinds import TRUTH_FILE
 from seasonrec.evaluation.results.store import RunResults, read_results
 from seasonrec.evaluation.statistics.measured import Measured, measure, require_one_fingerprint
@@ -114,7 +115,7 @@ def read_row(name: str, is_baseline: bool, folders: Sequence[Path]) -> Row:
         read_interference(folders),
         read_tasks(folders),
         gives_probabilities=all(record.get("gives_probabilities", True) for record in read_records(folders)),
-        known_truth=tuple(path for path in (folder / TRUTH_FILE for folder in folders) if path.is_file()),
+        known_truth=tuple(path for path in (folder / TRUTH_FILE for folder in folders) if is_expected(path)),
     )
 
 

@@ -23,6 +23,7 @@ from seasonrec.report.seed_notes import WARNING
 from seasonrec.report.selection import AA_ROW, Selection
 from seasonrec.report.tables import Grid, GridRow, digits
 from seasonrec.report.wrong_dates import DateWorth
+from seasonrec.terminal import PlainConsole, plain
 
 WIDTH = 100
 """Most columns of text that the framed table takes."""
@@ -57,7 +58,7 @@ def show(report: Report, console: Console) -> None:
     """Prints the framed table, the answer to the study's question, and where to read on."""
     width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     table, left_out = framed(report, width)
-    Console(file=console.file, width=width).print(table)  # a console that is no terminal has 80 columns
+    PlainConsole(file=console.file, width=width).print(table)  # a console that is no terminal has 80 columns
     folder = report.files[0].parent
     picture = next(path for name in PICTURES for path in report.files if path.name == name)
     more = f" ({left_out} more columns there)" if left_out else ""
@@ -69,7 +70,7 @@ def show(report: Report, console: Console) -> None:
         f"p-value: {folder / 'comparisons.md'}.",
     ):
         style = "bold red" if line.startswith(WARNING) else None
-        console.print(line, markup=False, highlight=False, soft_wrap=True, style=style)
+        console.print(plain(line), markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def framed(report: Report, width: int) -> tuple[Table, int]:
@@ -140,7 +141,7 @@ def _laid(grid: Grid, columns: Sequence[tuple[str, str]]) -> Table:
 
 
 def _wide(table: Table) -> int:
-    roomy = Console(width=10 * WIDTH)
+    roomy = PlainConsole(width=10 * WIDTH)
     return table.__rich_measure__(roomy, roomy.options).maximum
 
 

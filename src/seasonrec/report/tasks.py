@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from seasonrec.digests import is_expected, read_json
 from seasonrec.evaluation.results.store import START
 from seasonrec.report.markdown import pipe_table
 
@@ -30,9 +30,10 @@ def read_tasks(folders: Sequence[Path]) -> pl.DataFrame | None:
     """Returns the metrics of a row's further tasks, or None: ``seed, task, metric, value``, one number per line."""
     lines = []
     for folder in folders:
-        if not (folder / "metrics.json").is_file():
+        path = folder / "metrics.json"
+        if not is_expected(path):
             continue
-        record = json.loads((folder / "metrics.json").read_text("utf-8"))
+        record = read_json(path, f"write it again with seasonrec evaluate checkpoint={folder}, or run the cell again")
         for task, metrics in record.get("tasks", {}).items():
             lines += [(record["seed"], task, metric, value) for metric, value in metrics.items()]
     return pl.DataFrame(lines, schema=SCHEMA, orient="row") if lines else None

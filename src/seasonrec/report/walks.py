@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from seasonrec.digests import read_json
 from seasonrec.evaluation.results.store import RunResults, UserSums, read_results, user_sums
 from seasonrec.evaluation.statistics.bootstrap import Estimate, infer
 from seasonrec.evaluation.statistics.measured import Measured, measure, require_one_fingerprint
@@ -114,7 +114,7 @@ def walk_folders(folder: Path) -> list[Path]:
 
 
 def _is_walk(path: Path) -> bool:
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("walk") is True)
+    return read_json(path, f"bring it back from a copy, or move {path.parent} elsewhere").get("walk") is True
 
 
 def read_walks(folders: Sequence[Path], reference: str = REFERENCE) -> list[WalkedRow]:
@@ -151,8 +151,9 @@ def read_walks(folders: Sequence[Path], reference: str = REFERENCE) -> list[Walk
 
 
 def _read(folder: Path) -> Walked:
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    rows = [json.loads((folder / "origins" / f"{day}.json").read_text(encoding="utf-8")) for day in record["origins"]]
+    again = "run seasonrec adapt again with the same options"
+    record = read_json(folder / "record.json", again)
+    rows = [read_json(folder / "origins" / f"{day}.json", again) for day in record["origins"]]
     return Walked(record, tuple(rows), read_results(folder / "results.parquet"))
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.data.csv_text import without_formulas
+from seasonrec.digests import SUFFIXES, seal
 from seasonrec.report.appendix import outcome_markdown, outcome_table
 from seasonrec.report.comparisons import comparison_table, comparisons_markdown
 from seasonrec.report.effects import effect_figure, effect_table
@@ -71,6 +73,7 @@ def write_report(folder: Path, rows: Sequence[Row], selection: Selection, keep_s
         *_figures(folder, rows, selection, compared),
         *(_wrong_dates(folder, worth) if worth else []),
     ]
+    seal(folder, [path.name for path in written if path.suffix in SUFFIXES])
     return Report(selection, laid, compared, tuple(written), worth)
 
 
@@ -174,7 +177,7 @@ def _costs(rows: Sequence[Row]) -> pl.DataFrame:
 
 def _write_csv(path: Path, table: pl.DataFrame) -> Path:
     """Writes a table with six significant digits, so that small p-values keep theirs."""
-    return _write_text(path, table.with_columns(pl.col(pl.Float64).round_sig_figs(6)).write_csv())
+    return _write_text(path, without_formulas(table.with_columns(pl.col(pl.Float64).round_sig_figs(6))).write_csv())
 
 
 def _write_text(path: Path, text: str) -> Path:

@@ -12,6 +12,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from scipy import stats
 
+from seasonrec.data.csv_text import with_formulas
+from seasonrec.digests import check
 from seasonrec.evaluation.results.targets import lower_is_better
 from seasonrec.evaluation.statistics.measured import FEWEST_SEEDS
 from seasonrec.report.errors import ReportError
@@ -190,7 +192,8 @@ def _read(path: Path) -> pl.DataFrame:
     again = f"run seasonrec counterfactual checkpoint={path.parent}"
     if not path.is_file():
         raise ReportError(f"no table of wrong dates at {path}; {again}.")
-    table = pl.read_csv(path, schema_overrides={"name": pl.String, "fingerprint": pl.String})
+    check(path, f"{again} again")
+    table = with_formulas(pl.read_csv(path, schema_overrides={"name": pl.String, "fingerprint": pl.String}))
     if missing := [column for column in COLUMNS if column not in table.columns]:
         raise ReportError(f"{path} lacks {', '.join(missing)}; {again} again.")
     return table.select(COLUMNS).with_columns(pl.col(NUMBERS).cast(pl.Float64))

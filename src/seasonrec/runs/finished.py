@@ -17,15 +17,18 @@ from seasonrec.config import Composer, ConfTree, build, compose
 from seasonrec.config.difference import PLACE_KEYS, differences
 from seasonrec.config.schema import SLOTS_WITH_LATER_DEFAULTS, RunConfig
 from seasonrec.config.stored import check_stored
+from seasonrec.config.yaml_size import check_size
 from seasonrec.data.behaviours import with_target
 from seasonrec.data.cache import MANIFEST, CacheError
 from seasonrec.data.events import open_log
 from seasonrec.data.log import EventLog
 from seasonrec.data.tables import Dataset
+from seasonrec.digests import is_expected
 from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.runs.domains import domain_configs, folder_of
+from seasonrec.runs.intact import check_config, check_model, read_record
 from seasonrec.runs.older import upgraded
 from seasonrec.runs.opening import OpenData, cache_dir_of, open_data
 from seasonrec.runs.run import Run
@@ -43,8 +46,9 @@ def refuse_another_run(run_dir: Path, config: RunConfig) -> None:
     Raises:
         RunFolderError: If it does; the message names every key that differs.
     """
-    if not any(run_dir.glob("stages/*/checkpoints/last.ckpt")) or not (run_dir / "config.yaml").is_file():
+    if not any(run_dir.glob("stages/*/checkpoints/*.ckpt")):
         return
+    check_config(run_dir)
     both = (_stored(run_dir), json.loads(json.dumps(config.as_dict(), default=str)))
     changed = differences(*({key: value for key, value in one.items() if key not in PLACE_KEYS} for one in both))
     if changed:
@@ -63,6 +67,7 @@ def read_config(run_dir: Path, allow: Sequence[str] = ()) -> RunConfig:
 
     Raises:
         RunFolderError: If the folder holds no trained model.
+        DamagedError: If ``config.yaml`` differs from its digest.
         ConfigError: If the configuration is invalid or names a component that is not allowed.
     """
     if run_dir.is_file():
@@ -70,11 +75,12 @@ def read_config(run_dir: Path, allow: Sequence[str] = ()) -> RunConfig:
     if (run_dir / "study.json").is_file():
         raise RunFolderError(f"{run_dir} is the folder of a study; give one of its runs: {run_dir}/cells/ROW/seed_N.")
     for name in ("config.yaml", "model.safetensors"):
-        if not (run_dir / name).is_file():
+        if not is_expected(run_dir / name):
             raise RunFolderError(
                 f"checkpoint must be the folder of a finished run, got {run_dir}, which has no {name}; "
                 "train first: seasonrec train run_dir=DIR."
             )
+    check_config(run_dir)
     stored = _stored(run_dir)
     check_stored(stored, allow)
     config: RunConfig = Composer(ConfTree.of()).typed(stored)
@@ -91,8 +97,11 @@ def open_finished(run_dir: Path, allow: Sequence[str] = (), *, from_cache: bool 
 
     Raises:
         RunFolderError: If the folder holds no finished run, or the data are not those of the training.
+        DamagedError: If a file of the run is damaged, or its ``record.json`` is missing.
     """
     config = read_config(run_dir, allow)
+    for folder in (run_dir, *(() if from_cache else (folder_of(run_dir, name) for name in config.domain or ()))):
+        check_model(folder)
     run = Run(config, run_dir, _cached_data_of(run_dir, config) if from_cache else _data_of(run_dir, config))
     for name, own in {} if from_cache else domain_configs(config).items():
         folder = folder_of(run_dir, name)
@@ -120,7 +129,7 @@ def load_models(run: Run, for_training: bool = False) -> Run:
 
 def _load(run: Run) -> None:
     now = text_readers(run.model)
-    for reader, before in _record(run.folder).get("text_readers", {}).items():
+    for reader, before in read_record(run.folder).get("text_readers", {}).items():
         if now.get(reader) != before:
             raise RunFolderError(
                 f"{run.folder} was trained with the language model {reader!r}, whose weights have changed since "
@@ -143,7 +152,7 @@ def _data_of(run_dir: Path, config: RunConfig) -> OpenData:
         RunFolderError: If the source gives other data than in training, because the items would have other numbers.
     """
     data = open_data(config)
-    digest = _record(run_dir).get("data_digest", data.log.digest)
+    digest = read_record(run_dir).get("data_digest", data.log.digest)
     if data.log.digest != digest:
         raise RunFolderError(
             f"the data of {run_dir} must be what it was in training (digest {digest[:12]}), got another "
@@ -154,7 +163,7 @@ def _data_of(run_dir: Path, config: RunConfig) -> OpenData:
 
 def _cached_data_of(run_dir: Path, config: RunConfig) -> OpenData:
     """Returns the data of a run from the cache, even if the source has changed, else as :func:`_data_of` does."""
-    record = _record(run_dir)
+    record = read_record(run_dir)
     dataset: Dataset = build(config.data)()
     log = _prepared(cache_dir_of(config), record.get("data_digest"), dataset.country, dataset.timezone)
     if log is None:
@@ -169,8 +178,8 @@ def _stored(run_dir: Path) -> dict[str, Any]:
     """Returns the stored configuration of a run in today's form, unchecked."""
     path = run_dir / "config.yaml"
     try:
-        config = OmegaConf.to_container(OmegaConf.load(path))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        config = OmegaConf.to_container(OmegaConf.load(check_size(path)))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RunFolderError(f"{path} is not the record of a run; train again.") from error
     if not isinstance(config, dict):
         raise RunFolderError(f"{path} is not the record of a run; train again.")
@@ -178,12 +187,6 @@ def _stored(run_dir: Path) -> dict[str, Any]:
     missing = [slot for slot in SLOTS_WITH_LATER_DEFAULTS if slot not in known]
     defaults = compose([]).as_dict() if missing else {}
     return known | {slot: defaults[slot] for slot in missing}
-
-
-def _record(run_dir: Path) -> dict[str, Any]:
-    """Returns the content of ``record.json``, or an empty dictionary without the file."""
-    path = run_dir / "record.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _prepared(cache_dir: Path, digest: str | None, country: str | None, timezone: str) -> EventLog | None:

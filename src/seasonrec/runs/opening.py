@@ -96,7 +96,7 @@ def open_data(config: RunConfig, progress: Callable[[str], None] = print) -> Ope
     dataset: Dataset = build(config.data)()
     protocol: Protocol = build(config.protocol)()
     cache_dir = cache_dir_of(config)
-    log = with_target(prepare(dataset, cache_dir, progress), protocol.target_behaviour)
+    log = with_target(prepare(dataset, cache_dir, progress, config.verify), protocol.target_behaviour)
     split = build(config.split)().resolve(log)
     check_log(log, split, protocol)
     mark = fingerprint(protocol, log, split, dataset.identity())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from seasonrec.config.schema import RunConfig
+from seasonrec.digests import read_json
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.recommending import Scores, questions, recommended, require_top_k, scored, scored_triples
 from seasonrec.runs.run import Run
@@ -127,4 +127,5 @@ class TrainedRun:
     @cached_property
     def _results(self) -> dict[str, dict[str, dict[str, float]]]:
         """The content of ``metrics.json``."""
-        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        again = f"write it again with seasonrec evaluate checkpoint={self.folder}"
+        return read_json(self.folder / "metrics.json", again)

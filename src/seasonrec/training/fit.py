@@ -200,7 +200,8 @@ def fit(
         callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept, LearningRate(), lines]
         every = log_every(training, options.accumulate_batches)
         trainer = _trainer(options, len(module.domains) > 0, callbacks, logger, every)
-        resume: Any = str(kept.last) if kept.last.exists() else None
+        begun = kept.resumed()
+        resume: Any = None if begun is None else str(begun)
         try:
             trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
         except SIGTERMException:  # without this, Lightning ends as if the training were complete

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.progress import track
 from torch import Tensor
 
@@ -27,6 +28,7 @@ from seasonrec.evaluation.results.store import COLUMNS, TARGET_COLUMNS
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.slices.masks import GAP_BIRTH
 from seasonrec.evaluation.slices.user_groups import group_columns as attribute_columns
+from seasonrec.terminal import plain
 
 SCORES_AT_ONCE = 2**24
 """Logits held in memory at once: 64 MiB of float32, plus a copy and the scorer's own memory."""
@@ -183,7 +185,7 @@ def _rank_all(
     list_length: int,
     show_progress: bool,
 ) -> Ranks:
-    steps = track(range(0, len(requests), chunk), f"evaluate {scorer.name}", disable=not show_progress)
+    steps = track(range(0, len(requests), chunk), f"evaluate {escape(plain(scorer.name))}", disable=not show_progress)
     candidates = CandidateFilter(protocol.candidates, log)
     pieces = [_no_ranks(list_length, no_columns(partitions.names) if partitions else {})]
     # not inference_mode: tensors that a scorer caches may be trained on later

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seasonrec.atomic import writing
 from seasonrec.batches.splits import Part
+from seasonrec.digests import check
 from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.columns import group_columns_in, has_groups
 from seasonrec.evaluation.groups.summary import summarise_groups
@@ -36,6 +37,10 @@ COLUMNS = (*BASKET_COLUMNS, *TARGET_COLUMNS, "top_items")
 METADATA = ("name", "seed", "fingerprint", "num_items")
 START = "start_"
 """Prefix of a further task's metrics in ``metrics.json`` for the baseline of its head."""
+
+
+class NoResultsError(UserError, FileNotFoundError):
+    """A folder without results."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,12 @@ def read_results(path: Path) -> RunResults:
     """Reads results that :func:`write_results` wrote; those of older versions have no columns of partitions.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no Parquet file, or lacks a column or its metadata.
+        NoResultsError: If there is no such file.
+        ValueError: If the file differs from its digest, is no Parquet file, or lacks a column or its metadata.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no results at {path}; run the cell again to write them.")
+        raise NoResultsError(f"no results at {path}; run the cell again to write them.")
+    check(path, f"write it again with seasonrec evaluate checkpoint={path.parent}, or run the cell again")
     try:
         metadata, frame = pl.read_parquet_metadata(path), pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:

@@ -15,6 +15,7 @@ from seasonrec.atomic import write_text
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.loader import BatchBuilder
 from seasonrec.batches.requests import Requests
+from seasonrec.data.csv_text import without_formulas
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 from seasonrec.evaluation.protocol import Protocol
@@ -168,7 +169,7 @@ def robustness_table(
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Writes a CSV file atomically."""
-    write_text(path, table.write_csv())
+    write_text(path, without_formulas(table).write_csv())
 
 
 def _trials(

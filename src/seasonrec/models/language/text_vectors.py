@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seasonrec.atomic import writing
+from seasonrec.data.trust import is_own
 from seasonrec.models.language.pretrained import load_model, load_tokenizer, resolve
 
 VERSION = 2
@@ -21,13 +23,17 @@ VERSION = 2
 
 MAX_TOKENS = 64
 
+DIGEST = "sha256"
+"""Metadata key of the digest of a file's vectors."""
+
 
 class TextReader:
     """Reader that gives text vectors: a frozen language model's last layer, averaged over tokens, at unit length.
 
     Args:
         name: Model name, see :func:`~seasonrec.models.language.pretrained.resolve`.
-        cache_dir: Folder for cached vectors, with one safetensors file per list of texts.
+        cache_dir: Folder for cached vectors, with one safetensors file per list of texts, which holds a digest of its
+            vectors. A file that another user may have changed is not read.
         batch_size: Texts per batch; texts are sorted by length to reduce padding.
 
     References:
@@ -49,14 +55,20 @@ class TextReader:
         Returns:
             ``(n, hidden size)`` float32.
         """
-        path = self.cache_dir / f"{self._key(texts)}.safetensors"
-        cached = _read(path)
-        if cached is not None and len(cached) == len(texts):
-            return cached
+        key = self._key(texts)
+        shared = self.cache_dir / f"{key}.safetensors"
+        alone = self.cache_dir / f"{key}-{os.geteuid()}.safetensors"  # beside the file of another user
+        for path in (shared, alone):
+            cached = _read(path, key, len(texts), progress)
+            if cached is not None:
+                return cached
         progress(f"reading {len(texts):,} texts with {self.name}")
-        vectors = self._compute(texts)
-        with writing(path) as temporary:
-            save_file({"vectors": vectors.contiguous()}, temporary)
+        vectors = self._compute(texts).contiguous()
+        try:
+            with writing(alone if shared.exists() else shared) as temporary:
+                save_file({"vectors": vectors}, temporary, {DIGEST: _digest(key, vectors)})
+        except OSError as error:
+            progress(f"note: the vectors cannot be kept in {self.cache_dir} ({error.strerror})")
         return vectors
 
     def _key(self, texts: Sequence[str]) -> str:
@@ -114,10 +126,26 @@ def text_readers(model: nn.Module) -> dict[str, str]:
     return {name: weights_identity(name) for name in sorted({name for name in found if isinstance(name, str)})}
 
 
-def _read(path: Path) -> Tensor | None:
-    """Returns the cached vectors, or None if there are none or the file is damaged."""
-    try:
-        return load_file(path)["vectors"]
-    except (SafetensorError, KeyError, OSError):
-        path.unlink(missing_ok=True)
+def _read(path: Path, key: str, count: int, progress: Callable[[str], None]) -> Tensor | None:
+    """Returns the cached vectors; None if they are absent, damaged, or another user may have changed them."""
+    if not path.is_file() or not is_own(path):
         return None
+    try:
+        with safe_open(str(path), "pt") as file:
+            vectors: Tensor = file.get_tensor("vectors")
+            metadata = file.metadata()
+            told = metadata.get(DIGEST, "") if metadata else None
+    except (SafetensorError, OSError):
+        vectors, told = torch.empty(0), None
+    if len(vectors) == count and told in (None, _digest(key, vectors)):  # earlier versions wrote no digest
+        return vectors
+    progress(f"the text vectors in {path} are damaged and computed again")
+    path.unlink()
+    return None
+
+
+def _digest(key: str, vectors: Tensor) -> str:
+    """Returns a digest of vectors, their shape, and the key of their texts."""
+    digest = hashlib.sha256(f"{key}{vectors.dtype}{tuple(vectors.shape)}".encode())
+    digest.update(vectors.numpy().tobytes())
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Protocol
 from seasonrec.atomic import write_text
 from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import content_key
+from seasonrec.data.trust import is_own
 from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader, weights_identity
@@ -80,10 +82,10 @@ class Rewriting:
         own = {"min_cosine": self.min_cosine, "reader": weights_identity(self.reader), "variants": self.num_variants}
         key = content_key({"name": self.name, "texts": texts, **own, **made_from})
         path = self.facts.cache_dir / "text_variants" / f"{key}.json"
-        made = _read(path, self.num_variants, len(texts))
+        made = _read(path, self.num_variants, len(texts), progress)
         if made is None:
             made = [self._kept(texts, variant) for variant in rewrite(texts)]
-            write_text(path, json.dumps(made, ensure_ascii=False))
+            write_text(path, json.dumps({"sha256": _digest(path, made), "variants": made}, ensure_ascii=False))
         return self._of_items(texts, made, progress)
 
     def _kept(self, texts: list[str], variant: Sequence[str]) -> list[str]:
@@ -113,11 +115,25 @@ def plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def _read(path: Path, num_variants: int, num_texts: int) -> list[list[str]] | None:
-    """Returns the cached variants, or None if there are none or the file is damaged."""
-    try:
-        made = json.loads(path.read_text(encoding="utf-8"))
-        is_complete = len(made) == num_variants and all(len(variant) == num_texts for variant in made)
-    except (OSError, ValueError, TypeError):
+def _read(path: Path, num_variants: int, num_texts: int, progress: Callable[[str], None]) -> list[list[str]] | None:
+    """Returns the cached variants, or None if there are none, another user may have changed them, or they are damaged.
+
+    A list alone was written by an earlier version, without a digest.
+    """
+    if not path.is_file() or not is_own(path):
         return None
-    return made if is_complete else None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        made = found if isinstance(found, list) else found["variants"]
+        is_intact = made is found or found["sha256"] == _digest(path, made)
+        if is_intact and len(made) == num_variants and all(len(variant) == num_texts for variant in made):
+            return made
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    progress(f"the variants in {path} are damaged and made again")
+    return None
+
+
+def _digest(path: Path, made: Sequence[Sequence[str]]) -> str:
+    """Returns a digest of variants and of the key of their texts, which names the file."""
+    return hashlib.sha256(json.dumps([path.stem, made]).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import RunConfig
+from seasonrec.digests import fault, is_expected, read_json, seal
 from seasonrec.errors import UserError
 from seasonrec.memory import highest, peak_memory
 from seasonrec.runs.opening import OpenData
@@ -85,23 +85,37 @@ def run_stages(run: Run, trainer: TrainerOptions, clock: StageClock, logger: Log
         path = place.folder / "record.json"
         start = time.perf_counter()
         with clock(name):
-            if path.is_file():
-                record = json.loads(path.read_text(encoding="utf-8"))
+            record = finished_record(path)
+            if record is not None:
                 stage.restore(run, place, record)
                 result = FitResult(**record)
             else:
                 result = stage(run, place)
         clock.add(name, result.earlier_s)
-        if not path.is_file():
+        if record is None:
             seconds = time.perf_counter() - start + result.earlier_s
             peaks = highest(peak_memory(), result.earlier_peaks)
             record = asdict(result) | {"earlier_s": seconds, "earlier_peaks": peaks}
             wait_for_all(shard)  # until every process has looked for the record
             if shard.is_first:
                 write_json(path, record)
+                seal(path.parent, [path.name])
         before[name] = replace(result, earlier_s=0.0, earlier_peaks={})
     assert result is not None
     return result
+
+
+def finished_record(path: Path) -> dict[str, Any] | None:
+    """Returns the record of a finished stage, or None.
+
+    A damaged record, or one not sealed before a kill, is told; the stage then ends again from its last checkpoint.
+    """
+    if not is_expected(path):
+        return None
+    if found := fault(path):
+        print(f"note: {path} {found.text}; the stage ends again from its last checkpoint", flush=True)
+        return None
+    return read_json(path, f"delete {path.parent} to train again from the beginning")
 
 
 def load_stage(run: Run, place: Place, best_epoch: int) -> None:

@@ -12,6 +12,7 @@ import lightning as L
 import numpy as np
 
 from seasonrec.config.schema import Component, RunConfig
+from seasonrec.digests import seal
 from seasonrec.errors import UserError
 from seasonrec.models.language.text_vectors import text_readers
 from seasonrec.runs.adaptation.base import Adaptation
@@ -76,6 +77,7 @@ def save_live(folder: Path, origin: str, run: Run, origin_s: int, record: dict[s
     kept = {"name": run.config.name, "seed": run.config.seed, "fingerprint": run.data.fingerprint}
     read = {"data_digest": run.data.log.digest, "text_readers": text_readers(run.model)}
     write_json(target / "record.json", kept | read | record)
+    seal(target, afresh=True)
 
 
 def _config_of(run: Run, target: Path, origin_s: int) -> RunConfig:

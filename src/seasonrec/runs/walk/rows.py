@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Literal
 import polars as pl
 
 from seasonrec.atomic import write_text
+from seasonrec.data.csv_text import without_formulas
+from seasonrec.digests import check, fault, read_json, seal
 from seasonrec.runs.record import write_json
 
 Decision = Literal["static", "live", "worse", "unjudged", "nothing"]
@@ -77,15 +78,30 @@ def row_file(folder: Path, origin: str) -> Path:
     return folder / "origins" / f"{origin}.json"
 
 
+def results_file(folder: Path, origin: str) -> Path:
+    """Returns the file of an origin's results."""
+    return folder / "origins" / f"{origin}.parquet"
+
+
 def write_row(folder: Path, row: WalkRow) -> None:
     """Writes the row of an origin atomically; its presence means that the origin is complete."""
-    write_json(row_file(folder, row.origin), asdict(row))
+    path = row_file(folder, row.origin)
+    write_json(path, asdict(row))
+    seal(path.parent, [path.name, results_file(folder, row.origin).name])
 
 
 def read_row_of(folder: Path, origin: str, next_origin: str) -> WalkRow | None:
-    """Reads the row of an origin; None where it is not complete, or was of a period that ended on another day."""
+    """Reads the row of an origin; None where it is not complete, or was of a period that ended on another day.
+
+    Raises:
+        DamagedError: If the row or the results of the origin are damaged.
+    """
     path = row_file(folder, origin)
-    row = WalkRow(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.exists() or ((found := fault(path)) and found.unlisted):
+        return None
+    again = f"delete {path.parent}/{origin}.* and run seasonrec adapt again, which repeats this origin"
+    row = WalkRow(**read_json(path, again))
+    check(results_file(folder, origin), again)
     return row if row and row.next_origin == next_origin else None
 
 
@@ -94,4 +110,4 @@ def write_rows(folder: Path, rows: Sequence[WalkRow]) -> None:
     flat = [row.flat() for row in rows]
     columns = dict.fromkeys(key for row in flat for key in row)
     table = pl.DataFrame([{key: row.get(key) for key in columns} for row in flat], infer_schema_length=None)
-    write_text(folder / "rows.csv", table.write_csv())
+    write_text(folder / "rows.csv", without_formulas(table).write_csv())

@@ -23,7 +23,7 @@ from seasonrec.runs.run import Run
 from seasonrec.runs.walk.models import START, copied, opened, save_live, seeded, started
 from seasonrec.runs.walk.origins import Origin, a_year_earlier
 from seasonrec.runs.walk.ranking import Difference, between, difference, evenly_of, ranked, tags_between
-from seasonrec.runs.walk.rows import Decision, WalkRow, read_row_of, write_row, write_rows
+from seasonrec.runs.walk.rows import Decision, WalkRow, read_row_of, results_file, write_row, write_rows
 from seasonrec.training.continual.modes import modes_of
 from seasonrec.training.fit import TrainerOptions
 
@@ -183,7 +183,7 @@ class Walk:
         """Ranks a period and keeps its results."""
         frame = ranked(live, tags, show_progress=True, with_sides=True)
         results = RunResults(self.name, live.config.seed, self.fingerprint, live.data.log.num_items, frame)
-        write_results(self._results_file(origin), results)
+        write_results(results_file(self.folder, origin.day), results)
         return frame
 
     def _year_ago(self, origin: Origin, live: Run, model: str) -> Difference | None:
@@ -202,15 +202,12 @@ class Walk:
     def _difference(self, first: pl.DataFrame, second: pl.DataFrame) -> Difference:
         return difference(first, second, self.metric, self.checkpoint.data.log.num_items)
 
-    def _results_file(self, origin: Origin) -> Path:
-        return self.folder / "origins" / f"{origin.day}.parquet"
-
     def _results(self) -> RunResults:
         """Returns the results of all periods, baskets in the order of the log.
 
         A walk that an earlier version began has the columns that all of its origins have.
         """
-        kept = [read_results(self._results_file(origin)) for origin in self.origins]
+        kept = [read_results(results_file(self.folder, origin.day)) for origin in self.origins]
         frames = [one.frame for one in kept if one.frame.height] or [kept[0].frame]
         shared = [column for column in frames[0].columns if all(column in frame.columns for frame in frames)]
         frame = pl.concat(frame.select(shared) for frame in frames).sort("basket")

@@ -19,17 +19,19 @@ from seasonrec.atomic import writing
 from seasonrec.batches.sharding import Shard
 from seasonrec.errors import UserError
 from seasonrec.memory import Peaks, highest, peak_memory
+from seasonrec.training.checkpointing.last import keep_previous
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Atomic writing of checkpoints, so that a kill leaves the previous one.
+    """Atomic writing of checkpoints with their digests, so that a kill leaves the previous one.
 
     Lightning's own writer makes the file in memory first, then a copy in the machine's temporary folder.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        with writing(Path(path), "tmp") as temporary:
+        with writing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+            keep_previous(Path(path), temporary)
 
 
 class RandomState(L.Callback):

@@ -11,7 +11,9 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
+from seasonrec.digests import check, seal
 from seasonrec.models.language.lookup import frozen_names
+from seasonrec.training.checkpointing.last import LAST, resumable
 from seasonrec.training.checkpointing.weights import check_left_out, load_weights, save_state, save_weights
 from seasonrec.training.distributed.strategies import SharedWeights
 from seasonrec.training.module import MAIN, RecommenderModule
@@ -38,7 +40,17 @@ def load_best(folder: Path, epoch: int, models: Mapping[str, nn.Module]) -> None
         models: Models by the prefix of their weights' names in the module.
     """
     for prefix, model in models.items():
-        load_weights(best_weights(folder, epoch, prefix), model)
+        load_weights(checked_best(folder, epoch, prefix), model)
+
+
+def checked_best(folder: Path, epoch: int, prefix: str = MAIN) -> Path:
+    """Returns the file of :func:`best_weights` after a check of its digest.
+
+    Raises:
+        DamagedError: If it is missing or damaged.
+    """
+    remedy = f"the weights of the best epoch are lost: delete {folder.parent} to train again from the beginning"
+    return check(best_weights(folder, epoch, prefix), remedy)
 
 
 class RunCheckpoints(Checkpoint):
@@ -62,11 +74,17 @@ class RunCheckpoints(Checkpoint):
         self.best_epoch = -1
         self.best_value = math.nan
         self._saved_step = 0
+        self._from: Path | None = None
 
     @property
     def last(self) -> Path:
         """File of the whole state: weights, optimiser, schedule, counters, random state, position in the data."""
-        return self.folder / "last.ckpt"
+        return self.folder / LAST
+
+    def resumed(self) -> Path | None:
+        """Returns the checkpoint from which the run goes on, see :func:`resumable`."""
+        self._from = resumable(self.folder)
+        return self._from
 
     def setup(self, trainer: L.Trainer, pl_module: RecommenderModule, stage: str) -> None:
         if any(frozen_names(model) for model in pl_module.recommenders().values()):
@@ -89,7 +107,12 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_epoch, self.best_value = state_dict["best_epoch"], state_dict["best_value"]
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: RecommenderModule) -> None:
+        if self._from == self.last and self.best_epoch >= 0:  # those that an earlier checkpoint names are made again
+            for prefix in pl_module.recommenders():
+                checked_best(self.folder, self.best_epoch, prefix)
+        if self._from != self.last and trainer.is_global_zero:
+            self.last.unlink(missing_ok=True)  # damaged, or there is none
         self._saved_step = trainer.global_step  # after a resume, nothing is saved before a whole step
 
     def on_train_batch_end(self, trainer: L.Trainer, *unused: Any) -> None:
@@ -118,6 +141,7 @@ class RunCheckpoints(Checkpoint):
                 save_state(path, own, frozen_names(model))
             else:
                 save_weights(path, model)
+            seal(path.parent, [path.name])
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.last)
@@ -127,3 +151,4 @@ class RunCheckpoints(Checkpoint):
         for path in self.folder.rglob("best_epoch_*.safetensors"):
             if path.name != best_weights(self.folder, self.best_epoch).name:
                 path.unlink()
+                seal(path.parent, [path.name])

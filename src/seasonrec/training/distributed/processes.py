@@ -160,6 +160,7 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
 
 
 def _with_children(work: Work, world_size: int, backend: str) -> None:
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # the working folder is no place for the modules of a process
     spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
     with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
         meeting = f"file://{folder}/meeting"  # a port could be taken by another run that starts at the same time
