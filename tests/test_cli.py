@@ -39,8 +39,8 @@ sys.exit(code)
 """
 
 
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0"}
+def _run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0", **variables}
     command = [sys.executable, "-c", SCRIPT, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
@@ -217,14 +217,15 @@ def test_a_right_override_beside_a_wrong_flag_is_not_blamed(capsys: pytest.Captu
 
 
 def test_hydra_is_given_the_value_of_each_job(tmp_path: Path) -> None:
-    (tmp_path / "shown.py").write_text(
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "shown.py").write_text(
         "from hydra.experimental.callback import Callback\n"
         "class Shown(Callback):\n"
         "    def on_job_end(self, config, job_return, **kwargs):\n"
         "        print('VALUE', job_return.return_value)\n"
     )
     given = ("train", "-m", "seed=0,1", "run_dir=out", "+hydra.callbacks.shown._target_=shown.Shown")
-    done = _run(tmp_path, *given)
+    done = _run(tmp_path, *given, PYTHONPATH=str(tmp_path / "own"))
     assert done.stdout.count("VALUE 0.5") == 2, done.stderr
 
 

@@ -18,6 +18,7 @@ from seasonrec.commands.recommend import run as recommend
 from seasonrec.config import compose
 from seasonrec.config.schema import RecommendConfig
 from seasonrec.data.tables import DataError
+from seasonrec.digests import DamagedError
 from seasonrec.errors import UserError
 from seasonrec.runs.finished import RunFolderError, _cached_data_of
 from seasonrec.runs.opening import open_data
@@ -265,5 +266,8 @@ def test_refused(
 def test_damaged_weights_are_refused(trained: Path, ask: Ask, tmp_path: Path) -> None:
     damaged = shutil.copytree(trained / "run", tmp_path / "damaged")
     (damaged / "model.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(DamagedError, match=r"model.safetensors is damaged: it differs from its digest"):
+        ask(checkpoint=str(damaged))
+    (damaged / "digests.json").unlink()  # as in the folder of an earlier version
     with pytest.raises(RunFolderError, match="does not hold this run's weights"):
         ask(checkpoint=str(damaged))
