@@ -1,6 +1,7 @@
 """Tests that several processes have exactly the results of one process."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,13 @@ from seasonrec.evaluation.results.store import read_results
 
 def evaluate_in(processes: int, shop: Shop, folder: Path) -> list[dict[str, Any]]:
     script = Path(__file__).parent / "support" / "two_processes.py"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(script.parent),
+    }  # the folder of a script may be no place to import from
     arguments = [sys.executable, str(script), str(shop.cache_dir), str(folder / "meeting"), str(folder)]
     started = [
-        subprocess.Popen([*arguments, str(rank), str(processes)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*arguments, str(rank), str(processes)], env=environment, stderr=subprocess.PIPE, text=True)
         for rank in range(processes)
     ]
     for process in started:

@@ -157,6 +157,7 @@ def _finish(
     if run.config.baselines:
         with clock("baselines"):
             evaluate_baselines(opened, run.folder / "baselines", tags)
+    seal(run.folder, ["results.parquet"])  # the tracker's figures read them
     beside = {one["name"]: one["slices"]["all"] for one in metrics_of_baselines(run.folder)}
     slices = {name: values for name, values in record["slices"].items() if name not in OUTCOME_SLICES}
     log_results(logger, slices, beside, _figures(run) if logger and run.config.baselines else [])
