@@ -17,6 +17,7 @@ from seasonrec.config.difference import differences
 from seasonrec.config.schema import AdaptConfig
 from seasonrec.config.yaml_size import check_size
 from seasonrec.digests import check, seal
+from seasonrec.disk import check_folder
 from seasonrec.errors import UserError
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.intact import read_record
@@ -35,6 +36,7 @@ def run(options: AdaptConfig) -> None:
     """Walks a finished run from month to month: ``seasonrec adapt checkpoint=DIR until=DAY adaptation=full``."""
     options = replace(options, name=options.name or _option(options.adaptation))
     folder = Path(options.output or Path(options.checkpoint) / "adaptation" / str(options.name))
+    check_folder(folder, "output", ("results.parquet", "rows.csv", RECORD))
     checkpoint = _opened(options)
     walk = _walk(options, checkpoint, folder)
     _take(folder, options)
@@ -89,11 +91,11 @@ def _take(folder: Path, options: AdaptConfig) -> None:
     Another last day is allowed: the walk then goes on, or ends earlier.
 
     Raises:
-        UserError: If the folder holds another walk.
+        UserError: If the folder holds another walk, or one without its configuration.
     """
     path, wanted = folder / "config.yaml", json.loads(json.dumps(options.as_dict()))
-    if path.exists():
-        check(path, "bring it back from a copy, or choose another output")
+    if path.exists() or any(any(folder.glob(one)) for one in ("origins/*.json", "updates/*/*")):
+        check(path, "it says how the walk was begun: bring it back from a copy, or choose another output")
         changed = differences(*(_without_place(one) for one in (_stored(path), wanted)))
         if changed:
             raise UserError(

@@ -16,6 +16,7 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.digests import is_expected, read_json, seal
+from seasonrec.disk import check_folder
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
 from seasonrec.evaluation.groups.columns import partition_of
@@ -53,6 +54,8 @@ def run(options: EvaluateConfig) -> None:
     """Evaluates a finished run again: ``seasonrec evaluate checkpoint=DIR``."""
     checkpoint = Path(options.checkpoint)
     output = Path(options.output or checkpoint)
+    check_folder(output, "output", RESULT_FILES)
+    check_folder(output / "baselines", "output")
     finished = load_models(open_finished(checkpoint, options.allow))
     for one in finished.all:
         folder = folder_of(output, one.domain) if one.domain else output
@@ -66,7 +69,9 @@ def run(options: EvaluateConfig) -> None:
 
 def run_baselines(config: RunConfig) -> None:
     """Evaluates the baselines alone, into ``run_dir/baselines``."""
-    evaluate_baselines(open_data(config), Path(config.run_dir) / "baselines")
+    folder = Path(config.run_dir) / "baselines"
+    check_folder(folder, "run_dir")
+    evaluate_baselines(open_data(config), folder)
 
 
 def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict[str, Any]:

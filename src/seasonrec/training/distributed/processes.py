@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import multiprocessing.connection
 import os
+import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NoReturn
 
 from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from torch import Tensor, distributed
 
+from seasonrec.atomic import temporary_folder
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.errors import UserError
+from seasonrec.terminal import plain
 
 PATIENCE = timedelta(hours=2)
 """Longest time that a process waits for the others, for example while the first prepares the data."""
 
 LEAVE_S = 60.0
 """Longest wait for the exit code of a process after its connection is lost."""
+
+LOST_S = 5.0
+"""Longest wait for the end of the first process after the connection to it is lost."""
 
 Work = Callable[[Shard], None]
 """Work of every process: a function at the top level of a module or a partial of one, because it is pickled."""
@@ -162,29 +172,68 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
 def _with_children(work: Work, world_size: int, backend: str) -> None:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # the working folder is no place for the modules of a process
     spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
-    with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
+    with temporary_folder(Path(tempfile.gettempdir()), of_others=False) as folder:
         meeting = f"file://{folder}/meeting"  # a port could be taken by another run that starts at the same time
         children: list[BaseProcess] = [
-            spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, meeting), daemon=True)
+            spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, folder), daemon=True)
             for rank in range(1, world_size)
         ]
         for child in children:
             child.start()
         try:
-            with _connected(Shard(0, world_size), backend, meeting), _naming_failed_child(children):
-                work(Shard(0, world_size))
+            first = Shard(0, world_size)
+            with _connected(first, backend, meeting), _ending(children), _naming_failed_child(children):
+                work(first)
             for child in children:
                 child.join()
             _refuse_failed(children, None)
         finally:
-            for child in children:
-                child.terminate()
-                child.join()
+            _kill(children)
 
 
-def _child(work: Work, shard: Shard, backend: str, meeting: str) -> None:
-    with _connected(shard, backend, meeting):
-        work(shard)
+def _child(work: Work, shard: Shard, backend: str, folder: Path) -> None:
+    """Works in a process that ends with the first one, which alone receives signals and tells failures of its own."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_leave_after, args=(parent, shard, folder), daemon=True).start()
+    try:
+        with _connected(shard, backend, f"file://{folder}/meeting"):
+            work(shard)
+    except UserError as error:
+        print(plain(f"process {shard.rank} of the run: {error}"), file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_code) from None
+    except RuntimeError:
+        if multiprocessing.connection.wait([parent.sentinel], LOST_S):  # the connection was lost with the first process
+            _leave_after(parent, shard, folder)
+        raise
+
+
+def _leave_after(first: BaseProcess, shard: Shard, folder: Path) -> NoReturn:
+    """Waits for the end of the first process and ends this one, which nobody else would end after a kill."""
+    multiprocessing.connection.wait([first.sentinel])
+    shutil.rmtree(folder, ignore_errors=True)
+    told = "the first process has ended; start the run again in the same folder to continue from its last checkpoint"
+    print(f"process {shard.rank} of the run ends, because {told}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+@contextmanager
+def _ending(children: list[BaseProcess]) -> Iterator[None]:
+    """Ends the children of a first process that fails while they are connected; they would report a lost connection."""
+    try:
+        yield
+    except BaseException:
+        _kill(children)
+        raise
+
+
+def _kill(children: list[BaseProcess]) -> None:
+    """Ends the children; they write no files, and in a wait for the others they would not see SIGTERM."""
+    for child in children:
+        child.kill()
+        child.join()
 
 
 @contextmanager
