@@ -34,6 +34,8 @@ def run_to_end(name: str, run: Callable[[], int]) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return _told(name, "stopped", 128 + signal.SIGINT)  # the code of a shell after Ctrl-C
+    except Terminated as stopped:
+        return _told(name, "stopped by SIGTERM", int(str(stopped)))
     except (RefusedAlone, UserError) as error:
         return _told(name, str(error), error.exit_code)
     except OSError as error:

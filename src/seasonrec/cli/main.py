@@ -29,10 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand.
 
     Returns:
-        0; with a message on stderr, 2 where the user's input is refused, and 1 where the disk failed; 130 after Ctrl-C.
-
-    Raises:
-        SystemExit: With 143 after SIGTERM.
+        0; with a message on stderr, 2 where the user's input is refused, and 1 where the disk failed; 130 after Ctrl-C
+        and 143 after SIGTERM.
     """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # no process of this one imports what lies in the working folder

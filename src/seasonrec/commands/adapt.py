@@ -19,6 +19,7 @@ from seasonrec.config.yaml_size import check_size
 from seasonrec.digests import check, seal
 from seasonrec.disk import check_folder
 from seasonrec.errors import UserError
+from seasonrec.evaluation.results.store import ITEMS, write_items
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.intact import read_record
 from seasonrec.runs.record import environment, write_json, write_yaml
@@ -42,8 +43,9 @@ def run(options: AdaptConfig) -> None:
     _take(folder, options)
     print(f"{options.name}: {len(walk.origins)} origins, {walk.origins[0].day} to {walk.origins[-1].day}", flush=True)
     rows = walk()
+    write_items(folder / ITEMS, checkpoint.data.log.items["item_id"])
     write_json(folder / RECORD, _record(options, walk, rows))
-    seal(folder, ["results.parquet", "rows.csv", RECORD])
+    seal(folder, ["results.parquet", ITEMS, "rows.csv", RECORD])
     _show(rows, str(options.name))
     print(f"results in {folder}", flush=True)
 

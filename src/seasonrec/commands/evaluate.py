@@ -27,7 +27,7 @@ from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
-from seasonrec.evaluation.results.store import RunResults, read_results, write_results
+from seasonrec.evaluation.results.store import ITEMS, RunResults, read_results, write_items, write_results
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.statistics.significance import intervals
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
@@ -43,7 +43,7 @@ SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@h
 """Metrics over all targets that are printed."""
 
 
-RESULT_FILES = ("results.parquet", TRUTH_FILE, "metrics.json")
+RESULT_FILES = ("results.parquet", ITEMS, TRUTH_FILE, "metrics.json")
 """Files of an evaluation."""
 
 TEXT_READER = "minilm"
@@ -156,6 +156,7 @@ def _evaluate(
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
+        write_items(folder / ITEMS, data.log.items["item_id"])
         if data.truth is not None:
             requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
             write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), requests, protocol))
