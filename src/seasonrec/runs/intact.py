@@ -19,7 +19,7 @@ def check_config(run_dir: Path) -> Path:
     path = run_dir / "config.yaml"
     if not path.exists():
         remedy = "without it nobody knows how the weights were trained: bring it back from a copy, or train in another"
-        check(path, f"{remedy} folder: seasonrec train run_dir=NEW ...{_results_too(run_dir)}")
+        check(path, f"{remedy} folder: seasonrec train run_dir=NEW{_results_too(run_dir)}")
     remedy = (
         "a saved configuration says how the weights were trained and must not be edited: undo the change "
         "(record.json has its values), or train with other values in another folder: seasonrec train run_dir=NEW ..."
