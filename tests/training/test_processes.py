@@ -32,7 +32,8 @@ from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.checkpointing.checkpoints import best_weights
 from seasonrec.training.checkpointing.weights import load_weights
-from seasonrec.training.distributed.processes import ProcessError, RunProcesses, run_everywhere
+from seasonrec.training.distributed.children import ProcessError
+from seasonrec.training.distributed.processes import RunProcesses, run_everywhere
 from seasonrec.training.fit import TrainerOptions
 
 Ranks = list[dict[str, Any]]
