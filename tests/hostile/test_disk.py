@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_log import SMALL, of_table, write_log
+from small_log import ITEMS, SMALL, of_table, write_log
 
 from seasonrec.atomic import write_text, writing
 from seasonrec.cli.main import main
@@ -232,5 +232,10 @@ def test_what_goes_wrong_in_the_counters_loses_nothing_of_the_model(
     with pytest.raises(MemoryError):
         main(of_table(tmp_path, tmp_path / "run", "baselines=true"))
     assert main(["evaluate", f"checkpoint={tmp_path / 'run'}", f"output={tmp_path / 'again'}"]) == 0
+    results, items = (pl.read_parquet(tmp_path / "run" / f"{name}.parquet") for name in ("results", "items"))
+    lists = results.select("user_id", "request_time_s", "top_items").explode("top_items")
+    lists = lists.join(items, left_on="top_items", right_on="item", maintain_order="left")
+    assert len(lists) == results["top_items"].list.len().sum(), "results are read without the log"
+    assert set(lists["item_id"]) <= set(ITEMS)
     kept, again = ((tmp_path / name / "metrics.json").read_text() for name in ("run", "again"))
     assert json.loads(kept) == json.loads(again)
