@@ -21,7 +21,10 @@ PREFIX = ".seasonrec-"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the system's errors that more space would mend."""
 
-FAILURES = (*FULL, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE)
+ONLY_WRITING = (*FULL, errno.EROFS)
+"""Numbers of the system's errors that no reading has."""
+
+FAILURES = (*ONLY_WRITING, errno.EIO, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ESTALE)
 """Numbers of the system's errors that are no fault of the program."""
 
 NEARLY_FULL = 1 << 16

@@ -8,8 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_disk import enlarge, mounted
 from small_log import ITEMS, SMALL, of_table, write_log
 
 from seasonrec.atomic import write_text, writing
@@ -29,19 +29,6 @@ from seasonrec.errors import UserError
 from seasonrec.report.style import figure, save
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-@contextmanager
-def mounted(place: Path, options: str) -> Iterator[Path]:
-    """Mounts a small disk in memory; skips the test where the system forbids it."""
-    place.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(place)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def _with_torch(path: Path) -> None:
@@ -193,8 +180,9 @@ def test_every_command_finds_out_before_the_work(
     assert main([word.replace("PLACE", str(place)) for word in command]) == 2
     printed = capsys.readouterr()
     assert printed.out == "", "nothing was opened"
-    assert f"{key} must be a place that can be written to, got {place}" in printed.err
-    assert printed.err.count("\n") == 1
+    assert key in printed.err
+    assert str(place.parent) in printed.err
+    assert "Traceback" not in printed.err
 
 
 def test_a_training_on_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +199,7 @@ def test_a_training_on_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.
         assert "could not be written (No space left on device); what was written before stays: free" in error
         assert error.count("\n") == 1
         assert not list(disk.rglob(f"{PREFIX}*"))
-        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+        enlarge(disk, "16m")
         assert main(again) == 0
         for name in ("model.safetensors", "results.parquet"):
             assert (disk / "run" / name).read_bytes() == (alone / name).read_bytes()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from killing import Place, Started, kill, moments
+from small_disk import enlarge, mounted
 from small_log import SMALL, write_log
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for processes")
@@ -94,6 +95,22 @@ class TestOfManyKills:
         assert "Traceback" not in place.said, place.said
 
     @pytest.mark.soak
+    @pytest.mark.parametrize("size", ["400k", "1m", "2m"])
+    def test_a_study_on_a_full_disk_goes_on_when_there_is_space(
+        self, tmp_path: Path, lasted: tuple[float, dict[str, str]], size: str
+    ) -> None:
+        place = made(tmp_path / "place")
+        with mounted(place.root / "study", f"size={size}") as disk:
+            assert ended(place.start(*ABLATE)) == 1
+            place.wait_for_all()
+            assert "No space left on device" in place.said
+            enlarge(disk, "64m")
+            assert ended(place.start(*ABLATE)) == 0, place.said
+            assert place.results("study") == lasted[1]
+            assert place.left_behind() == []
+            assert "Traceback" not in place.said, place.said
+
+    @pytest.mark.soak
     def test_two_studies_in_one_folder_take_turns(self, tmp_path: Path, lasted: tuple[float, dict[str, str]]) -> None:
         place = made(tmp_path / "place")
         both = [place.start(*ABLATE), place.start(*ABLATE)]
@@ -134,6 +151,24 @@ class TestOfManyKills:
         ]
         assert ended(place.start_forked(*longer)) == 0, (told, place.said)
         assert place.results("run") == expected, told
+        assert place.left_behind() == []
+        assert "Traceback" not in place.said, place.said
+
+    @pytest.mark.soak
+    def test_a_walk_killed_many_times_ends_as_one_left_alone(self, tmp_path: Path) -> None:
+        place = made(tmp_path / "place")
+        assert ended(place.start_forked(*TRAIN)) == 0, place.said
+        walk = ("adapt", "checkpoint=run", "adaptation=full", "gate_weeks=2", "output=walk")
+        begun_s = time.monotonic()
+        assert ended(place.start_forked(*walk)) == 0, place.said
+        lasted_s, expected = time.monotonic() - begun_s, place.results("walk")
+        shutil.rmtree(place.root / "walk")
+        told = [
+            kill(place, place.start_forked(*walk), after_s, how, random)
+            for (after_s, random), how in zip(moments(5, 8, lasted_s), ("KILL", "TERM") * 4, strict=True)
+        ]
+        assert ended(place.start_forked(*walk)) == 0, (told, place.said)
+        assert place.results("walk") == expected, told
         assert place.left_behind() == []
         assert "Traceback" not in place.said, place.said
 

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from seasonrec.cli.commands import Command
 from seasonrec.config import conf_dir
 from seasonrec.config.overrides import override_key
-from seasonrec.disk import WriteError, check_folder, failure, reason_of
+from seasonrec.disk import ONLY_WRITING, WriteError, check_folder, failure, reason_of
 from seasonrec.errors import UserError
 
 HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -42,7 +42,7 @@ class RefusedAlone(BaseException):
 
 def failed(error: OSError) -> WriteError | None:
     """Returns the sentence for an error of the system outside of the files that are written with care."""
-    number = reason_of(error)
+    number = reason_of(error, numbers=ONLY_WRITING)
     return None if number is None else WriteError(failure(error.filename or "a file", number))
 
 

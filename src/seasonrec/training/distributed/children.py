@@ -42,6 +42,8 @@ Work = Callable[[Shard], None]
 class ProcessError(UserError):
     """Failure of a process of a run."""
 
+    exit_code = 1
+
 
 def work_with_children(work: Work, world_size: int, backend: str) -> None:
     """Runs the work in this process, the first, and in others that it starts and ends.
