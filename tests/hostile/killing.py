@@ -71,9 +71,10 @@ class Place:
         return sorted({str(path.relative_to(self.root)) for path in [*paths, *locks]})
 
     def results(self, folder: str) -> dict[str, str]:
-        """Returns the digests of all results in a folder; files of costs and times are left out."""
+        """Returns the digests of all results in a folder, but for costs, times, and curves, which each start has."""
         paths = [path for path in (self.root / folder).rglob("*") if path.suffix in SAME or path.name == "metrics.json"]
-        chosen = [path for path in paths if path.name not in ("costs.csv", "rows.csv") and path.is_file()]
+        own = ("costs.csv", "rows.csv")
+        chosen = [path for path in paths if path.name not in own and not path.parent.name.startswith("curves")]
         return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in chosen}
 
     def start(self, *arguments: str) -> Started:

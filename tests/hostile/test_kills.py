@@ -18,12 +18,12 @@ LOG = ("data=table", "data.events=E.csv", "data.items=I.csv", "cache_dir=cache")
 TRAIN = ("train", *LOG, *SMALL, "run_dir=run", "trainer.checkpoint_every_steps=2")
 STUDY = """
 name: killed
-experiment: [data=table, data.events=E.csv, data.items=I.csv]
+experiment: [data=table, data.events=E.csv, data.items=I.csv, embedding_dim=16, max_seq_len=12, item_encoder=id]
 question: Is a killed study the same study?
 rows: [full, no_season, {wide: [embedding_dim=32]}]
 seeds: [0, 1]
 costs: [weights]
-overrides: [embedding_dim=16, max_seq_len=12, item_encoder=id, "season=[momentum]", trainer.max_epochs=2]
+overrides: ["season=[momentum]", trainer.max_epochs=6, trainer.patience=6]
 """
 ABLATE = ("ablate", "study.yaml", "run_dir=study", "cache_dir=cache", "jobs=2")
 
