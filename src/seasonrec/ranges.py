@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache, wraps
 from inspect import Parameter, signature
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -111,7 +112,7 @@ class Entries:
             few = len(values) < self.at_least
             number = f"at least {self.at_least}" if few else f"at most {self.at_most}"
             return f"must have {number} {'entry' if few and self.at_least == 1 else 'entries'}"
-        if self.rising and any(later <= first for first, later in zip(values, values[1:], strict=False)):
+        if self.rising and any(later <= first for first, later in pairwise(values)):
             return "must be rising numbers"
         if any(value in values[:place] for place, value in enumerate(values)):
             return "must be distinct entries"
@@ -128,27 +129,41 @@ LIMITS: dict[str, Callable[..., Limit | Entries]] = {
 
 Width = Annotated[int, AtLeast(1, 16_384)]
 """Width of a vector."""
+WidthOrZero = Annotated[int, AtLeast(0, 16_384)]
 Depth = Annotated[int, AtLeast(1, 1_000)]
 """Number of layers, heads, experts or rounds."""
 Length = Annotated[int, AtLeast(1, 100_000)]
-"""Length of a sequence."""
+"""Length of a sequence or a list."""
+Batch = Annotated[int, AtLeast(1, 1_000_000)]
+"""Size of a batch."""
 Count = Annotated[int, AtLeast(1, 1_000_000_000)]
 CountOrZero = Annotated[int, AtLeast(0, 1_000_000_000)]
-"""A count that 0 switches off."""
+Harmonics = Annotated[int, AtLeast(0, 100)]
+"""Sine-cosine pairs of a period."""
 WholeDays = Annotated[int, AtLeast(1, 36_525)]
 """Days, at most a century."""
+WholeDaysOrZero = Annotated[int, AtLeast(0, 36_525)]
 Days = Annotated[float, Above(0, 36_525)]
 """Days with fractions, at most a century."""
+DaysOrZero = Annotated[float, AtLeast(0, 36_525)]
+LookBacks = Annotated[tuple[WholeDays, ...], Entries()]
+"""Lengths of look-backs."""
+HalfLives = Annotated[tuple[Days, ...], Entries()]
 Share = Annotated[float, Between(0, 1)]
-Part = Annotated[float, Between(0, 1, "()")]
+Fraction = Annotated[float, Between(0, 1, "()")]
 """A share that is neither nothing nor all."""
-Dropout = Annotated[float, Between(0, 1, "[)")]
+PartOfAll = Annotated[float, Between(0, 1, "(]")]
+"""A share that is not nothing."""
+BelowOne = Annotated[float, Between(0, 1, "[)")]
+"""A share that is not all, for example of dropout."""
 Weight = Annotated[float, AtLeast(0, 1_000_000)]
-"""A weight that 0 switches off."""
 Positive = Annotated[float, Above(0, 1_000_000)]
-LearningRate = Annotated[float, Above(0, 100)]
+Rate = Annotated[float, Above(0, 100)]
+"""A learning rate."""
 Seed = Annotated[int, AtLeast(0, 2**32 - 1)]
 """Seed of random numbers, in the range of numpy."""
+Processes = Annotated[int, AtLeast(1, 1_024)]
+"""Number of processes, threads or devices."""
 
 
 def plain_problem(value: object) -> str | None:
@@ -205,7 +220,7 @@ def _refuse_outside(
 @cache
 def _hints(owner: type) -> dict[str, Any]:
     """Returns the annotations of a constructor; each field of a dataclass is read in the module that states it."""
-    return get_type_hints(owner if is_dataclass(owner) else owner.__init__, include_extras=True)
+    return get_type_hints(owner if is_dataclass(owner) else owner.__init__, include_extras=True)  # type: ignore[misc]  # the constructor of this very class
 
 
 @cache

@@ -17,6 +17,7 @@ from seasonrec.data.occasions import occasion_names
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
+from seasonrec.ranges import DaysOrZero, Fraction, ranged
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
 """Limit in days above which a log is cut at Mondays by default, so that every week in a report is complete."""
@@ -85,6 +86,7 @@ class Split:
         return _baskets_between(log, self.test_from_s, self.end_s)
 
 
+@ranged("split")
 @dataclass(frozen=True)
 class TimeSplit:
     """Split of a log by dates, or by shares of its time span if no date is given.
@@ -109,9 +111,9 @@ class TimeSplit:
     validation_from: str | None = None
     test_from: str | None = None
     train_from: str | None = None
-    validation_fraction: float = 0.10
-    test_fraction: float = 0.15
-    gap_days: float = 0.0
+    validation_fraction: Fraction = 0.10
+    test_fraction: Fraction = 0.15
+    gap_days: DaysOrZero = 0.0
     test_until: str | None = None
 
     def __post_init__(self) -> None:

@@ -53,9 +53,7 @@ def fits(value: object, annotation: ast.expr | None, module: Module) -> bool:
     return any(_fits_one(value, choice) for choice in _choices(annotation, module))
 
 
-def broken_limit(
-    value: object, annotation: ast.expr | None, module: Module, others: Mapping[str, Any]
-) -> str | None:
+def broken_limit(value: object, annotation: ast.expr | None, module: Module, others: Mapping[str, Any]) -> str | None:
     """Returns the rule that a value of the annotated type breaks, for example ``must be at least 1``, or None.
 
     Args:

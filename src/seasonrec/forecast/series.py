@@ -13,6 +13,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.errors import UserError
 from seasonrec.forecast.cleaning import Missing, Outliers
+from seasonrec.ranges import Count, ranged
 
 Level = Literal["item", "category", "cluster"]
 Period = Literal["week", "day"]
@@ -27,6 +28,7 @@ MOST_CELLS = 1 << 27
 """Largest number of series times periods, 1 GB in memory."""
 
 
+@ranged("series")
 @dataclass(frozen=True)
 class SeriesOptions:
     """Options of the series.
@@ -55,8 +57,8 @@ class SeriesOptions:
     measure: Measure = "events"
     missing: Missing = "zero"
     outliers: Outliers = "none"
-    least_nonzero: int = 8
-    most: int | None = None
+    least_nonzero: Count = 8
+    most: Count | None = None
     fallback: Fallback = "croston"
     reader: str = "minilm"
 

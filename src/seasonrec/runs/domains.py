@@ -11,6 +11,7 @@ from seasonrec.batches.splits import TimeSplit
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.tables import Dataset
 from seasonrec.errors import UserError
+from seasonrec.ranges import Share, ranged
 
 _HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
 _NO_BEHAVIOUR = cast(Component, {"_target_": "seasonrec.models.behaviour.none.NoBehaviour"})
@@ -19,6 +20,7 @@ _FEATURES = f"{_ENCODERS}.features.FeatureItems"
 _ID_TEXT, _ID = f"{_ENCODERS}.id_text.IdTextItems", f"{_ENCODERS}.id.IdItems"
 
 
+@ranged("domain.table")
 @dataclass(frozen=True)
 class Domain:
     """A further log for training, with a model of its own that shares modules with the main model.
@@ -39,7 +41,7 @@ class Domain:
 
     data: Callable[..., Dataset]
     split: Callable[..., TimeSplit]
-    alpha: float = 0.5
+    alpha: Share = 0.5
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.alpha <= 1.0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.journey_items import KEYS, item_ids, item_table
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, Count, ranged
 
 Level = Literal["product_type", "product_id", "variant"]
 
@@ -23,6 +24,7 @@ NOT_GOODS = ("FUEL", "COUPON", "CNTRL/STORE SUP", "POSTAL CENTER", "PROD-WHS SAL
 _SAMPLE_SEED = 0
 
 
+@ranged("data")
 class CompleteJourney:
     """Anonymised retail panel of 84.51° and dunnhumby, as packaged.
 
@@ -46,8 +48,8 @@ class CompleteJourney:
     def __init__(
         self,
         level: Level = "product_type",
-        min_item_events: int = 20,
-        households: int | None = None,
+        min_item_events: Count = 20,
+        households: Annotated[int, AtLeast(2, 1_000_000_000)] | None = None,
         calendar: str | None = None,
     ) -> None:
         if level not in KEYS:

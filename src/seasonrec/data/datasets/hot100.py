@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from seasonrec.data.files.reading import (
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, ranged
 
 COLUMNS = {"week": ("week", "chart_week", "date"), "title": ("title", "song"), "artist": ("artist", "performer"),
            "rank": ("rank", "current_week")}  # fmt: skip
@@ -30,6 +32,7 @@ NOON_S = 12 * 3600
 PLACES = 100
 
 
+@ranged("data")
 class Hot100:
     """Weeks of songs in a chart, such as the Billboard Hot 100.
 
@@ -48,7 +51,7 @@ class Hot100:
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, path: str, first_year: int | None = None) -> None:
+    def __init__(self, path: str, first_year: Annotated[int, AtLeast(1900, 2100)] | None = None) -> None:
         if first_year is not None and first_year < 1900:
             raise UserError(f"data.first_year must be a year from 1900 on, got {first_year}; write for example 2015.")
         self.path = path

@@ -20,6 +20,7 @@ from seasonrec.data.files.reading import (
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import Count, ranged
 
 COLUMNS = {
     "user_id": ("Survey ResponseID",),
@@ -39,6 +40,7 @@ ANSWERS_OF = "Survey ResponseID"
 """Column of the person in ``survey.csv``."""
 
 
+@ranged("data")
 class OpenEcommerce:
     """Purchases of 5,027 people in the United States on Amazon, 2018 to 2022, shared by them for research.
 
@@ -68,7 +70,7 @@ class OpenEcommerce:
     timezone: str = "America/New_York"
 
     def __init__(
-        self, path: str, users: str | None = None, min_item_events: int = 5, calendar: str | None = None
+        self, path: str, users: str | None = None, min_item_events: Count = 5, calendar: str | None = None
     ) -> None:
         if min_item_events < 1:
             raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")

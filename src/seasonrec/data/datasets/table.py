@@ -21,11 +21,13 @@ from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import Count, ranged
 
 LATER_OPTIONS = ("calendar", "behaviour_column", "features", "feature_kinds")
 """Options that belong to the identity only where they are set, so that older prepared data and numbers stay valid."""
 
 
+@ranged("data")
 @dataclass
 class Table:
     """Dataset of files with a column mapping.
@@ -78,7 +80,7 @@ class Table:
     features: tuple[str, ...] = ()
     feature_kinds: dict[str, Kind] = field(default_factory=dict)
     time_format: str = "auto"
-    min_item_events: int = 1
+    min_item_events: Count = 1
     country: str | None = None
     timezone: str = "UTC"
     calendar: str | None = None

@@ -8,8 +8,10 @@ import numpy as np
 
 from seasonrec.errors import UserError
 from seasonrec.forecast.base import Floats, Forecast, History, UntrainedForecaster, with_errors
+from seasonrec.ranges import Length, ranged
 
 
+@ranged("forecaster.moving_average")
 @dataclass
 class MovingAverage(UntrainedForecaster):
     """Forecast of the mean of the last periods, or of all since the first sale if these are fewer.
@@ -23,7 +25,7 @@ class MovingAverage(UntrainedForecaster):
         ValueError: If ``window`` is below 1.
     """
 
-    window: int = 4
+    window: Length = 4
 
     def __post_init__(self) -> None:
         if self.window < 1:

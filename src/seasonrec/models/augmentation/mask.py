@@ -10,8 +10,10 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.ranges import Share, ranged
 
 
+@ranged("augmentation")
 class Mask:
     """Replacement of some items by the padding item ``V``, which the recommender reads as a vector of zeros.
 
@@ -29,7 +31,7 @@ class Mask:
         with different histories in one window lose the same share on average.
     """
 
-    def __init__(self, rate: float = 0.2, *, facts: Facts, log: EventLog | None) -> None:
+    def __init__(self, rate: Share = 0.2, *, facts: Facts, log: EventLog | None) -> None:
         self.rate = check_share("augmentation=mask", "rate", rate)
         self.num_items = facts.spec.num_items
 

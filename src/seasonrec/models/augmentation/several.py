@@ -15,8 +15,10 @@ from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
 from seasonrec.models.augmentation.base import Factory, check_share, num_events, without_oldest
+from seasonrec.ranges import Share, Weight, ranged
 
 
+@ranged("augmentation")
 class Several:
     """Random choice of one augmentation, or none, for each window.
 
@@ -46,8 +48,8 @@ class Several:
         reorder: Factory,
         substitute: Factory,
         insert: Factory,
-        chance: float = 0.5,
-        weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0),
+        chance: Share = 0.5,
+        weights: tuple[Weight, Weight, Weight, Weight, Weight] = (1.0, 1.0, 1.0, 1.0, 1.0),
         *,
         facts: Facts,
         log: EventLog | None,

@@ -19,6 +19,7 @@ from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
 from seasonrec.models.demand.similarity import TextGroups, read_groups
+from seasonrec.ranges import LookBacks, Weight, WholeDaysOrZero, WidthOrZero, ranged
 
 Use = Literal["all", "text", "cluster", "id"]
 
@@ -45,6 +46,7 @@ class ObservedDay:
     events: Tensor
 
 
+@ranged("demand")
 class MultinomialDemand(nn.Module):
     """Share of each item in the events of a day: a softmax over the candidates of a small network's scores.
 
@@ -84,10 +86,10 @@ class MultinomialDemand(nn.Module):
     def __init__(
         self,
         use: Use = "all",
-        windows_days: tuple[int, ...] = (7, 28),
-        half_window_days: int = 14,
-        hidden_dim: int = 24,
-        penalty: float = 1.0,
+        windows_days: LookBacks = (7, 28),
+        half_window_days: WholeDaysOrZero = 14,
+        hidden_dim: WidthOrZero = 24,
+        penalty: Weight = 1.0,
         reader: str = "minilm",
         *,
         facts: Facts,

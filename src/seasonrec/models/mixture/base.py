@@ -21,6 +21,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
 from seasonrec.models.mixture.tilt import Tilt
+from seasonrec.ranges import HalfLives, LookBacks, Weight, WholeDaysOrZero
 
 FIT_STEPS = 150
 """Largest number of steps of the fit."""
@@ -87,11 +88,11 @@ class Mixture(nn.Module, ABC):
 
     def __init__(
         self,
-        windows_days: tuple[int, ...] = (7, 28),
-        own_half_lives_days: tuple[float, ...] = (28.0, 112.0),
-        last_year_days: int = 14,
-        lift_windows_days: tuple[int, ...] = (1, 7, 28, 84),
-        penalty: float = 1.0,
+        windows_days: LookBacks = (7, 28),
+        own_half_lives_days: HalfLives = (28.0, 112.0),
+        last_year_days: WholeDaysOrZero = 14,
+        lift_windows_days: LookBacks = (1, 7, 28, 84),
+        penalty: Weight = 1.0,
         *,
         facts: Facts,
     ) -> None:

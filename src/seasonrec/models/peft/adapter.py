@@ -12,8 +12,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforward_outputs, is_conv1d, resolved
+from seasonrec.ranges import BelowOne, Width, ranged
 
 
+@ranged("peft")
 class Adapter(Unmergeable):
     """Trainable bottlenecks ``y + U gelu(D y)`` on the outputs ``y`` of blocks, before the residual is added.
 
@@ -42,9 +44,9 @@ class Adapter(Unmergeable):
 
     def __init__(
         self,
-        bottleneck_dim: int = 32,
+        bottleneck_dim: Width = 32,
         after: Literal["both", "feedforward"] = "both",
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         target_modules: tuple[str, ...] | None = None,
         target: Target = "all",
         *,

@@ -11,8 +11,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
+from seasonrec.ranges import BelowOne, Positive, Width, ranged
 
 
+@ranged("peft")
 class LoRA(LibraryTuning):
     """Trainable updates ``B A`` of rank ``r`` to frozen matrices ``W``: ``W x + (alpha / r) B A x``.
 
@@ -38,9 +40,9 @@ class LoRA(LibraryTuning):
 
     def __init__(
         self,
-        rank: int = 8,
-        alpha: float = 16.0,
-        dropout: float = 0.0,
+        rank: Width = 8,
+        alpha: Positive = 16.0,
+        dropout: BelowOne = 0.0,
         target_modules: TargetModules = None,
         target: Target = "all",
         *,

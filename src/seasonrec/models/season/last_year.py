@@ -14,8 +14,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.demand.similarity import read_groups
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import WholeDaysOrZero, ranged
 
 
+@ranged("season.last_year")
 class LastYearSeason(nn.Module):
     """Seasonal effect of last year's sales: lifts at that time, each form with a learned weight.
 
@@ -39,7 +41,7 @@ class LastYearSeason(nn.Module):
 
     def __init__(
         self,
-        half_window_days: int = 14,
+        half_window_days: WholeDaysOrZero = 14,
         use: tuple[Literal["id", "category", "cluster", "text"], ...] = ("id", "category"),
         reader: str = "minilm",
         *,

@@ -14,10 +14,12 @@ from seasonrec.models.calendar_features import waves
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import Length, ranged
 
 DAYS = PLACES["day_of_year"]
 
 
+@ranged("season.oar")
 class OARSeason(nn.Module):
     """Occasion-aware recommendation: a gate weighs the query, the user's own occasions and those of all users.
 
@@ -64,7 +66,7 @@ class OARSeason(nn.Module):
 
     adds_scores = False
 
-    def __init__(self, max_events: int = 200, *, facts: Facts) -> None:
+    def __init__(self, max_events: Length = 200, *, facts: Facts) -> None:
         super().__init__()
         facts.spec.require_last_year("season=[oar]")
         if max_events < 1:

@@ -21,8 +21,10 @@ from seasonrec.models.augmentation.reorder import Reorder
 from seasonrec.models.augmentation.several import Several
 from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
+from seasonrec.ranges import CountOrZero, Positive, Share, ranged
 
 
+@ranged("task.contrastive")
 class ContrastiveHead(TaskHead):
     """InfoNCE between two views of each training window, encoded at its last request; it has no weights of its own.
 
@@ -57,11 +59,11 @@ class ContrastiveHead(TaskHead):
 
     def __init__(
         self,
-        crop: float = 0.5,
-        mask: float = 0.3,
-        reorder: float = 1.0,
-        window_s: int = 0,
-        temperature: float = 0.2,
+        crop: Share = 0.5,
+        mask: Share = 0.3,
+        reorder: Share = 1.0,
+        window_s: CountOrZero = 0,
+        temperature: Positive = 0.2,
         *,
         facts: Facts,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +21,13 @@ from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import AtLeast, BelowOne, WholeDays, Width, ranged
 
 LEVEL_WEEKS = 4
 """Number of last weeks whose mean is the forecast at the start of training."""
 
 
+@ranged("task.demand")
 class DemandHead(TaskHead):
     """A forecast of weekly sales: the mean of the last weeks, corrected by a network.
 
@@ -58,10 +60,10 @@ class DemandHead(TaskHead):
         self,
         of: Literal["item", "category"] = "category",
         loss: Literal["mse", "poisson"] = "mse",
-        num_weeks: int = 8,
-        hidden_dim: int = 32,
-        dropout: float = 0.5,
-        days_at_once: int = 32,
+        num_weeks: Annotated[int, AtLeast(1, 5_200)] = 8,
+        hidden_dim: Width = 32,
+        dropout: BelowOne = 0.5,
+        days_at_once: WholeDays = 32,
         *,
         facts: Facts,
     ) -> None:

@@ -15,8 +15,10 @@ from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import log_partition, targets_of
 from seasonrec.models.task.draws import target_uniform
+from seasonrec.ranges import Batch, Weight, ranged
 
 
+@ranged("task.purchase")
 class PurchaseHead(TaskHead):
     """A binary classifier of (request, item) pairs: basket items are positives, drawn items are negatives.
 
@@ -45,7 +47,7 @@ class PurchaseHead(TaskHead):
     available_s: Tensor
     log_available: Tensor
 
-    def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
+    def __init__(self, num_negatives: Batch = 4, popularity_power: Weight = 0.0, *, facts: Facts) -> None:
         super().__init__()
         if num_negatives < 1:
             raise UserError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")

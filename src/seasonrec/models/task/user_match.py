@@ -15,11 +15,13 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import Days, HalfLives, Positive, ranged
 
 ITEMS_AT_ONCE = 1 << 14
 """Maximum number of items per matrix product, which bounds memory."""
 
 
+@ranged("task.user_match")
 class UserMatchHead(TaskHead):
     """A ranking of other users for a user, by the cosine of their vectors.
 
@@ -43,9 +45,9 @@ class UserMatchHead(TaskHead):
 
     def __init__(
         self,
-        days: float = 28.0,
-        temperature: float = 0.1,
-        half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
+        days: Days = 28.0,
+        temperature: Positive = 0.1,
+        half_lives_days: HalfLives = (7.0, 28.0, 90.0),
         *,
         facts: Facts,
     ) -> None:

@@ -17,8 +17,10 @@ from seasonrec.models.temporal.clock_features import ClockFeatures
 from seasonrec.models.temporal.intervals import NUM_BUCKETS, buckets
 from seasonrec.models.temporal.slots import Slots
 from seasonrec.models.temporal.time_attention import TimeAttentionBlock
+from seasonrec.ranges import BelowOne, Depth, Harmonics, ranged
 
 
+@ranged("temporal")
 class TransformerTime(nn.Module):
     """Attention of each request, at its own time, over its events; the result is added to the query.
 
@@ -50,7 +52,13 @@ class TransformerTime(nn.Module):
     changes_hidden = True
 
     def __init__(
-        self, num_layers: int = 1, num_heads: int = 2, num_harmonics: int = 2, dropout: float = 0.3, *, facts: Facts
+        self,
+        num_layers: Depth = 1,
+        num_heads: Depth = 2,
+        num_harmonics: Harmonics = 2,
+        dropout: BelowOne = 0.3,
+        *,
+        facts: Facts,
     ) -> None:
         super().__init__()
         width = facts.embedding_dim

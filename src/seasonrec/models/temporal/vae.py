@@ -13,8 +13,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
+from seasonrec.ranges import Share, Weight, Width, ranged
 
 
+@ranged("temporal")
 class VAETemporal(nn.Module):
     """A Gaussian latent state, inferred by a GRU over the baskets before the request and added to the query.
 
@@ -58,11 +60,11 @@ class VAETemporal(nn.Module):
 
     def __init__(
         self,
-        latent_dim: int = 32,
-        beta: float = 0.02,
-        free_nats: float = 0.0,
+        latent_dim: Width = 32,
+        beta: Weight = 0.02,
+        free_nats: Weight = 0.0,
         prior: Literal["standard", "learned"] = "standard",
-        annealing_share: float = 0.5,
+        annealing_share: Share = 0.5,
         *,
         facts: Facts,
     ) -> None:

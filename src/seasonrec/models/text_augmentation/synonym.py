@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 from seasonrec.models.text_augmentation.wordnet import PartOfSpeech, WordNet
+from seasonrec.ranges import AtLeast, Depth, Seed, Share, ranged
 
 VERSION = 1
 """Increased with every change to the search and replacement of words."""
@@ -26,6 +28,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _MAX_WORDS = 3
 
 
+@ranged("text_augmentation")
 class SynonymTexts:
     """Replacement of words and set phrases by WordNet's synonyms; case and number follow the replaced word.
 
@@ -52,14 +55,14 @@ class SynonymTexts:
 
     def __init__(
         self,
-        num_variants: int = 2,
-        rate: float = 0.3,
-        min_cosine: float = 0.6,
-        max_senses: int = 1,
+        num_variants: Annotated[int, AtLeast(1, 100)] = 2,
+        rate: Share = 0.3,
+        min_cosine: Share = 0.6,
+        max_senses: Depth = 1,
         parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adj"),
         reader: str = "minilm",
         folder: str = DEBIAN_FOLDER,
-        seed: int = 0,
+        seed: Seed = 0,
         *,
         facts: Facts,
     ) -> None:

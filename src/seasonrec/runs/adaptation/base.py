@@ -16,6 +16,7 @@ from seasonrec.batches.user_pools import Period
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.errors import UserError
+from seasonrec.ranges import Count, Rate
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.train import module_of
 from seasonrec.training.continual.ewc import trained_weights
@@ -92,8 +93,8 @@ class FineTuning:
         UserError: If a number is out of its range.
     """
 
-    epochs: int = 3
-    learning_rate: float = 0.002
+    epochs: Count = 3
+    learning_rate: Rate = 0.002
 
     is_static = False
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import Count, Positive, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import batches_of_past, evenly, past_baskets
 from seasonrec.runs.opening import device_of
@@ -15,6 +16,7 @@ from seasonrec.training.continual.ewc import ElasticLoss, diagonal_fisher
 from seasonrec.training.continual.modes import evaluating
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Ewc(FineTuning):
     """Fine-tuning of all weights with an elastic penalty around the live ones.
@@ -34,8 +36,8 @@ class Ewc(FineTuning):
         over the whole past at the live weights, in place of one for each earlier task, because the log is still there.
     """
 
-    strength: float = 1.0
-    requests: int = 256
+    strength: Positive = 1.0
+    requests: Count = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()

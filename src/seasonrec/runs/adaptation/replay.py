@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from seasonrec.data.calendar import local_days
 from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, Count, ranged
 from seasonrec.runs.adaptation.base import BYTES_PER_NUMBER, FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import evenly, past_baskets, queries
 from seasonrec.runs.run import Run
@@ -19,6 +21,7 @@ CANDIDATES_PER_EXAMPLE = 10
 """Evenly spaced baskets of a season from which each example is chosen."""
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Replay(FineTuning):
     """Fine-tuning of all weights on the newest period and on examples of each season, chosen by herding.
@@ -37,8 +40,8 @@ class Replay(FineTuning):
         Rebuffi et al., iCaRL, CVPR 2017.
     """
 
-    seasons: int = 12
-    per_season: int = 100
+    seasons: Annotated[int, AtLeast(1, 366)] = 12
+    per_season: Count = 100
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import BelowOne, ranged
 from seasonrec.training.balancing.aggregation import Aggregation
 
 
+@ranged("balancing")
 class CAGrad(Aggregation):
     """The gradient within ``c`` times its norm of the mean gradient that maximises the smallest gain of a task.
 
@@ -23,7 +25,7 @@ class CAGrad(Aggregation):
         factor, see :class:`Aggregation`.
     """
 
-    def __init__(self, c: float = 0.5, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, c: BelowOne = 0.5, *, tasks: tuple[str, ...]) -> None:
         from torchjd.aggregation import CAGradWeighting  # slow to import, and only needed here
 
         if not 0 <= c < 1:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import Weight, ranged
 from seasonrec.training.balancing.base import Balancing
 
 
+@ranged("balancing")
 class FixedBalancing(nn.Module, Balancing):
     """Fixed weight of every task's loss.
 
@@ -21,7 +23,7 @@ class FixedBalancing(nn.Module, Balancing):
         ValueError: If a weight is negative or belongs to no task, or all are 0.
     """
 
-    def __init__(self, weights: dict[str, float] | None = None, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, weights: dict[str, Weight] | None = None, *, tasks: tuple[str, ...]) -> None:
         super().__init__()
         given = dict(weights or {})
         for name, weight in given.items():

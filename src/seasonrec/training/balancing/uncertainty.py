@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import Positive, ranged
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
+@ranged("balancing")
 class UncertaintyBalancing(SeveralTasks):
     """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` per task, learned from 0 (weight 1).
 
@@ -31,7 +33,7 @@ class UncertaintyBalancing(SeveralTasks):
         Semantics, CVPR 2018, equations 7 and 10.
     """
 
-    def __init__(self, learning_rate_factor: float = 1.0, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, learning_rate_factor: Positive = 1.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
         if not learning_rate_factor > 0:
             raise UserError(

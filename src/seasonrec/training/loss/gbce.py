@@ -12,9 +12,11 @@ from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import Batch, Share, ranged
 from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
+@ranged("loss")
 class GBCE:
     """Binary cross-entropy with the target's probability raised to a power ``beta`` of at most 1.
 
@@ -38,7 +40,7 @@ class GBCE:
 
     gives_probabilities = False
 
-    def __init__(self, num_negatives: int = 256, calibration: float = 0.75, *, facts: Facts) -> None:
+    def __init__(self, num_negatives: Batch = 256, calibration: Share = 0.75, *, facts: Facts) -> None:
         if not 0.0 <= calibration <= 1.0:
             raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper uses 0.75.")
         self.sampler = sampler_of(num_negatives, 0.0, facts)
