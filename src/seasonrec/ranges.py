@@ -181,7 +181,7 @@ def ranged(place: str) -> Callable[[Class], Class]:
     """Returns a decorator of a class that checks the ranges of its constructor's arguments before it runs.
 
     Args:
-        place: Place of the class in a configuration, for example ``backbone``, for the message.
+        place: Place of the class in a configuration for the message, for example ``backbone``; empty at the top level.
 
     Raises:
         UserError: By the decorated constructor, if an argument lies outside its range.
@@ -213,14 +213,15 @@ def _refuse_outside(
             shown = list(value) if isinstance(value, tuple) else value
             default = defaults.get(name)
             remedy = f"; try {list(default) if isinstance(default, tuple) else default}"
-            whose = ": " if problem.startswith("each") else " "
-            raise UserError(f"{place}.{name}{whose}{problem}, got {shown}{remedy if name in defaults else ''}.")
+            path = f"{place}.{name}".removeprefix(".") + (":" if problem.startswith("each") else "")
+            raise UserError(f"{path} {problem}, got {shown}{remedy if name in defaults else ''}.")
 
 
 @cache
 def _hints(owner: type) -> dict[str, Any]:
     """Returns the annotations of a constructor; each field of a dataclass is read in the module that states it."""
-    return get_type_hints(owner if is_dataclass(owner) else owner.__init__, include_extras=True)  # type: ignore[misc]  # the constructor of this very class
+    constructor = vars(owner)["__init__"]
+    return get_type_hints(owner if is_dataclass(owner) else constructor, include_extras=True)
 
 
 @cache

@@ -60,13 +60,6 @@ class LoaderOptions:
     validation_stride: Count = 3
     pool_size: Count = 2_000_000
 
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"loader.{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0.0 <= self.min_context_share <= 1.0:
-            raise UserError(f"loader.min_context_share must lie in [0, 1], got {self.min_context_share}; try 0.25.")
-
 
 class BatchBuilder:
     """Builder of :class:`SequenceBatch` from requests for training, evaluation and ``recommend``.

@@ -119,11 +119,6 @@ class TimeSplit:
     def __post_init__(self) -> None:
         for name in ("train_from", "validation_from", "test_from", "test_until"):
             _day(name, getattr(self, name))
-        for name in ("validation_fraction", "test_fraction"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise UserError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
-        if self.gap_days < 0:
-            raise UserError(f"split.gap_days must be 0 or above, got {self.gap_days}; try the horizon of the protocol.")
         if self.validation_fraction + self.test_fraction >= 1.0:
             raise UserError(
                 "split.validation_fraction and split.test_fraction must leave a part for training, got "

@@ -129,8 +129,8 @@ def _completed(value: Any) -> Any:
 def _limit_mistakes(
     value: object, argument: Argument, path: str, given: dict[str, Any], signature: Signature
 ) -> Iterator[Mistake]:
-    if not fits(value, argument.annotation, argument.module):
-        return  # the type is told
+    if not fits(value, argument.annotation, argument.module) or value == _default(argument):
+        return  # a wrong type is told elsewhere
     others = {name: _default(one) for name, one in signature.settable.items()} | given
     others = {name: other for name, other in others.items() if isinstance(other, int | float)}
     problem = broken_limit(value, argument.annotation, argument.module, others)

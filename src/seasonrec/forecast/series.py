@@ -71,10 +71,6 @@ class SeriesOptions:
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
                 raise UserError(f"series.{name} must be one of {known}, got {getattr(self, name)!r}; choose one.")
-        if self.least_nonzero < 1:
-            raise UserError(f"series.least_nonzero must be at least 1, got {self.least_nonzero}; try 8.")
-        if self.most is not None and self.most < 1:
-            raise UserError(f"series.most must be at least 1, got {self.most}; write null for all series.")
 
     @property
     def cycle(self) -> int:

@@ -10,7 +10,6 @@ from typing import cast
 from seasonrec.batches.splits import TimeSplit
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.tables import Dataset
-from seasonrec.errors import UserError
 from seasonrec.ranges import Share, ranged
 
 _HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
@@ -42,13 +41,6 @@ class Domain:
     data: Callable[..., Dataset]
     split: Callable[..., TimeSplit]
     alpha: Share = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.alpha <= 1.0:
-            raise UserError(
-                f"alpha must lie in [0, 1], got {self.alpha}; 1 reads the domain as often as the main one, 0.5 a "
-                "smaller one more often."
-            )
 
 
 def domain_configs(config: RunConfig) -> dict[str, RunConfig]:

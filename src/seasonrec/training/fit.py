@@ -93,15 +93,6 @@ class TrainerOptions:
     checkpoint_every_steps: Count = 200
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.num_threads is not None and self.num_threads < 1:
-            raise UserError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
-        if not self.gradient_clip_norm >= 0:
-            raise UserError(
-                f"trainer.gradient_clip_norm must be at least 0, got {self.gradient_clip_norm}; 0 does not clip."
-            )
         if self.strategy == "fsdp" and self.world_size == 1:
             raise UserError(
                 "trainer.strategy=fsdp shards the weights among processes and needs more than one, got "

@@ -32,18 +32,10 @@ class Objective:
     interference_every_steps: CountOrZero = 0
 
     def __post_init__(self) -> None:
-        for name in ("lambda_mt", "lambda_t"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"objective.{name} must be at least 0, got {getattr(self, name)}; try 1.")
         if self.lambda_mt + self.lambda_t == 0:
             raise UserError(
                 "objective.lambda_mt and objective.lambda_t must not both be 0: nothing would be learned; give one of "
                 "them a value above 0."
-            )
-        if self.interference_every_steps < 0:
-            raise UserError(
-                "objective.interference_every_steps must be at least 0, got "
-                f"{self.interference_every_steps}; 0 measures nothing."
             )
 
 

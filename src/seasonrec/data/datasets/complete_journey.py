@@ -54,10 +54,6 @@ class CompleteJourney:
     ) -> None:
         if level not in KEYS:
             raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
-        if min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
-        if households is not None and households < 2:
-            raise UserError(f"households must be at least 2, or null for all, got {households}.")
         self.level = level
         self.min_item_events = min_item_events
         self.households = households

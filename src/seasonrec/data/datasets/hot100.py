@@ -18,7 +18,6 @@ from seasonrec.data.files.reading import (
 )
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
-from seasonrec.errors import UserError
 from seasonrec.ranges import AtLeast, ranged
 
 COLUMNS = {"week": ("week", "chart_week", "date"), "title": ("title", "song"), "artist": ("artist", "performer"),
@@ -52,8 +51,6 @@ class Hot100:
     timezone: str = "America/New_York"
 
     def __init__(self, path: str, first_year: Annotated[int, AtLeast(1900, 2100)] | None = None) -> None:
-        if first_year is not None and first_year < 1900:
-            raise UserError(f"data.first_year must be a year from 1900 on, got {first_year}; write for example 2015.")
         self.path = path
         self.first_year = first_year
 

@@ -19,7 +19,6 @@ from seasonrec.data.files.reading import (
 )
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
-from seasonrec.errors import UserError
 from seasonrec.ranges import Count, ranged
 
 COLUMNS = {
@@ -72,8 +71,6 @@ class OpenEcommerce:
     def __init__(
         self, path: str, users: str | None = None, min_item_events: Count = 5, calendar: str | None = None
     ) -> None:
-        if min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
         self.path = path
         self.users = users
         self.min_item_events = min_item_events

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from seasonrec.data.synthetic_truth import HOLIDAYS, PROMOTION_EVERY_DAYS, SyntheticTruth
 from seasonrec.data.tables import SourceTables
-from seasonrec.errors import UserError
 from seasonrec.ranges import Above, AtLeast, BelowOne, Seed, ranged
 
 _SEASONS = ("winter", "spring", "summer", "autumn")
@@ -68,14 +67,6 @@ class Synthetic:
     def __post_init__(self) -> None:
         self.country: str | None = "US"
         self.timezone: str = "America/New_York"
-        for name, least in {"num_users": 2, "num_items": 10, "num_days": 7, "basket_size": 1}.items():
-            if getattr(self, name) < least:
-                raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}.")
-        if not 0 < self.visits_per_week <= 4:
-            raise UserError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
-        for name in ("habit_share", "seasonal_share", "cold_share", "gone_share", "promoted_share", "born_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
 
     def identity(self) -> dict[str, object]:
         return {"dataset": "synthetic", "rules": 1, **asdict(self)}

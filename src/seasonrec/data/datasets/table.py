@@ -89,8 +89,6 @@ class Table:
         check_time_options(self.time_format, self.timezone)
         if self.country is not None:
             check_country(self.country)
-        if self.min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {self.min_item_events}.")
         columns = {key: getattr(self, key) for key in ("user_column", "item_column", "time_column")}
         if len(set(columns.values())) < len(columns):
             got = ", ".join(f"data.{key}={value}" for key, value in columns.items())

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seasonrec.errors import UserError
 from seasonrec.forecast.base import Floats, Forecast, History, UntrainedForecaster, with_errors
 from seasonrec.ranges import Length, ranged
 
@@ -26,10 +25,6 @@ class MovingAverage(UntrainedForecaster):
     """
 
     window: Length = 4
-
-    def __post_init__(self) -> None:
-        if self.window < 1:
-            raise UserError(f"forecaster.moving_average.window must be at least 1 period, got {self.window}; try 4.")
 
     def forecast(self, history: History) -> Forecast:
         return with_errors(history, self._mean)

@@ -72,11 +72,6 @@ class NeuralForecaster(ABC):
                 raise UserError(
                     f"{place}.{key} must be one of {known}, got {getattr(self, key)!r}; choose one of them."
                 )
-        for key in ("window", "width", "steps", "batch_size"):
-            if getattr(self, key) < 1:
-                raise UserError(f"{place}.{key} must be at least 1, got {getattr(self, key)}; leave it at its default.")
-        if not self.learning_rate > 0:
-            raise UserError(f"{place}.learning_rate must be above 0, got {self.learning_rate}; try 3e-3.")
         if self.loss in COUNTS and (self.differences or self.normalisation == "standard"):
             raise UserError(
                 f"{place}.loss={self.loss} is a likelihood of counts, which cannot be below 0, got "

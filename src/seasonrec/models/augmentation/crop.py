@@ -8,7 +8,7 @@ import torch
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, shortest_history, uniform, without_oldest
+from seasonrec.models.augmentation.base import shortest_history, uniform, without_oldest
 from seasonrec.ranges import Share, ranged
 
 
@@ -32,7 +32,7 @@ class Crop:
     """
 
     def __init__(self, rate: Share = 0.5, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=crop", "rate", rate)
+        self.rate = rate
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:

@@ -11,7 +11,7 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, num_events, shortest_history, uniform, without_oldest
+from seasonrec.models.augmentation.base import num_events, shortest_history, uniform, without_oldest
 from seasonrec.models.augmentation.neighbours import By, neighbours
 from seasonrec.ranges import Length, Share, ranged
 
@@ -50,7 +50,7 @@ class Insert:
         log: EventLog | None,
     ) -> None:
         owner = "augmentation=insert"
-        self.rate = check_share(owner, "rate", rate)
+        self.rate = rate
         self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
         self.num_items = facts.spec.num_items
         self.max_seq_len = facts.max_seq_len

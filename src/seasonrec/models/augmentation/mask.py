@@ -9,7 +9,7 @@ import numpy as np
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
 from seasonrec.ranges import Share, ranged
 
 
@@ -32,7 +32,7 @@ class Mask:
     """
 
     def __init__(self, rate: Share = 0.2, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=mask", "rate", rate)
+        self.rate = rate
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:

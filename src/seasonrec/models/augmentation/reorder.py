@@ -12,8 +12,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
-from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
 from seasonrec.ranges import CountOrZero, Share, ranged
 
 
@@ -39,9 +38,7 @@ class Reorder:
     """
 
     def __init__(self, rate: Share = 1.0, window_s: CountOrZero = 0, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=reorder", "rate", rate)
-        if window_s < 0:
-            raise UserError(f"augmentation=reorder: window_s must be at least 0, got {window_s}; 0 shuffles baskets.")
+        self.rate = rate
         self.window_s = window_s
         self.timezone = facts.spec.timezone
         never = torch.iinfo(torch.int64).min  # padding is available at all times

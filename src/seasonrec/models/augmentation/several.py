@@ -14,7 +14,7 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import Factory, check_share, num_events, without_oldest
+from seasonrec.models.augmentation.base import Factory, num_events, without_oldest
 from seasonrec.ranges import Share, Weight, ranged
 
 
@@ -55,7 +55,7 @@ class Several:
         log: EventLog | None,
     ) -> None:
         factories = (crop, mask, reorder, substitute, insert)
-        self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
+        self.chance = chance
         if len(weights) != len(factories) or min(weights) < 0 or sum(weights) <= 0:
             raise UserError(
                 "augmentation=several: weights must be 5 numbers at or above 0 (for crop, mask, reorder, substitute "

@@ -10,7 +10,7 @@ import torch
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
 from seasonrec.models.augmentation.neighbours import By, neighbours
 from seasonrec.ranges import Length, Share, ranged
 
@@ -47,7 +47,7 @@ class Substitute:
         log: EventLog | None,
     ) -> None:
         owner = "augmentation=substitute"
-        self.rate = check_share(owner, "rate", rate)
+        self.rate = rate
         self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
         self.num_items = facts.spec.num_items
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.ranges import BelowOne, Depth, ranged
 
@@ -44,8 +43,6 @@ class GRU4Rec(nn.Module):
 
     def __init__(self, num_layers: Depth = 1, dropout: BelowOne = 0.3, *, facts: Facts) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
         self.dropout = Dropout(dropout)
         self.input_norm = nn.LayerNorm(facts.embedding_dim)
         self.output_norm = nn.LayerNorm(facts.embedding_dim)

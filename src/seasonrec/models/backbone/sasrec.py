@@ -79,8 +79,6 @@ class SASRec(nn.Module):
             )
         self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
         self.dropout = Dropout(dropout)
-        if num_layers < 1:
-            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none has no layers.")
         self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 

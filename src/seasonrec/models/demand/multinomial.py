@@ -97,13 +97,6 @@ class MultinomialDemand(nn.Module):
         super().__init__()
         if use not in get_args(Use):
             raise UserError(f"demand.use must be one of {', '.join(get_args(Use))}, got {use!r}.")
-        if not windows_days or min(windows_days) <= 0:
-            raise UserError(f"demand.windows_days must hold days above 0, got {list(windows_days)}; try [7,28].")
-        if half_window_days < 0 or hidden_dim < 0 or penalty < 0:
-            raise UserError(
-                "demand.half_window_days, demand.hidden_dim and demand.penalty must be 0 or above, got "
-                f"{half_window_days}, {hidden_dim} and {penalty}; try 14, 24 and 1."
-            )
         self.windows_days = tuple(windows_days)
         self.half_window_days = half_window_days
         self.penalty = penalty

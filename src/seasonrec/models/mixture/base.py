@@ -17,7 +17,6 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.shares import SMALLEST
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
 from seasonrec.models.mixture.tilt import Tilt
@@ -97,16 +96,6 @@ class Mixture(nn.Module, ABC):
         facts: Facts,
     ) -> None:
         super().__init__()
-        listed = {
-            "windows_days": windows_days,
-            "own_half_lives_days": own_half_lives_days,
-            "lift_windows_days": lift_windows_days,
-        }
-        for name, days in listed.items():
-            if not days or min(days) <= 0:
-                raise UserError(f"mixture.{name} must hold days above 0, at least one, got {list(days)}; try [7,28].")
-        if penalty < 0:
-            raise UserError(f"mixture.penalty must be 0 or above, got {penalty}; try 1.")
         has_year = facts.spec.training_cycles >= 1.0
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year, facts.demand)
         self.lifts = MomentumContext(tuple(lift_windows_days), LIFT_PRIOR_EVENTS, name="recent_lifts")

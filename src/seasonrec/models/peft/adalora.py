@@ -64,20 +64,6 @@ class AdaLoRA(LibraryTuning):
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if not 1 <= target_rank < initial_rank:
-            raise UserError(
-                f"peft.target_rank must lie in 1..{initial_rank - 1}, below peft.initial_rank={initial_rank}, got "
-                f"{target_rank}; peft=lora keeps one rank."
-            )
-        if not 0 <= first_share < last_share <= 1:
-            raise UserError(
-                "peft.first_share and peft.last_share must keep 0 <= first_share < last_share <= 1, got "
-                f"{first_share} and {last_share}; try 0.1 and 0.7."
-            )
-        if not alpha > 0:
-            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
-        if every_steps < 1:
-            raise UserError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
         self.options: dict[str, Any] = {
             "init_r": initial_rank,
             "target_r": target_rank,

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforward_outputs, is_conv1d, resolved
@@ -53,8 +52,6 @@ class Adapter(Unmergeable):
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if bottleneck_dim < 1:
-            raise UserError(f"peft.bottleneck_dim must be at least 1, got {bottleneck_dim}; peft=frozen adds nothing.")
         self.bottleneck_dim = bottleneck_dim
         self.after = after
         self.dropout = dropout

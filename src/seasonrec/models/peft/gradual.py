@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import depths, layer_stack
 from seasonrec.ranges import Between, Share, ranged
@@ -48,11 +47,6 @@ class GradualUnfreezing(Tuning):
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if not 0 <= first_share <= last_share <= 1:
-            raise UserError(
-                "peft.first_share and peft.last_share must keep 0 <= first_share <= last_share <= 1, got "
-                f"{first_share} and {last_share}; try 0.0 and 0.5."
-            )
         self.first_share = first_share
         self.last_share = last_share
         self.total_steps: int | None = None

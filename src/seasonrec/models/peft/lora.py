@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
@@ -49,10 +48,6 @@ class LoRA(LibraryTuning):
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if rank < 1:
-            raise UserError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
-        if not alpha > 0:
-            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         self.options: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
         self.target_modules = target_modules
 

@@ -37,8 +37,6 @@ class PromptTuning(Unmergeable):
 
     def __init__(self, num_tokens: Length = 8, target: Target = "all", *, facts: Facts) -> None:
         super().__init__(target, facts=facts)
-        if num_tokens < 1:
-            raise UserError(f"peft.num_tokens must be at least 1, got {num_tokens}; peft=frozen adds nothing.")
         self.num_tokens = num_tokens
 
     def apply(self, model: nn.Module) -> None:

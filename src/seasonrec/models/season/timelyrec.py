@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from seasonrec.batches.context.clock import PLACES, Clock, ClockContext
 from seasonrec.batches.context.own_events import OwnEvents, OwnEventsContext
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
@@ -72,8 +71,6 @@ class TimelyRecSeason(nn.Module):
     def __init__(self, max_events: Length = 50, *, facts: Facts) -> None:
         super().__init__()
         facts.spec.require_last_year("season=[timelyrec]")
-        if max_events < 1:
-            raise UserError(f"season.timelyrec.max_events must be at least 1, got {max_events}; try 50.")
         width = facts.embedding_dim
         self.clock, self.own = ClockContext(), OwnEventsContext(max_events)
         self.reads = (self.clock, self.own)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.sharing.experts import Experts, check_counts, mixed
+from seasonrec.models.sharing.experts import Experts, mixed
 from seasonrec.ranges import Depth, ranged
 
 
@@ -32,7 +32,6 @@ class MMoE(nn.Module):
 
     def __init__(self, num_experts: Depth = 4, *, facts: Facts, tasks: tuple[str, ...]) -> None:
         super().__init__()
-        check_counts(num_experts=num_experts)
         self.experts = Experts(num_experts, facts.embedding_dim)
         self.gates = nn.ModuleDict({task: Linear(facts.embedding_dim, num_experts, bias=False) for task in tasks})
 

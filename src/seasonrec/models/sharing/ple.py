@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.sharing.experts import Experts, check_counts, mixed
+from seasonrec.models.sharing.experts import Experts, mixed
 from seasonrec.ranges import Depth, ranged
 
 SHARED = "(shared)"
@@ -44,7 +44,6 @@ class PLE(nn.Module):
         self, num_levels: Depth = 2, num_shared: Depth = 2, num_own: Depth = 1, *, facts: Facts, tasks: tuple[str, ...]
     ) -> None:
         super().__init__()
-        check_counts(num_levels=num_levels, num_shared=num_shared, num_own=num_own)
         self.tasks = tasks
         lasts = [level + 1 == num_levels for level in range(num_levels)]
         self.levels = nn.ModuleList(Level(num_shared, num_own, facts.embedding_dim, tasks, last) for last in lasts)

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from seasonrec.batches.batch import BY_REQUEST, SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.augmentation.crop import Crop
 from seasonrec.models.augmentation.mask import Mask
 from seasonrec.models.augmentation.none import NoAugmentation
@@ -68,10 +66,6 @@ class ContrastiveHead(TaskHead):
         facts: Facts,
     ) -> None:
         super().__init__()
-        for name, rate in {"crop": crop, "mask": mask, "reorder": reorder}.items():
-            check_share("task=contrastive", name, rate)
-        if not temperature > 0:
-            raise UserError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
         self.temperature = temperature
         self.view = Several(
             partial(Crop, crop),

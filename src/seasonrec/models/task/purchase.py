@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
@@ -49,10 +48,6 @@ class PurchaseHead(TaskHead):
 
     def __init__(self, num_negatives: Batch = 4, popularity_power: Weight = 0.0, *, facts: Facts) -> None:
         super().__init__()
-        if num_negatives < 1:
-            raise UserError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
-        if popularity_power < 0:
-            raise UserError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
         self.num_negatives = num_negatives
         weight = (facts.item_train_counts.double() + 1.0) ** popularity_power
         self.bias = nn.Parameter(torch.zeros(len(weight)))

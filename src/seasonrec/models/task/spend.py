@@ -50,7 +50,7 @@ class SpendHead(TaskHead):
                 "task=spend needs events with a value, and the data has none; name their column (data.value_column "
                 "of a table), or leave spend out of task."
             )
-        self.own = OwnBaseline(OwnValuesContext(), prior_baskets, "task.spend.prior_baskets")
+        self.own = OwnBaseline(OwnValuesContext(), prior_baskets)
         self.reads = (self.own.context,)
         self.label = SpendLabels()
         self.labels = (self.label,)

@@ -61,7 +61,7 @@ class TimeToNextHead(TaskHead):
             raise UserError(
                 f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
             )
-        self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")
+        self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits)
         self.reads = (self.own.context,)
         self.label = TimeToNextLabels(merge_same_day)
         self.labels = (self.label,)

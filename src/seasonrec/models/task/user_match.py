@@ -10,7 +10,6 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.next_window import NextWindow, NextWindowLabels
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
@@ -52,9 +51,6 @@ class UserMatchHead(TaskHead):
         facts: Facts,
     ) -> None:
         super().__init__()
-        for name, value in {"days": days, "temperature": temperature}.items():
-            if not value > 0:
-                raise UserError(f"task.user_match.{name} must be above 0, got {value}.")
         self.context = OwnHistoryContext(tuple(half_lives_days))
         self.reads = (self.context,)
         self.label = NextWindowLabels(days)

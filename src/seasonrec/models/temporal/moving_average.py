@@ -52,8 +52,6 @@ class MovingAverageTemporal(nn.Module):
         self, window: Length = 8, weights: Literal["learned", "exponential"] = "learned", *, facts: Facts
     ) -> None:
         super().__init__()
-        if window < 1:
-            raise UserError(f"temporal.window must be at least 1 basket, got {window}; temporal=none has no window.")
         if weights not in ("learned", "exponential"):
             raise UserError(f"temporal.weights must be learned or exponential, got {weights!r}; choose one of them.")
         self.window = window

@@ -62,9 +62,7 @@ class TransformerTime(nn.Module):
     ) -> None:
         super().__init__()
         width = facts.embedding_dim
-        if num_layers < 1:
-            raise UserError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
-        if num_heads < 1 or width % num_heads:
+        if width % num_heads:
             raise UserError(
                 f"temporal.num_heads must divide embedding_dim={width}, got {num_heads}; "
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."

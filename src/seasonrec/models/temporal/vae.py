@@ -69,16 +69,6 @@ class VAETemporal(nn.Module):
         facts: Facts,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise UserError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
-        if not beta >= 0:
-            raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative weight would reward divergence.")
-        if not 0.0 <= annealing_share <= 1.0:
-            raise UserError(
-                f"temporal.annealing_share must lie in [0, 1], got {annealing_share}; 0 has all of beta from the start."
-            )
-        if not free_nats >= 0:
-            raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 penalises all of it.")
         if prior not in ("standard", "learned"):
             raise UserError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim

@@ -58,8 +58,6 @@ class BackTranslatedTexts:
     ) -> None:
         owner = "text_augmentation=back_translation"
         self.rewriting = Rewriting("back_translation", 1, min_cosine, reader, facts)
-        if min(num_beams, batch_size) < 1:
-            raise UserError(f"{owner}: num_beams and batch_size must be at least 1, got {num_beams}, {batch_size}.")
         if (forward is None) != (back is None):
             raise UserError(
                 f"{owner}: forward and back must both be named or both be null, got {forward} and {back}; e.g. "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-from seasonrec.errors import UserError
 from seasonrec.ranges import Positive, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.run import Run
@@ -32,14 +31,6 @@ class Distil(FineTuning):
 
     weight: Positive = 1.0
     temperature: Positive = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (self.weight > 0 and self.temperature > 0):
-            raise UserError(
-                f"adaptation.weight and adaptation.temperature must be above 0, got {self.weight} and "
-                f"{self.temperature}; adaptation=full has no distillation."
-            )
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         kept = sum(weight.numel() * weight.element_size() for weight in trained_weights(run.model).values())

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-from seasonrec.errors import UserError
 from seasonrec.ranges import Count, Positive, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import batches_of_past, evenly, past_baskets
@@ -38,14 +37,6 @@ class Ewc(FineTuning):
 
     strength: Positive = 1.0
     requests: Count = 256
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.strength > 0 or self.requests < 1:
-            raise UserError(
-                f"adaptation.strength must be above 0 and adaptation.requests at least 1, got {self.strength} and "
-                f"{self.requests}; adaptation=full has no penalty."
-            )
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         past = past_baskets(run, place.past)

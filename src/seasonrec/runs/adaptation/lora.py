@@ -35,14 +35,6 @@ class Lora(FineTuning):
     rank: Width = 4
     alpha: Positive = 8.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 1 or not self.alpha > 0:
-            raise UserError(
-                f"adaptation.rank must be at least 1 and adaptation.alpha above 0, got {self.rank} and {self.alpha}; "
-                "try 4 and 8."
-            )
-
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         plain = copy.deepcopy(run.model)
         L.seed_everything(place.seed, verbose=False)

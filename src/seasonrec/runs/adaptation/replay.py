@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from seasonrec.data.calendar import local_days
 from seasonrec.data.spec import DAYS_PER_YEAR
-from seasonrec.errors import UserError
 from seasonrec.ranges import AtLeast, Count, ranged
 from seasonrec.runs.adaptation.base import BYTES_PER_NUMBER, FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import evenly, past_baskets, queries
@@ -42,14 +41,6 @@ class Replay(FineTuning):
 
     seasons: Annotated[int, AtLeast(1, 366)] = 12
     per_season: Count = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.seasons, self.per_season) < 1:
-            raise UserError(
-                f"adaptation.seasons and adaptation.per_season must be at least 1, got {self.seasons} and "
-                f"{self.per_season}; adaptation=full replays nothing."
-            )
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         past = past_baskets(run, place.past)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seasonrec.errors import UserError
 from seasonrec.ranges import BelowOne, ranged
 from seasonrec.training.balancing.aggregation import Aggregation
 
@@ -28,8 +27,6 @@ class CAGrad(Aggregation):
     def __init__(self, c: BelowOne = 0.5, *, tasks: tuple[str, ...]) -> None:
         from torchjd.aggregation import CAGradWeighting  # slow to import, and only needed here
 
-        if not 0 <= c < 1:
-            raise UserError(f"balancing.c must lie in [0, 1), got {c}; try 0.5.")
         try:
             weighting = CAGradWeighting(c=c)
         except ImportError as error:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, distributed
 
 from seasonrec.batches.sharding import Shard
-from seasonrec.errors import UserError
 from seasonrec.ranges import Positive, ranged
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
@@ -40,8 +39,6 @@ class DynamicWeightAverage(SeveralTasks):
 
     def __init__(self, temperature: Positive = 2.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not temperature > 0:
-            raise UserError(f"balancing.temperature must be above 0, got {temperature}; try 2.")
         self.temperature = temperature
         self.register_buffer("sums", torch.zeros(len(tasks), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros(len(tasks), dtype=torch.float64))  # with samples

@@ -8,7 +8,6 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from seasonrec.errors import UserError
 from seasonrec.ranges import Rate, Weight, ranged
 from seasonrec.training.balancing.base import Coefficients, SeveralTasks
 from seasonrec.training.balancing.support import GradientBalancingCheck
@@ -48,10 +47,6 @@ class GradNorm(SeveralTasks):
 
     def __init__(self, alpha: Weight = 1.5, learning_rate: Rate = 0.025, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not alpha >= 0:
-            raise UserError(f"balancing.alpha must be at least 0, got {alpha}; try 1.5.")
-        if not learning_rate > 0:
-            raise UserError(f"balancing.learning_rate must be above 0, got {learning_rate}; try 0.025.")
         self.alpha = alpha
         self.learning_rate = learning_rate
         self.register_buffer("weights", torch.ones(len(tasks), dtype=torch.float64))

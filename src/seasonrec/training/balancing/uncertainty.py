@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from seasonrec.errors import UserError
 from seasonrec.ranges import Positive, ranged
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
@@ -35,11 +34,6 @@ class UncertaintyBalancing(SeveralTasks):
 
     def __init__(self, learning_rate_factor: Positive = 1.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not learning_rate_factor > 0:
-            raise UserError(
-                f"balancing.learning_rate_factor must be above 0, got {learning_rate_factor}; 1 learns as fast as the "
-                "model does."
-            )
         self.factor = learning_rate_factor
         self.scaled = nn.Parameter(torch.zeros(len(tasks)))
         """``s / factor``: a step of the optimiser moves ``s`` by ``factor`` times its size."""

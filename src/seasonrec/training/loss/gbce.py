@@ -9,7 +9,6 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.ranges import Batch, Share, ranged
@@ -41,8 +40,6 @@ class GBCE:
     gives_probabilities = False
 
     def __init__(self, num_negatives: Batch = 256, calibration: Share = 0.75, *, facts: Facts) -> None:
-        if not 0.0 <= calibration <= 1.0:
-            raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper uses 0.75.")
         self.sampler = sampler_of(num_negatives, 0.0, facts)
         alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
