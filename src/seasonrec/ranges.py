@@ -83,13 +83,16 @@ class Between(Limit):
     ends: str = "[]"
 
     def problem(self, value: float, others: Mapping[str, Any]) -> str | None:
-        return f"must lie in {self._interval()}" if super().problem(value, others) else None
+        if super().problem(value, others) is None:
+            return None
+        low, high = (_end(end) + (_of(end, others[end]) if isinstance(end, str) else "") for end in self._both())
+        return f"must lie in {self.ends[0]}{low}, {high}{self.ends[1]}"
 
     def __str__(self) -> str:
-        return f"in {self._interval()}"
+        return f"in {self.ends[0]}{', '.join(map(_end, self._both()))}{self.ends[1]}"
 
-    def _interval(self) -> str:
-        return f"{self.ends[0]}{_end(self.low)}, {_end(self.high)}{self.ends[1]}"
+    def _both(self) -> tuple[float | str, float | str]:
+        return self.low, self.high
 
 
 @dataclass(frozen=True)
@@ -212,9 +215,9 @@ def _refuse_outside(
         if problem:
             shown = list(value) if isinstance(value, tuple) else value
             default = defaults.get(name)
-            remedy = f"; try {list(default) if isinstance(default, tuple) else default}"
+            remedy = "" if default is None else f"; try {list(default) if isinstance(default, tuple) else default}"
             path = f"{place}.{name}".removeprefix(".") + (":" if problem.startswith("each") else "")
-            raise UserError(f"{path} {problem}, got {shown}{remedy if name in defaults else ''}.")
+            raise UserError(f"{path} {problem}, got {shown}{remedy}.")
 
 
 @cache

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seasonrec.config.annotations import broken_limit, described, fits, is_component, wants_component, wants_components
-from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.errors import Mistake, shown
+from seasonrec.config.meant import meant_inside
 from seasonrec.config.signatures import Argument, Signature, TargetError, read_signature
 from seasonrec.config.source import UnreadableError
 from seasonrec.config.tree import ConfTree
@@ -106,7 +107,7 @@ class Checker:
         if owners:
             problem = f"a leftover, {group}={option} does not take it"
             return Mistake(path, problem, f"take it out, it belongs to {', '.join(owners)}", shown_value)
-        return Mistake(path, f"unknown key of {signature.target}", nearest(key, signature.settable), shown_value)
+        return Mistake(path, f"unknown key of {signature.target}", meant_inside(path, signature.settable), shown_value)
 
 
 def complete(given: dict[str, Any], signature: Signature) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from seasonrec.config.errors import Mistake, shown
+from seasonrec.config.relations import RELATIONS, Rule
 from seasonrec.config.slots import MAIN_TASK, OWN, SERIES, Slots, UnclearError, option_of
-
-Rule = Callable[[Slots], Iterator[Mistake]]
 
 GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
 TEXT_ENCODERS = ("text", "id_text", "features")
@@ -181,7 +180,10 @@ def _text_augmentation(slots: Slots) -> Iterator[Mistake]:
 
 def _columns(slots: Slots) -> Iterator[Mistake]:
     """Yields the components that need a column which the user's table does not have."""
-    if slots.option("data") != "table":
+    data = slots.option("data")
+    if data not in ("table", OWN):
+        yield from _columns_of_table_alone(slots, data)
+    if data != "table":
         return
     if not slots.value("data", "features") and slots.option("item_encoder") == "features":
         remedy = "name columns of the items' file, data.features=[price], or choose item_encoder=id_text"
@@ -200,6 +202,17 @@ def _columns(slots: Slots) -> Iterator[Mistake]:
                 yield Mistake(f"task.{name}", "needs items of at least 2 categories", remedy)
     if slots.value("data", "value_column") is None and "spend" in slots.tasks().values():
         yield Mistake("task.spend", "needs events with a value", "name their column, data.value_column=NAME")
+
+
+def _columns_of_table_alone(slots: Slots, data: str) -> Iterator[Mistake]:
+    """Yields the components that read columns which no shipped data set but ``table`` has."""
+    if slots.option("item_encoder") == "features":
+        remedy = "choose item_encoder=id_text, or data=table with data.features=[COLUMN]"
+        yield Mistake("item_encoder", f"needs items with features, and data={data} has none", remedy, "features")
+    if slots.option("behaviour") not in ("none", OWN):
+        problem = f"needs events with behaviours, and data={data} has none"
+        remedy = "set behaviour=none, or choose data=table with data.behaviour_column=NAME"
+        yield Mistake("behaviour", problem, remedy, slots.option("behaviour"))
 
 
 def _processes(slots: Slots) -> Iterator[Mistake]:
@@ -228,5 +241,5 @@ def _stages(slots: Slots) -> Iterator[Mistake]:
 
 RULES: tuple[Rule, ...] = (
     _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
-    _processes, _demand, _stages,
+    _processes, _demand, _stages, *RELATIONS,
 )  # fmt: skip
