@@ -210,14 +210,25 @@ def _refuse_outside(
     place: str, given: Mapping[str, Any], hints: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> None:
     others = {**defaults, **given}
-    for name, value in given.items():
-        problem = _problem(value, hints[name], others) if name in hints else None
-        if problem:
-            shown = list(value) if isinstance(value, tuple) else value
-            default = defaults.get(name)
-            remedy = "" if default is None else f"; try {list(default) if isinstance(default, tuple) else default}"
-            path = f"{place}.{name}".removeprefix(".") + (":" if problem.startswith("each") else "")
-            raise UserError(f"{path} {problem}, got {shown}{remedy}.")
+    found = [
+        f"{_path(place, name, problem)} {problem}, got {_listed(value)}{_try(defaults.get(name))}"
+        for name, value in given.items()
+        if name in hints and (problem := _problem(value, hints[name], others))
+    ]
+    if found:
+        raise UserError("; ".join(found) + ".")
+
+
+def _path(place: str, name: str, problem: str) -> str:
+    return f"{place}.{name}".removeprefix(".") + (":" if problem.startswith("each") else "")
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _try(default: Any) -> str:
+    return "" if default is None else f"; try {_listed(default)}"
 
 
 @cache

@@ -131,7 +131,7 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
     ),
     (
         SearchHead,
-        {"min_items": 99, "max_words": 0},
+        {"min_items": 99, "max_words": 1},
         {},
         r"task=search needs at least 2 queries.*got \[\].*lower task.se",
     ),

@@ -26,6 +26,8 @@ from seasonrec.config.signatures import Signature, read_signature
 from seasonrec.config.tree import LIST_GROUPS, ConfTree
 
 RUN_SCHEMA = "seasonrec.config.schema.RunConfig"
+PLUGINS = {"sweeper": "hydra-optuna-sweeper", "launcher": "hydra-submitit-launcher"}
+"""Packages of plugins of Hydra, as examples."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,11 @@ def _choices(node: DictConfig) -> dict[str, str]:
 
 def _hydra_mistake(error: Exception) -> Mistake:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    missing = next((kind for kind in ("sweeper", "launcher") if f"hydra/{kind}/" in str(error)), None)
+    if missing:
+        problem = f"there is no such {missing} ({' '.join(lines[1:2])})"
+        remedy = f"install its plugin, for example pip install {PLUGINS[missing]}"
+        return Mistake(f"hydra/{missing}", problem, remedy)
     return Mistake("conf", f"Hydra cannot compose it: {' '.join(lines)}", "correct the file or override that it names")
 
 

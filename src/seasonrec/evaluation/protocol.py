@@ -109,23 +109,9 @@ class Protocol:
                 f"protocol.part must be one of {', '.join(get_args(Part))}, got {self.part!r}",
             ),
             (
-                self.horizon_days is not None and self.horizon_days < 0,
-                f"protocol.horizon_days must be 0 or above, or null, got {self.horizon_days}",
-            ),
-            (
-                self.refresh_days is not None and self.refresh_days < 0,
-                f"protocol.refresh_days must be 0 or above, or null, got {self.refresh_days}",
-            ),
-            (
-                not self.top_ks or min(self.top_ks) < 1 or len(set(self.top_ks)) < len(self.top_ks),
-                f"protocol.top_ks must be distinct list lengths of at least 1, got {list(self.top_ks)}",
-            ),
-            (
                 self.candidates not in get_args(Candidates),
                 f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}",
             ),
-            (not 0 < self.head_share < 1, f"protocol.head_share must lie between 0 and 1, got {self.head_share}"),
-            (self.season_ratio <= 1, f"protocol.season_ratio must be above 1, got {self.season_ratio}"),
             *(
                 (
                     not is_of_words(WITH + name) or not listed or not all(listed),

@@ -56,7 +56,7 @@ class Several:
     ) -> None:
         factories = (crop, mask, reorder, substitute, insert)
         self.chance = chance
-        if len(weights) != len(factories) or min(weights) < 0 or sum(weights) <= 0:
+        if len(weights) != len(factories) or not any(weights):
             raise UserError(
                 "augmentation=several: weights must be 5 numbers at or above 0 (for crop, mask, reorder, substitute "
                 f"and insert), not all 0, got {weights}; e.g. [1, 1, 1, 0, 0]."
