@@ -91,11 +91,12 @@ def meant(key: str, names: Collection[str], tree: ConfTree) -> str:
     same = sorted({path for path in inside if path.rpartition(".")[2] == last})
     if same:
         return f"did you mean {' or '.join(map(repr, same[:MOST]))}?"
-    by_last = {path.rpartition(".")[2]: path for path in reversed(inside)}
-    for place, cutoff in ((names, 0.8), ([*by_last, *known], 0.8), (names, 0.5)):
-        close = difflib.get_close_matches(last, place, n=1, cutoff=cutoff)
+    own = {name: name for name in names}
+    elsewhere = known | {path.rpartition(".")[2]: path for path in reversed(inside)}
+    for table, cutoff in ((own, 0.75), (elsewhere, 0.75), (own, 0.5)):
+        close = difflib.get_close_matches(last, table, n=1, cutoff=cutoff)
         if close:
-            return f"did you mean {by_last.get(close[0]) or known.get(close[0], close[0])!r}?"
+            return f"did you mean {table[close[0]]!r}?"
     return nearest(key, names)
 
 

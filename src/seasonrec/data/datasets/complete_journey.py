@@ -53,7 +53,7 @@ class CompleteJourney:
         calendar: str | None = None,
     ) -> None:
         if level not in KEYS:
-            raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
+            raise UserError(f"data.level must be one of {', '.join(KEYS)}, got {level!r}.")
         self.level = level
         self.min_item_events = min_item_events
         self.households = households
@@ -97,7 +97,9 @@ class CompleteJourney:
             return lines
         everyone = lines["household_id"].unique().sort().to_numpy()
         if self.households > len(everyone):
-            raise UserError(f"households must be at most {len(everyone)}, got {self.households}; use null for all.")
+            raise UserError(
+                f"data.households must be at most {len(everyone)}, got {self.households}; use null for all."
+            )
         chosen = np.random.default_rng(_SAMPLE_SEED).choice(everyone, self.households, replace=False)
         kept = pl.col("household_id").is_in(chosen.tolist())
         return report.keep(lines, kept, f"household outside the sample of {self.households}")

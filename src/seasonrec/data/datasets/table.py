@@ -97,10 +97,14 @@ class Table:
             )
         self.features = tuple(self.features)  # yaml knows lists only
         if strangers := [name for name in self.feature_kinds if name not in self.features]:
-            raise UserError(f"feature_kinds must name columns of data.features={list(self.features)}, got {strangers}.")
+            raise UserError(
+                f"data.feature_kinds must name columns of data.features={list(self.features)}, got {strangers}."
+            )
         for name in ("text_column", "category_column", "features"):
             if getattr(self, name) and self.items is None:
-                raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
+                raise UserError(
+                    f"data.{name} is a column of the items' file, got {getattr(self, name)!r} without data.items."
+                )
 
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}
