@@ -35,6 +35,7 @@ NEEDED = {
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
     "demand/multinomial.yaml": ["mixture=fixed"],
     "habit/seasonal.yaml": ["habit.demand=false"],
+    "season/years.yaml": ["season.years.young_by_text=false"],
     "stage/refit.yaml": ["stage=[train,refit]"],
     "peft/": ["backbone=minilm"],
     "balancing/": ["task=[purchase]"],

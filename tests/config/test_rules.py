@@ -112,12 +112,17 @@ REFUSED = {
         ["habit.demand=true"],
         "habit.demand = true: reads an expected demand, got demand=none; set demand=multinomial, or habit.demand=false",
     ),
+    "young items by a text that their vectors do not read": (
+        ["season=[years]"],
+        "season.years.young_by_text = item_encoder=id_text: reads item vectors that are made of texts alone; set",
+    ),
     "no stage": (["stage=[]"], "stage = []: must name at least one stage; write stage=[train]"),
     "refit before train": (["stage=[refit,train]"], "stage = ['refit', 'train']: refit comes after train"),
 }
 ACCEPTED = {
     "a demand of a mixture": ["demand=multinomial", "mixture=fixed"],
     "a demand of the habit": ["demand=multinomial", "habit.demand=true"],
+    "young items by their texts": ["season=[years]", "item_encoder=text"],
     "two tasks": [TASKS, "balancing=pcgrad"],
     "a time-series task alone": ["task=[demand]", "objective.lambda_mt=0"],
     "weights of both tasks": [TASKS, "balancing.weights={next_item: 1, purchase: 2}"],

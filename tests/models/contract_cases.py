@@ -38,7 +38,11 @@ def composer() -> Composer:
 @cache
 def part_of(slot: str, option: str) -> Any:
     """Returns the component of an option; seasons are a list, so they are returned by name."""
-    needed = {"demand": ["mixture=fixed"], "seasonal": ["habit.demand=false"]}
+    needed = {
+        "demand": ["mixture=fixed"],
+        "seasonal": ["habit.demand=false"],
+        "years": ["season.years.young_by_text=false"],
+    }
     others = needed.get(slot, []) + needed.get(option, [])
     choice = f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"
     node = getattr(composer().compose([choice, *others]), slot)

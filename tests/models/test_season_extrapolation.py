@@ -135,6 +135,41 @@ def test_the_year_of_an_item_begins_with_its_first_birthday(two_years):
     assert not torch.isclose(scores[old], usual[old]).any()
 
 
+def test_a_first_year_that_later_years_check_is_learned(two_years, first_year):
+    usual, season = CalendarSeason(facts=two_years.facts()), CalendarSeason(first_year=True, facts=two_years.facts())
+    calendar = CalendarContext().bind(two_years.log, two_years.spec)(_at(two_years.log, [100, 760]))
+    assert usual.yearly(calendar)[0].abs().max() == 0
+    assert season.yearly(calendar)[0].abs().max() > 0
+    assert torch.equal(season.yearly(calendar)[1], usual.yearly(calendar)[1])
+    items = ScoredItems(torch.zeros(two_years.log.num_items, 16), None, two_years.log.num_items)
+    covered = season._covered(calendar, items)
+    assert covered[0].tolist() == [1.0] * two_years.log.num_items  # no item is older in the first year
+    assert torch.equal(covered[1], usual._covered(calendar, items)[1])
+    assert 0 < covered[1].mean() < 1
+    with pytest.raises(ValueError, match=r"first_year=true .* needs at least 1 yearly cycle"):
+        CalendarSeason(first_year=True, facts=first_year.facts())
+
+
+def test_a_young_item_has_the_year_that_its_text_says(two_years):
+    torch.manual_seed(0)
+    season = CalendarSeason(young_by_text=True, facts=two_years.facts())
+    torch.nn.init.normal_(season.affinity.weight)
+    torch.nn.init.normal_(season.own_affinity.weight)
+    requests = _at(two_years.log, [760])
+    calendar = CalendarContext().bind(two_years.log, two_years.spec)(requests)
+    num_items = two_years.log.num_items
+    items = ScoredItems(torch.randn(num_items, 16), None, num_items)
+    scores = season(torch.zeros(1, 16), items, {"calendar": calendar}).scores[0]
+    direction = season.phase(season.features(calendar))[0]
+    usual = season.phase.weight[:, : season.num_usual] @ season.usual(calendar)[0]
+    by_vector, own = season.affinity(items.vectors), season.own_affinity.weight
+    age_days = torch.from_numpy((requests.times_s[0] - two_years.log.item_first_seen_s) / SECONDS_PER_DAY)
+    young, old = age_days < 358, age_days > 367
+    assert (young & (age_days > 0)).any()
+    torch.testing.assert_close(scores[young], (by_vector @ direction + own @ usual)[young])
+    torch.testing.assert_close(scores[old], ((by_vector + own) @ direction)[old])
+
+
 def test_a_query_reads_what_does_not_wait_for_a_year_and_tasks_read_all(two_years):
     season = _trained_calendar(two_years)
     calendar = CalendarContext().bind(two_years.log, two_years.spec)(_at(two_years.log, [760]))

@@ -231,6 +231,17 @@ def _demand(slots: Slots) -> Iterator[Mistake]:
         yield Mistake("demand", "must be read by a mixture or the habit, got mixture=none", remedy, option)
 
 
+def _young_items(slots: Slots) -> Iterator[Mistake]:
+    for name, season in (slots.node("season") or {}).items():
+        if season.get("young_by_text") and slots.option("item_encoder") != "text":
+            place = f"season.{name}.young_by_text"
+            problem, remedy = (
+                "reads item vectors that are made of texts alone",
+                f"set item_encoder=text, or {place}=false",
+            )
+            yield Mistake(place, problem, remedy, f"item_encoder={slots.option('item_encoder')}")
+
+
 def _stages(slots: Slots) -> Iterator[Mistake]:
     names = list(slots.node("stage") or {})
     if not names:
@@ -241,5 +252,5 @@ def _stages(slots: Slots) -> Iterator[Mistake]:
 
 RULES: tuple[Rule, ...] = (
     _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
-    _processes, _demand, _stages, *RELATIONS,
+    _processes, _demand, _young_items, _stages, *RELATIONS,
 )  # fmt: skip

@@ -61,7 +61,7 @@ class CalendarFeatures(nn.Module):
     arbitrarily into the autumn, and they explain training weeks that other features should explain. Each feature is
     therefore zero unless the log at the request covers that time of year. The yearly harmonics need a full year of log.
     A holiday's own curve needs an earlier occurrence of the holiday. The rule is the same in training and at test.
-    Within a first year, only the weekday and the shared ramp remain.
+    Within a first year, only the weekday and the shared ramp remain, unless ``first_year`` says otherwise.
 
     The curve of a holiday is a sum of bumps, linear between the days of :data:`KNOTS_DAYS`, so that its shape is
     learned: a plateau, a rise, or a fall on the next day. Only major holidays have one. The United States have 21 in
@@ -74,6 +74,7 @@ class CalendarFeatures(nn.Module):
             that they are exactly zero, because Adam turns even a gradient of 1e-6 into full steps.
         major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
         hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
+        first_year: Whether all features hold in the first year of the log too, because later years check them.
     """
 
     major: Tensor
@@ -86,9 +87,11 @@ class CalendarFeatures(nn.Module):
         coverage_days: float = 7.0,
         major: tuple[str, ...] = MAJOR,
         hours: int = 0,
+        first_year: bool = False,
     ) -> None:
         super().__init__()
         self.num_harmonics = num_harmonics
+        self.first_year = first_year
         self.coverage_days = coverage_days
         names = holiday_names(spec)
         places = torch.tensor([place for place, name in enumerate(names) if name in {*major, *spec.occasions}])
@@ -113,12 +116,15 @@ class CalendarFeatures(nn.Module):
 
     def yearly(self, calendar: RequestCalendar) -> Tensor:
         """Returns the features that need a year of log, ``(N, num_features - num_usual)``, 0 until then."""
-        year = harmonics(calendar.year_phase, calendar.unseen_days, self.num_harmonics, self.coverage_days)
+        unseen_days, known = calendar.unseen_days, calendar.holiday_known
+        if self.first_year:
+            unseen_days, known = torch.zeros_like(unseen_days), torch.ones_like(known)
+        year = harmonics(calendar.year_phase, unseen_days, self.num_harmonics, self.coverage_days)
         days, knots = calendar.holiday_days.index_select(1, self.major)[..., None], self.knots_days
         rise = (days - knots[:-2]) / (knots[1:-1] - knots[:-2])  # (N, H, K)
         fall = (knots[2:] - days) / (knots[2:] - knots[1:-1])
         bumps = torch.minimum(rise, fall).clamp(min=0)
-        bumps = bumps * calendar.holiday_known.index_select(1, self.major)[..., None]
+        bumps = bumps * known.index_select(1, self.major)[..., None]
         return torch.cat([year, bumps.flatten(1)], dim=1)
 
 

@@ -17,6 +17,7 @@ from seasonrec.evaluation.groups.partitions import Partitions
 from seasonrec.evaluation.groups.summary import summarise_groups
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.evaluator import evaluate
+from seasonrec.evaluation.ranking.lists import top_lists
 from seasonrec.evaluation.results.store import COLUMNS, RunResults, read_results, user_sums, write_results
 
 PROTOCOL = Protocol(season_min_events=2, words={"few": ("item 1", "item 2")})
@@ -114,6 +115,22 @@ def test_the_record_has_the_means_of_the_columns(frame):
         within = sum(side["share"] * side.get("bits_within", 0.0) for side in table["sides"].values())
         assert table["bits_group"] + within == pytest.approx(record["slices"]["all"]["bits"], abs=1e-9)
         assert sum(side["mass"] for side in table["sides"].values()) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_ranks_of_new_items_are_those_of_the_list_without_own_items(frame, autumn_log, scorer):
+    """``hr@10@new`` judges the list that ``recommend exclude_own=true`` gives."""
+    seen = 0
+    for row in frame.to_dicts():
+        requests = Requests.of_baskets(autumn_log, np.array([row["basket"]]))
+        (found,) = top_lists(scorer, autumn_log, PROTOCOL, requests, autumn_log.num_items, exclude_own=True)
+        listed = found.items[0][np.isfinite(found.scores[0])].tolist()
+        columns = (row["items"], row["own"], row["greater_own"], row["ties_own"])
+        for item, own, greater, ties in zip(*columns, strict=True):
+            assert not (own and item in listed)
+            if not own and ties:
+                assert greater <= listed.index(item) < greater + ties
+                seen += 1
+    assert seen
 
 
 def test_the_mass_of_a_side_is_the_mean_probability_given_to_it(frame, autumn_log, scorer, partitions):

@@ -47,6 +47,13 @@ class CalendarSeason(CalendarFeatures):
         affinity_dim: Rank of the items' seasonal affinity.
         major: Holidays that share a ramp and have a curve each; names that the country does not have are ignored.
         hours: Sine-cosine pairs of the day, for the time of the request; 0 for none.
+        first_year: Whether the yearly effect is learned in the first year of the log already. A log of two years or
+            more allows it: nobody is tested in its first year, whose autumn would otherwise teach nothing.
+        young_by_text: Whether an item that is younger than a year has the yearly effect that its vector says. Needs
+            vectors made of texts alone, ``item_encoder=text``.
+
+    Raises:
+        ValueError: If ``first_year`` is set and the log covers less than a year before the validation cut.
 
     Shape:
         - query: ``(N, D)``; items: ``(C, D)``; scores: ``(N, C)``.
@@ -62,10 +69,15 @@ class CalendarSeason(CalendarFeatures):
         affinity_dim: Width = 16,
         major: tuple[str, ...] = MAJOR,
         hours: Annotated[int, AtLeast(0, 12)] = 0,
+        first_year: bool = False,
+        young_by_text: bool = False,
         *,
         facts: Facts,
     ) -> None:
-        super().__init__(facts.spec, num_harmonics, coverage_days, major, hours)
+        if first_year:
+            facts.spec.require_last_year("a calendar with first_year=true")
+        super().__init__(facts.spec, num_harmonics, coverage_days, major, hours, first_year)
+        self.young_by_text = young_by_text
         self.context = CalendarContext()
         self.listed = OccasionItemsContext() if facts.spec.occasions_list_items else None
         self.reads: tuple[Context, ...] = (self.context, *([self.listed] if self.listed else []))
@@ -94,17 +106,27 @@ class CalendarSeason(CalendarFeatures):
     def forward(self, query: Tensor, items: ScoredItems, context: ContextValues) -> SeasonEffect:
         calendar: RequestCalendar = context[self.context.name]
         usual, split = self.usual(calendar), self.num_usual
-        affinity = self.affinity(items.vectors) + items.of(self.own_affinity.weight)  # (C, A)
-        phase = self.phase.weight
-        scores = F.linear(usual, phase[:, :split]) @ affinity.T
-        yearly = F.linear(self.yearly(calendar), phase[:, split:]) @ affinity.T  # (N, C)
-        scores = scores + yearly * self._covered(calendar, items)
+        by_vector, own = self.affinity(items.vectors), items.of(self.own_affinity.weight)  # (C, A)
+        scores = F.linear(usual, self.phase.weight[:, :split]) @ (by_vector + own).T
+        scores = scores + self._yearly_scores(calendar, items, by_vector, own)
         if self.listed is not None and self.gain is not None:
             listed: OccasionItems = context[self.listed.name]
             scores = scores + F.embedding(listed.row, listed.near @ self.gain)
         return SeasonEffect(query + F.linear(usual, self.condition.weight[:, :split]), scores)
 
+    def _yearly_scores(self, calendar: RequestCalendar, items: ScoredItems, by_vector: Tensor, own: Tensor) -> Tensor:
+        """Returns the ``(N, C)`` effects of the time of year, given both ``(C, A)`` parts of the affinity."""
+        yearly = F.linear(self.yearly(calendar), self.phase.weight[:, self.num_usual :])  # (N, A)
+        covered = self._covered(calendar, items)
+        if self.young_by_text:
+            return yearly @ by_vector.T + (yearly @ own.T) * covered
+        return (yearly @ (by_vector + own).T) * covered
+
     def _covered(self, calendar: RequestCalendar, items: ScoredItems) -> Tensor:
-        """Returns ``(N, C)`` in ``[0, 1]``: 1 for items that were first seen at least a year before the request."""
+        """Returns ``(N, C)`` in ``[0, 1]``: 1 for items that were first seen at least a year before the request.
+
+        It is also 1 in the first year of the log where that year is learned: no item is older then.
+        """
         age_days = calendar.day[:, None].float() - items.of(self.first_day)
-        return (1 + (age_days - DAYS_PER_YEAR) / self.coverage_days).clamp(0, 1)
+        covered = (1 + (age_days - DAYS_PER_YEAR) / self.coverage_days).clamp(0, 1)
+        return torch.where(calendar.unseen_days[:, None] > 0, 1.0, covered) if self.first_year else covered
