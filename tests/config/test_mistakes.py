@@ -119,7 +119,7 @@ ON_THE_COMMAND_LINE = {
         "item_encoder.reader = 'minilm': a leftover, item_encoder=id does not take it",
     ),
     "added key": (["+seed=1"], "+seed=1: '+' adds keys that no signature knows; write seed=1"),
-    "added key in a slot": (["+loader.zzz=1"], "+loader.zzz=1: '+' adds keys that no signature knows"),
+    "added key in a slot": (["+loader.zzz=1"], "loader.zzz = 1: unknown key of seasonrec.batches.loader.LoaderOptions"),
     "forced key": (["++loader.batch_size=1"], "'+' adds keys that no signature knows; write loader.batch_size=1"),
     "removed slot": (["~habit"], "~habit: '~' is not supported; write habit=none to switch it off"),
     "removed slot without an off": (["~data"], "~data: '~' is not supported; choose one of complete_journey, "),
