@@ -197,7 +197,8 @@ def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
     copytree(source, tmp_path / "seasonrec" / "config")
     copytree(conf_dir(), tmp_path / "seasonrec" / "conf")
     (tmp_path / "seasonrec" / "__init__.py").touch()
-    copy(source.parent / "errors.py", tmp_path / "seasonrec")
+    for name in ("errors.py", "ranges.py"):
+        copy(source.parent / name, tmp_path / "seasonrec")
     code = "from seasonrec.config import conf_dir; print(conf_dir())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
