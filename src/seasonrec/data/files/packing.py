@@ -45,6 +45,7 @@ _FOREIGN = {
 """First bytes of files that are no text, and the end of the message."""
 
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, struct.error, zipfile.BadZipFile, NotImplementedError)
+"""Errors of damaged archives; ``zipfile`` raises NotImplementedError for a compression that it does not know."""
 
 
 def suffix_of(path: Path) -> str:

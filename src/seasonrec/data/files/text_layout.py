@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,10 +176,18 @@ def _columns(text: str, separator: str, header: bool, path: Path) -> tuple[tuple
     """Returns the names of the columns, and those that the reader gives them."""
     layout = Layout((), (), separator, header, 0, "", ())
     raw = text.replace(separator, layout.mark).encode()
-    options = {"separator": layout.mark, "quote_char": layout.quote, "infer_schema": False, "n_rows": 1}
+    read = partial(
+        pl.read_csv,
+        raw,
+        separator=layout.mark,
+        quote_char=layout.quote,
+        infer_schema=False,
+        n_rows=1,
+        truncate_ragged_lines=True,
+    )
     try:
-        first = pl.read_csv(raw, has_header=False, truncate_ragged_lines=True, **options)  # type: ignore[arg-type]
-        named = pl.read_csv(raw, truncate_ragged_lines=True, **options).columns if header else first.columns  # type: ignore[arg-type]
+        first = read(has_header=False)
+        named = read().columns if header else first.columns
     except pl.exceptions.NoDataError:
         raise DataError(f"{path} is empty: it has no line; give a file with a header and rows.") from None
     if not header:
