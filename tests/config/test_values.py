@@ -30,7 +30,8 @@ def test_thousands_of_values_are_tried() -> None:
 
 
 def test_every_number_has_a_range() -> None:
-    numbers = [setting for setting in SETTINGS if setting.has_numbers]
+    """But ids that are numbers, which may be any."""
+    numbers = [setting for setting in SETTINGS if setting.has_numbers and setting.name != "users"]
     assert len(numbers) > 200
     assert [f"{one.signature.target}.{one.name}" for one in numbers if one.kind == one.with_limits] == []
 

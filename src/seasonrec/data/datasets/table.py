@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -25,7 +26,10 @@ from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
-from seasonrec.ranges import Count, ranged
+from seasonrec.ranges import AtLeast, Count, ranged
+
+Column = str | Annotated[int, AtLeast(1)]
+"""Name of a column, or its number from 1 in a file without a header."""
 
 LATER_OPTIONS: dict[str, object] = {
     "calendar": None,
@@ -93,12 +97,12 @@ class Table:
     events: str
     items: str | None = None
     users: str | None = None
-    user_column: str | int = "user_id"
-    item_column: str | int = "item_id"
-    time_column: str | int = "timestamp"
-    value_column: str | int | None = None
-    quantity_column: str | int | None = None
-    behaviour_column: str | int | None = None
+    user_column: Column = "user_id"
+    item_column: Column = "item_id"
+    time_column: Column = "timestamp"
+    value_column: Column | None = None
+    quantity_column: Column | None = None
+    behaviour_column: Column | None = None
     text_column: str | None = None
     category_column: str | None = None
     features: tuple[str, ...] = ()
