@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from seasonrec.config import machine
 from seasonrec.config.machine import machine_mistakes
+
+ELSEWHERE = "give a path below a folder that you may write to"
 
 
 def _told(config: dict[str, Any]) -> list[str]:
@@ -36,14 +40,24 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert _told({"run_dir": str(tmp_path / "new" / "run"), "output": str(file)}) == []
-    assert _told({"run_dir": str(file / "run")})[0].endswith(f"{file} is a file; give another folder")
+    assert _told({"run_dir": str(file / "run")})[0].endswith(
+        f"{file} is a file; give a path below a folder that you may write to"
+    )
     assert "is too long for this file system" in _told({"run_dir": str(tmp_path / ("x" * 300))})[0]
     assert "is too long for this file system" in _told({"cache_dir": str(tmp_path / "/".join(["xy"] * 2000))})[0]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
-    assert _told({"run_dir": str(tmp_path / "run")})[0].endswith(f"{tmp_path} cannot be written; give another folder")
+    """It is found out by writing: the bits of a mode do not bind root, and a file system may be read-only."""
+    assert _told({"run_dir": str(tmp_path / "run")}) == []
+    assert list(tmp_path.iterdir()) == []
+
+    def refuse(**_: object) -> str:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(machine, "mkdtemp", refuse)
+    problem = f"{tmp_path} cannot be written ({os.strerror(errno.EROFS)}); {ELSEWHERE}"
+    assert problem in _told({"run_dir": str(tmp_path / "run")})[0]
 
 
 def test_processes_on_few_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ ON_THE_COMMAND_LINE = {
         "season.momentum.window_days = [7]: unknown key of seasonrec.models.season.momentum.MomentumSeason; "
         "did you mean 'windows_days'?",
     ),
-    "string for int": (["seed=first"], "seed = 'first': must be int, got str; write int"),
+    "string for int": (["seed=first"], "seed = 'first': must be int, got str; try seed=0"),
     "bool for int": (["seed=true"], "seed = true: must be int, got bool"),
     "float for int": (["trainer.max_epochs=1.5"], "trainer.max_epochs = 1.5: must be int, got float"),
     "string for float": (["backbone.dropout=low"], "backbone.dropout = 'low': must be float, got str"),
@@ -86,7 +86,7 @@ ON_THE_COMMAND_LINE = {
     "unknown word in a list": (
         ["season=[last_year]", "season.last_year.use=[id,words]"],
         "season.last_year.use = ['id', 'words']: must be tuple[Literal['id', 'category', 'cluster', 'text'], ...], got "
-        "list; write tuple[Literal['id', 'category', 'cluster', 'text'], ...]",
+        "list; try season.last_year.use=['id','category']",
     ),
     "scalar for list": (["protocol.top_ks=10"], "protocol.top_ks = 10: must be tuple[int, ...], got int; write [10]"),
     "wrong entry of a list": (["season.momentum.windows_days=[7,month]"], "must be tuple[int, ...], got list"),
@@ -326,7 +326,7 @@ def test_multirun_checks_every_job(composer: Composer) -> None:
     found = composer.mistakes(["season=[],[texd]", "seed=0,x"], multirun=True)
     assert [str(mistake) for mistake in found] == [
         "season = texd: unknown option; did you mean 'text'?; write season=[] for none",
-        "seed = 'x': must be int, got str; write int",
+        "seed = 'x': must be int, got str; try seed=0",
     ]
     leftover = composer.mistakes(["habit=replenishment,none", "habit.hidden_dim=8"], multirun=True)
     assert [mistake.path for mistake in leftover] == ["habit.hidden_dim"]

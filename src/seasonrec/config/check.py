@@ -79,9 +79,8 @@ class Checker:
             return
         if not fits(value, annotation, module) and not wants_component(annotation, module):
             wanted = described(annotation, module)
-            yield Mistake(
-                path, f"must be {wanted}, got {type(value).__name__}", _type_remedy(value, wanted), shown(value)
-            )
+            remedy = _type_remedy(value, wanted) or _example(argument, path, {})
+            yield Mistake(path, f"must be {wanted}, got {type(value).__name__}", remedy, shown(value))
 
     def _no_target(self, node: object, path: str) -> Mistake:
         group = self.choices.get(path, path).partition("/")[0]
@@ -137,11 +136,11 @@ def _limit_mistakes(
     others = {name: other for name, other in others.items() if isinstance(other, int | float)}
     problem = broken_limit(value, argument.annotation, argument.module, others)
     if problem:
-        yield Mistake(path, problem, _in_range(argument, path, others), shown(value))
+        yield Mistake(path, problem, _example(argument, path, others), shown(value))
 
 
-def _in_range(argument: Argument, path: str, others: dict[str, Any]) -> str:
-    """Returns the remedy for a value outside of its range: the default, which lies in it."""
+def _example(argument: Argument, path: str, others: dict[str, Any]) -> str:
+    """Returns the remedy for a value that an argument does not take: its default, where that lies in its range."""
     default = _default(argument)
     if argument.default is None or broken_limit(default, argument.annotation, argument.module, others):
         return f"write {described(argument.annotation, argument.module, limits=True)}"
@@ -174,11 +173,12 @@ def _unreadable_defaults(given: dict[str, Any], signature: Signature, prefix: st
             yield Mistake(f"{prefix}{name}", problem, "make it a literal or a constant of a module")
 
 
-def _type_remedy(value: object, wanted: str) -> str:
+def _type_remedy(value: object, wanted: str) -> str | None:
+    """Returns how the value itself would be accepted, or None where another value is needed."""
     if "str" in wanted.split() and isinstance(value, int | float | bool):
         return f"put it in quotes: \"'{value}'\" on a command line"
     if isinstance(value, list) and "tuple[str" in wanted:
         return f"put each entry in quotes: {[str(entry) for entry in value]}"
     if wanted.startswith(("tuple", "list")) and not isinstance(value, dict | list):
         return f"write [{value}]"
-    return f"write {wanted}"
+    return None

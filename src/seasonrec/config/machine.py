@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,7 +97,7 @@ def _folder_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
         if isinstance(name, str) and name.strip() and "\0" not in name:
             problem = _folder_problem(Path(name).expanduser().absolute(), is_file=key == "output")
             if problem:
-                yield Mistake(key, problem, "give another folder", shown(name))
+                yield Mistake(key, problem, "give a path below a folder that you may write to", shown(name))
 
 
 def _folder_problem(path: Path, is_file: bool) -> str | None:
@@ -110,7 +111,11 @@ def _folder_problem(path: Path, is_file: bool) -> str | None:
         return f"cannot be read ({error.strerror})"
     if not place.is_dir():
         return None if is_file and place == path else f"{place} is a file"
-    return None if os.access(place, os.W_OK | os.X_OK) else f"{place} cannot be written"
+    try:
+        Path(mkdtemp(prefix=".seasonrec-", dir=place)).rmdir()
+    except OSError as error:
+        return f"{place} cannot be written ({error.strerror})"
+    return None
 
 
 def _process_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
