@@ -274,4 +274,4 @@ def _of(end: float | str, number: float) -> str:
 
 
 def _end(end: float | str) -> str:
-    return f"{end:,}" if isinstance(end, int) and end < 2**32 - 1 else f"{end}"
+    return f"{end:,}" if isinstance(end, int) and 10_000 <= end < 2**32 - 1 else f"{end}"

@@ -69,7 +69,7 @@ REFUSED = {
     "habit.half_lives_days=[7.0,7.0]": "habit.half_lives_days = [7.0, 7.0]: must be distinct entries; try",
     "protocol.top_ks=[10,0]": "protocol.top_ks = [10, 0]: each entry must be at least 1; try protocol.top_ks=[1,5,",
     "seed=4294967296": "seed = 4294967296: must be at most 4294967295; try seed=0",
-    "trainer.num_threads=100000": "trainer.num_threads = 100000: must be at most 1,024; try trainer.num_threads=null",
+    "trainer.num_threads=100000": "trainer.num_threads = 100000: must be at most 1024; try trainer.num_threads=null",
     "protocol.horizon_days=-0.5": "protocol.horizon_days = -0.5: must be at least 0; try protocol.horizon_days=0.0",
     "cache_dir=''": "cache_dir = '': must be text, not empty; try cache_dir=null",
     "name=a/b": "name = 'a/b': is the name of a folder and must have no slash; write for example name=full",
