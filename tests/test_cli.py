@@ -202,6 +202,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             "season = calendar,text: several values need --multirun; write season=[calendar,text]",
         ),
         (["train", "--fast"], "--fast: no such flag; take it out; keys are written key=value, without dashes"),
+        (
+            ["train", "--cfg"],
+            "--cfg/-c: expected one argument; correct it; seasonrec train --hydra-help lists the flags",
+        ),
+        (["train", "--info", "all", "seed=1", "-m"], "--multirun and --info: exclude each other; keep one of them"),
         (["report", "out", "--reference=a"], "--reference=a: a key is written without dashes; write reference=a"),
         (["train", "hydra.run.dir=out"], "hydra.run.dir = out: does not move the results; write run_dir=out"),
         (["evaluate", "hydra.run.dir=out"], "hydra.run.dir = out: does not move the results; take it out"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,6 +28,8 @@ from seasonrec.terminal import plain
 
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would bypass the checked configuration."""
+MODES = ("run", "multirun", "cfg", "info", "shell_completion")
+"""Flags of Hydra of which it takes one."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +77,7 @@ def _overview() -> str:
 
 def _through_hydra(command: Command, arguments: list[str]) -> int:
     """Checks all overrides at once, then runs the one job, or lets Hydra run the jobs."""
-    flags, unknown = _parser(command).parse_known_intermixed_args(arguments)
+    flags, unknown = _flags(command, arguments)
     extra = _own_conf(flags.config_dir)
     if flags.help:
         print(command.help(extra, flags.overrides))
@@ -109,11 +111,19 @@ def _machine_mistakes(command: Command, config: dict[str, Any]) -> list[Mistake]
     return machine_mistakes({key: config[key] for key in config if not command.shown or key in command.shown})
 
 
-def _parser(command: Command) -> ArgumentParser:
-    """Returns the parser of Hydra's flags, whose messages name the command."""
+def _flags(command: Command, arguments: list[str]) -> tuple[Namespace, list[str]]:
+    """Returns Hydra's flags, and the words that are neither flags nor overrides."""
     parser = get_args_parser()
-    parser.prog, parser.allow_abbrev = f"seasonrec {command.name}", False
-    return parser
+    parser.prog, parser.allow_abbrev, parser.exit_on_error = f"seasonrec {command.name}", False, False
+    try:
+        flags, unknown = parser.parse_known_intermixed_args(arguments)
+    except ArgumentError as error:
+        remedy = f"correct it; seasonrec {command.name} --hydra-help lists the flags"
+        raise ConfigError([Mistake(str(error.argument_name), error.message, remedy)]) from error
+    modes = [f"--{mode}" for mode in MODES if getattr(flags, mode)]
+    if len(modes) > 1:
+        raise ConfigError([Mistake(" and ".join(modes), "exclude each other", "keep one of them")])
+    return flags, unknown
 
 
 def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
