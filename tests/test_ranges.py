@@ -94,3 +94,14 @@ def test_a_decorated_dataclass_is_replaced_and_pickled_as_before() -> None:
     assert pickle.loads(pickle.dumps(changed)) == Options(days=(1,))
     with pytest.raises(UserError, match=r"^days must have at least 1 entry, got \[\]"):
         replace(changed, days=())
+
+
+def test_a_member_of_a_union_is_checked_for_the_values_that_it_takes() -> None:
+    @ranged("data")
+    class Columns:
+        def __init__(self, column: str | Annotated[int, AtLeast(1)] | None = None) -> None:
+            self.column = column
+
+    assert [Columns(value).column for value in ("0", 1, None)] == ["0", 1, None]
+    with pytest.raises(UserError, match=r"^data\.column must be at least 1, got 0\.$"):
+        Columns(0)

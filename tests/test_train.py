@@ -199,9 +199,9 @@ def test_counterfactual_says_what_it_cannot_ask(
     run: Run, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, _ = run
-    assert main(["counterfactual", f"checkpoint={folder}", "days=[28,0]"]) == 2
+    assert main(["counterfactual", f"checkpoint={folder}", "days=[28,30]"]) == 2
     assert (
-        "days must be whole weeks from 7 to 364 days, got [0]; whole weeks keep the weekday" in capsys.readouterr().err
+        "days must be whole weeks from 7 to 364 days, got [30]; whole weeks keep the weekday" in capsys.readouterr().err
     )
     assert main(["counterfactual", f"checkpoint={tmp_path}"]) == 2
     assert f"checkpoint must be the folder of a finished run, got {tmp_path}" in capsys.readouterr().err

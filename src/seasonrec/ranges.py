@@ -253,8 +253,8 @@ def _problem(value: Any, hint: Any, others: Mapping[str, Any]) -> str | None:
         found = [problem for limit in limits if (problem := limit.problem(value, others))]
         return found[0] if found else _problem(value, arguments[0], others)
     if origin in (Union, UnionType):
-        members = [member for member in arguments if member is not NoneType]
-        return None if value is None or len(members) > 1 else _problem(value, members[0], others)
+        problems = [_problem(value, member, others) for member in arguments if _may_be(value, member)]
+        return None if value is None or None in problems else next(iter(problems), None)
     if origin is tuple and isinstance(value, list | tuple):
         found = [problem for entry in value if (problem := _problem(entry, arguments[0], others))]
         return each(found[0]) if found else None
@@ -262,6 +262,14 @@ def _problem(value: Any, hint: Any, others: Mapping[str, Any]) -> str | None:
         found = [problem for entry in value.values() if (problem := _problem(entry, arguments[1], others))]
         return each(found[0]) if found else None
     return plain_problem(value) if hint in (int, float) else None
+
+
+def _may_be(value: Any, hint: Any) -> bool:
+    """Returns whether a value may be meant by a member of a union."""
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    kind = get_origin(bare) or bare
+    wider = {float: (int, float), tuple: (tuple, list)}
+    return not isinstance(kind, type) or isinstance(value, wider.get(kind, kind))
 
 
 def each(problem: str) -> str:
