@@ -106,10 +106,10 @@ def test_values_out_of_range_are_told_before_the_first_cell(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full, no_season]\nseeds: [0]\n")
     overrides = ["protocol.season_ratio=0.5", "optimizer.learning_rate=-1.0", "data.households=1"]
-    with pytest.raises(StudyError) as refused:
+    with pytest.raises(ConfigError) as refused:
         entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": overrides})
     lines = str(refused.value).splitlines()
-    assert lines[0] == "nothing was run:"
+    assert lines[0] == "3 mistakes in the configuration, nothing was run:"
     keys = ("households", "season_ratio", "learning_rate")
     assert tuple(next(key for key in keys if key in line) for line in lines[1:]) == keys
     assert not (tmp_path / "out").exists()
