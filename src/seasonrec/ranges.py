@@ -12,7 +12,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cache, wraps
 from inspect import Parameter, signature
 from itertools import pairwise
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from seasonrec.errors import UserError
