@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -28,9 +29,10 @@ def unknown_holidays(names: Iterable[str]) -> list[str]:
     return [name for name in left if plain_name(name) not in _of(_countries())] if left else []
 
 
-def nearest_holidays() -> list[str]:
-    """Returns the names of the holidays of the US, to propose one of them."""
-    return sorted(_names(("US",)))
+def nearest_holiday(name: str) -> str:
+    """Returns the remedy for an unknown holiday: one of the US with a near name, or an example."""
+    close = difflib.get_close_matches(name, sorted(_names(("US",))), n=1, cutoff=0.7)
+    return f"did you mean {close[0]!r}?" if close else "write an English name, for example Christmas Day"
 
 
 @cache

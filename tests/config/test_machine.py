@@ -24,16 +24,22 @@ def test_files_zone_and_country_are_told_together(tmp_path: Path) -> None:
     there = tmp_path / "e (1).csv"
     there.touch()
     data = {"events": str(there), "items": "nowhere.csv", "timezone": "Mars/Base", "country": "ZZ"}
+    here = f"(the working folder is {Path.cwd()})"
     found = _told({"data": data, "domain": {"flickr": {"data": {"path": str(tmp_path / "none.parquet")}}}})
     assert found == [
-        "data.items = nowhere.csv: must name a file that exists; give the path of a file; the working folder is "
-        f"{Path.cwd()}",
+        f"data.items = nowhere.csv: must name a file that exists {here}; give the path of a file",
         "data.timezone = Mars/Base: is no time zone; write for example Europe/London or UTC",
         "data.country = ZZ: is no ISO 3166 code that the holidays package knows; write for example US, or null for no "
         "holidays",
-        f"domain.flickr.data.path = {tmp_path / 'none.parquet'}: must name a file that exists; give the path of a "
-        f"file; the working folder is {Path.cwd()}",
+        f"domain.flickr.data.path = {tmp_path / 'none.parquet'}: must name a file that exists {here}; give the path of "
+        "a file",
     ]
+
+
+def test_a_published_file_is_told_with_its_page() -> None:
+    data = {"_target_": "seasonrec.data.datasets.online_retail_ii.OnlineRetailII", "path": "nowhere.xlsx"}
+    (told,) = _told({"data": data})
+    assert told.endswith("; download it from https://doi.org/10.24432/C5CG6D, or give the path of a copy")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -82,11 +88,13 @@ def test_weights_that_do_not_fit_memory(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_holidays_of_no_country() -> None:
-    names = ["Christmas", "Halloween", "Chrismas Day"]
+    names = ["Christmas", "Halloween", "Chrismas Day", "xmasday"]
     found = _told({"protocol": {"holidays": names}, "season": {"calendar": {"major": ["Easter"]}}})
     assert found == [
-        "protocol.holidays = Chrismas Day: is a holiday of no country; did you mean 'Christmas Day'? or give "
-        "data.calendar with days of its own"
+        "protocol.holidays = Chrismas Day: is a holiday of no country; did you mean 'Christmas Day'?; days of your own "
+        "stand in data.calendar",
+        "protocol.holidays = xmasday: is a holiday of no country; write an English name, for example Christmas Day; "
+        "days of your own stand in data.calendar",
     ]
     assert _told({"protocol": {"holidays": ["Our fair"]}, "data": {"calendar": __file__}}) == []
 

@@ -143,7 +143,7 @@ def _example(argument: Argument, path: str, others: dict[str, Any]) -> str:
     """Returns the remedy for a value that an argument does not take: its default, where that lies in its range."""
     default = _default(argument)
     if argument.default is None or broken_limit(default, argument.annotation, argument.module, others):
-        return f"write {described(argument.annotation, argument.module, limits=True)}"
+        return f"write {path}=... ({described(argument.annotation, argument.module, limits=True)})"
     return f"try {path}={shown(default).replace(', ', ',')}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,11 +10,12 @@ from tempfile import mkdtemp
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from seasonrec.config.errors import ConfigError, Mistake, nearest, shown
+from seasonrec.config.errors import ConfigError, Mistake, shown
 from seasonrec.config.known_names import check_model
 from seasonrec.config.slots import Slots, UnclearError
+from seasonrec.config.source import find_module
 from seasonrec.errors import UserError
-from seasonrec.holiday_names import is_country, nearest_holidays, unknown_holidays
+from seasonrec.holiday_names import is_country, nearest_holiday, unknown_holidays
 
 FILES = ("events", "items", "users", "path", "calendar")
 """Keys of a data set that name a file or a folder."""
@@ -63,8 +65,10 @@ def _data_mistakes(node: Any, place: str) -> Iterator[Mistake]:
     for key in FILES:
         name = node.get(key)
         if isinstance(name, str) and name and not _exists(Path(name).expanduser()):
-            remedy = f"give the path of a file; the working folder is {Path.cwd()}"
-            yield Mistake(f"{place}.{key}", "must name a file that exists", remedy, name)
+            source = _source(node)
+            remedy = f"download it from {source}, or give the path of a copy" if source else "give the path of a file"
+            problem = f"must name a file that exists (the working folder is {Path.cwd()})"
+            yield Mistake(f"{place}.{key}", problem, remedy, name)
     zone = node.get("timezone")
     if isinstance(zone, str) and zone and not _is_zone(zone):
         yield Mistake(f"{place}.timezone", "is no time zone", "write for example Europe/London or UTC", zone)
@@ -72,6 +76,13 @@ def _data_mistakes(node: Any, place: str) -> Iterator[Mistake]:
     if isinstance(country, str) and country and not is_country(country):
         problem = "is no ISO 3166 code that the holidays package knows"
         yield Mistake(f"{place}.country", problem, "write for example US, or null for no holidays", country)
+
+
+def _source(node: Mapping[str, Any]) -> str | None:
+    """Returns the page that gives out a data set's file, the constant ``SOURCE`` of its module, or None."""
+    target = node.get("_target_")
+    module = find_module(target.rpartition(".")[0]) if isinstance(target, str) else None
+    return module.value(ast.Name("SOURCE")) if module is not None and "SOURCE" in module.names else None
 
 
 def _holiday_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -87,7 +98,7 @@ def _holiday_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
         names = node.get(key) if isinstance(node, Mapping) else None
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             for name in unknown_holidays(names):
-                remedy = f"{nearest(name, nearest_holidays())} or give data.calendar with days of its own"
+                remedy = f"{nearest_holiday(name)}; days of your own stand in data.calendar"
                 yield Mistake(f"{place}.{key}", "is a holiday of no country", remedy, name)
 
 

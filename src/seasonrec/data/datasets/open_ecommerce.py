@@ -14,6 +14,9 @@ from seasonrec.data.files.values import read_ids, read_numbers, read_text
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.ranges import Count, ranged
 
+SOURCE = "https://doi.org/10.7910/DVN/YGLYDY"
+"""Page that gives out the files."""
+
 COLUMNS = {
     "user_id": ("Survey ResponseID",),
     "item_id": ("ASIN/ISBN (Product Code)",),
