@@ -249,7 +249,7 @@ def test_the_folder_of_the_run_is_enough(trained: Path, ask: Ask, tmp_path: Path
         ({"users": "nobody.txt"}, DataError, "users must be all, a file with .*, or a list of ids, got nobody.txt"),
         ({"users": []}, DataError, "users must name a file with at least one user id, got "),
         ({"events": "newer.csv"}, DataError, "events must name a file that exists, got newer.csv"),
-        ({"output": "pyproject.toml/lists.csv"}, RequestError, "output must be a file that can be written, got pyproj"),
+        ({"output": "pyproject.toml/lists.csv"}, UserError, "output must be a place that can be written to, got "),
         ({"output": "."}, UserError, "must be a file that can be replaced, got a folder"),
     ],
 )

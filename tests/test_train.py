@@ -94,7 +94,7 @@ def test_the_config_is_complete_and_the_record_tells_how_it_came_about(run: Run)
     assert record["packages"]["seasonrec"]
     assert record["machine"]["cores"] >= 1
     assert "commit" in record
-    assert set(record["stages_s"]) == {"prepare", "build", "audit", "train", "evaluate", "baselines"}
+    assert set(record["stages_s"]) == {"prepare", "build", "audit", "train", "evaluate"}
     assert all(seconds > 0 for seconds in record["stages_s"].values())
     assert record["peak_memory_mib"] > 100
     assert record["epochs"] == record["best_epoch"] == 1

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from platform import node
 
+from seasonrec.disk import PREFIX, telling, temporary_name, this_host
 from seasonrec.errors import UserError
-
-PREFIX = ".seasonrec-"
-"""First letters of the temporary folders; host, process and a random number follow."""
 
 LEFTOVER_S = 86_400.0
 """Age in seconds at which a temporary folder of another machine counts as left over."""
@@ -49,28 +44,50 @@ def writing(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If something other than a file stands at ``path``.
+        WriteError: If the disk is full, read-only or broken.
     """
     target = check_writable(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target.parent)
-    own = target.parent / f"{PREFIX}{_host()}-{os.getpid()}-{secrets.token_hex(8)}"
-    own.mkdir(mode=0o700)
-    try:
+    with telling(target), temporary_folder(target.parent) as own:
         mode = _mode_of_umask(own)
         temporary = own / target.name
-        yield temporary
+        with telling(target):  # asks for the space before the temporary file gives it back
+            yield temporary
         with contextlib.suppress(PermissionError):  # a file system without modes
             temporary.chmod(mode)
         temporary.replace(target)
+
+
+@contextmanager
+def temporary_folder(parent: Path, of_others: bool = True) -> Iterator[Path]:
+    """Makes a folder of this process in ``parent``, and removes it at the end with all that is in it.
+
+    Its name cannot be guessed, and nobody else may enter. Those of ended processes are removed first.
+
+    Args:
+        parent: Folder in which it is made.
+        of_others: Whether to remove what other machines have left, see :func:`remove_leftovers`.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent, of_others)
+    own = parent / temporary_name()
+    own.mkdir(mode=0o700)
+    try:
+        yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary folders of ended processes of this machine, and those of other machines after a day."""
+def remove_leftovers(folder: Path, of_others: bool = True) -> None:
+    """Removes the temporary folders of ended processes of this machine, and those of other machines after a day.
+
+    Args:
+        folder: Folder that holds them.
+        of_others: Whether to remove those of other machines, where none can be in use for a day.
+    """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False) and _is_left_over(entry):
+            is_ours = entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False)
+            if is_ours and _is_left_over(entry, of_others):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -78,10 +95,6 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8 with the line endings of the text."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
-
-
-def _host() -> str:
-    return f"{zlib.crc32(node().encode()):08x}"
 
 
 def _mode_of_umask(folder: Path) -> int:
@@ -95,12 +108,11 @@ def _mode_of_umask(folder: Path) -> int:
         probe.unlink()
 
 
-def _is_left_over(entry: os.DirEntry[str]) -> bool:
-    host, _, rest = entry.name.removeprefix(PREFIX).partition("-")
-    number = rest.partition("-")[0]
-    if host == _host() and number.isdecimal():
+def _is_left_over(entry: os.DirEntry[str], of_others: bool) -> bool:
+    host, number, *_ = f"{entry.name.removeprefix(PREFIX)}--".split("-")
+    if host == this_host() and number.isdecimal():
         return not _is_alive(int(number))
-    return time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_S
+    return of_others and time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_S
 
 
 def _is_alive(process: int) -> bool:

@@ -17,7 +17,7 @@ from wandb.proto import wandb_internal_pb2
 
 from seasonrec.cli.main import main
 from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
-from seasonrec.training.logger import SUMMARY, RunIdentity, WandbLog, log_results
+from seasonrec.training.logger import STEPS_APART, SUMMARY, RunIdentity, WandbLog, log_results
 
 BLOCK_BYTES = 32_768
 FILE_HEADER_BYTES, RECORD_HEADER_BYTES = 7, 7
@@ -157,11 +157,30 @@ def test_labels_tell_runs_apart(run_dir: str, label: str) -> None:
     assert RunIdentity("full", None, Path(run_dir), {"seed": 2}, "").label == label
 
 
-def test_a_run_that_is_started_again_stays_one_run_of_the_tracker(files: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_started_again_stays_one_run_of_the_tracker(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Joins two starts by rising steps; a start that was killed before its first record is removed."""
+    run_dir, folders = tmp_path / "run", []
     for _ in range(2):
-        assert main(of_table(files, tmp_path / "run", "logger=wandb")) == 0
-    ids = {path.stem for path in tmp_path.glob("run/wandb/offline-run-*/*.wandb")}
-    assert ids == {f"run-{(tmp_path / 'run' / 'wandb_id').read_text()}"}
+        assert main(of_table(files, run_dir, "logger=wandb")) == 0
+        folders += [path for path in run_dir.glob("wandb/offline-run-*") if path not in folders]
+        empty = run_dir / "wandb" / "offline-run-20170101_000000-killed" / "run-killed.wandb"
+        if len(folders) == 1:
+            _records_of(run_dir)
+            empty.parent.mkdir()
+            empty.write_bytes(bytes(7))
+    assert not empty.parent.exists()
+    first, second = sorted(run_dir.glob("wandb/offline-run-*/*.wandb"))
+    assert {first.stem, second.stem} == {f"run-{(run_dir / 'wandb_id').read_text()}"}
+    note = f"note: WANDB_RESUME=allow wandb sync {run_dir}/wandb/offline-run-* joins the 2 starts of this run"
+    assert capsys.readouterr().out.count(note) == 1
+    steps = [
+        [record.history.step.num for record in _records(path) if record.HasField("history")] for path in (first, second)
+    ]
+    assert steps[1]
+    assert max(steps[0]) < STEPS_APART <= min(steps[1])
+    assert steps[1] == sorted(set(steps[1]))
 
 
 def test_wandb_online_without_a_key_is_refused_before_training(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -32,7 +34,8 @@ from seasonrec.evaluation.ranking.evaluator import evaluate
 from seasonrec.models.recommender import SeasonalRecommender
 from seasonrec.training.checkpointing.checkpoints import best_weights
 from seasonrec.training.checkpointing.weights import load_weights
-from seasonrec.training.distributed.processes import ProcessError, RunProcesses, run_everywhere
+from seasonrec.training.distributed.children import ProcessError, _wait_for_start
+from seasonrec.training.distributed.processes import RunProcesses, run_everywhere
 from seasonrec.training.fit import TrainerOptions
 
 Ranks = list[dict[str, Any]]
@@ -149,10 +152,19 @@ def test_fsdp_leaves_the_weights_that_ddp_leaves(shop: Shop, folder: Path, ranks
     ],
 )
 def test_failure_of_one_process_ends_the_run(
-    work: Callable[[Shard], None], error: type[Exception], message: str
+    work: Callable[[Shard], None], error: type[Exception], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(error, match=message):
         run_everywhere(work, devices=2, num_nodes=1, on_gpu=False)
+    assert "Traceback" not in capfd.readouterr().err, "the other one does not complain about the lost connection"
+
+
+def test_a_process_that_ends_before_it_is_connected_is_told(tmp_path: Path) -> None:
+    begun, ended = (SimpleNamespace(exitcode=code, sentinel=os.pipe()[0]) for code in (None, 1))
+    (tmp_path / "1").touch()
+    _wait_for_start([begun], tmp_path)
+    with pytest.raises(ProcessError, match=r"process 2 of the run ended with exit code 1"):
+        _wait_for_start([begun, ended], tmp_path)
 
 
 def test_one_device_is_this_process_alone() -> None:

@@ -23,6 +23,7 @@ from seasonrec.ablate.state import is_complete
 from seasonrec.ablate.study import Study, StudyError, read_study, study_of, with_changes
 from seasonrec.config import ConfTree
 from seasonrec.digests import read_json, seal
+from seasonrec.disk import check_folder
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS
 from seasonrec.report.adaptation import write_adaptations
 from seasonrec.report.costs import read_cost
@@ -67,6 +68,7 @@ def run(study: Path, settings: Mapping[str, Any], options: Options | None = None
     content = with_changes(read_study(study, tree), overrides, options.compose)
     content = with_cuts(content, overrides, options.compose)
     _refuse_another(run_dir, content)
+    check_folder(run_dir, "run_dir", (RECORD, "table.md", "table.csv", "per_user.parquet"))
     command = shlex.join(["seasonrec", "ablate", str(study), f"run_dir={run_dir}", *overrides, *options.flags])
     record = {"command": command, "overrides": overrides, "study": asdict(content)}
     begin = partial(_keep, run_dir, record)
@@ -179,6 +181,7 @@ def make_report(run_dir: Path, reference: str | None = None, against: Path | Non
         StudyError: If the folder is not that of a study, none of its cells is complete, or it has no such row.
         ReportError: If protocols differ, a file is damaged, or the results lack a metric or slice of the study.
     """
+    check_folder(run_dir, "the folder of the study", ("table.md", "table.csv"))
     record = _kept(run_dir)
     if record is None:
         raise StudyError(f"{run_dir} holds no {RECORD}: it is not the folder of a study; run seasonrec ablate first.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial, update_wrapper
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -23,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from seasonrec.cli.commands import Command
 from seasonrec.config import conf_dir
 from seasonrec.config.overrides import override_key
+from seasonrec.disk import ONLY_WRITING, WriteError, check_folder, failure, reason_of
 from seasonrec.errors import UserError
 
 HYDRA_FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -35,12 +37,30 @@ class Refused(UserError):
 class RefusedAlone(BaseException):
     """A refusal by the only job of a command; Hydra would print a line of its own about an ``Exception``."""
 
+    exit_code = 2
+
+
+def failed(error: OSError) -> WriteError | None:
+    """Returns the sentence for an error of the system outside of the files that are written with care."""
+    number = reason_of(error, numbers=ONLY_WRITING)
+    return None if number is None else WriteError(failure(error.filename or "a file", number))
+
 
 def is_plain(flags: Namespace, node: DictConfig) -> bool:
     """Returns whether a command is one job: no flag, no setting and no file asks Hydra for anything else."""
     given = {name for name, value in vars(flags).items() if value} - {"overrides", "config_dir"}
     settings = [override for override in flags.overrides if override_key(override).startswith("hydra")]
     return not given and not settings and node.hydra.mode is None
+
+
+def check_run_dir(node: DictConfig, multirun: bool) -> None:
+    """Checks that Hydra can make the folder of a job or of a multirun, where the results go as well.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    if node.get("run_dir") == node.hydra.run.dir:
+        check_folder(Path(node.hydra.sweep.dir if multirun else node.hydra.run.dir), "run_dir")
 
 
 def run_alone(command: Command, node: DictConfig) -> None:
@@ -83,9 +103,14 @@ def _job(command: Command, node: DictConfig) -> Any:
         if hasattr(config, "run_dir") and _shares_run_dir():
             config = replace(config, run_dir=HydraConfig.get().runtime.output_dir)
         return command.run(config)
-    except UserError as error:
+    except (UserError, OSError) as error:
+        told = error if isinstance(error, UserError) else failed(error)
+        if told is None:
+            raise
         alone = HydraConfig.get().mode == RunMode.RUN
-        raise (RefusedAlone if alone else Refused)(str(error)) from None
+        refusal = (RefusedAlone if alone else Refused)(str(told))
+        refusal.exit_code = told.exit_code
+        raise refusal from None
 
 
 def _shares_run_dir() -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 
 from seasonrec.cli.commands import COMMANDS, Command
-from seasonrec.cli.jobs import RefusedAlone, is_plain, run_alone, run_hydra
+from seasonrec.cli.ending import run_to_end
+from seasonrec.cli.jobs import check_run_dir, is_plain, run_alone, run_hydra
 from seasonrec.config import ConfigError, Mistake
 from seasonrec.config.errors import nearest
 from seasonrec.config.grammar import WANDB, quoted
@@ -23,8 +24,6 @@ from seasonrec.config.machine import machine_mistakes
 from seasonrec.config.overrides import SEVERAL, STUDY_KEYS, override_key
 from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
 from seasonrec.config.tree import read_yaml
-from seasonrec.errors import UserError
-from seasonrec.terminal import plain
 
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would bypass the checked configuration."""
@@ -36,23 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand.
 
     Returns:
-        0, 2 with a message on stderr where the user's input is refused, or 130 after Ctrl-C.
+        0; with a message on stderr, 2 where the user's input is refused, and 1 where the disk failed; 130 after Ctrl-C
+        and 143 after SIGTERM.
     """
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # no process of this one imports what lies in the working folder
-    try:
-        code = _command(name, arguments)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader of the output has ended, for example head -1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
-        return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        print(f"seasonrec {name}: stopped", file=sys.stderr)
-        return 128 + signal.SIGINT  # the code of a shell after Ctrl-C
-    except (RefusedAlone, UserError) as error:
-        print(plain(f"seasonrec {name}: {error}"), file=sys.stderr)
-        return 2
+    return run_to_end(name, partial(_command, name, arguments))
 
 
 def _command(name: str, arguments: list[str]) -> int:
@@ -97,6 +85,8 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
         mistakes += [*found, *(_machine_mistakes(command, composer.plain(node)) if node is not None else ())]
     if mistakes:
         raise ConfigError(mistakes)
+    if node is not None:
+        check_run_dir(node, flags.multirun)
     if node is not None and is_plain(flags, node):
         run_alone(command, node)
         return 0

@@ -17,7 +17,9 @@ from seasonrec.config.difference import differences
 from seasonrec.config.schema import AdaptConfig
 from seasonrec.config.yaml_size import check_size
 from seasonrec.digests import check, seal
+from seasonrec.disk import check_folder
 from seasonrec.errors import UserError
+from seasonrec.evaluation.results.store import ITEMS, write_items
 from seasonrec.runs.finished import load_models, open_finished, read_config
 from seasonrec.runs.intact import read_record
 from seasonrec.runs.record import environment, write_json, write_yaml
@@ -35,13 +37,15 @@ def run(options: AdaptConfig) -> None:
     """Walks a finished run from month to month: ``seasonrec adapt checkpoint=DIR until=DAY adaptation=full``."""
     options = replace(options, name=options.name or _option(options.adaptation))
     folder = Path(options.output or Path(options.checkpoint) / "adaptation" / str(options.name))
+    check_folder(folder, "output", ("results.parquet", "rows.csv", RECORD))
     checkpoint = _opened(options)
     walk = _walk(options, checkpoint, folder)
     _take(folder, options)
     print(f"{options.name}: {len(walk.origins)} origins, {walk.origins[0].day} to {walk.origins[-1].day}", flush=True)
     rows = walk()
+    write_items(folder / ITEMS, checkpoint.data.log.items["item_id"])
     write_json(folder / RECORD, _record(options, walk, rows))
-    seal(folder, ["results.parquet", "rows.csv", RECORD])
+    seal(folder, ["results.parquet", ITEMS, "rows.csv", RECORD])
     _show(rows, str(options.name))
     print(f"results in {folder}", flush=True)
 
@@ -89,11 +93,11 @@ def _take(folder: Path, options: AdaptConfig) -> None:
     Another last day is allowed: the walk then goes on, or ends earlier.
 
     Raises:
-        UserError: If the folder holds another walk.
+        UserError: If the folder holds another walk, or one without its configuration.
     """
     path, wanted = folder / "config.yaml", json.loads(json.dumps(options.as_dict()))
-    if path.exists():
-        check(path, "bring it back from a copy, or choose another output")
+    if path.exists() or any(any(folder.glob(one)) for one in ("origins/*.json", "updates/*/*")):
+        check(path, "it says how the walk was begun: bring it back from a copy, or choose another output")
         changed = differences(*(_without_place(one) for one in (_stored(path), wanted)))
         if changed:
             raise UserError(

@@ -15,6 +15,7 @@ from seasonrec.config import build
 from seasonrec.config.rules import reads_the_date
 from seasonrec.config.schema import CounterfactualConfig, RunConfig
 from seasonrec.digests import seal
+from seasonrec.disk import check_folder
 from seasonrec.errors import UserError
 from seasonrec.evaluation.counterfactual.dates import check_days
 from seasonrec.evaluation.counterfactual.trials import counterfactual_table, told_by
@@ -30,6 +31,8 @@ from seasonrec.runs.opening import batch_builder, device_of
 from seasonrec.terminal import PlainConsole
 from seasonrec.training.loss.base import Loss
 
+FILE = "counterfactual.csv"
+
 
 def run(options: CounterfactualConfig) -> None:
     """Writes ``counterfactual.csv`` and prints it: ``seasonrec counterfactual checkpoint=DIR``.
@@ -38,14 +41,16 @@ def run(options: CounterfactualConfig) -> None:
     """
     check_days(options.days)
     checkpoint = Path(options.checkpoint)
+    folder = Path(options.output or checkpoint)
+    check_folder(folder, "output", (FILE, ORACLE_FILE))
     _require_date(read_config(checkpoint, options.allow), checkpoint)
     finished = load_models(open_finished(checkpoint, options.allow))
     config, data = finished.config, finished.data
     model = finished.model.to(device_of(config))
     builder = batch_builder(model, data, config.max_seq_len)
     scorer = ModelScorer(config.name, model, builder)
-    folder, common = Path(options.output or checkpoint), (data.log, data.spec, data.split, data.protocol, options.days)
-    path = folder / "counterfactual.csv"
+    common = (data.log, data.spec, data.split, data.protocol, options.days)
+    path = folder / FILE
     _write(path, counterfactual_table(scorer, told_by(scorer), *common), config.name, config.seed, data.fingerprint)
     if data.truth is not None:
         oracle = Oracle(data.truth, data.log)

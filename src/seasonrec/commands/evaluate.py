@@ -16,6 +16,7 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.config import build
 from seasonrec.config.schema import EvaluateConfig, RunConfig
 from seasonrec.digests import is_expected, read_json, seal
+from seasonrec.disk import check_folder
 from seasonrec.evaluation.baselines.counters import SETTINGS
 from seasonrec.evaluation.baselines.fitting import UNTRAINED_ROWS, fit_baselines
 from seasonrec.evaluation.groups.columns import partition_of
@@ -26,7 +27,7 @@ from seasonrec.evaluation.known_truth.oracle import Oracle
 from seasonrec.evaluation.ranking.evaluator import Scorer, evaluate
 from seasonrec.evaluation.ranking.gathering import gather
 from seasonrec.evaluation.ranking.scorers import ModelScorer
-from seasonrec.evaluation.results.store import RunResults, read_results, write_results
+from seasonrec.evaluation.results.store import ITEMS, RunResults, read_results, write_items, write_results
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.statistics.significance import intervals
 from seasonrec.evaluation.tasks.evaluate import evaluate_tasks
@@ -42,7 +43,7 @@ SHOWN = ("ndcg@10", "basket_recall@10", "basket_ndcg@10", "bits", "bits_within@h
 """Metrics over all targets that are printed."""
 
 
-RESULT_FILES = ("results.parquet", TRUTH_FILE, "metrics.json")
+RESULT_FILES = ("results.parquet", ITEMS, TRUTH_FILE, "metrics.json")
 """Files of an evaluation."""
 
 TEXT_READER = "minilm"
@@ -53,6 +54,8 @@ def run(options: EvaluateConfig) -> None:
     """Evaluates a finished run again: ``seasonrec evaluate checkpoint=DIR``."""
     checkpoint = Path(options.checkpoint)
     output = Path(options.output or checkpoint)
+    check_folder(output, "output", RESULT_FILES)
+    check_folder(output / "baselines", "output")
     finished = load_models(open_finished(checkpoint, options.allow))
     for one in finished.all:
         folder = folder_of(output, one.domain) if one.domain else output
@@ -66,7 +69,9 @@ def run(options: EvaluateConfig) -> None:
 
 def run_baselines(config: RunConfig) -> None:
     """Evaluates the baselines alone, into ``run_dir/baselines``."""
-    evaluate_baselines(open_data(config), Path(config.run_dir) / "baselines")
+    folder = Path(config.run_dir) / "baselines"
+    check_folder(folder, "run_dir")
+    evaluate_baselines(open_data(config), folder)
 
 
 def evaluate_run(run: Run, folder: Path, tags: BasketTags | None = None) -> dict[str, Any]:
@@ -151,6 +156,7 @@ def _evaluate(
     results = RunResults(scorer.name, seed, data.fingerprint, data.log.num_items, frame, part)
     if shard.is_first:
         write_results(folder / "results.parquet", results)
+        write_items(folder / ITEMS, data.log.items["item_id"])
         if data.truth is not None:
             requests = Requests.of_baskets(data.log, tags.baskets, data.horizon)
             write_divergence(folder, divergence_table(scorer, Oracle(data.truth, data.log), requests, protocol))

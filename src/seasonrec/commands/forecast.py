@@ -17,6 +17,7 @@ from seasonrec.config.forecast_schema import ForecastConfig
 from seasonrec.data.cache import default_cache_dir
 from seasonrec.data.csv_text import without_formulas
 from seasonrec.data.events import prepare, throttled
+from seasonrec.disk import check_folder
 from seasonrec.errors import UserError
 from seasonrec.forecast.base import Forecaster
 from seasonrec.forecast.coming import coming_table, long_series
@@ -33,6 +34,12 @@ from seasonrec.terminal import PlainConsole
 
 SHOWN = ("mae", "rmse", "wape", "mase", "pinball", "coverage", "recall@20 all +1")
 """Metrics that are printed."""
+
+FILES = (
+    "table.csv", "table.md", "steps.csv", "differences.csv", "forecasts.csv", "cells.parquet", "lists.parquet",
+    "series.parquet", "record.json",
+)  # fmt: skip
+"""Files of the results."""
 
 
 def run(config: ForecastConfig) -> float:
@@ -54,6 +61,7 @@ def run(config: ForecastConfig) -> float:
     makers: dict[str, partial[Any]] = {name: build(node) for name, node in (config.forecaster or {}).items()}
     _check(config, options, {name: maker() for name, maker in makers.items()})
     folder, clock = Path(config.run_dir), StageClock()
+    check_folder(folder, "run_dir", FILES)
     write_yaml(folder / "config.yaml", config.as_dict())
     with clock("prepare"):
         cache_dir = Path(config.cache_dir) if config.cache_dir else default_cache_dir()

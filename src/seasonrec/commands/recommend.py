@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import polars as pl
 from rich.table import Table as ShownTable
@@ -13,6 +12,7 @@ from seasonrec.atomic import check_writable, writing
 from seasonrec.config.schema import RecommendConfig
 from seasonrec.data.csv_text import with_formulas, without_formulas
 from seasonrec.data.user_ids import check_user_file, read_user_ids
+from seasonrec.disk import check_folder
 from seasonrec.report.dates import write_dates
 from seasonrec.runs.finished import load_models, open_finished
 from seasonrec.runs.id_form import form_of_ids
@@ -85,12 +85,7 @@ def _check_writable_output(output: Path) -> None:
     target = check_writable(output)
     if output.suffix.lower() != ".csv":
         raise RequestError(f"output must end in .csv, as the lists are written as CSV, got {output}; rename it.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise RequestError(f"output must be a file that can be written, got {output} ({error.strerror}).") from error
+    check_folder(target.parent, "output")
 
 
 def _write(output: Path, lists: dict[str, Iterator[pl.DataFrame]], top_k: int, columns: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from seasonrec.batches.requests import Requests
 from seasonrec.config.schema import RobustnessConfig
 from seasonrec.digests import seal
+from seasonrec.disk import check_folder
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.trials import RobustnessOptions, robustness_table, write_table
 from seasonrec.report.robustness import ROBUSTNESS_METRIC, read_trials, robustness_curves, robustness_figure
@@ -20,6 +21,7 @@ def run(options: RobustnessConfig) -> None:
     """Writes ``robustness.csv`` and its figure: ``seasonrec robustness checkpoint=DIR``."""
     checkpoint = Path(options.checkpoint)
     output = Path(options.output or checkpoint)
+    check_folder(output, "output", ("robustness.csv", "robustness.png", "robustness.pdf"))
     finished = load_models(open_finished(checkpoint, options.allow))
     config, data = finished.config, finished.data
     tried = RobustnessOptions(

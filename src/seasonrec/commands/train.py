@@ -18,6 +18,7 @@ from seasonrec.config import build
 from seasonrec.config.machine import check_machine
 from seasonrec.config.schema import RunConfig
 from seasonrec.digests import seal
+from seasonrec.disk import check_folder
 from seasonrec.evaluation.slices.basket_tags import BasketTags
 from seasonrec.evaluation.slices.masks import OUTCOME_SLICES
 from seasonrec.memory import forget_peak, highest, peak_memory
@@ -52,6 +53,7 @@ def run(config: RunConfig) -> float:
     """
     config = with_absolute_paths(config)
     check_machine(config.as_dict())
+    check_folder(Path(config.run_dir), "run_dir", ("config.yaml", "record.json", "metrics.json", "model.safetensors"))
     stages_of(config)  # refuses a wrong order before anything runs
     options: TrainerOptions = build(config.trainer)()
     options.check_machine()
@@ -83,9 +85,10 @@ def _run(config: RunConfig, values: list[float], shard: Shard) -> None:
             record = evaluate_run(run, run.folder, tags)
         for domain in run.domains:
             with clock(f"domain {domain.domain}"):
-                _finish_domain(domain, run, shard)
+                _keep_domain(domain, run, shard)
         if shard.is_first:
-            _finish(run, opened, result, record, tags, clock, logger)
+            _keep(run, result, record, clock)
+            _finish(run, opened, record, tags, clock, logger)
         wait_for_all(shard)
 
 
@@ -129,43 +132,40 @@ def _logger(run: Run, shard: Shard) -> Logger | None:
     return build(config.logger)().open(identity)
 
 
-def _finish_domain(domain: Run, main: Run, shard: Shard) -> None:
-    """Evaluates a further domain and its baselines; its folder has the layout of a run's."""
+def _keep_domain(domain: Run, main: Run, shard: Shard) -> None:
+    """Evaluates a further domain and keeps its weights and results; its folder has the layout of a run's."""
     if shard.is_first:
         save_weights(domain.folder / "model.safetensors", domain.model)
-    tags = tags_of(domain.data)
-    record = evaluate_run(domain, domain.folder, tags)
+    record = evaluate_run(domain, domain.folder)
     if not shard.is_first:
         return
-    if domain.config.baselines:
-        evaluate_baselines(domain.data, domain.folder / "baselines", tags)
     write_json(domain.folder / "record.json", domain.domain_record(main))
     write_json(domain.folder / "metrics.json", record)
     seal(domain.folder, afresh=True)
-    print_table(domain.folder, domain.domain)
+
+
+def _keep(run: Run, result: FitResult, record: dict[str, Any], clock: StageClock) -> None:
+    """Keeps the weights and results, before the baselines are counted: what goes wrong there loses nothing."""
+    save_weights(run.folder / "model.safetensors", run.model)
+    write_json(run.folder / "record.json", _record(run, result, clock))
+    write_json(run.folder / "metrics.json", record)
+    seal(run.folder, afresh=True)  # last: the entry of metrics.json means that the results of the model are complete
 
 
 def _finish(
-    run: Run,
-    opened: OpenData,
-    result: FitResult,
-    record: dict[str, Any],
-    tags: BasketTags,
-    clock: StageClock,
-    logger: Logger | None,
+    run: Run, opened: OpenData, record: dict[str, Any], tags: BasketTags, clock: StageClock, logger: Logger | None
 ) -> None:
-    """Saves the weights and the record, evaluates the baselines, logs and prints the results; first process only."""
-    save_weights(run.folder / "model.safetensors", run.model)
+    """Evaluates the baselines, logs and prints the results; first process only."""
     if run.config.baselines:
         with clock("baselines"):
             evaluate_baselines(opened, run.folder / "baselines", tags)
-    seal(run.folder, ["results.parquet"])  # the tracker's figures read them
+            for domain in run.domains:
+                evaluate_baselines(domain.data, domain.folder / "baselines")
     beside = {one["name"]: one["slices"]["all"] for one in metrics_of_baselines(run.folder)}
     slices = {name: values for name, values in record["slices"].items() if name not in OUTCOME_SLICES}
     log_results(logger, slices, beside, _figures(run) if logger and run.config.baselines else [])
-    write_json(run.folder / "record.json", _record(run, result, clock))
-    write_json(run.folder / "metrics.json", record)
-    seal(run.folder, afresh=True)  # last: the entry of metrics.json means that the run is complete
+    for domain in run.domains:
+        print_table(domain.folder, domain.domain)
     print_table(run.folder)
 
 

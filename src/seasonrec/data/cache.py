@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seasonrec.data.preparation.parallel import in_order
+from seasonrec.disk import FULL, telling
 from seasonrec.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -86,12 +87,16 @@ def write_folder(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
     An existing folder is replaced; processes that have its files open continue to read the old ones.
 
     ``write`` creates files in a given folder, without subfolders, and returns facts for the manifest.
+
+    Raises:
+        WriteError: If the disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    temporary.mkdir()
     try:
-        _write_manifest(temporary, write(temporary))
+        with telling(folder, FULL):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir()
+            _write_manifest(temporary, write(temporary))
         _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

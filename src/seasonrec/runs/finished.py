@@ -41,12 +41,13 @@ class RunFolderError(UserError):
 
 
 def refuse_another_run(run_dir: Path, config: RunConfig) -> None:
-    """Checks that a folder holds no checkpoint of a run with another configuration.
+    """Checks that a folder holds no checkpoint or finished stage of a run with another configuration.
 
     Raises:
         RunFolderError: If it does; the message names every key that differs.
+        DamagedError: If its configuration is missing or damaged.
     """
-    if not any(run_dir.glob("stages/*/checkpoints/*.ckpt")):
+    if not any(any(run_dir.glob(f"stages/*/{one}")) for one in ("checkpoints/*", "record.json")):
         return
     check_config(run_dir)
     both = (_stored(run_dir), json.loads(json.dumps(config.as_dict(), default=str)))
@@ -54,7 +55,7 @@ def refuse_another_run(run_dir: Path, config: RunConfig) -> None:
     if changed:
         raise RunFolderError(
             f"run_dir {run_dir} holds the checkpoint of a run with another configuration ({'; '.join(changed)}); "
-            "choose another run_dir, or delete this one to start again."
+            "give the values of then to go on, choose another run_dir, or delete this one to start again."
         )
 
 

@@ -16,11 +16,15 @@ def check_config(run_dir: Path) -> Path:
     Raises:
         DamagedError: If it is missing, was damaged, or was edited by hand.
     """
+    path = run_dir / "config.yaml"
+    if not path.exists():
+        remedy = "without it nobody knows how the weights were trained: bring it back from a copy, or train in another"
+        check(path, f"{remedy} folder: seasonrec train run_dir=NEW{_results_too(run_dir)}")
     remedy = (
         "a saved configuration says how the weights were trained and must not be edited: undo the change "
         "(record.json has its values), or train with other values in another folder: seasonrec train run_dir=NEW ..."
     )
-    return check(run_dir / "config.yaml", f"{remedy}{_results_too(run_dir)}")
+    return check(path, f"{remedy}{_results_too(run_dir)}")
 
 
 def check_model(run_dir: Path) -> None:

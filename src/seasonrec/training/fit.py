@@ -28,6 +28,7 @@ from seasonrec.training.checkpointing.callbacks import (
     AtomicCheckpointIO,
     CostsSoFar,
     LoaderPosition,
+    OwnSigterm,
     Patience,
     RandomState,
     StepClock,
@@ -191,6 +192,7 @@ def fit(
     with without_noise():
         lines = TQDMProgressBar(refresh_rate=20) if _in_terminal() else LineProgress(epochs or options.max_epochs)
         callbacks = [clock, costs, RandomState(), LoaderPosition(training), stop, kept, LearningRate(), lines]
+        callbacks.append(OwnSigterm())
         every = log_every(training, options.accumulate_batches)
         trainer = _trainer(options, len(module.domains) > 0, callbacks, logger, every)
         begun = kept.resumed()
@@ -199,6 +201,10 @@ def fit(
             trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
         except SIGTERMException:  # without this, Lightning ends as if the training were complete
             raise SystemExit(128 + signal.SIGTERM) from None
+        except SystemExit as ended:
+            if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning replaces it
+                raise KeyboardInterrupt from None
+            raise
     epoch, num_epochs = kept.best_epoch, int(trainer.current_epoch)
     if options.strategy != "fsdp":
         load_best(kept.folder, epoch, module.recommenders())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from seasonrec.atomic import write_text
 from seasonrec.errors import UserError
 
 SUMMARY = ("bits", "ndcg@10", "hr@10", "mrr", "basket_recall@10")
@@ -19,6 +21,16 @@ SUMMARY = ("bits", "ndcg@10", "hr@10", "mrr", "basket_recall@10")
 
 CURVES = {"val/bits": "min", "val/ndcg@10": "max"}
 """Validation metrics whose best value the summary holds, and which value is best."""
+
+
+STEPS_APART = 10_000_000
+"""Steps between the starts of an offline run of Weights & Biases; a start has fewer."""
+
+HEADER_BYTES = 7
+"""Size of the file of an offline run without a record."""
+
+SYNC = "WANDB_RESUME=allow wandb sync {}/wandb/offline-run-*"
+"""Command that sends all starts of an offline run as one run."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,10 @@ class TensorBoardLog:
 class WandbLog:
     """One Weights & Biases run per cell, grouped by study, with config, curves, a short summary, and tables.
 
+    Offline, each start of a run has a folder of its own with the id of the run. ``WANDB_RESUME=allow wandb sync`` with
+    all of them joins them into one run in the order of their starts. The steps of a start lie above those of earlier
+    ones; curves are drawn over ``trainer/global_step``.
+
     Args:
         project: Project name.
         entity: Team or user; None for the default of the account.
@@ -102,6 +118,7 @@ class WandbLog:
             )
         import wandb  # slow to import, and only needed here
 
+        earlier = _earlier_starts(run.run_dir)
         facts = {"fingerprint": run.fingerprint, "study": run.group, "cut_dates": dict(run.cut_dates)}
         opened = wandb.init(  # not left to Lightning, which passes a deprecated argument
             project=self.project,
@@ -116,18 +133,32 @@ class WandbLog:
             config={**run.config, **facts},
             settings=wandb.Settings(quiet=True, console="off"),
         )
+        if earlier and self.mode == "offline":
+            opened.log({}, step=earlier * STEPS_APART)
+            print(f"note: {SYNC.format(run.run_dir)} joins the {earlier + 1} starts of this run", flush=True)
         opened.define_metric("*", step_metric="trainer/global_step", summary="none")
         for name, best in CURVES.items():
             opened.define_metric(name, step_metric="trainer/global_step", summary=best)
         return WandbLogger(experiment=opened)
 
 
+def _earlier_starts(run_dir: Path) -> int:
+    """Returns the number of earlier offline starts; one that was killed before its first record is removed.
+
+    ``wandb sync`` would refuse all because of it.
+    """
+    files = list(run_dir.glob("wandb/offline-run-*/*.wandb"))
+    empty = [path for path in files if path.stat().st_size <= HEADER_BYTES]
+    for path in empty:
+        shutil.rmtree(path.parent, ignore_errors=True)
+    return len(files) - len(empty)
+
+
 def _run_id(run_dir: Path) -> str:
     """Returns the tracker's id of the run in a folder; it stays the same after a kill."""
     path = run_dir / "wandb_id"
     if not path.is_file():
-        run_dir.mkdir(parents=True, exist_ok=True)
-        path.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
+        write_text(path, uuid.uuid4().hex[:12])
     return path.read_text(encoding="utf-8")
 
 

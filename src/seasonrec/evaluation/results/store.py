@@ -7,6 +7,9 @@ slices. Lists over its targets are ``items``, ``greater``, ``ties`` (i32), ``bit
 ``cold_item`` and ``head`` (bool). A target that is no candidate has 0 ties and NaN bits. ``top_items`` are the best
 candidates in order. Frames of this version also have the lists of :mod:`seasonrec.evaluation.groups.columns`, and
 ``gap_birth`` (bool) if histories end before their requests.
+
+Items and users are numbers of the prepared log. ``items.parquet`` beside the file has the id of each number of an item
+(``item`` i32, ``item_id``), so that the results can be read without the log.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ BASKET_COLUMNS = ("user", "user_id", "basket", "request_time_s", "day", "week", 
 TARGET_COLUMNS = ("items", "greater", "ties", "bits", "repeat", "in_season", "cold_item", "head")
 COLUMNS = (*BASKET_COLUMNS, *TARGET_COLUMNS, "top_items")
 METADATA = ("name", "seed", "fingerprint", "num_items")
+ITEMS = "items.parquet"
+"""File with the ids of the items."""
+
 START = "start_"
 """Prefix of a further task's metrics in ``metrics.json`` for the baseline of its head."""
 
@@ -98,6 +104,18 @@ def write_results(path: Path, results: RunResults) -> None:
     columns = (*COLUMNS, *group_columns(results.frame), *group_columns_in(results.frame), *gap_birth)
     with writing(path) as temporary:
         results.frame.select(columns).write_parquet(temporary, metadata=metadata)
+
+
+def write_items(path: Path, item_ids: pl.Series) -> None:
+    """Writes the ids of the items by their numbers, atomically.
+
+    Args:
+        path: The file.
+        item_ids: Ids in the order of the numbers.
+    """
+    numbers = pl.int_range(len(item_ids), dtype=pl.Int32, eager=True)
+    with writing(path) as temporary:
+        pl.DataFrame({"item": numbers, "item_id": item_ids}).write_parquet(temporary)
 
 
 def read_results(path: Path) -> RunResults:

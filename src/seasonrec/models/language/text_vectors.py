@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seasonrec.atomic import writing
 from seasonrec.data.trust import is_own
+from seasonrec.disk import WriteError
 from seasonrec.models.language.pretrained import load_model, load_tokenizer, resolve
 
 VERSION = 2
@@ -67,8 +68,8 @@ class TextReader:
         try:
             with writing(alone if shared.exists() else shared) as temporary:
                 save_file({"vectors": vectors}, temporary, {DIGEST: _digest(key, vectors)})
-        except OSError as error:
-            progress(f"note: the vectors cannot be kept in {self.cache_dir} ({error.strerror})")
+        except WriteError as error:
+            progress(f"note: the vectors are used but not kept: {error}")
         return vectors
 
     def _key(self, texts: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from seasonrec.atomic import write_text
 from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import content_key
 from seasonrec.data.trust import is_own
+from seasonrec.disk import WriteError
 from seasonrec.errors import UserError
 from seasonrec.models.language.text_vectors import TextReader, weights_identity
 
@@ -81,7 +82,10 @@ class Rewriting:
         made = _read(path, self.num_variants, len(texts), progress)
         if made is None:
             made = [self._kept(texts, variant) for variant in rewrite(texts)]
-            write_text(path, json.dumps({"sha256": _digest(path, made), "variants": made}, ensure_ascii=False))
+            try:
+                write_text(path, json.dumps({"sha256": _digest(path, made), "variants": made}, ensure_ascii=False))
+            except WriteError as error:
+                progress(f"note: the variants are used but not kept: {error}")
         return self._of_items(texts, made, progress)
 
     def _kept(self, texts: list[str], variant: Sequence[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -145,6 +147,20 @@ class CostsSoFar(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.earlier_s, self.earlier_peaks = state_dict["seconds"], state_dict["peaks"]
+
+
+class OwnSigterm(L.Callback):
+    """The handler of SIGTERM from before the training, in place of Lightning's, which waits for all processes.
+
+    Without a handler from before, Lightning's stays: it ends the training after the batch.
+    """
+
+    def __init__(self) -> None:
+        self._before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._before not in (None, signal.SIG_DFL) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._before)
 
 
 class StepClock(L.Callback):

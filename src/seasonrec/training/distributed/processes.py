@@ -1,14 +1,10 @@
-"""Several processes of one run: their start, connection, and failures."""
+"""Several processes of one run: who starts them, and the order of their work."""
 
 from __future__ import annotations
 
-import multiprocessing.connection
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import timedelta
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
@@ -16,19 +12,7 @@ from torch import Tensor, distributed
 
 from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.errors import UserError
-
-PATIENCE = timedelta(hours=2)
-"""Longest time that a process waits for the others, for example while the first prepares the data."""
-
-LEAVE_S = 60.0
-"""Longest wait for the exit code of a process after its connection is lost."""
-
-Work = Callable[[Shard], None]
-"""Work of every process: a function at the top level of a module or a partial of one, because it is pickled."""
-
-
-class ProcessError(UserError):
-    """Failure of a process of a run."""
+from seasonrec.training.distributed.children import Work, connected, work_with_children
 
 
 class RunProcesses(ClusterEnvironment):
@@ -97,10 +81,10 @@ def run_everywhere(work: Work, devices: int, num_nodes: int, on_gpu: bool) -> No
     if devices * num_nodes == 1:
         work(WHOLE)
     elif shard is not None:
-        with _connected(shard, backend, "env://"):
+        with connected(shard, backend, "env://"):
             work(shard)
     else:
-        _with_children(work, devices, backend)
+        work_with_children(work, devices, backend)
 
 
 @contextmanager
@@ -157,67 +141,3 @@ def _started_as(devices: int, num_nodes: int) -> Shard | None:
             f"torchrun --nnodes {num_nodes} --nproc-per-node {devices}, or with srun."
         )
     return None if found is None or wanted == 1 else Shard(found.global_rank(), world_size)
-
-
-def _with_children(work: Work, world_size: int, backend: str) -> None:
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # the working folder is no place for the modules of a process
-    spawning = multiprocessing.get_context("spawn")  # a fork would inherit the locks of torch's threads
-    with tempfile.TemporaryDirectory(prefix="seasonrec_") as folder:
-        meeting = f"file://{folder}/meeting"  # a port could be taken by another run that starts at the same time
-        children: list[BaseProcess] = [
-            spawning.Process(target=_child, args=(work, Shard(rank, world_size), backend, meeting), daemon=True)
-            for rank in range(1, world_size)
-        ]
-        for child in children:
-            child.start()
-        try:
-            with _connected(Shard(0, world_size), backend, meeting), _naming_failed_child(children):
-                work(Shard(0, world_size))
-            for child in children:
-                child.join()
-            _refuse_failed(children, None)
-        finally:
-            for child in children:
-                child.terminate()
-                child.join()
-
-
-def _child(work: Work, shard: Shard, backend: str, meeting: str) -> None:
-    with _connected(shard, backend, meeting):
-        work(shard)
-
-
-@contextmanager
-def _connected(shard: Shard, backend: str, meeting: str) -> Iterator[None]:
-    distributed.init_process_group(
-        backend, init_method=meeting, rank=shard.rank, world_size=shard.world_size, timeout=PATIENCE
-    )
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
-
-
-@contextmanager
-def _naming_failed_child(children: list[BaseProcess]) -> Iterator[None]:
-    """Replaces the connection error of the first process by the failure of the child that caused it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, distributed.DistError) or "gloo" in str(error):  # gloo raises no class of its own
-            ended = multiprocessing.connection.wait([child.sentinel for child in children], LEAVE_S)
-            for child in children:
-                if child.sentinel in ended:
-                    child.join()  # the exit code may be known later than the sentinel
-            _refuse_failed(children, error)
-        raise
-
-
-def _refuse_failed(children: list[BaseProcess], error: Exception | None) -> None:
-    for rank, child in enumerate(children, start=1):
-        if child.exitcode:
-            how = f"signal {-child.exitcode}" if child.exitcode < 0 else f"exit code {child.exitcode}"
-            raise ProcessError(
-                f"process {rank} of the run ended with {how}; its own error stands above. Start the run again in the "
-                "same folder to continue from its last checkpoint."
-            ) from error
