@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.batches.context.purchases import Purchases, purchases, running_decay
+from seasonrec.batches.context.histories import Histories
+from seasonrec.batches.context.purchases import Purchases, running_decay
 from seasonrec.batches.context.rhythm import Rhythm
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
@@ -72,7 +73,9 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Index of :class:`OwnHistory` that stores nothing: it sorts the known events of the users of each batch.
+    """Index of :class:`OwnHistory` that sorts the known events of the users of each batch.
+
+    It keeps those of users with many, see :class:`~seasonrec.batches.context.histories.Histories`.
 
     Args:
         log: The prepared log.
@@ -84,6 +87,7 @@ class OwnHistoryIndex:
         self.log = log
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
         self.rhythm = Rhythm(log) if with_rhythm else None
+        self.histories = Histories(log, self._running)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
         before = self.log.baskets_before(requests.users, requests.known_until_s)
@@ -91,17 +95,17 @@ class OwnHistoryIndex:
         first = np.asarray(self.log.user_baskets)[users]
         stop = first.copy()
         np.maximum.at(stop, user_of, before)
-        bought = purchases(self.log, first, stop)
+        history = self.histories(users, stop)
+        bought, (running, *waves) = history.bought, history.running
         request, last = _pairs(bought, user_of, before)
-        since_s, offsets = _ages(self.log, requests, first[user_of], before)
-        cell = offsets[request] + bought.baskets[last]
+        since_s, cell = self._ages(requests, first[user_of], before, request, bought.baskets[last])
         count = bought.numbers + 1
         interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
-        decayed = running_decay(bought, self.decays).take(last, axis=0)
+        decayed = running.take(last, axis=0)
         decayed *= np.exp(-since_s[:, None] * self.decays).take(cell, axis=0)
         rhythm = np.empty((len(request), 0), np.float32)
         if self.rhythm is not None:
-            rhythm = self.rhythm(bought, last, requests.times_s, request)
+            rhythm = self.rhythm(waves[0].take(last, axis=0), count[last], requests.times_s, request)
         return OwnHistory(
             request=torch.from_numpy(request),
             item=torch.from_numpy(bought.items[last]),
@@ -114,14 +118,28 @@ class OwnHistoryIndex:
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 
+    def _running(self, bought: Purchases) -> tuple[NDArray[np.generic], ...]:
+        waves = () if self.rhythm is None else (self.rhythm.running(bought),)
+        return running_decay(bought, self.decays), *waves
 
-def _ages(
-    log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns seconds since each known basket of each request; ``offsets[n] + b`` is the row of request and basket."""
-    request, basket = gather_ranges(first, before)
-    since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
-    return since_s, np.cumsum(before - first) - before
+    def _ages(
+        self,
+        requests: Requests,
+        first: NDArray[np.int64],
+        before: NDArray[np.int64],
+        request: NDArray[np.int64],
+        basket: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns seconds since baskets, and the ``(P,)`` cell of each pair in them.
+
+        They are those of each request and each of its known baskets ``first:before``, if these are fewer than the
+        pairs of a ``request`` and the last ``basket`` of one of its items, else those of the pairs.
+        """
+        times_s, cell = np.asarray(self.log.basket_times_s), np.arange(len(request))
+        if (before - first).sum() < len(request):
+            cell = (np.cumsum(before - first) - before)[request] + basket
+            request, basket = gather_ranges(first, before)
+        return requests.times_s[request] - times_s[basket], cell
 
 
 def _pairs(
