@@ -42,7 +42,7 @@ def drawn(
     users: int = 40,
     items: int = 20,
     events: int = 800,
-    days: float = 500.0,
+    days: float = 200.0,
     start_s: int = START_S,
     seed: int = 0,
 ) -> tuple[list[str], list[str], list[int]]:
@@ -73,7 +73,7 @@ def one_long_user(folder: Path, count: int = 100_000, items: int = 300) -> Overr
 
 def the_same_again(folder: Path, count: int = 400, users: int = 5) -> Overrides:
     """Writes users who each buy one item again and again."""
-    times = [START_S + place * 500 * DAY_S // count for place in range(count)]
+    times = [START_S + place * 200 * DAY_S // count for place in range(count)]
     who = [place % users for place in range(count)]
     return write(folder, (f"u{user}" for user in who), (f"i{user}" for user in who), times)
 
@@ -192,21 +192,21 @@ def only_before_the_cut(folder: Path) -> Overrides:
 def nobody_comes_back(folder: Path) -> Overrides:
     """Writes users of whom none is in two parts."""
     users, items, times = drawn(folder)
-    parts = ["early" if at < START_S + 370 * DAY_S else f"late{at % 7}" for at in times]
+    parts = ["early" if at < START_S + 150 * DAY_S else f"late{at % 7}" for at in times]
     return write(folder, (f"{user}_{part}" for user, part in zip(users, parts, strict=True)), items, times)
 
 
 def baskets_of_one(folder: Path) -> Overrides:
     """Writes each user's only item once, at a second of its own."""
     count = 300
-    times = [START_S + place * 86_399 for place in range(count)]
+    times = [START_S + place * 50_000 for place in range(count)]
     return write(folder, (f"u{n % 150}" for n in range(count)), (f"i{n % 150 % 12}" for n in range(count)), times)
 
 
 def a_huge_basket(folder: Path, size: int = 10_000) -> Overrides:
     """Writes a plain log with two baskets of every item, one in the last weeks."""
     users, items, times = drawn(folder, items=size)
-    for at in (START_S + 100 * DAY_S, START_S + 490 * DAY_S):
+    for at in (START_S + 100 * DAY_S, START_S + 190 * DAY_S):
         users += ["bulk"] * size
         items += [f"i{number}" for number in range(size)]
         times += [at] * size
@@ -216,7 +216,7 @@ def a_huge_basket(folder: Path, size: int = 10_000) -> Overrides:
 def new_after_the_cut(folder: Path) -> Overrides:
     """Writes a log in which every item of the last months is new."""
     users, items, times = drawn(folder)
-    return write(folder, users, (f"{i}_{at > START_S + 400 * DAY_S}" for i, at in zip(items, times, strict=True)), times)
+    return write(folder, users, (f"{i}_{at > START_S + 160 * DAY_S}" for i, at in zip(items, times, strict=True)), times)
 
 
 def new_every_day(folder: Path) -> Overrides:
