@@ -3,8 +3,8 @@
     python -m benchmarks.long_histories [--sizes 25000 100000] [--items 300] [--rounds 3]
 
 Every request reads all earlier purchases of its user. The works are the inputs of a training epoch (windows and own
-history), and the scores of the test baskets by baselines that read own purchases. Logs and works alternate, and the time is
-that of the processor, because other processes disturb it less. The time per request of the long user must not grow with
+history), and the scores of the test baskets by baselines that read own purchases. Logs alternate, and the time is that
+of the processor, because other processes disturb it less. The time per request of the long user must not grow with
 the log: ``growth`` is its ratio from the smallest to the largest log, 1 if the time is linear. Rows go to
 ``benchmarks/results/long_histories.json``.
 """

@@ -97,7 +97,9 @@ def a_long_text(folder: Path, length: int = 1_000_000) -> Overrides:
 
 def long_ids(folder: Path, length: int = 10_000) -> Overrides:
     users, items, times = drawn(folder)
-    return write(folder, (user.ljust(length, "u") for user in users), (item.ljust(length, "i") for item in items), times)
+    return write(
+        folder, (user.ljust(length, "u") for user in users), (item.ljust(length, "i") for item in items), times
+    )
 
 
 def some_days(folder: Path, days: float = 3.0) -> Overrides:
@@ -127,18 +129,20 @@ def before_1900(folder: Path) -> Overrides:
 def leap_days(folder: Path) -> Overrides:
     """Writes nothing but days around 29 February of 2016, 2020 and 2024."""
     users, items, _ = drawn(folder)
-    days = [datetime(year, 2, 29, tzinfo=UTC) + timedelta(days=shift) for year in (2016, 2020, 2024) for shift in (-1, 0, 1)]
+    days = [
+        datetime(year, 2, 29, tzinfo=UTC) + timedelta(days=shift) for year in (2016, 2020, 2024) for shift in (-1, 0, 1)
+    ]
     each = len(users) // len(days)
     times = [iso(int(day.timestamp()) + place * 60) for day in days for place in range(each)]
     return write(folder, users[: len(times)], items[: len(times)], times)
 
 
 def clock_changes(folder: Path, zone: str = "Europe/Berlin") -> Overrides:
-    """Writes local times on the days on which a clock is changed: one hour is missing, another comes twice."""
-    users, items, _ = drawn(folder)
-    times = [at for day in _changed_days(zone, range(2019, 2023)) for at in _quarters(day)]
-    times = (times * (1 + len(users) // len(times)))[: len(users)]
-    return [*write(folder, users, items, sorted(times)), f"data.timezone={zone}"]
+    """Writes local times, half of them on days on which a clock is changed: one hour is missing, another comes twice."""
+    users, items, times = drawn(folder, start_s=START_S - 4 * 365 * DAY_S, days=1000)
+    quarters = [at for day in _changed_days(zone, range(2016, 2019)) for at in _quarters(day)]
+    written = [quarters[n % len(quarters)] if n % 2 else iso(at) for n, at in enumerate(times)]
+    return [*write(folder, users, items, written), f"data.timezone={zone}"]
 
 
 def zone_end(folder: Path, zone: str) -> Overrides:
@@ -216,7 +220,9 @@ def a_huge_basket(folder: Path, size: int = 10_000) -> Overrides:
 def new_after_the_cut(folder: Path) -> Overrides:
     """Writes a log in which every item of the last months is new."""
     users, items, times = drawn(folder)
-    return write(folder, users, (f"{i}_{at > START_S + 160 * DAY_S}" for i, at in zip(items, times, strict=True)), times)
+    return write(
+        folder, users, (f"{i}_{at > START_S + 160 * DAY_S}" for i, at in zip(items, times, strict=True)), times
+    )
 
 
 def new_every_day(folder: Path) -> Overrides:
@@ -230,7 +236,9 @@ def iso(second: int) -> str:
 
 
 def _changed_days(zone: str, years: Iterable[int]) -> Iterator[datetime]:
-    noons = (datetime(year, 1, 1, 12, tzinfo=ZoneInfo(zone)) + timedelta(days=day) for year in years for day in range(365))
+    noons = (
+        datetime(year, 1, 1, 12, tzinfo=ZoneInfo(zone)) + timedelta(days=day) for year in years for day in range(365)
+    )
     for noon in noons:
         if noon.utcoffset() != (noon - timedelta(days=1)).utcoffset():
             yield noon.replace(hour=0)

@@ -1,8 +1,8 @@
 """Process that runs studies of odd logs, each in a forked copy of itself, so that torch is imported once.
 
-Reads lines of JSON ``{"work": FOLDER, "study": FILE, "overrides": [...]}`` from standard input, and writes for each
-``{"code": ..., "peak_mib": ..., "cpu_s": ...}``; the output of a study goes to ``FOLDER/output.txt``. The peak is that of
-the copy, which begins with the modules of its parent.
+Reads lines of JSON ``{"work": FOLDER, "arguments": [...]}`` from standard input, and writes for each
+``{"code": ..., "peak_mib": ..., "cpu_s": ...}``; the output of a study goes to ``FOLDER/output.txt``. The peak is that
+of the copy, which begins with the modules of its parent.
 """
 
 from __future__ import annotations

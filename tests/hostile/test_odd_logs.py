@@ -1,4 +1,4 @@
-"""Odd logs: each trains with all parts of the method and without, is evaluated and reported, or is refused in a sentence.
+"""Odd logs: each trains with and without the parts of the method and is reported, or is refused in one sentence.
 
 A sample runs with the other tests; ``make soak`` runs all, and measures the memory of each.
 """
@@ -68,12 +68,18 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "one row": (odd_logs.one_row, r"at least two different users, got only 'u1' in all 1 events; check"),
     "one item": (odd_logs.one_item, r"at least two different items, got only 'milk' in all 800 events; check"),
     "one moment": (odd_logs.at_once, r"at least two different times, got only \d+ in all 800 events; check"),
-    "two events": (odd_logs.two_events, r"cannot be split .* with 2 baskets; give a log with baskets on at least 3 days"),
+    "two events": (
+        odd_logs.two_events,
+        r"cannot be split .* with 2 baskets; give a log with baskets on at least 3 days",
+    ),
     "before 1900": (odd_logs.before_1900, r"column timestamp: a time must not lie before 1900, got .*; "),
     "hours": (partial(odd_logs.some_days, days=0.1), r"spans 2 hours, .*; give a log with baskets on at least 3 days"),
     "3 days": (odd_logs.some_days, r"spans 3 days, .*, or set split.validation_from=\S+ and split.test_from=\S+"),
     "leap days": (odd_logs.leap_days, r"spans 8 years, .*, or set split.validation_from=\S+ and split.test_from=\S+"),
-    "few moments": (odd_logs.a_few_moments, r"spans 300 days, .*, or set split.validation_from=\S+ and split.test_from"),
+    "few moments": (
+        odd_logs.a_few_moments,
+        r"spans 300 days, .*, or set split.validation_from=\S+ and split.test_from",
+    ),
 }
 """Logs that are refused, with what the sentence says. Where it proposes cuts, the log trains with them."""
 

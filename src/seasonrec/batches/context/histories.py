@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ KEPT_BYTES = 1 << 27
 
 _Ints = NDArray[np.int64]
 
-Running = Callable[[Purchases], tuple[NDArray[np.generic], ...]]
+Running = Callable[[Purchases], tuple[NDArray[Any], ...]]
 """Function from ``n`` purchases to arrays ``(n, ...)``. A row may depend on the earlier purchases of its pair alone."""
 
 
@@ -35,7 +36,7 @@ class History:
     """
 
     bought: Purchases
-    running: tuple[NDArray[np.generic], ...]
+    running: tuple[NDArray[Any], ...]
 
     @property
     def nbytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ class OwnHistoryIndex:
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 
-    def _running(self, bought: Purchases) -> tuple[NDArray[np.generic], ...]:
+    def _running(self, bought: Purchases) -> tuple[NDArray[Any], ...]:
         waves = () if self.rhythm is None else (self.rhythm.running(bought),)
         return running_decay(bought, self.decays), *waves
 
