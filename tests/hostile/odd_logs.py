@@ -138,7 +138,7 @@ def leap_days(folder: Path) -> Overrides:
 
 
 def clock_changes(folder: Path, zone: str = "Europe/Berlin") -> Overrides:
-    """Writes local times, half of them on days on which a clock is changed: one hour is missing, another comes twice."""
+    """Writes local times, half of them on days of a clock change: one hour is missing, another comes twice."""
     users, items, times = drawn(folder, start_s=START_S - 4 * 365 * DAY_S, days=1000)
     quarters = [at for day in _changed_days(zone, range(2016, 2019)) for at in _quarters(day)]
     written = [quarters[n % len(quarters)] if n % 2 else iso(at) for n, at in enumerate(times)]
