@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from counting import python_lines
 from long_user import long_user
 
@@ -12,7 +13,7 @@ from seasonrec.batches.context import histories
 from seasonrec.batches.context.activity import UserActivityContext
 from seasonrec.batches.context.histories import Histories
 from seasonrec.batches.context.known_items import KnownItems
-from seasonrec.batches.context.own_history import OwnHistoryContext
+from seasonrec.batches.context.own_history import OwnHistoryContext, OwnHistoryIndex
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.ease import Ease, EaseCounts, EaseOptions
@@ -85,6 +86,20 @@ def test_the_least_lately_used_history_is_forgotten(monkeypatch: pytest.MonkeyPa
     assert list(kept._kept) == [0]
     assert kept(np.array([3]), np.asarray(log.user_baskets)[[4]]).nbytes > histories.KEPT_BYTES  # alone, it is kept
     assert list(kept._kept) == [3]
+
+
+def test_of_very_many_items_those_bought_last_are_given(log: EventLog) -> None:
+    requests = last_requests(log, 3)
+    every, some = (OwnHistoryIndex(log, (7.0,), most_items=most)(requests) for most in (12, 5))
+    assert some.request.bincount().tolist() == [5] * len(requests)
+    for number in range(len(requests)):
+        whole, part = every.rows(number, number + 1), some.rows(number, number + 1)
+        assert part.item.tolist() == sorted(part.item.tolist())
+        assert part.since_days.sort().values.equal(whole.since_days.sort().values[:5])
+        kept = torch.isin(whole.item, part.item)
+        assert part.count.equal(whole.count[kept])
+        assert part.decayed.equal(whole.decayed[kept])
+        assert part.rhythm.equal(whole.rhythm[kept])
 
 
 def readers(log: EventLog) -> dict[str, Callable[[Requests], object]]:

@@ -17,6 +17,9 @@ from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
+MOST_ITEMS = 1 << 12
+"""Limit of the items of one request; those bought last are given. It bounds the memory and the time of a batch."""
+
 LAST_BASKETS = 3
 """Number of the user's last baskets for which the presence of an item is given."""
 
@@ -24,6 +27,8 @@ LAST_BASKETS = 3
 @dataclass(frozen=True)
 class OwnHistory:
     """All (request, item) pairs with at least one purchase before the request; ``P`` pairs, by rising request.
+
+    Of a user with more than :data:`MOST_ITEMS` distinct items, those bought last are given.
 
     Args:
         request: ``(P,)`` int64.
@@ -82,10 +87,17 @@ class OwnHistoryIndex:
         log: The prepared log.
         half_lives_days: The ``H`` half-lives of the decayed counts, in days.
         with_rhythm: Whether the rhythm is computed, which takes half of the time; else it is ``(P, 0)``.
+        most_items: Limit of the items of one request.
     """
 
-    def __init__(self, log: EventLog, half_lives_days: tuple[float, ...], with_rhythm: bool = True) -> None:
-        self.log = log
+    def __init__(
+        self,
+        log: EventLog,
+        half_lives_days: tuple[float, ...],
+        with_rhythm: bool = True,
+        most_items: int = MOST_ITEMS,
+    ) -> None:
+        self.log, self.most_items = log, most_items
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
         self.rhythm = Rhythm(log) if with_rhythm else None
         self.histories = Histories(log, self._running)
@@ -98,7 +110,7 @@ class OwnHistoryIndex:
         np.maximum.at(stop, user_of, before)
         history = self.histories(users, stop)
         bought, (running, *waves) = history.bought, history.running
-        request, last = _pairs(bought, user_of, before)
+        request, last = _newest(*_pairs(bought, user_of, before), bought.baskets, self.most_items)
         since_s, cell = self._ages(requests, first[user_of], before, request, bought.baskets[last])
         count = bought.numbers + 1
         interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
@@ -162,6 +174,19 @@ def _pairs(
     request = order[place]
     by_request = np.argsort(request.astype(np.min_scalar_type(len(order))), kind="stable")
     return request[by_request], row[by_request]
+
+
+def _newest(
+    request: NDArray[np.int64], last: NDArray[np.int64], baskets: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the pairs of each request whose last purchases are the latest ``most``, in their order."""
+    counts = np.bincount(request)
+    if counts.max(initial=0) <= most:
+        return request, last
+    order = np.lexsort((-baskets[last], request))
+    place = np.arange(len(request)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.sort(order[place < most])
+    return request[kept], last[kept]
 
 
 def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ class UpCf:
         self.bought = self._bought(self.pool_users)
         until_s = np.full(len(self.pool_users), pool_until_s)
         self.pool = recent_frequencies(log, self.pool_users, until_s, options.recency)
-        self.own_history = OwnHistoryIndex(log, (), with_rhythm=False)
+        self.own_history = OwnHistoryIndex(log, (), with_rhythm=False, most_items=log.num_items)
 
     def __call__(self, requests: Requests) -> Tensor:
         """Returns ``(N, V)`` scores scaled to the sum 1; all 0 for a user without any history or similar user."""
