@@ -175,10 +175,10 @@ def test_prepare_prepares_every_domain(files: Path, tmp_path: Path, capfd: pytes
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("domain.flickr.data.path=nowhere.parquet", "domain.flickr: data.path must name a file that exists, got "),
+        ("domain.flickr.data.path=nowhere.parquet", "domain.flickr.data.path = nowhere.parquet: must name a"),
         ("domain.flickr.data.city=Leeds", "domain.flickr: data.city must be one of Edinburgh, "),
         ("domain.flickr.split.test_from=2019-01-07", "domain.flickr: split.test_from must lie inside the log"),
-        ("domain.flickr.alpha=1.5", "domain.flickr: alpha must lie in [0, 1], got 1.5; 1 reads the domain as often"),
+        ("domain.flickr.alpha=1.5", "domain.flickr.alpha = 1.5: must lie in [0, 1]; try domain.flickr.alpha=0.5"),
     ],
 )
 def test_refused_input_names_the_domain(

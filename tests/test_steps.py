@@ -48,9 +48,19 @@ def test_every_row_of_a_study_is_measured_in_its_own_training(tmp_path: Path) ->
     assert all(second > 0 for of_row in seconds.values() for second in of_row)
 
 
+DIVERGING = ("optimizer.learning_rate=100", "optimizer.weight_decay=1000000")
+
+
 def test_a_row_that_fails_is_named_and_does_not_block_the_others(tmp_path: Path) -> None:
     write_log(tmp_path)
     own = [one for one in of_table(tmp_path, tmp_path)[1:] if not one.startswith(("run_dir=", "baselines="))]
-    study = Study("small", "first_season", "?", ("full",), (0,), overrides=(*own, "optimizer.learning_rate=1e30"))
+    study = Study(
+        "small",
+        "first_season",
+        "?",
+        ("full",),
+        (0,),
+        overrides=(*own, "optimizer.learning_rate=100", "optimizer.weight_decay=1000000"),
+    )
     with pytest.raises(RuntimeError, match="full cannot be measured: "):
         steps._timed(study, study.rows, Namespace(rounds=20, threads=1))

@@ -199,9 +199,9 @@ def test_counterfactual_says_what_it_cannot_ask(
     run: Run, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, _ = run
-    assert main(["counterfactual", f"checkpoint={folder}", "days=[28,0]"]) == 2
+    assert main(["counterfactual", f"checkpoint={folder}", "days=[28,30]"]) == 2
     assert (
-        "days must be whole weeks from 7 to 364 days, got [0]; whole weeks keep the weekday" in capsys.readouterr().err
+        "days must be whole weeks from 7 to 364 days, got [30]; whole weeks keep the weekday" in capsys.readouterr().err
     )
     assert main(["counterfactual", f"checkpoint={tmp_path}"]) == 2
     assert f"checkpoint must be the folder of a finished run, got {tmp_path}" in capsys.readouterr().err
@@ -271,12 +271,12 @@ def test_without_items_the_ids_stand_in_for_texts(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.events=nowhere.csv", "data.events must name a file that exists, got "),
+        ("data.events=nowhere.csv", "data.events = nowhere.csv: must name a file that exists"),
         ("data.user_column=customer", "lacks a column that the mapping names: data.user_column=customer"),
         ("backbone.num_heads=5", "num_heads"),
         ("split.test_from=2019-01-07", "split.test_from must lie inside the log"),
-        ("optimizer.learning_rate=-1.0", "optimizer.learning_rate must be above 0, got -1.0"),
-        ("data.country=XX", "country must be an ISO 3166 code"),
+        ("optimizer.learning_rate=-1.0", "optimizer.learning_rate = -1.0: must be above 0"),
+        ("data.country=XX", "data.country = XX: is no ISO 3166 code"),
         ("trainer.max_epochs=0", "trainer.max_epochs = 0: must be at least 1"),
     ],
 )

@@ -106,7 +106,7 @@ def compose(*overrides: str, run_dir: str | Path | None = None) -> RunConfig:
         UserError: If an override is no text.
     """
     from seasonrec.config import compose as composed
-    from seasonrec.config.overrides import quoted
+    from seasonrec.config.grammar import quoted
     from seasonrec.errors import UserError
 
     if wrong := [override for override in overrides if not isinstance(override, str)]:

@@ -10,13 +10,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 from small_log import SMALL, write_log
-from small_shop import DATASET, Shop
 
 from seasonrec.ablate import entry
 from seasonrec.ablate.cells import expand
 from seasonrec.ablate.launch import Job, Running
 from seasonrec.ablate.launchers import plan
-from seasonrec.ablate.origins import check_origins, cuts_of, with_cuts
+from seasonrec.ablate.origins import cuts_of, with_cuts
 from seasonrec.ablate.runner import Options
 from seasonrec.ablate.study import Study, StudyError
 from seasonrec.cli.main import main
@@ -70,35 +69,6 @@ def test_every_origin_has_its_cells_in_a_folder_of_its_own():
     rows = [job.cells for job in plan(cells, "joblib", 2) if job.cells[0].kind == "train"]
     assert [len(row) for row in rows] == [2] * 6  # a multirun for each row at each origin, over its seeds
     assert all(len({(cell.origin, cell.row) for cell in row}) == 1 for row in rows)
-
-
-def test_origins_without_events_are_told_together_before_the_first_cell(shop: Shop):
-    data = {"_target_": "seasonrec.data.datasets.synthetic.Synthetic", **DATASET}
-    protocol = {"_target_": "seasonrec.evaluation.protocol.Protocol"}
-
-    def config(validation: str, test: str, until: str | None, **rules: object) -> dict:
-        split = {"validation_from": validation, "test_from": test, "test_until": until}
-        split = {"_target_": "seasonrec.batches.splits.TimeSplit", **split}
-        return {"data": data, "split": split, "protocol": {**protocol, **rules}, "cache_dir": str(shop.cache_dir)}
-
-    good = config("2017-04-01", "2017-06-01", "2017-08-01")
-    check_origins({"2017-06-01": good}, str)
-    configs = {
-        "2016-08-01": config("2016-05-01", "2016-08-01", "2016-10-01"),
-        "2017-06-01": good,
-        "2017-10-01": config("2017-09-30", "2017-10-01", "2017-12-01", horizon_days=700),
-        "2019-01-01": config("2018-11-01", "2019-01-01", None),
-    }
-    with pytest.raises(StudyError) as refused:
-        check_origins(configs, str)
-    lines = str(refused.value).splitlines()
-    assert lines[0] == "nothing was run:"
-    assert [line.split(":")[0] for line in lines[1:]] == [
-        "  origin 2016-08-01", "  origin 2017-10-01", "  origin 2019-01-01",
-    ]  # fmt: skip
-    assert "split.validation_from must lie inside the log, which runs from 2016-06-01" in lines[1]
-    assert "protocol hides the whole log from training: the last training request, on 2017-09-29, knows" in lines[2]
-    assert "split.test_from must lie inside the log" in lines[3]
 
 
 def started_here(job: Job, command: object, keep_open: object) -> Running:

@@ -106,13 +106,29 @@ def test_values_out_of_range_are_told_before_the_first_cell(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("name: small\nexperiment: first_season\nquestion: '?'\nrows: [full, no_season]\nseeds: [0]\n")
     overrides = ["protocol.season_ratio=0.5", "optimizer.learning_rate=-1.0", "data.households=1"]
-    with pytest.raises(StudyError) as refused:
+    with pytest.raises(ConfigError) as refused:
         entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": overrides})
     lines = str(refused.value).splitlines()
-    assert lines[0] == "nothing was run:"
+    assert lines[0] == "3 mistakes in the configuration, nothing was run:"
     keys = ("households", "season_ratio", "learning_rate")
     assert tuple(next(key for key in keys if key in line) for line in lines[1:]) == keys
     assert not (tmp_path / "out").exists()
+
+
+def test_metrics_that_the_runs_will_not_have_are_told_before_the_first_cell(tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "name: small\nexperiment: first_season\nquestion: '?'\nrows: [full]\nseeds: [0]\n"
+        "metrics: [ndcg@10, hr@7]\nfirst_metrics: [bits_within@without_xmas, ndcg@5@new, bits_group@own]\n"
+    )
+    with pytest.raises(StudyError) as refused:
+        entry.run(study, {"run_dir": str(tmp_path / "out"), "overrides": ["protocol.words={santa: [santa]}"]})
+    assert str(refused.value).splitlines() == [
+        "nothing was run:",
+        "  metrics[1] = hr@7: protocol.top_ks=[1, 5, 10, 20, 50] has no 7; write one of these, or add it to "
+        "protocol.top_ks",
+        "  first_metrics[0] = bits_within@without_xmas: protocol.words has no list 'xmas'; add it, or take this out",
+    ]
 
 
 def test_slices_that_do_not_exist_are_told_before_the_first_cell(tmp_path):

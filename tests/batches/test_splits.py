@@ -123,7 +123,7 @@ def test_an_empty_part_is_refused():
     ("options", "message"),
     [
         ({"test_from": "6.11.2017"}, "split.test_from must be a day as YYYY-MM-DD, got '6.11.2017'"),
-        ({"test_fraction": 1.5}, "split.test_fraction must lie between 0 and 1, got 1.5"),
+        ({"test_fraction": 1.5}, "split.test_fraction must lie in \\(0, 1\\), got 1.5"),
         ({"test_fraction": 0.6, "validation_fraction": 0.5}, "must leave a part for training, got 0.5 [+] 0.6"),
     ],
 )
@@ -173,7 +173,7 @@ def test_the_sizes_of_the_parts_leave_the_gap_out():
 def test_a_gap_as_long_as_a_part_is_refused():
     with pytest.raises(ValueError, match=r"the validation part holds no basket .* 40 days of gap before each cut"):
         TimeSplit(validation_from="2017-10-02", test_from="2017-11-06", gap_days=40).resolve(year_2017())
-    with pytest.raises(ValueError, match=r"split.gap_days must be 0 or above, got -1"):
+    with pytest.raises(ValueError, match=r"split.gap_days must be at least 0, got -1"):
         TimeSplit(gap_days=-1)
 
 

@@ -25,14 +25,19 @@ OF_OTHER_COMMANDS = {"adaptation": "adapt", "forecaster": "forecast", "series": 
 """Groups that are no slots of a run, and their commands."""
 OF_RUNS = [path for path in OPTIONS if path.parent.name not in OF_OTHER_COMMANDS]
 ABLATIONS = [path for path in OPTIONS if path.parent.name == "ablation"]
+TABLE = [
+    "data=table", "data.events=E.csv", "data.items=I.csv", "data.features=[p]", "data.behaviour_column=kind",
+]  # fmt: skip
 NEEDED = {
-    "data/table.yaml": ["data.events=E.csv", "data.items=I.csv", "data.features=[p]", "data.behaviour_column=kind"],
+    "data/table.yaml": TABLE,
     "data/flickr.yaml": ["data.path=V.parquet"],
     "data/online_retail_ii.yaml": ["data.path=R.xlsx"],
     "data/hot100.yaml": ["data.path=C.parquet"],
     "data/open_ecommerce.yaml": ["data.path=P.csv"],
     "domain/table.yaml": ["domain.table.data.events=E.csv"],
     "domain/flickr.yaml": ["domain.flickr.data.path=V.parquet"],
+    "item_encoder/features.yaml": TABLE,
+    "behaviour/embedding.yaml": TABLE,
     "demand/multinomial.yaml": ["mixture=fixed"],
     "habit/seasonal.yaml": ["habit.demand=false"],
     "season/years.yaml": ["season.years.young_by_text=false"],
@@ -46,7 +51,7 @@ ALTERNATIVES = (
     ("adversarial", "balancing", "task", "trainer"),
     ("backbone", "peft"),
     ("demand", "mixture"),
-    ("item_encoder", "text_augmentation"),
+    ("behaviour", "data", "item_encoder", "text_augmentation"),
 )
 """Groups with options that exclude each other, by a rule or by what they need."""
 
@@ -197,7 +202,8 @@ def test_conf_is_found_inside_an_installed_package(tmp_path: Path) -> None:
     copytree(source, tmp_path / "seasonrec" / "config")
     copytree(conf_dir(), tmp_path / "seasonrec" / "conf")
     (tmp_path / "seasonrec" / "__init__.py").touch()
-    copy(source.parent / "errors.py", tmp_path / "seasonrec")
+    for name in ("errors.py", "ranges.py"):
+        copy(source.parent / name, tmp_path / "seasonrec")
     code = "from seasonrec.config import conf_dir; print(conf_dir())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},

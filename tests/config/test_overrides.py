@@ -6,7 +6,7 @@ import itertools
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from seasonrec.config.overrides import quoted
+from seasonrec.config.grammar import quoted
 
 
 def test_whatever_is_quoted_comes_back_as_it_was() -> None:

@@ -9,8 +9,8 @@ from seasonrec.config import Composer, ConfigError
 TASKS = "task=[purchase]"
 FSDP = ("trainer.strategy=fsdp", "trainer.devices=2")
 REFUSED = {
-    "seed below the range": (["seed=-1"], "seed = -1: must lie in 0..4294967295"),
-    "seed above the range": (["seed=4294967296"], "seed = 4294967296: must lie in 0..4294967295"),
+    "seed below the range": (["seed=-1"], "seed = -1: must be at least 0; try seed=0"),
+    "seed above the range": (["seed=4294967296"], "seed = 4294967296: must be at most 4294967295"),
     "no epochs": (["trainer.max_epochs=0"], "trainer.max_epochs = 0: must be at least 1"),
     "no width": (["embedding_dim=0"], "embedding_dim = 0: must be at least 1"),
     "heads": (["backbone.num_heads=3"], "backbone.num_heads = 3: must divide embedding_dim=64; choose one of [1, 2, 4"),

@@ -185,7 +185,7 @@ def test_ids_that_are_fractions(tmp_path):
         ({"timezone": "Europe/Atlantis"}, "timezone must be an IANA name.*got 'Europe/Atlantis'"),
         ({"min_item_events": 0}, "min_item_events must be at least 1, got 0"),
         ({"user_column": "item_id"}, "three different columns, got data.user_column=item_id, data.item_column=item_id"),
-        ({"text_column": "title"}, "text_column is a column of the items' file, got 'title' without items"),
+        ({"text_column": "title"}, "text_column is a column of the items' file, got 'title' without data.items"),
     ],
 )
 def test_options_that_can_never_work(options, message):

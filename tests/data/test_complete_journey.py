@@ -84,7 +84,7 @@ def test_a_sample_of_households_is_fixed_and_of_that_size():
     [
         ({"level": "shelf"}, "level must be one of product_type, product_id, variant, got 'shelf'"),
         ({"min_item_events": 0}, "min_item_events must be at least 1, got 0"),
-        ({"households": 1}, "households must be at least 2, or null for all, got 1"),
+        ({"households": 1}, "households must be at least 2, got 1"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -45,7 +45,7 @@ def test_later_years_alone(tmp_path: Path) -> None:
     assert later.identity() != Hot100(str(path)).identity()
     with pytest.raises(DataError, match=r"no row is left after the cleaning"):
         Hot100(str(path), first_year=2020).tables()
-    with pytest.raises(UserError, match=r"data.first_year must be a year from 1900 on, got 17"):
+    with pytest.raises(UserError, match=r"data.first_year must be at least 1900, got 17"):
         Hot100(str(path), first_year=17)
 
 

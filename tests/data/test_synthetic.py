@@ -190,9 +190,9 @@ def test_thanksgiving_is_the_fourth_thursday():
     ("options", "message"),
     [
         ({"num_items": 3}, "num_items must be at least 10, got 3"),
-        ({"gone_share": -0.1}, "gone_share must be from 0 to below 1, got -0.1"),
-        ({"habit_share": 1.0}, "habit_share must be from 0 to below 1, got 1.0"),
-        ({"visits_per_week": 0.0}, "visits_per_week must be above 0 and at most 4, got 0.0"),
+        ({"gone_share": -0.1}, r"data\.gone_share must lie in \[0, 1\), got -0\.1"),
+        ({"habit_share": 1.0}, r"data\.habit_share must lie in \[0, 1\), got 1\.0"),
+        ({"visits_per_week": 0.0}, r"data\.visits_per_week must be above 0, got 0\.0; try 1\.0"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

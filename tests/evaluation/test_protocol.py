@@ -84,16 +84,18 @@ def test_printing_other_list_lengths_keeps_the_fingerprint():
 
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(ValueError) as caught:
-        Protocol(
-            part="training", horizon_days=-1, top_ks=(0, 10), candidates="sampled", head_share=1.5, season_ratio=1.0
-        )
+        Protocol(horizon_days=-1, top_ks=(0, 10), head_share=1.5, season_ratio=1.0)
     message = str(caught.value)
-    assert "protocol.part must be one of validation, test, got 'training'" in message
-    assert "protocol.horizon_days must be 0 or above, or null, got -1" in message
-    assert "protocol.top_ks must be distinct list lengths of at least 1, got [0, 10]" in message
-    assert "protocol.candidates must be one of known, before_request, all, got 'sampled'" in message
-    assert "protocol.head_share must lie between 0 and 1, got 1.5" in message
+    assert "protocol.horizon_days must be at least 0, got -1" in message
+    assert "protocol.top_ks: each entry must be at least 1, got [0, 10]" in message
+    assert "protocol.head_share must lie in (0, 1), got 1.5" in message
     assert "protocol.season_ratio must be above 1, got 1.0" in message
+    with pytest.raises(ValueError) as caught:
+        Protocol(part="training", candidates="sampled")
+    assert "protocol.part must be one of validation, test, got 'training'" in str(caught.value)
+    assert "protocol.candidates must be one of known, before_request, all, got 'sampled'" in str(caught.value)
+    with pytest.raises(ValueError, match=r"protocol.top_ks must be distinct entries, got \[10, 10\]"):
+        Protocol(top_ks=(10, 10))
 
 
 def test_lists_of_a_yaml_become_tuples_and_days_become_seconds():

@@ -65,11 +65,14 @@ def test_a_run_writes_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["horizon=13"], "horizon must be 1 to 12 periods, got 13"),
+        (["horizon=13"], "horizon = 13: must be at most 12; try horizon=4"),
         (["reference=ets"], "reference must be one of the forecasters seasonal_naive, moving_average, got 'ets'"),
         (["forecaster=[]"], "forecaster must name at least one, got none"),
-        (["seeds=[1,1]"], "seeds must be distinct numbers from 0 on, got [1, 1]"),
-        (["forecaster=[gru]", "forecaster.gru.window=0"], "forecaster.gru.window must be at least 1, got 0"),
+        (["seeds=[1,1]"], "seeds = [1, 1]: must be distinct entries; try seeds=[0]"),
+        (
+            ["forecaster=[gru]", "forecaster.gru.window=0"],
+            "forecaster.gru.window = 0: must be at least 1; try",
+        ),
         (["backbone=sasrec"], "backbone = sasrec: unknown key, neither a value nor a group"),
         (["forecaster=[prophet]"], "forecaster = prophet: unknown option"),
     ],

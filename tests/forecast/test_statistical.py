@@ -28,7 +28,7 @@ def test_seasonal_naive_repeats_the_last_cycle() -> None:
 def test_moving_average_counts_from_the_first_sale() -> None:
     history = history_of([[9, 1, 2, 3, 6], [0, 0, 0, 4, 8]], first=[0, 3])
     assert MovingAverage(window=3).forecast(history).mean.tolist() == [[11 / 3] * 2, [6, 6]]
-    with pytest.raises(UserError, match=r"forecaster.moving_average.window must be at least 1 period, got 0"):
+    with pytest.raises(UserError, match=r"forecaster.moving_average.window must be at least 1, got 0; try 4"):
         MovingAverage(window=0)
 
 

@@ -42,6 +42,8 @@ def part_of(slot: str, option: str, *changes: str) -> Any:
         "demand": ["mixture=fixed"],
         "seasonal": ["habit.demand=false"],
         "years": ["season.years.young_by_text=false"],
+        "features": ["data=table", "data.events=E.csv", "data.items=I.csv", "data.features=[price]"],
+        "embedding": ["data=table", "data.events=E.csv", "data.behaviour_column=kind"],
     }
     others = needed.get(slot, []) + needed.get(option, [])
     choice = f"{slot}=[{option}]" if slot == "season" else f"{slot}={option}"

@@ -137,7 +137,7 @@ def test_none_returns_the_batch_itself(parts: dict[str, Augmentation], shop: Sho
 @pytest.mark.parametrize("name", ["crop", "mask", "reorder", "substitute", "insert"])
 @pytest.mark.parametrize("rate", [-0.1, 1.5, float("nan")])
 def test_a_rate_out_of_range_is_refused(shop: Shop, name: str, rate: float) -> None:
-    with pytest.raises(ValueError, match=rf"augmentation={name}: rate must lie in \[0, 1\], got {rate}; 0 leaves"):
+    with pytest.raises(ValueError, match=rf"augmentation\.rate must lie in \[0, 1\], got {rate}; try"):
         part_of(name)(rate=rate, facts=shop.facts(), log=shop.log)
 
 
@@ -150,14 +150,13 @@ def test_rate_zero_changes_nothing(part: Any) -> None:
 
 def test_other_errors(shop: Shop) -> None:
     facts, options = shop.facts(), dict.fromkeys(("crop", "mask", "reorder", "substitute", "insert"), NoAugmentation)
-    with pytest.raises(
-        ValueError, match="augmentation=reorder: window_s must be at least 0, got -1; 0 shuffles baskets"
-    ):
+    with pytest.raises(ValueError, match=r"augmentation\.window_s must be at least 0, got -1; try 0"):
         Reorder(1.0, -1, facts=facts, log=None)
     with pytest.raises(ValueError, match="num_neighbours must be at least 1, got 0; try 10"):
         Substitute(num_neighbours=0, facts=facts, log=shop.log)
-    with pytest.raises(ValueError, match=r"chance must lie in \[0, 1\], got 2.0; 0 leaves every window"):
+    with pytest.raises(ValueError, match=r"chance must lie in \[0, 1\], got 2.0; try 0.5"):
         Several(**options, chance=2.0, facts=facts, log=None)
-    for weights in ((0.0,) * 5, (1.0, 1.0, -1.0, 1.0, 1.0)):
-        with pytest.raises(ValueError, match=r"weights must be 5 numbers at or above 0.*got \(.*e.g. \[1, 1"):
-            Several(**options, weights=weights, facts=facts, log=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"weights must be 5 numbers at or above 0.*got \(.*e.g. \[1, 1"):
+        Several(**options, weights=(0.0,) * 5, facts=facts, log=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"augmentation\.weights: each entry must be at least 0, got \[1\.0, 1\.0, -1"):
+        Several(**options, weights=(1.0, 1.0, -1.0, 1.0, 1.0), facts=facts, log=None)  # type: ignore[arg-type]

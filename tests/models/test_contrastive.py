@@ -176,7 +176,7 @@ def test_evaluation_with_a_window_for_each_request(model: SeasonalRecommender, s
 
 @pytest.mark.parametrize("name", ["crop", "mask", "reorder"])
 def test_rates_out_of_range_are_refused(shop: Shop, name: str) -> None:
-    with pytest.raises(ValueError, match=rf"task=contrastive: {name} must lie in \[0, 1\], got 1.2; 0 leaves"):
+    with pytest.raises(ValueError, match=rf"task\.contrastive\.{name} must lie in \[0, 1\], got 1.2; try"):
         ContrastiveHead(**{name: 1.2}, facts=shop.facts())
 
 

@@ -297,9 +297,15 @@ def test_prefix_with_gradient_checkpointing_is_refused(make: Maker) -> None:
         (partial(Adapter, bottleneck_dim=0), "peft.bottleneck_dim must be at least 1, got 0"),
         (partial(PromptTuning, num_tokens=0), "peft.num_tokens must be at least 1, got 0"),
         (partial(LastLayers, num_layers=4), r"peft.num_layers must lie in 1\.\.3, .*got 4"),
-        (partial(GradualUnfreezing, first_share=0.6), "0 <= first_share <= last_share <= 1, got 0.6 and 0.5"),
-        (partial(AdaLoRA, target_rank=12), r"peft.target_rank must lie in 1\.\.11, .*got 12"),
-        (partial(AdaLoRA, first_share=0.7), "0 <= first_share < last_share <= 1, got 0.7 and 0.7"),
+        (
+            partial(GradualUnfreezing, first_share=0.6),
+            r"peft\.first_share must lie in \[0, last_share=0\.5\]",
+        ),
+        (partial(AdaLoRA, target_rank=12), r"peft\.target_rank must lie in \[1, initial_rank=12\), got 12; try 8"),
+        (
+            partial(AdaLoRA, first_share=0.7),
+            r"peft\.first_share must lie in \[0, last_share=0\.7\), got 0\.7",
+        ),
     ],
 )
 def test_options_out_of_range(make: Maker, made: Any, message: str) -> None:

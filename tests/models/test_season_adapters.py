@@ -46,5 +46,5 @@ def test_adapters_start_without_effect_and_each_has_weights_of_its_own(shop: Sho
 
 
 def test_a_wrong_number_is_refused(shop: Shop) -> None:
-    with pytest.raises(UserError, match="number and rank of at least 1, got 0 and 8; try 4 and 8"):
+    with pytest.raises(UserError, match="number must be at least 1, got 0; try 4"):
         SeasonAdapters(number=0, facts=shop.facts())

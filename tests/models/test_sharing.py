@@ -152,7 +152,7 @@ def ple_by_hand(part: PLE, row: Tensor, task: str) -> Tensor:
 
 
 def test_a_count_below_one_is_refused(shop: Shop) -> None:
-    with pytest.raises(ValueError, match=r"sharing\.num_experts must be at least 1, got 0; sharing=hard has no"):
+    with pytest.raises(ValueError, match=r"sharing\.num_experts must be at least 1, got 0; try 4"):
         sharing_of(shop, "mmoe", num_experts=0)
     with pytest.raises(ValueError, match=r"sharing\.num_levels must be at least 1, got 0"):
         sharing_of(shop, "ple", num_levels=0)

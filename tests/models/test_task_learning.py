@@ -129,12 +129,7 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
         {"num_categories": 1, "has_text": False},
         "task=search builds queries .* the items have neither; name their columns",
     ),
-    (
-        SearchHead,
-        {"min_items": 99, "max_words": 0},
-        {},
-        r"task=search needs at least 2 queries.*got \[\].*lower task.se",
-    ),
+    (SearchHead, {"max_words": 0}, {}, r"task\.search\.max_words must be at least 1, got 0; try 6"),
     (
         DemandHead,
         {},
@@ -168,6 +163,13 @@ REFUSED: list[tuple[Callable[..., nn.Module], dict[str, Any], dict[str, Any], st
 def test_unsuitable_data_and_options_are_refused(shop: Shop, head: Any, options: Any, facts: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         head(**options, facts=spec_without(shop, **facts))
+
+
+def test_search_without_queries_is_refused(shop: Shop) -> None:
+    whole = shop.facts(WIDTH)
+    unnamed = replace(whole, item_category_names=("",) * len(whole.item_texts))
+    with pytest.raises(ValueError, match=r"task=search needs at least 2 queries.*got \[\].*lower task.se"):
+        SearchHead(min_items=99, facts=unnamed)
 
 
 def test_search_needs_no_texts_if_there_are_categories(shop: Shop) -> None:

@@ -158,17 +158,20 @@ def test_data_without_text_is_refused(facts: Facts, option: str) -> None:
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
 def test_a_cosine_out_of_range_is_refused(facts: Facts, option: str) -> None:
-    with pytest.raises(ValueError, match=rf"text_augmentation={option}: min_cosine must lie in \[0, 1\], got 1.5; 0.8"):
+    with pytest.raises(ValueError, match=r"text_augmentation\.min_cosine must lie in \[0, 1\], got 1.5; try 0"):
         part_of(option)(min_cosine=1.5, facts=facts)
 
 
 def test_other_errors(synonyms: Any, facts: Facts) -> None:
     with pytest.raises(ValueError, match="num_variants must be at least 1, got 0; try 2"):
         synonyms(num_variants=0)
-    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got -1; 0 replaces one word"):
+    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got -1; try 0.3"):
         synonyms(rate=-1)
     for wrong in ({"max_senses": 0}, {"parts_of_speech": ()}):
-        with pytest.raises(ValueError, match=r"max_senses must be at least 1 and parts_of_speech not empty.*try 1"):
+        with pytest.raises(
+            ValueError,
+            match=r"(max_senses must be at least 1, got 0; try 1|parts_of_speech must have at least 1 entry)",
+        ):
             synonyms(**wrong)
-    with pytest.raises(ValueError, match="num_beams and batch_size must be at least 1, got 0, 32"):
+    with pytest.raises(ValueError, match="num_beams must be at least 1, got 0; try 4"):
         BackTranslatedTexts(num_beams=0, facts=facts)

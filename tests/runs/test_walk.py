@@ -261,7 +261,7 @@ def test_a_verdict_needs_an_interval() -> None:
             "holds a walk with another configuration .adaptation.epochs: 1 -> 3",
         ),
         ([*FULL, "until=2031-01-01"], "until must be a day of the walk, got 2031-01-01"),
-        (["adaptation=lora", "adaptation.rank=0", "name=a"], "adaptation.rank must be at least 1"),
+        (["adaptation=lora", "adaptation.rank=0", "name=a"], "adaptation.rank = 0: must be at least 1"),
         (["adaptation=fully"], "unknown option"),
     ],
 )

@@ -109,5 +109,5 @@ def test_one_task_alone_and_shared_out_weights_are_refused(shop: Shop, tmp_path:
 
 
 def test_negative_steps_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"interference_every_steps must be at least 0, got -1; 0 measures nothing"):
+    with pytest.raises(ValueError, match=r"interference_every_steps must be at least 0, got -1; try 0"):
         Objective(interference_every_steps=-1)

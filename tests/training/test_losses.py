@@ -303,7 +303,7 @@ def test_a_sampled_loss_without_a_sample_says_so(shop: Shop) -> None:
     ("make", "message"),
     [
         (partial(BPR, 0), "loss.num_negatives must be at least 1, got 0"),
-        (partial(BCE, 8, -1.0), "loss.popularity_power must be 0 .uniform over the items. or above, got -1.0"),
+        (partial(BCE, 8, -1.0), "loss.popularity_power must be at least 0, got -1.0"),
         (partial(GBCE, 8, 1.5), r"loss.calibration must lie in \[0, 1\], got 1.5"),
     ],
 )

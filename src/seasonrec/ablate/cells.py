@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from seasonrec.ablate.study import Study, merged
-from seasonrec.config.overrides import quoted
+from seasonrec.config.grammar import quoted
 from seasonrec.config.rows import REFERENCE_ROW
 from seasonrec.report.selection import AA_ROW
 

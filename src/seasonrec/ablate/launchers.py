@@ -9,7 +9,8 @@ from seasonrec.ablate.cells import TRIALS, Cell
 from seasonrec.ablate.launch import Job
 from seasonrec.ablate.shares import thread_share
 from seasonrec.ablate.study import StudyError
-from seasonrec.config.overrides import override_key, quoted
+from seasonrec.config.grammar import quoted
+from seasonrec.config.overrides import override_key
 
 HYDRA_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 LAUNCHERS = ("local", *HYDRA_LAUNCHERS)

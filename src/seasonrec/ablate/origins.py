@@ -1,4 +1,4 @@
-"""Rolling origins of a study: the split of each, checked against the log before the first cell.
+"""Rolling origins of a study, and the split of each.
 
 Every row has a model of its own at each origin. Its test part runs from the origin to the next one, the last to the end
 of the log or to ``split.test_until``. Its validation part is as long as the stretch from the origin before (of the
@@ -9,19 +9,15 @@ origin is therefore the validation part of the next.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
 
 from seasonrec.ablate.mistakes import CUT_KEYS
 from seasonrec.ablate.study import Study, StudyError, merged
-from seasonrec.config import build
-from seasonrec.config.annotations import is_component
 from seasonrec.config.overrides import override_key
 from seasonrec.config.schema import RunConfig
-from seasonrec.runs.opening import check_log, prepared_log
 
 
 def with_cuts(study: Study, overrides: Sequence[str], compose: Callable[[list[str]], RunConfig]) -> Study:
@@ -69,26 +65,3 @@ def cuts_of(origins: Sequence[str], gap_days: float, until: str | None) -> dict[
         )
         for day, length, end in zip(days, [lengths[0], *lengths], ends, strict=True)
     }
-
-
-def check_origins(configs: Mapping[str, dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Checks that the log has events in every part of every origin.
-
-    Args:
-        configs: Configuration of a run of each origin, by its day.
-        say: Called with lines on the preparation of the log.
-
-    Raises:
-        StudyError: With every origin that lies outside the log or has a part without events.
-    """
-    first = next(iter(configs.values()))
-    if not is_component(first["data"]):
-        return
-    log, mistakes = prepared_log(first["data"], first.get("cache_dir"), say), []
-    for origin, config in configs.items():
-        try:
-            check_log(log, build(config["split"])().resolve(log), build(config["protocol"])())
-        except ValueError as error:
-            mistakes.append(f"  origin {origin}: {error}")
-    if mistakes:
-        raise StudyError("nothing was run:\n" + "\n".join(mistakes))

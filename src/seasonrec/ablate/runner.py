@@ -16,11 +16,11 @@ from seasonrec.ablate.cells import Cell, expand
 from seasonrec.ablate.launch import COMMAND, Failure, Job, Running, run_jobs
 from seasonrec.ablate.launchers import plan, require_installed
 from seasonrec.ablate.lock import hold
-from seasonrec.ablate.origins import check_origins
+from seasonrec.ablate.log_checks import check_last_year, check_origins
 from seasonrec.ablate.progress import StudyProgress, say
 from seasonrec.ablate.shares import gpu_share
 from seasonrec.ablate.state import State, changes, read_object, stamp, state
-from seasonrec.ablate.study import Study, StudyError, check_slices, check_wrong_dates
+from seasonrec.ablate.study import Study, StudyError, check_table, check_wrong_dates
 from seasonrec.config import ConfigError, Mistake, build, compose
 from seasonrec.config.annotations import is_component
 from seasonrec.config.schema import RunConfig
@@ -87,12 +87,13 @@ def run_cells(
     plan(cells, options.launcher, options.jobs)  # refuses wrong options before anything is touched
     require_installed(options.launcher)
     configs = configurations(cells, options.compose)
-    check_slices(study, configs[cells[0]])
+    check_table(study, configs[cells[0]])
     reference = next(cell for cell in cells if cell.row == study.reference)
     check_wrong_dates(study, configs[reference])
     if study.origins:
         by_origin = {cell.origin: configs[cell] for cell in cells}
         check_origins(by_origin, partial(say, options.console))
+    check_last_year(study, configs[reference], partial(say, options.console))
     with hold(run_dir, partial(say, options.console)) as lock:
         states = {cell: state(cell, config) for cell, config in configs.items()}
         _settle_stale([cell for cell in cells if states[cell] is State.STALE], configs, options.stale)

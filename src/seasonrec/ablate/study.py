@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from seasonrec.config.schema import RunConfig
 from seasonrec.config.tree import ConfTree
 from seasonrec.config.yaml_size import check_size
 from seasonrec.errors import UserError
+from seasonrec.evaluation.groups.columns import is_of_words, list_of_words
 from seasonrec.evaluation.slices.holidays import slice_names
 from seasonrec.evaluation.slices.user_groups import PREFIX as USER_SLICE
 from seasonrec.report.selection import AA_ROW
@@ -29,6 +30,7 @@ SLICES = (
     *(f"month_{month:02d}" for month in range(1, 13)),
 )  # fmt: skip
 """Slices beside the holiday windows."""
+SLICE_KEYS, METRIC_KEYS = ("slices", "effect_slices"), ("metrics", "first_metrics")
 
 
 class StudyError(UserError):
@@ -150,15 +152,16 @@ def with_changes(study: Study, overrides: Sequence[str], compose: Callable[[list
         raise StudyError(str(error)) from error
 
 
-def check_slices(study: Study, config: Mapping[str, Any]) -> None:
-    """Checks that the study's slices exist under the protocol of its runs.
+def check_table(study: Study, config: Mapping[str, Any]) -> None:
+    """Checks that the study's slices and metrics exist under the protocol of its runs.
 
     Args:
         study: The study.
         config: Configuration of one of its runs, whose protocol all share.
 
     Raises:
-        StudyError: With every slice that does not exist, and the nearest that does.
+        StudyError: With every slice that does not exist, and the nearest that does, and every metric that the runs will
+            not have.
     """
     data, protocol = config["data"], config["protocol"]
     has_country = data.get("country", True) is not None or bool(data.get("calendar"))
@@ -167,13 +170,30 @@ def check_slices(study: Study, config: Mapping[str, Any]) -> None:
         known.remove("gap_births")
     mistakes = [
         Mistake(f"{key}[{place}]", "no such slice", nearest(name, known), shown(name))
-        for key in ("slices", "effect_slices")
+        for key in SLICE_KEYS
         for place, name in enumerate(getattr(study, key))
         if name not in known and not name.startswith(USER_SLICE)  # the values of the users' table are not read here
     ]
+    has_window = any(mistake.path.partition("[")[0] in SLICE_KEYS for mistake in mistakes)
+    mistakes += _metric_mistakes(study, protocol)
     if mistakes:
-        why = "" if has_country else "\n  data.country and data.calendar are null, so that there are no holiday windows"
+        why = "\n  data.country and data.calendar are null, so that there are no holiday windows"
+        why = why if has_window and not has_country else ""
         raise StudyError("nothing was run:\n" + "\n".join(f"  {mistake}" for mistake in mistakes) + why)
+
+
+def _metric_mistakes(study: Study, protocol: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yields metrics of lengths of lists, or of lists of words, that the protocol does not have."""
+    lengths, words = protocol.get("top_ks"), protocol.get("words") or {}
+    for key in METRIC_KEYS:
+        for place, name in enumerate(getattr(study, key)):
+            length, side = name.split("@")[1:2], name.rpartition("@")[2]
+            if lengths and length and length[0].isdigit() and int(length[0]) not in lengths:
+                problem = f"protocol.top_ks={list(lengths)} has no {length[0]}"
+                yield Mistake(f"{key}[{place}]", problem, "write one of these, or add it to protocol.top_ks", name)
+            if is_of_words(side) and list_of_words(side) not in words:
+                problem, remedy = f"protocol.words has no list {list_of_words(side)!r}", "add it, or take this out"
+                yield Mistake(f"{key}[{place}]", problem, remedy, name)
 
 
 def check_wrong_dates(study: Study, config: Mapping[str, Any]) -> None:

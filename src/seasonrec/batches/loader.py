@@ -24,11 +24,13 @@ from seasonrec.batches.sharding import WHOLE, Shard
 from seasonrec.batches.user_pools import BasketSource, GivenBaskets, Period, cut_pools, forget_pages
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
+from seasonrec.ranges import Batch, Count, Share, ranged
 
 Augment = Callable[[SequenceBatch, np.random.Generator], SequenceBatch]
 """Function that changes the events in the windows of a training batch; requests and targets stay the same."""
 
 
+@ranged("loader")
 @dataclass(frozen=True)
 class LoaderOptions:
     """Options of the batches.
@@ -50,20 +52,13 @@ class LoaderOptions:
         ValueError: If a number lies outside its range.
     """
 
-    batch_size: int = 256
-    evaluation_batch_size: int = 256
-    min_context_share: float = 0.25
+    batch_size: Batch = 256
+    evaluation_batch_size: Batch = 256
+    min_context_share: Share = 0.25
     shift_windows: bool = True
     shuffle: bool = True
-    validation_stride: int = 3
-    pool_size: int = 2_000_000
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"loader.{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0.0 <= self.min_context_share <= 1.0:
-            raise UserError(f"loader.min_context_share must lie in [0, 1], got {self.min_context_share}; try 0.25.")
+    validation_stride: Count = 3
+    pool_size: Count = 2_000_000
 
 
 class BatchBuilder:

@@ -18,6 +18,7 @@ from seasonrec.data.occasions import occasion_names
 from seasonrec.data.portions import basket_portions
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 from seasonrec.errors import UserError
+from seasonrec.ranges import DaysOrZero, Fraction, ranged
 
 _WHOLE_WEEKS_FROM_DAYS = 12 * 7
 """Limit in days above which a log is cut at Mondays by default, so that every week in a report is complete."""
@@ -88,6 +89,7 @@ class Split:
         return _baskets_between(log, self.test_from_s, self.end_s)
 
 
+@ranged("split")
 @dataclass(frozen=True)
 class TimeSplit:
     """Split of a log by dates, or by shares of its time span if no date is given.
@@ -112,19 +114,14 @@ class TimeSplit:
     validation_from: str | None = None
     test_from: str | None = None
     train_from: str | None = None
-    validation_fraction: float = 0.10
-    test_fraction: float = 0.15
-    gap_days: float = 0.0
+    validation_fraction: Fraction = 0.10
+    test_fraction: Fraction = 0.15
+    gap_days: DaysOrZero = 0.0
     test_until: str | None = None
 
     def __post_init__(self) -> None:
         for name in _DATES:
             _day(name, getattr(self, name))
-        for name in ("validation_fraction", "test_fraction"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise UserError(f"split.{name} must lie between 0 and 1, got {getattr(self, name)}; e.g. 0.1.")
-        if self.gap_days < 0:
-            raise UserError(f"split.gap_days must be 0 or above, got {self.gap_days}; try the horizon of the protocol.")
         if self.validation_fraction + self.test_fraction >= 1.0:
             raise UserError(
                 "split.validation_fraction and split.test_fraction must leave a part for training, got "

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.utils import get_args_parser
 
@@ -16,7 +18,9 @@ from seasonrec.cli.commands import COMMANDS, Command
 from seasonrec.cli.jobs import RefusedAlone, is_plain, run_alone, run_hydra
 from seasonrec.config import ConfigError, Mistake
 from seasonrec.config.errors import nearest
-from seasonrec.config.overrides import STUDY_KEYS, override_key, quoted
+from seasonrec.config.grammar import WANDB, quoted
+from seasonrec.config.machine import machine_mistakes
+from seasonrec.config.overrides import SEVERAL, STUDY_KEYS, override_key
 from seasonrec.config.rows import changes_of, named, overrides_of, row_mistakes
 from seasonrec.config.tree import read_yaml
 from seasonrec.errors import UserError
@@ -24,6 +28,8 @@ from seasonrec.terminal import plain
 
 REFUSED_FLAGS = ("config_name", "config_path", "experimental_rerun")
 """Flags of Hydra that would bypass the checked configuration."""
+MODES = ("run", "multirun", "cfg", "info", "shell_completion")
+"""Flags of Hydra of which it takes one."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +77,7 @@ def _overview() -> str:
 
 def _through_hydra(command: Command, arguments: list[str]) -> int:
     """Checks all overrides at once, then runs the one job, or lets Hydra run the jobs."""
-    flags, unknown = get_args_parser().parse_known_intermixed_args(arguments)
+    flags, unknown = _flags(command, arguments)
     extra = _own_conf(flags.config_dir)
     if flags.help:
         print(command.help(extra, flags.overrides))
@@ -82,11 +88,13 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
         for flag in REFUSED_FLAGS
         if getattr(flags, flag)
     ]
-    mistakes += [*_flag_mistakes(unknown, "no such flag"), *_run_dir_mistakes(command, flags.overrides)]
+    dashed = [argument for argument in unknown if argument.startswith("--") and "=" in argument]
+    others = [argument for argument in unknown if argument not in dashed]
+    mistakes += [*_flag_mistakes(others, "no such flag"), *_hydra_folder_mistakes(command, flags.overrides)]
     node = None
     if not flags.shell_completion:
-        node, found = composer.examine([*command.settings, *flags.overrides], flags.multirun)
-        mistakes += found
+        node, found = composer.examine([*command.settings, *flags.overrides, *dashed], flags.multirun)
+        mistakes += [*found, *(_machine_mistakes(command, composer.plain(node)) if node is not None else ())]
     if mistakes:
         raise ConfigError(mistakes)
     if node is not None and is_plain(flags, node):
@@ -98,24 +106,39 @@ def _through_hydra(command: Command, arguments: list[str]) -> int:
     return 0
 
 
+def _machine_mistakes(command: Command, config: dict[str, Any]) -> list[Mistake]:
+    """Returns what this machine lacks for the keys that the command shows."""
+    return machine_mistakes({key: config[key] for key in config if not command.shown or key in command.shown})
+
+
+def _flags(command: Command, arguments: list[str]) -> tuple[Namespace, list[str]]:
+    """Returns Hydra's flags, and the words that are neither flags nor overrides."""
+    parser = get_args_parser()
+    parser.prog, parser.allow_abbrev, parser.exit_on_error = f"seasonrec {command.name}", False, False
+    try:
+        flags, unknown = parser.parse_known_intermixed_args(arguments)
+    except ArgumentError as error:
+        remedy = f"correct it; seasonrec {command.name} --hydra-help lists the flags"
+        raise ConfigError([Mistake(str(error.argument_name), error.message, remedy)]) from error
+    modes = [f"--{mode}" for mode in MODES if getattr(flags, mode)]
+    if len(modes) > 1:
+        raise ConfigError([Mistake(" and ".join(modes), "exclude each other", "keep one of them")])
+    return flags, unknown
+
+
 def _flag_mistakes(flags: Iterable[str], problem: str) -> Iterator[Mistake]:
     for flag in (argument for argument in flags if argument.startswith("-")):
         bare = flag.lstrip("-")
         if "=" in bare:
-            yield Mistake(flag, "a key is written without dashes", f"write {bare}")
+            yield Mistake(flag, "a key is written without dashes", f"write {bare}; {WANDB}")
         else:
             yield Mistake(flag, problem, "take it out; keys are written key=value, without dashes")
 
 
-def _run_dir_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistake]:
-    """Refuses a ``run_dir`` that cannot be made, and ``hydra.run.dir``, which would move only Hydra's log."""
+def _hydra_folder_mistakes(command: Command, overrides: list[str]) -> Iterator[Mistake]:
+    """Refuses ``hydra.run.dir``, which would move only Hydra's log."""
     for override in overrides:
         key, _, folder = override.partition("=")
-        place = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
-        if key == "run_dir" and not place.is_dir():
-            yield Mistake("run_dir", f"{place} is a file", "give a folder, or the path of a new one", folder)
-        elif key == "run_dir" and not os.access(place, os.W_OK):
-            yield Mistake("run_dir", f"{place} cannot be written", "give a folder that can", folder)
         if key.lstrip("+") == "hydra.run.dir":
             has_one = "run_dir" in list(command.composer().keys())
             remedy = f"write run_dir={folder}" if has_one else "take it out"
@@ -135,7 +158,8 @@ def _own_conf(given: str | None) -> Path | None:
 def _sweep_folder(overrides: list[str]) -> list[str]:
     """Returns the setting that puts the jobs of a multirun under run_dir, unless run_dir has a folder for each job."""
     given = [override.partition("=")[2] for override in overrides if override.startswith("run_dir=")]
-    return [f"hydra.sweep.dir={folder}" for folder in given if "${" not in folder]
+    folders = [text if text.startswith(("'", '"')) else quoted(text) for text in given]
+    return [f"hydra.sweep.dir={folder}" for folder in folders if "${" not in folder]
 
 
 def _leading_path(
@@ -216,7 +240,15 @@ def _study_mistakes(path: Path, shared: list[str], own_conf: Path | None) -> lis
             continue
         changed = {override_key(override) for override in own}
         found += composer.mistakes([*(override for override in full if override_key(override) not in changed), *own])
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(map(_of_a_study, found)))
+
+
+def _of_a_study(mistake: Mistake) -> Mistake:
+    """Returns a mistake with a remedy that a study can take; a study has no ``--multirun``."""
+    if mistake.problem != SEVERAL:
+        return mistake
+    remedy = "write a row with each value into the study's file, or run seasonrec train --multirun"
+    return replace(mistake, problem="a study has one value for all of its rows", remedy=remedy)
 
 
 _DISPATCH: dict[str, Callable[[Command, list[str]], int]] = {"ablate": _ablate, "report": _report}

@@ -92,8 +92,6 @@ def _check(config: ForecastConfig, options: SeriesOptions, forecasters: dict[str
     if config.reference is not None and config.reference not in forecasters:
         known = ", ".join(forecasters)
         raise UserError(f"reference must be one of the forecasters {known}, got {config.reference!r}; choose one.")
-    if not config.seeds or len(set(config.seeds)) < len(config.seeds) or min(config.seeds) < 0:
-        raise UserError(f"seeds must be distinct numbers from 0 on, got {list(config.seeds)}; try [0,1,2].")
     askers = [f"forecaster={name}" for name, one in forecasters.items() if getattr(one, "needs_library", False)]
     if not all(one.forecasts_all for one in forecasters.values()) and options.fallback == "croston":
         askers.append("series.fallback=croston")

@@ -15,6 +15,7 @@ from seasonrec.batches.sharding import Shard
 from seasonrec.commands.evaluate import evaluate_baselines, evaluate_run, metrics_of_baselines, print_table, tags_of
 from seasonrec.commands.prepare import print_facts
 from seasonrec.config import build
+from seasonrec.config.machine import check_machine
 from seasonrec.config.schema import RunConfig
 from seasonrec.digests import seal
 from seasonrec.evaluation.slices.basket_tags import BasketTags
@@ -50,6 +51,7 @@ def run(config: RunConfig) -> float:
         The monitored metric on the validation part, for a sweeper.
     """
     config = with_absolute_paths(config)
+    check_machine(config.as_dict())
     stages_of(config)  # refuses a wrong order before anything runs
     options: TrainerOptions = build(config.trainer)()
     options.check_machine()

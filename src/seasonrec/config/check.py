@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seasonrec.config.annotations import described, fits, is_component, wants_component, wants_components
-from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.annotations import broken_limit, described, fits, is_component, wants_component, wants_components
+from seasonrec.config.errors import Mistake, shown
+from seasonrec.config.meant import meant_inside
 from seasonrec.config.signatures import Argument, Signature, TargetError, read_class, read_signature
 from seasonrec.config.source import UnreadableError
 from seasonrec.config.tree import ConfTree
@@ -60,6 +61,7 @@ class Checker:
                 )
             elif not isinstance(value, Unresolved):
                 yield from self._value(value, argument, path)
+                yield from _limit_mistakes(value, argument, path, given, signature)
         for name, argument in signature.arguments.items():
             if argument.is_required and name not in given:
                 wanted = described(argument.annotation, argument.module)
@@ -77,9 +79,8 @@ class Checker:
             return
         if not fits(value, annotation, module) and not wants_component(annotation, module):
             wanted = described(annotation, module)
-            yield Mistake(
-                path, f"must be {wanted}, got {type(value).__name__}", _type_remedy(value, wanted), shown(value)
-            )
+            remedy = _type_remedy(value, wanted) or _example(argument, path, {})
+            yield Mistake(path, f"must be {wanted}, got {type(value).__name__}", remedy, shown(value))
 
     def _no_target(self, node: object, path: str) -> Mistake:
         group = self.choices.get(path, path).partition("/")[0]
@@ -106,7 +107,7 @@ class Checker:
         if owners:
             problem = f"a leftover, {group}={option} does not take it"
             return Mistake(path, problem, f"take it out, it belongs to {', '.join(owners)}", shown_value)
-        return Mistake(path, f"unknown key of {signature.target}", nearest(key, signature.settable), shown_value)
+        return Mistake(path, f"unknown key of {signature.target}", meant_inside(path, signature.settable), shown_value)
 
 
 def complete(given: dict[str, Any], signature: Signature) -> dict[str, Any]:
@@ -124,6 +125,34 @@ def _completed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _completed(entry) for key, entry in value.items()}
     return [_completed(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _limit_mistakes(
+    value: object, argument: Argument, path: str, given: dict[str, Any], signature: Signature
+) -> Iterator[Mistake]:
+    if not fits(value, argument.annotation, argument.module) or value == _default(argument):
+        return  # a wrong type is told elsewhere
+    others = {name: _default(one) for name, one in signature.settable.items()} | given
+    others = {name: other for name, other in others.items() if isinstance(other, int | float)}
+    problem = broken_limit(value, argument.annotation, argument.module, others)
+    if problem:
+        yield Mistake(path, problem, _example(argument, path, others), shown(value))
+
+
+def _example(argument: Argument, path: str, others: dict[str, Any]) -> str:
+    """Returns the remedy for a value that an argument does not take: its default, where that lies in its range."""
+    default = _default(argument)
+    if argument.default is None or broken_limit(default, argument.annotation, argument.module, others):
+        return f"write {path}=... ({described(argument.annotation, argument.module, limits=True)})"
+    return f"try {path}={shown(default).replace(', ', ',')}"
+
+
+def _default(argument: Argument) -> Any:
+    """Returns a default, or None without one or where it cannot be read, which is told elsewhere."""
+    try:
+        return argument.default_value() if argument.default is not None else None
+    except UnreadableError:
+        return None
 
 
 def _takes(target: str, key: str) -> bool:
@@ -144,11 +173,12 @@ def _unreadable_defaults(given: dict[str, Any], signature: Signature, prefix: st
             yield Mistake(f"{prefix}{name}", problem, "make it a literal or a constant of a module")
 
 
-def _type_remedy(value: object, wanted: str) -> str:
+def _type_remedy(value: object, wanted: str) -> str | None:
+    """Returns how the value itself would be accepted, or None where another value is needed."""
     if "str" in wanted.split() and isinstance(value, int | float | bool):
         return f"put it in quotes: \"'{value}'\" on a command line"
     if isinstance(value, list) and "tuple[str" in wanted:
         return f"put each entry in quotes: {[str(entry) for entry in value]}"
     if wanted.startswith(("tuple", "list")) and not isinstance(value, dict | list):
         return f"write [{value}]"
-    return f"write {wanted}"
+    return None

@@ -26,6 +26,8 @@ from seasonrec.config.signatures import Signature, read_signature
 from seasonrec.config.tree import LIST_GROUPS, ConfTree
 
 RUN_SCHEMA = "seasonrec.config.schema.RunConfig"
+PLUGINS = {"sweeper": "hydra-optuna-sweeper", "launcher": "hydra-submitit-launcher"}
+"""Packages of plugins of Hydra, as examples."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,23 @@ class Composer:
         for job in checked.jobs(self.tree):
             try:
                 node = self._composed(job)
-            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            except (HydraException, OmegaConfBaseException, yaml.YAMLError, AssertionError) as error:
                 mistakes.append(_hydra_mistake(error))
                 continue
             found = self._composed_mistakes(node, checked.unclear)
             mistakes += [mistake for mistake in found if _top(mistake) not in checked.unclear]
+        told = [mistake.path for mistake in mistakes]
+        mistakes += [mistake for key, mistake in checked.signs.items() if not _is_told(key, told)]
         return node, list(dict.fromkeys(mistakes))
 
     def for_hydra(self, overrides: Sequence[str]) -> list[str]:
         """Returns the accepted overrides in the form that Hydra needs."""
         checked = check_overrides(overrides, self._signature, self.tree, multirun=True)
         return [for_hydra(override, self.tree) for override in checked.accepted]
+
+    def plain(self, node: DictConfig) -> dict[str, Any]:
+        """Returns the plain values of a composed configuration, also of one with mistakes."""
+        return self._plain(node)[0]
 
     def keys(self) -> list[str]:
         """Returns the top-level keys of the command."""
@@ -194,7 +202,16 @@ def _choices(node: DictConfig) -> dict[str, str]:
 
 def _hydra_mistake(error: Exception) -> Mistake:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    missing = next((kind for kind in ("sweeper", "launcher") if f"hydra/{kind}/" in str(error)), None)
+    if missing:
+        problem = f"there is no such {missing} ({' '.join(lines[1:2])})"
+        remedy = f"install its plugin, for example pip install {PLUGINS[missing]}"
+        return Mistake(f"hydra/{missing}", problem, remedy)
     return Mistake("conf", f"Hydra cannot compose it: {' '.join(lines)}", "correct the file or override that it names")
+
+
+def _is_told(key: str, paths: Sequence[str]) -> bool:
+    return any(f"{path}.".startswith(f"{key}.") for path in paths)
 
 
 def _top(mistake: Mistake) -> str:

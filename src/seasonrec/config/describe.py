@@ -88,7 +88,7 @@ def _keys(node: dict[str, Any], place: str, title: str | None = None) -> Iterato
 
 
 def _default(argument: Argument, stated: Any) -> str:
-    kind = described(argument.annotation, argument.module)
+    kind = described(argument.annotation, argument.module, limits=True)
     if stated is not None:
         return f"{stated}  ({kind})"
     try:

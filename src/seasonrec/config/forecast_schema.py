@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from seasonrec.config.schema import Component, Config
+from seasonrec.ranges import AtLeast, Entries, Fraction, Length, Processes, Seed
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,12 @@ class ForecastConfig(Config):
     series: Component
     run_dir: str
     forecaster: dict[str, Component] | None = None
-    horizon: int = 4
-    origins: int = 4
-    step: int = 1
-    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
-    seeds: tuple[int, ...] = (0,)
+    horizon: Annotated[int, AtLeast(1, 12)] = 4
+    origins: Length = 4
+    step: Length = 1
+    quantiles: Annotated[tuple[Fraction, ...], Entries(2, rising=True)] = (0.1, 0.5, 0.9)
+    seeds: Annotated[tuple[Seed, ...], Entries()] = (0,)
     reference: str | None = None
     future: bool = True
-    jobs: int = 1
+    jobs: Processes = 1
     cache_dir: str | None = None

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, product
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, OverrideType, QuotedString
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
 
-from seasonrec.config.errors import Mistake, nearest, shown
+from seasonrec.config.errors import Mistake, nearest
 from seasonrec.config.files import choice_mistakes, overridden_groups
+from seasonrec.config.grammar import Signed, as_text, parse, shown_value
+from seasonrec.config.meant import meant
 from seasonrec.config.signatures import Signature
 from seasonrec.config.tree import GLOBAL_GROUPS, LIST_GROUPS, ConfTree
 
 MAX_CHECKED_JOBS = 256
 """Jobs of a multirun that are checked before the first starts; each is checked again as it starts."""
 
+SEVERAL = "several values need --multirun"
+"""Problem of an override with several values outside of a multirun."""
+
 STUDY_KEYS = ("experiment", "ablation", "seed", "name", "group", "run_dir", "baselines")
 """Keys of a run that a study sets for each of its cells."""
+
+SWEEPER_PARAMS = "hydra.sweeper.params"
+"""Key of the values that a sweeper tries."""
 
 NEEDED_LISTS = {"stage": "train", "forecaster": "seasonal_naive"}
 """Lists that may not be empty, with an entry to name."""
@@ -29,7 +34,7 @@ NEEDED_LISTS = {"stage": "train", "forecaster": "seasonal_naive"}
 
 def override_key(override: str) -> str:
     """Returns the key or group that an override sets."""
-    return override.partition("=")[0].lstrip("+~").strip()
+    return override.partition("=")[0].lstrip("+~-").strip()
 
 
 @dataclass(frozen=True)
@@ -39,25 +44,19 @@ class CheckedOverrides:
     Args:
         accepted: Overrides without a mistake.
         mistakes: Mistakes in the other overrides.
+        signs: Mistakes of signs before overrides by key; a further mistake of the key is told instead of its sign.
         unclear: Top-level keys of refused overrides; the keys below them cannot be checked.
     """
 
     accepted: tuple[Override, ...]
     mistakes: tuple[Mistake, ...]
     unclear: frozenset[str]
+    signs: dict[str, Mistake] = field(default_factory=dict)
 
     def jobs(self, tree: ConfTree) -> list[list[str]]:
         """Returns the override lists of all jobs for Hydra; a multirun has a job for each combination of values."""
         choices = [_variants(override, tree) for override in self.accepted]
         return [list(job) for job in islice(product(*choices), MAX_CHECKED_JOBS)]
-
-
-def quoted(value: str) -> str:
-    """Returns any text in quotes, as Hydra's grammar of overrides reads it.
-
-    Inside quotes, a backslash is an escape only in a row of backslashes that ends at a quote.
-    """
-    return "'" + re.sub(r"(\\*)('|\Z)", lambda met: 2 * met[1] + ("\\'" if met[2] else ""), value) + "'"
 
 
 def check_overrides(
@@ -66,7 +65,7 @@ def check_overrides(
     """Checks each override by itself, then that no two set the same key.
 
     Args:
-        lines: Overrides as written on the command line.
+        lines: Overrides as written on the command line, also with dashes before the key.
         schema: Signature of the command's top level.
         tree: Groups and options.
         multirun: Whether one key may take several values.
@@ -74,18 +73,21 @@ def check_overrides(
     accepted: list[Override] = []
     mistakes: list[Mistake] = []
     unclear: set[str] = set()
-    for line in lines:
-        override, found = _parse(line, tree)
+    signs: dict[str, Mistake] = {}
+    for signed in map(Signed.of, lines):
+        override, found = parse(signed.line, tree)
         if override is not None:
             found += _override_mistakes(override, schema, tree, multirun)
         mistakes += found
         if override is not None and not found:
             accepted.append(override)
-        elif override is not None:
-            unclear.add(override.key_or_group.partition(".")[0])
-    mistakes += _twice(accepted, tree)
+            signs |= {str(override.key_or_group): signed.mistake} if signed.mistake else {}
+        else:
+            unclear.add(override_key(signed.line).partition(".")[0])
+    mistakes += [*_twice(accepted, tree), *_without_sweeper(lines, accepted, multirun)]
+    unclear |= {"hydra"} if any(mistake.path.startswith(SWEEPER_PARAMS) for mistake in mistakes) else set()
     kept = [override for override in accepted if override.key_or_group.partition(".")[0] not in unclear]
-    return CheckedOverrides(tuple(kept), tuple(mistakes), frozenset(unclear))
+    return CheckedOverrides(tuple(kept), tuple(mistakes), frozenset(unclear), signs)
 
 
 def for_hydra(override: Override, tree: ConfTree) -> str:
@@ -109,25 +111,6 @@ def _is_hydra(override: Override) -> bool:
     return str(override.key_or_group).startswith(("hydra.", "hydra/"))
 
 
-def _parse(line: str, tree: ConfTree) -> tuple[Override | None, list[Mistake]]:
-    """Parses an override and replaces ``glob(...)`` by the options that it matches."""
-    try:
-        override = OverridesParser.create().parse_override(line)
-        glob = override.value()
-        if not isinstance(glob, Glob):
-            return override, []
-        key = str(override.key_or_group)
-        options = glob.filter(tree.options(key))
-        if options:
-            return OverridesParser.create().parse_override(f"{override.get_key_element()}={','.join(options)}"), []
-        remedy = nearest("", tree.options(key)) if tree.options(key) else f"write {key}=VALUE,VALUE"
-        return None, [Mistake(key, "a glob that matches no option", remedy, shown_value(override))]
-    except HydraException as error:
-        reason = str(error).partition("\n")[0]
-        remedy = "write key=value or group=option; quote special characters"
-        return None, [Mistake(line, f"not a Hydra override ({reason})", remedy)]
-
-
 def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, multirun: bool) -> list[Mistake]:
     if _is_hydra(override):
         return []
@@ -143,7 +126,7 @@ def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, mu
     elif top not in schema.arguments:
         names = {*schema.arguments, *groups}
         problem = "unknown key, neither a value nor a group"
-        mistakes.append(Mistake(top, problem, nearest(top, names), shown_value(override)))
+        mistakes.append(Mistake(key, problem, meant(key, names, tree), shown_value(override)))
     elif "." in key and top not in slots:
         problem = f"{top!r} is a single value without keys of its own"
         mistakes.append(Mistake(key, problem, f"write {top}=...", shown_value(override)))
@@ -152,13 +135,24 @@ def _override_mistakes(override: Override, schema: Signature, tree: ConfTree, mu
 
 def _sign_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
     key, line = str(override.key_or_group), str(override.input_line)
-    if override.type in (OverrideType.ADD, OverrideType.FORCE_ADD):
-        yield Mistake(line, "'+' adds keys that no signature knows", f"write {line.lstrip('+')}")
-    elif override.type == OverrideType.DEL:
+    if override.type == OverrideType.DEL:
         top, _, entry = key.partition(".")
         remedy = f"write {top}=[A,B] without {entry}" if top in LIST_GROUPS else f"write {key}=..., or take it out"
         options = tree.options(key)
         yield Mistake(line, "'~' is not supported", _off(key, options) if options else remedy)
+
+
+def _without_sweeper(lines: Sequence[str], overrides: list[Override], multirun: bool) -> Iterator[Mistake]:
+    """Yields what Hydra's own sweeper cannot do, where no other sweeper is chosen."""
+    if any(override_key(line) == "hydra/sweeper" for line in lines):
+        return
+    remedy = "write values with commas, or choose a sweeper that searches, for example hydra/sweeper=optuna"
+    for override in overrides:
+        key = str(override.key_or_group)
+        if key.startswith(SWEEPER_PARAMS):
+            yield Mistake(key, "needs a sweeper that searches, and none is chosen", remedy, shown_value(override))
+        elif multirun and override.is_sweep_override() and not override.is_discrete_sweep():
+            yield Mistake(key, "an interval needs a sweeper that searches", remedy, shown_value(override))
 
 
 def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
@@ -167,10 +161,10 @@ def _sweep_mistakes(override: Override, multirun: bool) -> Iterator[Mistake]:
         yield Mistake("run_dir", "cannot take several values", remedy, shown_value(override))
     elif override.is_sweep_override() and not multirun:
         key = str(override.key_or_group)
-        remedy = f"add --multirun, or quote the value: {key}=\"'...'\""
+        remedy = f"add --multirun, or for a text with a comma write {as_text(override)}"
         if key in LIST_GROUPS:
             remedy = f"write {key}=[{shown_value(override)}] for all of them, or add --multirun for one each"
-        yield Mistake(key, "several values need --multirun", remedy, shown_value(override))
+        yield Mistake(key, SEVERAL, remedy, shown_value(override))
 
 
 def _option_mistakes(override: Override, tree: ConfTree) -> Iterator[Mistake]:
@@ -266,9 +260,3 @@ def _full_key(override: Override) -> str:
 
 def _is_group(override: Override, tree: ConfTree) -> bool:
     return str(override.key_or_group) in tree.groups()
-
-
-def shown_value(override: Override) -> str:
-    """Returns the value of an override as written."""
-    text = str(override.input_line).partition("=")[2]
-    return text if override.is_sweep_override() or isinstance(override.value(), str) else shown(override.value())

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from seasonrec.config.errors import Mistake, shown
+from seasonrec.config.relations import RELATIONS, Rule
 from seasonrec.config.slots import MAIN_TASK, OWN, SERIES, Slots, UnclearError, option_of
 
-Rule = Callable[[Slots], Iterator[Mistake]]
-
-MAX_SEED = 2**32 - 1
 GRADIENT_BALANCING = ("cagrad", "gradnorm", "mgda", "pcgrad", "upgrad")
 TEXT_ENCODERS = ("text", "id_text", "features")
 """Item encoders that read texts, and variants of texts, through a frozen language model."""
-AT_LEAST_ONE = {
-    "trainer": ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"),
-    "loader": ("batch_size", "evaluation_batch_size", "validation_stride", "pool_size"),
-    "backbone": ("num_layers",),
-    "": ("embedding_dim", "max_seq_len"),
-}
 
 
 def rule_mistakes(config: Mapping[str, Any], broken: Collection[str] = ()) -> list[Mistake]:
@@ -49,26 +41,11 @@ def reads_the_date(config: Mapping[str, Any]) -> bool:
     return bool(config.get("season")) or (demand is not None and option_of(demand) != "none")
 
 
-def _seed(slots: Slots) -> Iterator[Mistake]:
-    if not 0 <= slots.node("seed") <= MAX_SEED:
-        yield Mistake("seed", f"must lie in 0..{MAX_SEED}", "write for example seed=0", shown(slots.node("seed")))
-
-
-def _numbers(slots: Slots) -> Iterator[Mistake]:
-    for slot, keys in AT_LEAST_ONE.items():
-        for key in keys:
-            if slot in slots.broken or key in slots.broken:
-                continue
-            value, path = (slots.value(slot, key), f"{slot}.{key}") if slot else (slots.node(key), key)
-            if value is not None and value < 1:
-                yield Mistake(path, "must be at least 1", f"write for example {path}=1", shown(value))
-
-
 def _heads(slots: Slots) -> Iterator[Mistake]:
     width = slots.node("embedding_dim")
     for slot in ("backbone", "temporal"):
         heads = slots.value(slot, "num_heads")
-        if heads is not None and slots.option(slot) != OWN and (heads < 1 or width % heads):
+        if heads is not None and slots.option(slot) != OWN and width % heads:
             divisors = [number for number in range(1, width + 1) if width % number == 0]
             problem = f"must divide embedding_dim={width}"
             yield Mistake(f"{slot}.num_heads", problem, f"choose one of {divisors}", shown(heads))
@@ -95,9 +72,6 @@ def _is_day(text: str) -> bool:
 
 def _series(slots: Slots) -> Iterator[Mistake]:
     weights = {key: slots.value("objective", key) for key in ("lambda_mt", "lambda_t")}
-    for key, weight in weights.items():
-        if weight is not None and not weight >= 0:
-            yield Mistake(f"objective.{key}", "must be at least 0", "try 1", shown(weight))
     if weights["lambda_mt"] == 0 and not {*SERIES, OWN} & set(slots.tasks().values()):
         problem = "leaves nothing to learn without a time-series task"
         yield Mistake("objective.lambda_mt", problem, "give it a value above 0, or add task=[demand]", "0")
@@ -117,8 +91,6 @@ def _balancing(slots: Slots) -> Iterator[Mistake]:
         if name not in tasks:
             remedy = "switch the task on with task=[...], or take its weight out"
             yield Mistake(path, f"is none of the recommendation tasks {', '.join(tasks)}", remedy, shown(weight))
-        elif not weight >= 0:
-            yield Mistake(path, "must be at least 0", "0 leaves the task out", shown(weight))
 
 
 def _gradients(slots: Slots) -> Iterator[Mistake]:
@@ -208,7 +180,10 @@ def _text_augmentation(slots: Slots) -> Iterator[Mistake]:
 
 def _columns(slots: Slots) -> Iterator[Mistake]:
     """Yields the components that need a column which the user's table does not have."""
-    if slots.option("data") != "table":
+    data = slots.option("data")
+    if data not in ("table", OWN):
+        yield from _columns_of_table_alone(slots, data)
+    if data != "table":
         return
     if not slots.value("data", "features") and slots.option("item_encoder") == "features":
         remedy = "name columns of the items' file, data.features=[price], or choose item_encoder=id_text"
@@ -227,6 +202,17 @@ def _columns(slots: Slots) -> Iterator[Mistake]:
                 yield Mistake(f"task.{name}", "needs items of at least 2 categories", remedy)
     if slots.value("data", "value_column") is None and "spend" in slots.tasks().values():
         yield Mistake("task.spend", "needs events with a value", "name their column, data.value_column=NAME")
+
+
+def _columns_of_table_alone(slots: Slots, data: str) -> Iterator[Mistake]:
+    """Yields the components that read columns which no shipped data set but ``table`` has."""
+    if slots.option("item_encoder") == "features":
+        remedy = "choose item_encoder=id_text, or data=table with data.features=[COLUMN]"
+        yield Mistake("item_encoder", f"needs items with features, and data={data} has none", remedy, "features")
+    if slots.option("behaviour") not in ("none", OWN):
+        problem = f"needs events with behaviours, and data={data} has none"
+        remedy = "set behaviour=none, or choose data=table with data.behaviour_column=NAME"
+        yield Mistake("behaviour", problem, remedy, slots.option("behaviour"))
 
 
 def _processes(slots: Slots) -> Iterator[Mistake]:
@@ -265,6 +251,6 @@ def _stages(slots: Slots) -> Iterator[Mistake]:
 
 
 RULES: tuple[Rule, ...] = (
-    _seed, _numbers, _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
-    _processes, _demand, _young_items, _stages,
+    _heads, _cuts, _series, _balancing, _gradients, _adversarial, _peft, _text_augmentation, _columns,
+    _processes, _demand, _young_items, _stages, *RELATIONS,
 )  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from seasonrec.ranges import AtLeast, Count, Entries, Length, PartOfAll, Positive, Processes, Seed, Width
 
 
 class Component(dict[str, Any]):
@@ -97,10 +99,10 @@ class RunConfig(Config):
     domain: dict[str, Component] | None = None
     stage: dict[str, Component] | None = None
     group: str | None = None
-    seed: int = 0
+    seed: Seed = 0
     cache_dir: str | None = None
-    embedding_dim: int = 64
-    max_seq_len: int = 50
+    embedding_dim: Width = 64
+    max_seq_len: Length = 50
     baselines: bool = True
     verify: bool = False
 
@@ -139,7 +141,7 @@ class RecommendConfig(Config):
     users: str | int | tuple[str | int, ...]
     date: str | tuple[str, ...]
     output: str
-    top_k: int = 10
+    top_k: Count = 10
     events: str | None = None
     exclude_own: bool = False
     allow: tuple[str, ...] = ()
@@ -163,9 +165,9 @@ class RobustnessConfig(Config):
     checkpoint: str
     output: str | None = None
     target: Literal["items", "inputs", "text"] = "inputs"
-    sizes: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
-    shares: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
-    max_requests: int = 2000
+    sizes: Annotated[tuple[Positive, ...], Entries(0)] = (0.1, 0.2, 0.5, 1.0)
+    shares: Annotated[tuple[PartOfAll, ...], Entries(0)] = (0.1, 0.2, 0.5, 1.0)
+    max_requests: Count = 2000
     beside: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
 
@@ -182,7 +184,7 @@ class CounterfactualConfig(Config):
     """
 
     checkpoint: str
-    days: tuple[int, ...] = (28, 91, 182)
+    days: Annotated[tuple[Annotated[int, AtLeast(7, 364)], ...], Entries()] = (28, 91, 182)
     output: str | None = None
     allow: tuple[str, ...] = ()
 
@@ -207,7 +209,7 @@ class AdaptConfig(Config):
     adaptation: Component
     until: str | None = None
     part: Literal["test", "validation"] = "test"
-    gate_weeks: int = 2
+    gate_weeks: Annotated[int, AtLeast(0, 520)] = 2
     name: str | None = None
     output: str | None = None
     allow: tuple[str, ...] = ()
@@ -226,7 +228,7 @@ class AblateConfig(Config):
 
     run_dir: str
     launcher: str = "local"
-    jobs: int = 1
+    jobs: Processes = 1
     stale: Literal["refuse", "rerun"] = "refuse"
 
 

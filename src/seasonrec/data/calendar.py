@@ -99,7 +99,7 @@ def check_country(country: str) -> None:
     """Raises a ValueError if the ``holidays`` package does not know the country."""
     if country not in holidays.list_supported_countries():
         raise UserError(
-            f"country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
+            f"data.country must be an ISO 3166 code that the holidays package knows, got {country!r}; "
             "set data.country, for example to US, or to null for no holidays."
         )
 

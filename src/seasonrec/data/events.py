@@ -26,8 +26,9 @@ from seasonrec.data.tables import Dataset, Rule, RuleReport
 from seasonrec.data.trust import is_own_folder
 from seasonrec.terminal import plain
 
-PREPARATION_VERSION = 2
-"""Version of the prepared arrays; every change of their content must increase it, so that no old cache is used."""
+PREPARATION_VERSION = 3
+"""Version of the prepared arrays; every change of their content, or of what is refused or noted when a source is read,
+must increase it, so that no old cache is used."""
 
 
 def prepare(

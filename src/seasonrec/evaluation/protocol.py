@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import get_args
+from typing import Annotated, get_args
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
 from seasonrec.errors import UserError
 from seasonrec.evaluation.groups.columns import WITH, is_of_words
+from seasonrec.ranges import Above, CountOrZero, DaysOrZero, Entries, Fraction, Length, WholeDaysOrZero, ranged
 
 METRIC_VERSION = 2
 """Version of metrics, ranks, tags and slices; raise it when one of them changes, so that older numbers differ."""
@@ -40,6 +41,7 @@ MAJOR_HOLIDAYS = (
 )
 
 
+@ranged("protocol")
 @dataclass(frozen=True)
 class Protocol:
     """Rules of an evaluation, independent of the model.
@@ -79,16 +81,16 @@ class Protocol:
     """
 
     part: Part = "test"
-    horizon_days: float | None = 0.0
-    refresh_days: int | None = 0
-    top_ks: tuple[int, ...] = (1, 5, 10, 20, 50)
+    horizon_days: DaysOrZero | None = 0.0
+    refresh_days: WholeDaysOrZero | None = 0
+    top_ks: Annotated[tuple[Length, ...], Entries()] = (1, 5, 10, 20, 50)
     candidates: Candidates = "known"
     holidays: tuple[str, ...] = MAJOR_HOLIDAYS
-    cold_user_baskets: int = 5
-    cold_item_events: int = 5
-    head_share: float = 0.2
-    season_ratio: float = 2.0
-    season_min_events: int = 5
+    cold_user_baskets: CountOrZero = 5
+    cold_item_events: CountOrZero = 5
+    head_share: Fraction = 0.2
+    season_ratio: Annotated[float, Above(1, 1_000_000)] = 2.0
+    season_min_events: CountOrZero = 5
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
     target_behaviour: str | None = None
 
@@ -107,23 +109,9 @@ class Protocol:
                 f"protocol.part must be one of {', '.join(get_args(Part))}, got {self.part!r}",
             ),
             (
-                self.horizon_days is not None and self.horizon_days < 0,
-                f"protocol.horizon_days must be 0 or above, or null, got {self.horizon_days}",
-            ),
-            (
-                self.refresh_days is not None and self.refresh_days < 0,
-                f"protocol.refresh_days must be 0 or above, or null, got {self.refresh_days}",
-            ),
-            (
-                not self.top_ks or min(self.top_ks) < 1 or len(set(self.top_ks)) < len(self.top_ks),
-                f"protocol.top_ks must be distinct list lengths of at least 1, got {list(self.top_ks)}",
-            ),
-            (
                 self.candidates not in get_args(Candidates),
                 f"protocol.candidates must be one of {', '.join(get_args(Candidates))}, got {self.candidates!r}",
             ),
-            (not 0 < self.head_share < 1, f"protocol.head_share must lie between 0 and 1, got {self.head_share}"),
-            (self.season_ratio <= 1, f"protocol.season_ratio must be above 1, got {self.season_ratio}"),
             *(
                 (
                     not is_of_words(WITH + name) or not listed or not all(listed),

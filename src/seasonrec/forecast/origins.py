@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,12 @@ from seasonrec.forecast.groups import group_of
 from seasonrec.forecast.inputs import KnownInputs
 from seasonrec.forecast.metrics import mase_scales
 from seasonrec.forecast.series import Panel, SeriesOptions
+from seasonrec.ranges import AtLeast, Entries, Fraction, Length, ranged
 
 LARGEST_HORIZON = 12
 
 
+@ranged("")
 @dataclass(frozen=True)
 class Rolling:
     """Origins of an evaluation.
@@ -33,22 +36,10 @@ class Rolling:
         ValueError: If a value is out of range.
     """
 
-    horizon: int
-    origins: int
-    step: int
-    levels: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.horizon <= LARGEST_HORIZON:
-            raise UserError(f"horizon must be 1 to {LARGEST_HORIZON} periods, got {self.horizon}; try 4.")
-        if self.origins < 1 or self.step < 1:
-            raise UserError(f"origins and step must be at least 1, got {self.origins} and {self.step}; try 4 and 1.")
-        if len(self.levels) < 2 or list(self.levels) != sorted(set(self.levels)):
-            raise UserError(
-                f"quantiles must be at least two rising numbers, got {list(self.levels)}; try [0.1,0.5,0.9]."
-            )
-        if not 0 < self.levels[0] <= self.levels[-1] < 1:
-            raise UserError(f"quantiles must lie between 0 and 1, got {list(self.levels)}; try [0.1,0.5,0.9].")
+    horizon: Annotated[int, AtLeast(1, LARGEST_HORIZON)]
+    origins: Length
+    step: Length
+    levels: Annotated[tuple[Fraction, ...], Entries(2, rising=True)]
 
     def known(self, num_periods: int) -> list[int]:
         """Returns the number of known periods at each origin.

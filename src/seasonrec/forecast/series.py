@@ -13,6 +13,7 @@ from seasonrec.data.log import EventLog
 from seasonrec.data.portions import basket_portions
 from seasonrec.errors import UserError
 from seasonrec.forecast.cleaning import Missing, Outliers
+from seasonrec.ranges import Count, ranged
 
 Level = Literal["item", "category", "cluster"]
 Period = Literal["week", "day"]
@@ -27,6 +28,7 @@ MOST_CELLS = 1 << 27
 """Largest number of series times periods, 1 GB in memory."""
 
 
+@ranged("series")
 @dataclass(frozen=True)
 class SeriesOptions:
     """Options of the series.
@@ -55,8 +57,8 @@ class SeriesOptions:
     measure: Measure = "events"
     missing: Missing = "zero"
     outliers: Outliers = "none"
-    least_nonzero: int = 8
-    most: int | None = None
+    least_nonzero: Count = 8
+    most: Count | None = None
     fallback: Fallback = "croston"
     reader: str = "minilm"
 
@@ -69,10 +71,6 @@ class SeriesOptions:
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
                 raise UserError(f"series.{name} must be one of {known}, got {getattr(self, name)!r}; choose one.")
-        if self.least_nonzero < 1:
-            raise UserError(f"series.least_nonzero must be at least 1, got {self.least_nonzero}; try 8.")
-        if self.most is not None and self.most < 1:
-            raise UserError(f"series.most must be at least 1, got {self.most}; write null for all series.")
 
     @property
     def cycle(self) -> int:

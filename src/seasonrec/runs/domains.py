@@ -10,7 +10,7 @@ from typing import cast
 from seasonrec.batches.splits import TimeSplit
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.data.tables import Dataset
-from seasonrec.errors import UserError
+from seasonrec.ranges import Share, ranged
 
 _HARD_SHARING = cast(Component, {"_target_": "seasonrec.models.sharing.hard.HardSharing"})
 _NO_BEHAVIOUR = cast(Component, {"_target_": "seasonrec.models.behaviour.none.NoBehaviour"})
@@ -19,6 +19,7 @@ _FEATURES = f"{_ENCODERS}.features.FeatureItems"
 _ID_TEXT, _ID = f"{_ENCODERS}.id_text.IdTextItems", f"{_ENCODERS}.id.IdItems"
 
 
+@ranged("domain.table")
 @dataclass(frozen=True)
 class Domain:
     """A further log for training, with a model of its own that shares modules with the main model.
@@ -39,14 +40,7 @@ class Domain:
 
     data: Callable[..., Dataset]
     split: Callable[..., TimeSplit]
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.alpha <= 1.0:
-            raise UserError(
-                f"alpha must lie in [0, 1], got {self.alpha}; 1 reads the domain as often as the main one, 0.5 a "
-                "smaller one more often."
-            )
+    alpha: Share = 0.5
 
 
 def domain_configs(config: RunConfig) -> dict[str, RunConfig]:

@@ -23,6 +23,7 @@ from seasonrec.batches.sharding import Shard
 from seasonrec.errors import UserError
 from seasonrec.memory import Peaks
 from seasonrec.models.context_use import check_contexts
+from seasonrec.ranges import Count, Processes, Weight, ranged
 from seasonrec.training.checkpointing.callbacks import (
     AtomicCheckpointIO,
     CostsSoFar,
@@ -52,6 +53,7 @@ NOISE = (
 """Warnings on which a user cannot act."""
 
 
+@ranged("trainer")
 @dataclass(frozen=True)
 class TrainerOptions:
     """Length of the training, and its hardware.
@@ -76,30 +78,21 @@ class TrainerOptions:
         ValueError: If a number lies outside its range, or options are incompatible.
     """
 
-    max_epochs: int = 3
-    patience: int = 2
+    max_epochs: Count = 3
+    patience: Count = 2
     monitor: Literal["bits", "ndcg@10"] = "bits"
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: int = 1
-    num_nodes: int = 1
+    devices: Processes = 1
+    num_nodes: Processes = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    gradient_clip_norm: float = 1.0
-    accumulate_batches: int = 1
+    gradient_clip_norm: Weight = 1.0
+    accumulate_batches: Count = 1
     compile: bool = False
-    num_threads: int | None = None
-    checkpoint_every_steps: int = 200
+    num_threads: Processes | None = None
+    checkpoint_every_steps: Count = 200
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "patience", "devices", "num_nodes", "accumulate_batches", "checkpoint_every_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"trainer.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.num_threads is not None and self.num_threads < 1:
-            raise UserError(f"trainer.num_threads must be at least 1 or null, got {self.num_threads}.")
-        if not self.gradient_clip_norm >= 0:
-            raise UserError(
-                f"trainer.gradient_clip_norm must be at least 0, got {self.gradient_clip_norm}; 0 does not clip."
-            )
         if self.strategy == "fsdp" and self.world_size == 1:
             raise UserError(
                 "trainer.strategy=fsdp shards the weights among processes and needs more than one, got "

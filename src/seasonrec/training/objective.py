@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import CountOrZero, Weight, ranged
 
 
+@ranged("objective")
 @dataclass(frozen=True)
 class Objective:
     """``lambda_mt * sum_k w_k L_k + lambda_t * L_t``, each loss a mean over its own samples.
@@ -25,23 +27,15 @@ class Objective:
         ValueError: If a weight is negative, or both are 0, or steps are negative.
     """
 
-    lambda_mt: float = 1.0
-    lambda_t: float = 1.0
-    interference_every_steps: int = 0
+    lambda_mt: Weight = 1.0
+    lambda_t: Weight = 1.0
+    interference_every_steps: CountOrZero = 0
 
     def __post_init__(self) -> None:
-        for name in ("lambda_mt", "lambda_t"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"objective.{name} must be at least 0, got {getattr(self, name)}; try 1.")
         if self.lambda_mt + self.lambda_t == 0:
             raise UserError(
                 "objective.lambda_mt and objective.lambda_t must not both be 0: nothing would be learned; give one of "
                 "them a value above 0."
-            )
-        if self.interference_every_steps < 0:
-            raise UserError(
-                "objective.interference_every_steps must be at least 0, got "
-                f"{self.interference_every_steps}; 0 measures nothing."
             )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from seasonrec.errors import UserError
 from seasonrec.models.language.lookup import loaded_names
+from seasonrec.ranges import BelowOne, Positive, Rate, Weight, ranged
 
 IA3_SCALES = ".ia3_l."
 """Part of the names of vectors that peft stores as matrices of one row or column."""
 
 
+@ranged("optimizer")
 @dataclass(frozen=True)
 class AdamWOptions:
     """AdamW with linear warm-up and cosine decay to zero; only matrices have weight decay.
@@ -35,21 +36,11 @@ class AdamWOptions:
         Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
     """
 
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warmup_share: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.999)
-    pretrained_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise UserError(f"optimizer.learning_rate must be above 0, got {self.learning_rate}; try 0.002.")
-        if not self.pretrained_factor > 0:
-            raise UserError(
-                f"optimizer.pretrained_factor must be above 0, got {self.pretrained_factor}; peft=frozen trains none."
-            )
-        if not 0 <= self.warmup_share < 1:
-            raise UserError(f"optimizer.warmup_share must lie in [0, 1), got {self.warmup_share}; try 0.1.")
+    learning_rate: Rate = 2e-3
+    weight_decay: Weight = 0.01
+    warmup_share: BelowOne = 0.1
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    pretrained_factor: Positive = 1.0
 
     def build(self, model: nn.Module, total_steps: int, fused: bool = False) -> dict[str, Any]:
         """Returns the optimiser and its schedule, for ``configure_optimizers``.

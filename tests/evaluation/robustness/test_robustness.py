@@ -216,8 +216,8 @@ def test_a_target_that_the_model_has_not(shop: Shop, scorer: ModelScorer) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sizes": (0.1, 0.0)}, r"sizes must all be above 0, got \[0\.1, 0\.0\]; the clean"),
-        ({"shares": (1.5,)}, r"shares must all lie in \(0, 1\], got \[1\.5\]; 1 changes every event"),
+        ({"sizes": (0.1, 0.0)}, r"sizes: each entry must be above 0, got \[0\.1, 0\.0\]"),
+        ({"shares": (1.5,)}, r"shares: each entry must lie in \(0, 1\], got \[1\.5\]"),
         ({"max_requests": 0}, r"max_requests must be at least 1, got 0"),
     ],
 )

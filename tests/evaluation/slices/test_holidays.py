@@ -2,7 +2,8 @@ import numpy as np
 
 from seasonrec.data.occasions import Occasion
 from seasonrec.evaluation.protocol import MAJOR_HOLIDAYS
-from seasonrec.evaluation.slices.holidays import snake_case, window_names
+from seasonrec.evaluation.slices.holidays import window_names
+from seasonrec.holiday_names import snake_case
 
 
 def windows_of(first: str, last: str, holidays=MAJOR_HOLIDAYS, country="US") -> dict[str, tuple[str, str]]:

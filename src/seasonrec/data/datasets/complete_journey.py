@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from seasonrec.data.files.calendar_file import calendar_identity
 from seasonrec.data.journey_items import KEYS, item_ids, item_table
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, Count, ranged
 
 Level = Literal["product_type", "product_id", "variant"]
 
@@ -23,6 +24,7 @@ NOT_GOODS = ("FUEL", "COUPON", "CNTRL/STORE SUP", "POSTAL CENTER", "PROD-WHS SAL
 _SAMPLE_SEED = 0
 
 
+@ranged("data")
 class CompleteJourney:
     """Anonymised retail panel of 84.51° and dunnhumby, as packaged.
 
@@ -46,16 +48,12 @@ class CompleteJourney:
     def __init__(
         self,
         level: Level = "product_type",
-        min_item_events: int = 20,
-        households: int | None = None,
+        min_item_events: Count = 20,
+        households: Annotated[int, AtLeast(2, 1_000_000_000)] | None = None,
         calendar: str | None = None,
     ) -> None:
         if level not in KEYS:
-            raise UserError(f"level must be one of {', '.join(KEYS)}, got {level!r}.")
-        if min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
-        if households is not None and households < 2:
-            raise UserError(f"households must be at least 2, or null for all, got {households}.")
+            raise UserError(f"data.level must be one of {', '.join(KEYS)}, got {level!r}.")
         self.level = level
         self.min_item_events = min_item_events
         self.households = households
@@ -99,7 +97,9 @@ class CompleteJourney:
             return lines
         everyone = lines["household_id"].unique().sort().to_numpy()
         if self.households > len(everyone):
-            raise UserError(f"households must be at most {len(everyone)}, got {self.households}; use null for all.")
+            raise UserError(
+                f"data.households must be at most {len(everyone)}, got {self.households}; use null for all."
+            )
         chosen = np.random.default_rng(_SAMPLE_SEED).choice(everyone, self.households, replace=False)
         kept = pl.col("household_id").is_in(chosen.tolist())
         return report.keep(lines, kept, f"household outside the sample of {self.households}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -11,7 +12,7 @@ from seasonrec.data.files.reading import check_file, column_names, known_columns
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.files.values import read_numbers, read_text
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
-from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, ranged
 
 COLUMNS = {"week": ("week", "chart_week", "date"), "title": ("title", "song"), "artist": ("artist", "performer"),
            "rank": ("rank", "current_week")}  # fmt: skip
@@ -24,6 +25,7 @@ NOON_S = 12 * 3600
 PLACES = 100
 
 
+@ranged("data")
 class Hot100:
     """Weeks of songs in a chart, such as the Billboard Hot 100.
 
@@ -42,9 +44,7 @@ class Hot100:
     country: str | None = "US"
     timezone: str = "America/New_York"
 
-    def __init__(self, path: str, first_year: int | None = None) -> None:
-        if first_year is not None and first_year < 1900:
-            raise UserError(f"data.first_year must be a year from 1900 on, got {first_year}; write for example 2015.")
+    def __init__(self, path: str, first_year: Annotated[int, AtLeast(1900, 2100)] | None = None) -> None:
         self.path = path
         self.first_year = first_year
 

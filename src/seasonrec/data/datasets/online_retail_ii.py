@@ -14,6 +14,9 @@ from seasonrec.data.files.values import read_numbers, read_text
 from seasonrec.data.files.workbook import read_workbook
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
 
+SOURCE = "https://doi.org/10.24432/C5CG6D"
+"""Page that gives out the file."""
+
 COLUMNS = {
     "invoice": ("Invoice", "invoice"),
     "item_id": ("StockCode", "stock_code"),

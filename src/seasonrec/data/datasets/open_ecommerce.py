@@ -12,7 +12,10 @@ from seasonrec.data.files.reading import check_file, column_names, known_columns
 from seasonrec.data.files.times import TimeReader
 from seasonrec.data.files.values import read_ids, read_numbers, read_text
 from seasonrec.data.tables import DataError, RuleReport, SourceTables
-from seasonrec.errors import UserError
+from seasonrec.ranges import Count, ranged
+
+SOURCE = "https://doi.org/10.7910/DVN/YGLYDY"
+"""Page that gives out the files."""
 
 COLUMNS = {
     "user_id": ("Survey ResponseID",),
@@ -32,6 +35,7 @@ ANSWERS_OF = "Survey ResponseID"
 """Column of the person in ``survey.csv``."""
 
 
+@ranged("data")
 class OpenEcommerce:
     """Purchases of 5,027 people in the United States on Amazon, 2018 to 2022, shared by them for research.
 
@@ -61,10 +65,8 @@ class OpenEcommerce:
     timezone: str = "America/New_York"
 
     def __init__(
-        self, path: str, users: str | None = None, min_item_events: int = 5, calendar: str | None = None
+        self, path: str, users: str | None = None, min_item_events: Count = 5, calendar: str | None = None
     ) -> None:
-        if min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {min_item_events}.")
         self.path = path
         self.users = users
         self.min_item_events = min_item_events

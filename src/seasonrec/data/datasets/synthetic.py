@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from seasonrec.data.synthetic_truth import HOLIDAYS, PROMOTION_EVERY_DAYS, SyntheticTruth
 from seasonrec.data.tables import SourceTables
-from seasonrec.errors import UserError
+from seasonrec.ranges import Above, AtLeast, BelowOne, Seed, ranged
 
 _SEASONS = ("winter", "spring", "summer", "autumn")
 _GOODS = ("drink", "soup", "fruit", "cake", "candle", "toy")
@@ -21,6 +22,7 @@ _VISITS_AT_ONCE = 20_000
 """Visits whose baskets are drawn at once."""
 
 
+@ranged("data")
 @dataclass
 class Synthetic:
     """Generated visits by weekday, with baskets drawn from seasonal shares and the user's habits.
@@ -48,31 +50,23 @@ class Synthetic:
         ValueError: If a size is too small or a share is out of range.
     """
 
-    num_users: int = 200
-    num_items: int = 60
-    num_days: int = 730
-    seed: int = 0
+    num_users: Annotated[int, AtLeast(2, 10_000_000)] = 200
+    num_items: Annotated[int, AtLeast(10, 10_000_000)] = 60
+    num_days: Annotated[int, AtLeast(7, 36_525)] = 730
+    seed: Seed = 0
     first_date: str = "2016-01-01"
-    visits_per_week: float = 1.0
-    basket_size: float = 3.0
-    habit_share: float = 0.4
-    seasonal_share: float = 0.5
-    cold_share: float = 0.1
-    gone_share: float = 0.0
-    promoted_share: float = 0.0
-    born_share: float = 0.0
+    visits_per_week: Annotated[float, Above(0, 4)] = 1.0
+    basket_size: Annotated[float, AtLeast(1, 1_000)] = 3.0
+    habit_share: BelowOne = 0.4
+    seasonal_share: BelowOne = 0.5
+    cold_share: BelowOne = 0.1
+    gone_share: BelowOne = 0.0
+    promoted_share: BelowOne = 0.0
+    born_share: BelowOne = 0.0
 
     def __post_init__(self) -> None:
         self.country: str | None = "US"
         self.timezone: str = "America/New_York"
-        for name, least in {"num_users": 2, "num_items": 10, "num_days": 7, "basket_size": 1}.items():
-            if getattr(self, name) < least:
-                raise UserError(f"{name} must be at least {least}, got {getattr(self, name)}.")
-        if not 0 < self.visits_per_week <= 4:
-            raise UserError(f"visits_per_week must be above 0 and at most 4, got {self.visits_per_week}.")
-        for name in ("habit_share", "seasonal_share", "cold_share", "gone_share", "promoted_share", "born_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be from 0 to below 1, got {getattr(self, name)}.")
 
     def identity(self) -> dict[str, object]:
         return {"dataset": "synthetic", "rules": 1, **asdict(self)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -25,6 +26,10 @@ from seasonrec.data.preparation.checks import check_behaviours, check_variety
 from seasonrec.data.preparation.coded import CodedEvents, CodedTables, EventCoder
 from seasonrec.data.tables import RuleReport, SourceTables
 from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, Count, ranged
+
+Column = str | Annotated[int, AtLeast(1)]
+"""Name of a column, or its number from 1 in a file without a header."""
 
 LATER_OPTIONS: dict[str, object] = {
     "calendar": None,
@@ -43,6 +48,7 @@ _ALWAYS = object()
 _EVENT_KEYS = ("user_column", "item_column", "time_column", "value_column", "quantity_column", "behaviour_column")
 
 
+@ranged("data")
 @dataclass
 class Table:
     """Dataset of files with a column mapping.
@@ -91,18 +97,18 @@ class Table:
     events: str
     items: str | None = None
     users: str | None = None
-    user_column: str | int = "user_id"
-    item_column: str | int = "item_id"
-    time_column: str | int = "timestamp"
-    value_column: str | int | None = None
-    quantity_column: str | int | None = None
-    behaviour_column: str | int | None = None
+    user_column: Column = "user_id"
+    item_column: Column = "item_id"
+    time_column: Column = "timestamp"
+    value_column: Column | None = None
+    quantity_column: Column | None = None
+    behaviour_column: Column | None = None
     text_column: str | None = None
     category_column: str | None = None
     features: tuple[str, ...] = ()
     feature_kinds: dict[str, Kind] = field(default_factory=dict)
     time_format: str = "auto"
-    min_item_events: int = 1
+    min_item_events: Count = 1
     country: str | None = None
     timezone: str = "UTC"
     calendar: str | None = None
@@ -117,8 +123,6 @@ class Table:
         check_time_options(self.time_format, self.timezone)
         if self.country is not None:
             check_country(self.country)
-        if self.min_item_events < 1:
-            raise UserError(f"min_item_events must be at least 1, got {self.min_item_events}.")
         for key in _EVENT_KEYS:
             if getattr(self, key) is not None:
                 setattr(self, key, str(getattr(self, key)))
@@ -132,10 +136,14 @@ class Table:
             self._check_numbers()
         self.features = tuple(self.features)  # yaml knows lists only
         if strangers := [name for name in self.feature_kinds if name not in self.features]:
-            raise UserError(f"feature_kinds must name columns of data.features={list(self.features)}, got {strangers}.")
+            raise UserError(
+                f"data.feature_kinds must name columns of data.features={list(self.features)}, got {strangers}."
+            )
         for name in ("text_column", "category_column", "features"):
             if getattr(self, name) and self.items is None:
-                raise UserError(f"{name} is a column of the items' file, got {getattr(self, name)!r} without items.")
+                raise UserError(
+                    f"data.{name} is a column of the items' file, got {getattr(self, name)!r} without data.items."
+                )
 
     def identity(self) -> dict[str, object]:
         files = {key: self._path(key) for key in ("events", "items", "users")}

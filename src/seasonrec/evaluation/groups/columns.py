@@ -48,6 +48,11 @@ def is_of_words(name: str) -> bool:
     return re.fullmatch(f"({WITH}|{WITHOUT})[a-z0-9_]+", name) is not None
 
 
+def list_of_words(name: str) -> str:
+    """Returns the list of words of a partition or a side, which :func:`is_of_words`."""
+    return name.removeprefix(WITHOUT).removeprefix(WITH)
+
+
 def sides_of(partition: str) -> tuple[str, str]:
     """Returns the names of the two sides of a partition."""
     return NAMED_SIDES.get(partition) or (partition, WITHOUT + partition.removeprefix(WITH))
@@ -56,7 +61,7 @@ def sides_of(partition: str) -> tuple[str, str]:
 def partition_of(side: str) -> tuple[str, bool] | None:
     """Returns the partition of a side and whether the side is its first; None if there is no such side."""
     if is_of_words(side):
-        return WITH + side.removeprefix(WITHOUT).removeprefix(WITH), side.startswith(WITH)
+        return WITH + list_of_words(side), side.startswith(WITH)
     return _SIDE_OF.get(side)
 
 

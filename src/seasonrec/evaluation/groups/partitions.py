@@ -9,7 +9,7 @@ from torch import Tensor
 from seasonrec.batches.context.known_items import KnownItems
 from seasonrec.batches.context.last_year import YEAR_DAYS
 from seasonrec.batches.requests import Requests
-from seasonrec.batches.splits import Split
+from seasonrec.batches.splits import Part, Split
 from seasonrec.data.calendar import days_earlier
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY
@@ -17,6 +17,11 @@ from seasonrec.evaluation.groups.columns import LAST_YEAR, SIDES, WITH
 from seasonrec.evaluation.groups.hot import YOUNG_DAYS, HotItems
 from seasonrec.evaluation.groups.words import items_with_words
 from seasonrec.evaluation.protocol import Protocol
+
+
+def reaches_last_year(log: EventLog, split: Split, part: Part) -> bool:
+    """Returns whether a log begins a year before an evaluated part, so that items can be known from last year."""
+    return int(np.min(log.basket_times_s)) <= split.since_s(part) - YEAR_DAYS * SECONDS_PER_DAY
 
 
 class Partitions:
@@ -43,8 +48,7 @@ class Partitions:
         self.known_items = KnownItems(log)
         self.hot = HotItems(log, protocol)
         self.first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
-        first_s = int(np.min(log.basket_times_s))
-        self.has_last_year = first_s <= split.since_s(protocol.part) - YEAR_DAYS * SECONDS_PER_DAY
+        self.has_last_year = reaches_last_year(log, split, protocol.part)
         found = items_with_words(log, protocol.words)
         self.worded = {WITH + name: torch.from_numpy(items) for name, items in found.items()}
 

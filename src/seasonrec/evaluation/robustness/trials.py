@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ from seasonrec.evaluation.ranking.evaluator import Scorer, quick_metrics
 from seasonrec.evaluation.ranking.scorers import ModelScorer
 from seasonrec.evaluation.robustness.histories import ChangeHistory, histories
 from seasonrec.models.recommender import SeasonalRecommender
+from seasonrec.ranges import Count, Entries, PartOfAll, Positive, ranged
 from seasonrec.training.adversarial.perturbation import random_unit, unit
 from seasonrec.training.adversarial.shifts import Deltas, Shift, TargetCall, Watch
 from seasonrec.training.adversarial.targets import Target, changed, check_target
@@ -34,6 +36,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
+@ranged("")
 @dataclass(frozen=True)
 class RobustnessOptions:
     """Options of the robustness trials.
@@ -50,18 +53,10 @@ class RobustnessOptions:
     """
 
     target: Target
-    sizes: tuple[float, ...]
-    shares: tuple[float, ...]
-    max_requests: int
+    sizes: Annotated[tuple[Positive, ...], Entries(0)]
+    shares: Annotated[tuple[PartOfAll, ...], Entries(0)]
+    max_requests: Count
     seed: int
-
-    def __post_init__(self) -> None:
-        if any(not size > 0 for size in self.sizes):
-            raise UserError(f"sizes must all be above 0, got {list(self.sizes)}; the clean ranking is always included.")
-        if any(not 0 < share <= 1 for share in self.shares):
-            raise UserError(f"shares must all lie in (0, 1], got {list(self.shares)}; 1 changes every event.")
-        if self.max_requests < 1:
-            raise UserError(f"max_requests must be at least 1, got {self.max_requests}.")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from seasonrec.data.calendar import holiday_days, weekdays
 from seasonrec.data.occasions import Occasion
+from seasonrec.holiday_names import plain_name, snake_case
 
 CHRISTMAS = "christmas"
 DAYS_PER_WEEK = 7
@@ -47,7 +47,7 @@ def window_names(
 
 def slice_names(holidays: Sequence[str]) -> list[str]:
     """Returns the names of the slices that the windows of these holidays make."""
-    after = [f"after_{CHRISTMAS}"] if CHRISTMAS in map(_plain, holidays) else []
+    after = [f"after_{CHRISTMAS}"] if CHRISTMAS in map(plain_name, holidays) else []
     return [*map(snake_case, holidays), *after]
 
 
@@ -62,11 +62,11 @@ def _windows(
     windows: dict[int, str] = {}
     after: dict[int, str] = {}
     for holiday in holidays:
-        for _, first, last in (date for date in dates if _plain(date[0]) == _plain(holiday)):
+        for _, first, last in (date for date in dates if plain_name(date[0]) == plain_name(holiday)):
             monday = _monday(first - 1)
             stop = (monday if first == last else _monday(last)) + DAYS_PER_WEEK
             _claim(windows, range(monday - DAYS_PER_WEEK, stop), snake_case(holiday))
-            if _plain(holiday) == CHRISTMAS:
+            if plain_name(holiday) == CHRISTMAS:
                 _claim(after, range(stop, stop + DAYS_PER_WEEK), f"after_{CHRISTMAS}")
     return after | windows
 
@@ -79,13 +79,3 @@ def _monday(day: int) -> int:
 def _claim(windows: dict[int, str], days: range, name: str) -> None:
     for day in days:
         windows.setdefault(day, name)
-
-
-def _plain(name: str) -> str:
-    """Returns the holiday's name without case, punctuation and a final "Day" or "Sunday"."""
-    return re.sub(r"_(day|sunday)$", "", snake_case(name))
-
-
-def snake_case(name: str) -> str:
-    """Returns a name in snake case: ``"Valentine's Day"`` becomes ``"valentines_day"``."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower().replace("'", "")).strip("_")

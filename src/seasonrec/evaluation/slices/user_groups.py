@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.slices.holidays import snake_case
+from seasonrec.holiday_names import snake_case
 
 PREFIX = "user_"
 """Beginning of the names of these slices, ``user_country_france``."""

@@ -17,6 +17,7 @@ from seasonrec.errors import UserError
 from seasonrec.forecast.base import WINDOWS, Floats, Forecast, History, Source
 from seasonrec.forecast.series import second_of
 from seasonrec.models.demand.multinomial import MultinomialDemand, Use
+from seasonrec.ranges import Weight, WidthOrZero, ranged
 
 FITTED_CELLS = 1 << 23
 """Largest number of periods of a fit times items; of more periods, the latest are taken."""
@@ -25,6 +26,7 @@ LEVEL_PERIODS = 8
 """Periods whose total is the level of the next ones."""
 
 
+@ranged("forecaster.demand_text")
 class DemandText:
     """Share of each item in the sales of a period, from recent sales, last year's, age and texts, times a total.
 
@@ -56,8 +58,8 @@ class DemandText:
         self,
         use: Use = "all",
         candidates: Literal["known", "all"] = "known",
-        hidden_dim: int = 24,
-        penalty: float = 1.0,
+        hidden_dim: WidthOrZero = 24,
+        penalty: Weight = 1.0,
         reader: str = "minilm",
         refits: bool = True,
     ) -> None:

@@ -9,8 +9,10 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.forecast.neural.forecaster import NeuralForecaster
 from seasonrec.models.temporal.gru import GRUTemporal
+from seasonrec.ranges import ranged
 
 
+@ranged("forecaster.gru")
 @dataclass
 class GRU(NeuralForecaster):
     """The temporal module ``gru`` on series; its arguments are those of every network.

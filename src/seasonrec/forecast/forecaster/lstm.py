@@ -9,8 +9,10 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.forecast.neural.forecaster import NeuralForecaster
 from seasonrec.models.temporal.lstm import LSTMTemporal
+from seasonrec.ranges import ranged
 
 
+@ranged("forecaster.lstm")
 @dataclass
 class LSTM(NeuralForecaster):
     """The temporal module ``lstm`` on series; its arguments are those of every network.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seasonrec.errors import UserError
 from seasonrec.forecast.base import Floats, Forecast, History, UntrainedForecaster, with_errors
+from seasonrec.ranges import Length, ranged
 
 
+@ranged("forecaster.moving_average")
 @dataclass
 class MovingAverage(UntrainedForecaster):
     """Forecast of the mean of the last periods, or of all since the first sale if these are fewer.
@@ -23,11 +24,7 @@ class MovingAverage(UntrainedForecaster):
         ValueError: If ``window`` is below 1.
     """
 
-    window: int = 4
-
-    def __post_init__(self) -> None:
-        if self.window < 1:
-            raise UserError(f"forecaster.moving_average.window must be at least 1 period, got {self.window}; try 4.")
+    window: Length = 4
 
     def forecast(self, history: History) -> Forecast:
         return with_errors(history, self._mean)

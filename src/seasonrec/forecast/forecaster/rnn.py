@@ -9,8 +9,10 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.forecast.neural.forecaster import NeuralForecaster
 from seasonrec.models.temporal.recurrence import RecurrentTemporal
+from seasonrec.ranges import ranged
 
 
+@ranged("forecaster.rnn")
 @dataclass
 class RNN(NeuralForecaster):
     """A recurrent network without gates; its arguments are those of every network.

@@ -9,8 +9,10 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.forecast.neural.forecaster import NeuralForecaster
 from seasonrec.models.temporal.transformer_time import TransformerTime
+from seasonrec.ranges import ranged
 
 
+@ranged("forecaster.transformer")
 @dataclass
 class Transformer(NeuralForecaster):
     """The temporal module ``transformer_time`` on series; its arguments are those of every network.

@@ -9,8 +9,10 @@ from torch import nn
 from seasonrec.batches.facts import Facts
 from seasonrec.forecast.neural.forecaster import NeuralForecaster
 from seasonrec.models.temporal.vae import VAETemporal
+from seasonrec.ranges import ranged
 
 
+@ranged("forecaster.vae")
 @dataclass
 class VAE(NeuralForecaster):
     """The temporal module ``vae`` on series; its arguments are those of every network.

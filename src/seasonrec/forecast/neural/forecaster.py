@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from seasonrec.forecast.base import Floats, Forecast, History
 from seasonrec.forecast.neural.losses import COUNTS, LOSSES, LossName, SeriesLoss, loss_of
 from seasonrec.forecast.neural.network import SeriesNetwork
 from seasonrec.forecast.neural.windows import DrawnWindows, Normalisation, SeriesBatch, WindowMaker
+from seasonrec.ranges import AtLeast, Batch, Count, Length, Rate, Width
 
 ROWS_AT_ONCE = 1024
 
@@ -45,14 +46,14 @@ class NeuralForecaster(ABC):
         ValueError: If an option is out of range, or a loss of counts is given changes or standardised values.
     """
 
-    window: int = 52
+    window: Length = 52
     loss: LossName = "negative_binomial"
     normalisation: Normalisation = "mean"
-    differences: int = 0
-    width: int = 32
-    steps: int = 300
-    batch_size: int = 128
-    learning_rate: float = 3e-3
+    differences: Annotated[int, AtLeast(0, 1)] = 0
+    width: Width = 32
+    steps: Count = 300
+    batch_size: Batch = 128
+    learning_rate: Rate = 3e-3
     refits: bool = False
 
     is_trained: ClassVar[bool] = True
@@ -71,11 +72,6 @@ class NeuralForecaster(ABC):
                 raise UserError(
                     f"{place}.{key} must be one of {known}, got {getattr(self, key)!r}; choose one of them."
                 )
-        for key in ("window", "width", "steps", "batch_size"):
-            if getattr(self, key) < 1:
-                raise UserError(f"{place}.{key} must be at least 1, got {getattr(self, key)}; leave it at its default.")
-        if not self.learning_rate > 0:
-            raise UserError(f"{place}.learning_rate must be above 0, got {self.learning_rate}; try 3e-3.")
         if self.loss in COUNTS and (self.differences or self.normalisation == "standard"):
             raise UserError(
                 f"{place}.loss={self.loss} is a likelihood of counts, which cannot be below 0, got "

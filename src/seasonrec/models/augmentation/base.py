@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.errors import UserError
 
 
 class Augmentation(Protocol):
@@ -30,13 +29,6 @@ class Augmentation(Protocol):
 
 Factory = Callable[..., Augmentation]
 """Augmentation class with its options bound; called with ``facts=`` and ``log=``."""
-
-
-def check_share(owner: str, name: str, value: float, remedy: str = "0 leaves every event as it is") -> float:
-    """Returns a share or probability unchanged; raises a ValueError if it is outside [0, 1]."""
-    if not 0.0 <= value <= 1.0:
-        raise UserError(f"{owner}: {name} must lie in [0, 1], got {value}; {remedy}.")
-    return value
 
 
 def uniform(random: np.random.Generator, like: Tensor) -> Tensor:

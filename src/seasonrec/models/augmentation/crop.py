@@ -8,9 +8,11 @@ import torch
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, shortest_history, uniform, without_oldest
+from seasonrec.models.augmentation.base import shortest_history, uniform, without_oldest
+from seasonrec.ranges import Share, ranged
 
 
+@ranged("augmentation")
 class Crop:
     """Removal of the oldest events of each window, as if the user had started later.
 
@@ -29,8 +31,8 @@ class Crop:
         informative about the request's time.
     """
 
-    def __init__(self, rate: float = 0.5, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=crop", "rate", rate)
+    def __init__(self, rate: Share = 0.5, *, facts: Facts, log: EventLog | None) -> None:
+        self.rate = rate
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:

@@ -11,10 +11,12 @@ from torch import Tensor
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, num_events, shortest_history, uniform, without_oldest
+from seasonrec.models.augmentation.base import num_events, shortest_history, uniform, without_oldest
 from seasonrec.models.augmentation.neighbours import By, neighbours
+from seasonrec.ranges import Length, Share, ranged
 
 
+@ranged("augmentation")
 class Insert:
     """Insertion of a neighbour after some events, at the time and in the behaviour of the event that it follows.
 
@@ -39,16 +41,16 @@ class Insert:
 
     def __init__(
         self,
-        rate: float = 0.1,
+        rate: Share = 0.1,
         by: By = "baskets",
-        num_neighbours: int = 10,
+        num_neighbours: Length = 10,
         reader: str = "minilm",
         *,
         facts: Facts,
         log: EventLog | None,
     ) -> None:
         owner = "augmentation=insert"
-        self.rate = check_share(owner, "rate", rate)
+        self.rate = rate
         self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
         self.num_items = facts.spec.num_items
         self.max_seq_len = facts.max_seq_len

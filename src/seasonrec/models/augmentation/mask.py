@@ -9,9 +9,11 @@ import numpy as np
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
+from seasonrec.ranges import Share, ranged
 
 
+@ranged("augmentation")
 class Mask:
     """Replacement of some items by the padding item ``V``, which the recommender reads as a vector of zeros.
 
@@ -29,8 +31,8 @@ class Mask:
         with different histories in one window lose the same share on average.
     """
 
-    def __init__(self, rate: float = 0.2, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=mask", "rate", rate)
+    def __init__(self, rate: Share = 0.2, *, facts: Facts, log: EventLog | None) -> None:
+        self.rate = rate
         self.num_items = facts.spec.num_items
 
     def __call__(self, batch: SequenceBatch, random: np.random.Generator) -> SequenceBatch:

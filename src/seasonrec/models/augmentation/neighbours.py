@@ -70,10 +70,8 @@ def neighbours(by: By, count: int, reader: str, owner: str, facts: Facts, log: E
         log: Prepared log, for ``"baskets"``.
 
     Raises:
-        ValueError: If ``count`` is below 1, or the data lacks what ``by`` needs.
+        ValueError: If the data lacks what ``by`` needs.
     """
-    if count < 1:
-        raise UserError(f"{owner}: num_neighbours must be at least 1, got {count}; try 10.")
     nearest = _by_text(facts, reader, count, owner) if by == "text" else _by_baskets(facts, log, count, owner)
     num_items = facts.spec.num_items
     ids = np.full((num_items + 1, count), num_items, dtype=np.int64)

@@ -12,10 +12,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.calendar import local_days
 from seasonrec.data.log import EventLog
-from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
+from seasonrec.ranges import CountOrZero, Share, ranged
 
 
+@ranged("augmentation")
 class Reorder:
     """Shuffle of the items of a basket, or of all events within a short time, among the times of these events.
 
@@ -36,10 +37,8 @@ class Reorder:
         a stretch of any length, which over weeks would move items to another season.
     """
 
-    def __init__(self, rate: float = 1.0, window_s: int = 0, *, facts: Facts, log: EventLog | None) -> None:
-        self.rate = check_share("augmentation=reorder", "rate", rate)
-        if window_s < 0:
-            raise UserError(f"augmentation=reorder: window_s must be at least 0, got {window_s}; 0 shuffles baskets.")
+    def __init__(self, rate: Share = 1.0, window_s: CountOrZero = 0, *, facts: Facts, log: EventLog | None) -> None:
+        self.rate = rate
         self.window_s = window_s
         self.timezone = facts.spec.timezone
         never = torch.iinfo(torch.int64).min  # padding is available at all times

@@ -14,9 +14,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
 from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import Factory, check_share, num_events, without_oldest
+from seasonrec.models.augmentation.base import Factory, num_events, without_oldest
+from seasonrec.ranges import Share, Weight, ranged
 
 
+@ranged("augmentation")
 class Several:
     """Random choice of one augmentation, or none, for each window.
 
@@ -46,15 +48,15 @@ class Several:
         reorder: Factory,
         substitute: Factory,
         insert: Factory,
-        chance: float = 0.5,
-        weights: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0),
+        chance: Share = 0.5,
+        weights: tuple[Weight, Weight, Weight, Weight, Weight] = (1.0, 1.0, 1.0, 1.0, 1.0),
         *,
         facts: Facts,
         log: EventLog | None,
     ) -> None:
         factories = (crop, mask, reorder, substitute, insert)
-        self.chance = check_share("augmentation=several", "chance", chance, "0 leaves every window as it is")
-        if len(weights) != len(factories) or min(weights) < 0 or sum(weights) <= 0:
+        self.chance = chance
+        if len(weights) != len(factories) or not any(weights):
             raise UserError(
                 "augmentation=several: weights must be 5 numbers at or above 0 (for crop, mask, reorder, substitute "
                 f"and insert), not all 0, got {weights}; e.g. [1, 1, 1, 0, 0]."

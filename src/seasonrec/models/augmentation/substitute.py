@@ -10,10 +10,12 @@ import torch
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.data.log import EventLog
-from seasonrec.models.augmentation.base import check_share, uniform
+from seasonrec.models.augmentation.base import uniform
 from seasonrec.models.augmentation.neighbours import By, neighbours
+from seasonrec.ranges import Length, Share, ranged
 
 
+@ranged("augmentation")
 class Substitute:
     """Replacement of some items by a neighbour that is available at the event's time.
 
@@ -36,16 +38,16 @@ class Substitute:
 
     def __init__(
         self,
-        rate: float = 0.1,
+        rate: Share = 0.1,
         by: By = "baskets",
-        num_neighbours: int = 10,
+        num_neighbours: Length = 10,
         reader: str = "minilm",
         *,
         facts: Facts,
         log: EventLog | None,
     ) -> None:
         owner = "augmentation=substitute"
-        self.rate = check_share(owner, "rate", rate)
+        self.rate = rate
         self.neighbours = neighbours(by, num_neighbours, reader, owner, facts, log)
         self.num_items = facts.spec.num_items
 

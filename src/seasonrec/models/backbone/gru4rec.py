@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
+from seasonrec.ranges import BelowOne, Depth, ranged
 
 
+@ranged("backbone")
 class GRU4Rec(nn.Module):
     """Recurrent sequential recommendation: each step reads one event's item vector.
 
@@ -40,10 +41,8 @@ class GRU4Rec(nn.Module):
       of a batch; ``loss=bpr`` is the nearest.
     """
 
-    def __init__(self, num_layers: int = 1, dropout: float = 0.3, *, facts: Facts) -> None:
+    def __init__(self, num_layers: Depth = 1, dropout: BelowOne = 0.3, *, facts: Facts) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none reads nothing.")
         self.dropout = Dropout(dropout)
         self.input_norm = nn.LayerNorm(facts.embedding_dim)
         self.output_norm = nn.LayerNorm(facts.embedding_dim)

@@ -12,8 +12,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.pretrained import enable_gradient_checkpointing, load_model, num_positions
+from seasonrec.ranges import BelowOne, Depth, ranged
 
 
+@ranged("backbone")
 class PretrainedBackbone(nn.Module):
     """Pretrained language model that reads item vectors in place of word vectors, through ``inputs_embeds``.
 
@@ -40,9 +42,9 @@ class PretrainedBackbone(nn.Module):
     def __init__(
         self,
         name: str = "minilm",
-        num_layers: int | None = None,
+        num_layers: Depth | None = None,
         weights: Literal["pretrained", "random"] = "pretrained",
-        dropout: float = 0.1,
+        dropout: BelowOne = 0.1,
         gradient_checkpointing: bool = False,
         *,
         facts: Facts,

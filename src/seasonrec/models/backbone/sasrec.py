@@ -15,6 +15,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.kernels.matmul import Linear, linear
 from seasonrec.models.kernels.packing import Packing, causal_attention, packed_attention
+from seasonrec.ranges import BelowOne, Depth, ranged
 
 PACK_FROM_PADDING = 0.25
 """Minimum share of padding for which packing is faster, measured by ``benchmarks/packing.py``."""
@@ -30,6 +31,7 @@ Attention = Callable[[Tensor, int], Tensor]
 """Function from concatenated queries, keys and values ``(..., 3 * D)`` and the number of heads to ``(..., D)``."""
 
 
+@ranged("backbone")
 class SASRec(nn.Module):
     """Self-attentive sequential recommendation with pre-normalised blocks.
 
@@ -67,7 +69,7 @@ class SASRec(nn.Module):
     scores. ``item_encoder=id season=[] habit=none loss=bce loss.num_negatives=1`` undoes most of these.
     """
 
-    def __init__(self, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.3, *, facts: Facts) -> None:
+    def __init__(self, num_layers: Depth = 2, num_heads: Depth = 2, dropout: BelowOne = 0.3, *, facts: Facts) -> None:
         super().__init__()
         width = facts.embedding_dim
         if width % num_heads:
@@ -77,8 +79,6 @@ class SASRec(nn.Module):
             )
         self.positions = nn.Parameter(torch.randn(facts.max_seq_len + 1, width) * 0.02)
         self.dropout = Dropout(dropout)
-        if num_layers < 1:
-            raise UserError(f"backbone.num_layers must be at least 1, got {num_layers}; backbone=none has no layers.")
         self.blocks = nn.ModuleList(Block(width, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 

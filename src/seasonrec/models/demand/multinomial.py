@@ -19,6 +19,7 @@ from seasonrec.batches.facts import Facts
 from seasonrec.data.spec import DAYS_PER_YEAR
 from seasonrec.errors import UserError
 from seasonrec.models.demand.similarity import TextGroups, read_groups
+from seasonrec.ranges import LookBacks, Weight, WholeDaysOrZero, WidthOrZero, ranged
 
 Use = Literal["all", "text", "cluster", "id"]
 
@@ -45,6 +46,7 @@ class ObservedDay:
     events: Tensor
 
 
+@ranged("demand")
 class MultinomialDemand(nn.Module):
     """Share of each item in the events of a day: a softmax over the candidates of a small network's scores.
 
@@ -84,10 +86,10 @@ class MultinomialDemand(nn.Module):
     def __init__(
         self,
         use: Use = "all",
-        windows_days: tuple[int, ...] = (7, 28),
-        half_window_days: int = 14,
-        hidden_dim: int = 24,
-        penalty: float = 1.0,
+        windows_days: LookBacks = (7, 28),
+        half_window_days: WholeDaysOrZero = 14,
+        hidden_dim: WidthOrZero = 24,
+        penalty: Weight = 1.0,
         reader: str = "minilm",
         *,
         facts: Facts,
@@ -95,13 +97,6 @@ class MultinomialDemand(nn.Module):
         super().__init__()
         if use not in get_args(Use):
             raise UserError(f"demand.use must be one of {', '.join(get_args(Use))}, got {use!r}.")
-        if not windows_days or min(windows_days) <= 0:
-            raise UserError(f"demand.windows_days must hold days above 0, got {list(windows_days)}; try [7,28].")
-        if half_window_days < 0 or hidden_dim < 0 or penalty < 0:
-            raise UserError(
-                "demand.half_window_days, demand.hidden_dim and demand.penalty must be 0 or above, got "
-                f"{half_window_days}, {hidden_dim} and {penalty}; try 14, 24 and 1."
-            )
         self.windows_days = tuple(windows_days)
         self.half_window_days = half_window_days
         self.penalty = penalty

@@ -11,8 +11,10 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import HalfLives, ranged
 
 
+@ranged("habit")
 class FrequencyHabit(nn.Module):
     """A linear model of the logarithms of the user's own counts.
 
@@ -29,7 +31,7 @@ class FrequencyHabit(nn.Module):
 
     changes_scores = True
 
-    def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
+    def __init__(self, half_lives_days: HalfLives = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
         super().__init__()
         self.context = OwnHistoryContext(tuple(half_lives_days))
         self.reads = (self.context,)

@@ -15,6 +15,7 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.own_pairs import scored_pairs
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import HalfLives, Width, ranged
 
 GAP_DAYS = 365.0
 """Days since the last visit of a user without one."""
@@ -26,6 +27,7 @@ SOON_DAYS = 0.01
 """A quarter of an hour, added to times before their logarithm: visits of one hour differ from those of one day."""
 
 
+@ranged("habit")
 class ReplenishmentHabit(nn.Module):
     """A network that scores each item that the user bought before, by frequency, recency and purchase interval.
 
@@ -57,9 +59,9 @@ class ReplenishmentHabit(nn.Module):
 
     def __init__(
         self,
-        half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
-        hidden_dim: int = 64,
-        item_dim: int = 16,
+        half_lives_days: HalfLives = (7.0, 28.0, 90.0),
+        hidden_dim: Width = 64,
+        item_dim: Width = 16,
         visit: bool = False,
         demand: bool = False,
         *,

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.scoring import LinearScores, ScoredItems
+from seasonrec.ranges import BelowOne, ranged
 
 
+@ranged("head")
 class NextItemHead(nn.Module):
     """Inner products of query and items plus a bias, which starts at the log of the item's smoothed training share.
 
@@ -23,7 +25,7 @@ class NextItemHead(nn.Module):
         - query: ``(N, D)``; items: ``(C, D)``; output: the factors of the scores ``(N, C)``.
     """
 
-    def __init__(self, dropout: float = 0.5, *, facts: Facts) -> None:
+    def __init__(self, dropout: BelowOne = 0.5, *, facts: Facts) -> None:
         super().__init__()
         counts = facts.item_train_counts + 1.0
         self.bias = nn.Parameter(torch.log(counts / counts.sum()))

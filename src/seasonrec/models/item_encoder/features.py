@@ -8,8 +8,10 @@ from seasonrec.batches.facts import Facts
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.item_encoder.text import TextItems
 from seasonrec.models.item_features import FeatureVectors
+from seasonrec.ranges import Width, ranged
 
 
+@ranged("item_encoder")
 class FeatureItems(nn.Module):
     """Sum of the vectors of an item's id, of its text and of its features.
 
@@ -22,7 +24,9 @@ class FeatureItems(nn.Module):
         - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
-    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, with_text: bool = True, *, facts: Facts) -> None:
+    def __init__(
+        self, reader: str = "minilm", hidden_dim: Width = 128, with_text: bool = True, *, facts: Facts
+    ) -> None:
         super().__init__()
         self.id = IdItems(facts=facts)
         self.text = TextItems(reader, hidden_dim, facts=facts) if with_text else None

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from seasonrec.batches.facts import Facts
 from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.item_encoder.text import TextItems
+from seasonrec.ranges import Width, ranged
 
 
+@ranged("item_encoder")
 class IdTextItems(nn.Module):
     """Sum of an item's projected text vector and its learned id vector.
 
@@ -20,7 +22,7 @@ class IdTextItems(nn.Module):
         - item_ids: ``(P,)`` int64 or None; output: ``(P, D)``, or ``(V, D)`` without them.
     """
 
-    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
+    def __init__(self, reader: str = "minilm", hidden_dim: Width = 128, *, facts: Facts) -> None:
         super().__init__()
         self.id = IdItems(facts=facts)
         self.text = TextItems(reader, hidden_dim, facts=facts)

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.language.text_vectors import TextReader
+from seasonrec.ranges import Width, ranged
 
 
+@ranged("item_encoder")
 class TextItems(nn.Module):
     """Text vectors of a frozen language model with a learned projection.
 
@@ -27,7 +29,7 @@ class TextItems(nn.Module):
 
     text_vectors: Tensor
 
-    def __init__(self, reader: str = "minilm", hidden_dim: int = 128, *, facts: Facts) -> None:
+    def __init__(self, reader: str = "minilm", hidden_dim: Width = 128, *, facts: Facts) -> None:
         super().__init__()
         self.reader = reader
         read = TextReader(reader, facts.cache_dir)

@@ -12,8 +12,10 @@ from seasonrec.models.item_encoder.id import IdItems
 from seasonrec.models.item_encoder.text import text_projection
 from seasonrec.models.language.pretrained import load_model
 from seasonrec.models.language.text_vectors import MAX_TOKENS, TextReader, load_padding_tokenizer, mean_of_tokens
+from seasonrec.ranges import Batch, Width, ranged
 
 
+@ranged("item_encoder")
 class TunedTextItems(nn.Module):
     """Text vectors of a language model that reads the texts in every step; ``peft`` selects its trained weights.
 
@@ -44,9 +46,9 @@ class TunedTextItems(nn.Module):
     def __init__(
         self,
         reader: str = "minilm",
-        hidden_dim: int = 128,
+        hidden_dim: Width = 128,
         with_ids: bool = False,
-        chunk_size: int = 256,
+        chunk_size: Batch = 256,
         *,
         facts: Facts,
     ) -> None:

@@ -76,7 +76,8 @@ def load_model(name: str, num_layers: int | None = None, random: bool = False, c
     from transformers import AutoConfig, AutoModel
 
     folder = resolve(name)
-    config = AutoConfig.from_pretrained(folder)
+    with told(name):
+        config = AutoConfig.from_pretrained(folder)
     available = config.num_hidden_layers
     if num_layers is not None:
         if not 1 <= num_layers <= available:
@@ -84,7 +85,7 @@ def load_model(name: str, num_layers: int | None = None, random: bool = False, c
         config.num_hidden_layers = num_layers
     if causal:
         config.is_decoder = True
-    with quiet():
+    with quiet(), told(name):
         if random:
             return AutoModel.from_config(config, dtype=torch.float32).eval()
         return AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True).eval()
@@ -94,7 +95,7 @@ def load_tokenizer(name: str) -> Any:
     """Loads the tokenizer of a model."""
     from transformers import AutoTokenizer
 
-    with quiet():
+    with quiet(), told(name):
         return AutoTokenizer.from_pretrained(resolve(name))
 
 
@@ -122,6 +123,23 @@ def enable_gradient_checkpointing(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
             module.training = True
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Says in one sentence why a model could not be loaded; the library's own message has many lines.
+
+    Raises:
+        UserError: If a file is missing or damaged, or the hub does not answer.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"language model {name!r} cannot be loaded ({reason}); give the folder of a model of the library "
+            "transformers, a name of its hub, or choose minilm."
+        ) from error
 
 
 @contextmanager

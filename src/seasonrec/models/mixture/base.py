@@ -17,10 +17,10 @@ from seasonrec.batches.context.base import Context
 from seasonrec.batches.context.momentum import MomentumContext
 from seasonrec.batches.context.shares import SMALLEST
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.parts import CountedParts
 from seasonrec.models.mixture.tilt import Tilt
+from seasonrec.ranges import HalfLives, LookBacks, LookBacksIfAny, Weight, WholeDaysOrZero
 
 FIT_STEPS = 150
 """Largest number of steps of the fit."""
@@ -87,23 +87,15 @@ class Mixture(nn.Module, ABC):
 
     def __init__(
         self,
-        windows_days: tuple[int, ...] = (7, 28),
-        own_half_lives_days: tuple[float, ...] = (28.0, 112.0),
-        last_year_days: int = 14,
-        lift_windows_days: tuple[int, ...] = (1, 7, 28, 84),
-        penalty: float = 1.0,
+        windows_days: LookBacks = (7, 28),
+        own_half_lives_days: HalfLives = (28.0, 112.0),
+        last_year_days: WholeDaysOrZero = 14,
+        lift_windows_days: LookBacksIfAny = (1, 7, 28, 84),
+        penalty: Weight = 1.0,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        listed = {"windows_days": windows_days, "own_half_lives_days": own_half_lives_days}
-        for name, days in listed.items():
-            if not days or min(days) <= 0:
-                raise UserError(f"mixture.{name} must hold days above 0, at least one, got {list(days)}; try [7,28].")
-        if min(lift_windows_days, default=1) <= 0:
-            raise UserError(f"mixture.lift_windows_days must hold days above 0, got {list(lift_windows_days)}; try [].")
-        if penalty < 0:
-            raise UserError(f"mixture.penalty must be 0 or above, got {penalty}; try 1.")
         has_year = facts.spec.training_cycles >= 1.0
         self.counted = CountedParts(windows_days, own_half_lives_days, last_year_days, has_year, facts.demand)
         self.lifts: MomentumContext | None = None

@@ -7,11 +7,13 @@ from torch import Tensor
 
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.base import Mixture
+from seasonrec.ranges import ranged
 
 MODEL_START = 5.0
 """Log odds of the model against a counted part at the start of the fit."""
 
 
+@ranged("mixture")
 class FixedMixture(Mixture):
     """Mixture of the model's probabilities and counted ones with one weight each; see :class:`Mixture`."""
 

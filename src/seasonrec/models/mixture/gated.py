@@ -9,6 +9,7 @@ from seasonrec.batches.context.activity import UserActivity, UserActivityContext
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.models.components import ContextValues
 from seasonrec.models.mixture.base import Mixture
+from seasonrec.ranges import ranged
 
 COUNTED_START = -4.0
 """Logit of a counted part at the start of the fit; the logit of a part of the model is the log of its mass."""
@@ -17,6 +18,7 @@ NUM_FEATURES = 10
 """Eight features of user and request, and the logs of the model's masses on own and new items."""
 
 
+@ranged("mixture")
 class GatedMixture(Mixture):
     """Mixture whose weights are a softmax of a linear function of the request; see :class:`Mixture`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,13 @@ from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
+from seasonrec.ranges import Between, Count, Positive, Share, Weight, Width, ranged
 
 STATE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 """Attributes of the allocator that hold the importance of each weight so far."""
 
 
+@ranged("peft")
 class AdaLoRA(LibraryTuning):
     """LoRA in the form ``P diag(E) Q``, whose ranks are pruned by importance during training.
 
@@ -49,33 +51,19 @@ class AdaLoRA(LibraryTuning):
 
     def __init__(
         self,
-        initial_rank: int = 12,
-        target_rank: int = 8,
-        alpha: float = 16.0,
-        first_share: float = 0.1,
-        last_share: float = 0.7,
-        every_steps: int = 10,
-        orthogonality: float = 0.1,
+        initial_rank: Width = 12,
+        target_rank: Annotated[int, Between(1, "initial_rank", "[)")] = 8,
+        alpha: Positive = 16.0,
+        first_share: Annotated[float, Between(0, "last_share", "[)")] = 0.1,
+        last_share: Share = 0.7,
+        every_steps: Count = 10,
+        orthogonality: Weight = 0.1,
         target_modules: TargetModules = "all-linear",
         target: Target = "all",
         *,
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if not 1 <= target_rank < initial_rank:
-            raise UserError(
-                f"peft.target_rank must lie in 1..{initial_rank - 1}, below peft.initial_rank={initial_rank}, got "
-                f"{target_rank}; peft=lora keeps one rank."
-            )
-        if not 0 <= first_share < last_share <= 1:
-            raise UserError(
-                "peft.first_share and peft.last_share must keep 0 <= first_share < last_share <= 1, got "
-                f"{first_share} and {last_share}; try 0.1 and 0.7."
-            )
-        if not alpha > 0:
-            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
-        if every_steps < 1:
-            raise UserError(f"peft.every_steps must be at least 1, got {every_steps}; try 10.")
         self.options: dict[str, Any] = {
             "init_r": initial_rank,
             "target_r": target_rank,

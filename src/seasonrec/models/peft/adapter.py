@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.kernels.dropout import Dropout
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.layers import attention_outputs, both_kinds, feedforward_outputs, is_conv1d, resolved
+from seasonrec.ranges import BelowOne, Width, ranged
 
 
+@ranged("peft")
 class Adapter(Unmergeable):
     """Trainable bottlenecks ``y + U gelu(D y)`` on the outputs ``y`` of blocks, before the residual is added.
 
@@ -42,17 +43,15 @@ class Adapter(Unmergeable):
 
     def __init__(
         self,
-        bottleneck_dim: int = 32,
+        bottleneck_dim: Width = 32,
         after: Literal["both", "feedforward"] = "both",
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         target_modules: tuple[str, ...] | None = None,
         target: Target = "all",
         *,
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if bottleneck_dim < 1:
-            raise UserError(f"peft.bottleneck_dim must be at least 1, got {bottleneck_dim}; peft=frozen adds nothing.")
         self.bottleneck_dim = bottleneck_dim
         self.after = after
         self.dropout = dropout

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from seasonrec.models.peft.lora import LoRA
+from seasonrec.ranges import ranged
 
 
+@ranged("peft")
 class DoRA(LoRA):
     """LoRA that splits a matrix into the magnitude and the direction of its columns and trains both.
 

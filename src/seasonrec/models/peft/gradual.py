@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import depths, layer_stack
+from seasonrec.ranges import Between, Share, ranged
 
 
+@ranged("peft")
 class GradualUnfreezing(Tuning):
     """Unfreezing of a language model layer by layer, the top layer first and the embeddings last.
 
@@ -38,14 +39,14 @@ class GradualUnfreezing(Tuning):
     option = "gradual"
 
     def __init__(
-        self, first_share: float = 0.0, last_share: float = 0.5, target: Target = "all", *, facts: Facts
+        self,
+        first_share: Annotated[float, Between(0, "last_share")] = 0.0,
+        last_share: Share = 0.5,
+        target: Target = "all",
+        *,
+        facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if not 0 <= first_share <= last_share <= 1:
-            raise UserError(
-                "peft.first_share and peft.last_share must keep 0 <= first_share <= last_share <= 1, got "
-                f"{first_share} and {last_share}; try 0.0 and 0.5."
-            )
         self.first_share = first_share
         self.last_share = last_share
         self.total_steps: int | None = None

@@ -10,8 +10,10 @@ from seasonrec.batches.facts import Facts
 from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target, Tuning
 from seasonrec.models.peft.layers import depths, layer_stack
+from seasonrec.ranges import Depth, ranged
 
 
+@ranged("peft")
 class LastLayers(Tuning):
     """Training of the last layers of a language model and of the final normalisation, if there is one.
 
@@ -28,7 +30,7 @@ class LastLayers(Tuning):
 
     option = "last_layers"
 
-    def __init__(self, num_layers: int = 1, target: Target = "all", *, facts: Facts) -> None:
+    def __init__(self, num_layers: Depth = 1, target: Target = "all", *, facts: Facts) -> None:
         super().__init__(target, facts=facts)
         self.num_layers = num_layers
 

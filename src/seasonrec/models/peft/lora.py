@@ -7,12 +7,13 @@ from typing import Any
 from torch import nn
 
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.layers import TargetModules, attention_inputs, is_conv1d, resolved
 from seasonrec.models.peft.library import LibraryTuning, wrapped
+from seasonrec.ranges import BelowOne, Positive, Width, ranged
 
 
+@ranged("peft")
 class LoRA(LibraryTuning):
     """Trainable updates ``B A`` of rank ``r`` to frozen matrices ``W``: ``W x + (alpha / r) B A x``.
 
@@ -38,19 +39,15 @@ class LoRA(LibraryTuning):
 
     def __init__(
         self,
-        rank: int = 8,
-        alpha: float = 16.0,
-        dropout: float = 0.0,
+        rank: Width = 8,
+        alpha: Positive = 16.0,
+        dropout: BelowOne = 0.0,
         target_modules: TargetModules = None,
         target: Target = "all",
         *,
         facts: Facts,
     ) -> None:
         super().__init__(target, facts=facts)
-        if rank < 1:
-            raise UserError(f"peft.rank must be at least 1, got {rank}; peft=frozen adds nothing.")
-        if not alpha > 0:
-            raise UserError(f"peft.alpha must be above 0, got {alpha}; peft=frozen adds nothing.")
         self.options: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
         self.target_modules = target_modules
 

@@ -11,8 +11,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.peft.base import Target
 from seasonrec.models.peft.library import wrapped
 from seasonrec.models.peft.prompt import PromptTuning
+from seasonrec.ranges import Length, Width, ranged
 
 
+@ranged("peft")
 class PrefixTuning(PromptTuning):
     """Trained keys and values that every position may attend to; the language model itself is frozen.
 
@@ -36,7 +38,7 @@ class PrefixTuning(PromptTuning):
     option = "prefix"
 
     def __init__(
-        self, num_tokens: int = 8, hidden_dim: int | None = None, target: Target = "all", *, facts: Facts
+        self, num_tokens: Length = 8, hidden_dim: Width | None = None, target: Target = "all", *, facts: Facts
     ) -> None:
         super().__init__(num_tokens, target, facts=facts)
         self.hidden_dim = hidden_dim

@@ -11,8 +11,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.pretrained import num_positions
 from seasonrec.models.peft.base import Target, Unmergeable
 from seasonrec.models.peft.library import wrapped
+from seasonrec.ranges import Length, ranged
 
 
+@ranged("peft")
 class PromptTuning(Unmergeable):
     """Trained vectors that precede every sequence; the language model itself is frozen.
 
@@ -33,10 +35,8 @@ class PromptTuning(Unmergeable):
 
     option = "prompt"
 
-    def __init__(self, num_tokens: int = 8, target: Target = "all", *, facts: Facts) -> None:
+    def __init__(self, num_tokens: Length = 8, target: Target = "all", *, facts: Facts) -> None:
         super().__init__(target, facts=facts)
-        if num_tokens < 1:
-            raise UserError(f"peft.num_tokens must be at least 1, got {num_tokens}; peft=frozen adds nothing.")
         self.num_tokens = num_tokens
 
     def apply(self, model: nn.Module) -> None:

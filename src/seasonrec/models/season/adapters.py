@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from seasonrec.batches.context.calendar import CalendarContext, RequestCalendar
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import AtLeast, Width, ranged
 
 By = Literal["mixed", "chosen"]
 
 
+@ranged("season.season_adapters")
 class SeasonAdapters(nn.Module):
     """The query plus ``sum_s w_s(date) (U_s gelu(D_s query) + c_s)``, with an adapter for each season ``s``.
 
@@ -39,12 +40,10 @@ class SeasonAdapters(nn.Module):
 
     adds_scores = False
 
-    def __init__(self, number: int = 4, rank: int = 8, by: By = "mixed", *, facts: Facts) -> None:
+    def __init__(
+        self, number: Annotated[int, AtLeast(1, 366)] = 4, rank: Width = 8, by: By = "mixed", *, facts: Facts
+    ) -> None:
         super().__init__()
-        if min(number, rank) < 1:
-            raise UserError(
-                f"season adapters need number and rank of at least 1, got {number} and {rank}; try 4 and 8."
-            )
         self.number, self.by = number, by
         self.calendar = CalendarContext()
         self.reads = (self.calendar,)

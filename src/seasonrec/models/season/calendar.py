@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,11 +20,13 @@ from seasonrec.models.calendar_features import MAJOR, CalendarFeatures
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import AtLeast, Days, Harmonics, Width, ranged
 
 NEVER_DAY = 1e9
 """First day of an item without an event before the validation cut: it is younger than a year at every request."""
 
 
+@ranged("season.calendar")
 class CalendarSeason(CalendarFeatures):
     """Seasonal effect of the calendar: every item has an affinity to weekday, holidays and time of year.
 
@@ -62,11 +64,11 @@ class CalendarSeason(CalendarFeatures):
 
     def __init__(
         self,
-        num_harmonics: int = 2,
-        coverage_days: float = 7.0,
-        affinity_dim: int = 16,
+        num_harmonics: Harmonics = 2,
+        coverage_days: Days = 7.0,
+        affinity_dim: Width = 16,
         major: tuple[str, ...] = MAJOR,
-        hours: int = 0,
+        hours: Annotated[int, AtLeast(0, 12)] = 0,
         first_year: bool = False,
         young_by_text: bool = False,
         *,

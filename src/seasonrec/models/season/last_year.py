@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.demand.similarity import read_groups
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import Entries, WholeDaysOrZero, ranged
 
 
+@ranged("season.last_year")
 class LastYearSeason(nn.Module):
     """Seasonal effect of last year's sales: lifts at that time, each form with a learned weight.
 
@@ -39,8 +41,8 @@ class LastYearSeason(nn.Module):
 
     def __init__(
         self,
-        half_window_days: int = 14,
-        use: tuple[Literal["id", "category", "cluster", "text"], ...] = ("id", "category"),
+        half_window_days: WholeDaysOrZero = 14,
+        use: Annotated[tuple[Literal["id", "category", "cluster", "text"], ...], Entries()] = ("id", "category"),
         reader: str = "minilm",
         *,
         facts: Facts,
@@ -48,9 +50,9 @@ class LastYearSeason(nn.Module):
         super().__init__()
         facts.spec.require_last_year("season=[last_year]")
         use = tuple(use)
-        if not use or len(set(use)) < len(use) or not set(use) <= set(get_args(Form)):
+        if not set(use) <= set(get_args(Form)):
             raise UserError(
-                f"season.last_year.use must hold some of {', '.join(get_args(Form))}, each once, got {list(use)}; "
+                f"season.last_year.use must hold some of {', '.join(get_args(Form))}, got {list(use)}; "
                 "try [id,cluster,text]."
             )
         groups = None

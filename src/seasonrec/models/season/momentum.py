@@ -13,8 +13,10 @@ from seasonrec.batches.facts import Facts
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import LookBacks, ranged
 
 
+@ranged("season.momentum")
 class MomentumSeason(nn.Module):
     """Effect of recent trends: rolling popularity of items and categories, weighted by a gate that reads the query.
 
@@ -31,7 +33,7 @@ class MomentumSeason(nn.Module):
 
     adds_scores = True
 
-    def __init__(self, windows_days: tuple[int, ...] = (7, 28), *, facts: Facts) -> None:
+    def __init__(self, windows_days: LookBacks = (7, 28), *, facts: Facts) -> None:
         super().__init__()
         self.context = MomentumContext(tuple(windows_days))
         self.reads = (self.context,)

@@ -9,15 +9,16 @@ from torch import Tensor, nn
 from seasonrec.batches.context.clock import DAY_OF_YEAR, PLACES, Clock, ClockContext
 from seasonrec.batches.context.own_events import OwnEvents, OwnEventsContext
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.calendar_features import waves
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import Length, ranged
 
 DAYS = PLACES["day_of_year"]
 
 
+@ranged("season.oar")
 class OARSeason(nn.Module):
     """Occasion-aware recommendation: a gate weighs the query, the user's own occasions and those of all users.
 
@@ -64,11 +65,9 @@ class OARSeason(nn.Module):
 
     adds_scores = False
 
-    def __init__(self, max_events: int = 200, *, facts: Facts) -> None:
+    def __init__(self, max_events: Length = 200, *, facts: Facts) -> None:
         super().__init__()
         facts.spec.require_last_year("season=[oar]")
-        if max_events < 1:
-            raise UserError(f"season.oar.max_events must be at least 1, got {max_events}; try 200.")
         width = facts.embedding_dim
         self.clock, self.own = ClockContext(), OwnEventsContext(max_events)
         self.reads = (self.clock, self.own)

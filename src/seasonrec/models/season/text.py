@@ -18,6 +18,7 @@ from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import WholeDaysOrZero, ranged
 
 NORTHERN_SEASONS = ("winter", "spring", "summer", "autumn")
 SOUTHERN = (
@@ -29,6 +30,7 @@ DAYS_AHEAD = 400
 """Days after the log whose sentences are embedded at the start; later dates are embedded when requests need them."""
 
 
+@ranged("season.text")
 class TextSeason(nn.Module):
     """Seasonal effect of words: scores items by the similarity of their texts to the date in words.
 
@@ -50,7 +52,7 @@ class TextSeason(nn.Module):
     text_vectors: Tensor
     scale: Tensor
 
-    def __init__(self, reader: str = "minilm", days_before: int = 14, *, facts: Facts) -> None:
+    def __init__(self, reader: str = "minilm", days_before: WholeDaysOrZero = 14, *, facts: Facts) -> None:
         super().__init__()
         self.context = CalendarContext()
         self.reads = (self.context,)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from seasonrec.batches.context.clock import PLACES, Clock, ClockContext
 from seasonrec.batches.context.own_events import OwnEvents, OwnEventsContext
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues, SeasonEffect
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
+from seasonrec.ranges import Length, ranged
 
 ASPECTS = ("month", "date", "weekday", "hour")
 
@@ -22,6 +22,7 @@ NEAR_SHARE = 0.2
 """Share of the places of an aspect up to which a place is near, on each side; the authors' value."""
 
 
+@ranged("season.timelyrec")
 class TimelyRecSeason(nn.Module):
     """Timely recommendation: a multi-aspect time encoder, and a time-aware encoder of the user's history.
 
@@ -67,11 +68,9 @@ class TimelyRecSeason(nn.Module):
 
     adds_scores = False
 
-    def __init__(self, max_events: int = 50, *, facts: Facts) -> None:
+    def __init__(self, max_events: Length = 50, *, facts: Facts) -> None:
         super().__init__()
         facts.spec.require_last_year("season=[timelyrec]")
-        if max_events < 1:
-            raise UserError(f"season.timelyrec.max_events must be at least 1, got {max_events}; try 50.")
         width = facts.embedding_dim
         self.clock, self.own = ClockContext(), OwnEventsContext(max_events)
         self.reads = (self.clock, self.own)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seasonrec.errors import UserError
 from seasonrec.models.kernels.matmul import Linear
 
 
@@ -35,10 +34,3 @@ class Experts(nn.Module):
 def mixed(gate: Tensor, outputs: Tensor) -> Tensor:
     """Returns the mean ``(N, D)`` of expert outputs ``(N, E, D)``, weighted by the softmax of scores ``(N, E)``."""
     return torch.einsum("ne,ned->nd", torch.softmax(gate.float(), -1).to(outputs.dtype), outputs)
-
-
-def check_counts(**counts: int) -> None:
-    """Raises a ValueError that names the setting if a count is below 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise UserError(f"sharing.{name} must be at least 1, got {count}; sharing=hard has no experts.")

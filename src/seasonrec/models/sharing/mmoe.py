@@ -6,9 +6,11 @@ from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.sharing.experts import Experts, check_counts, mixed
+from seasonrec.models.sharing.experts import Experts, mixed
+from seasonrec.ranges import Depth, ranged
 
 
+@ranged("sharing")
 class MMoE(nn.Module):
     """A mixture of shared experts, added to the query; each task has a gate that reads the query and sets the weights.
 
@@ -28,9 +30,8 @@ class MMoE(nn.Module):
         equations 6 and 7. Departures: the query is added to the mixture; the tower of a task is its head.
     """
 
-    def __init__(self, num_experts: int = 4, *, facts: Facts, tasks: tuple[str, ...]) -> None:
+    def __init__(self, num_experts: Depth = 4, *, facts: Facts, tasks: tuple[str, ...]) -> None:
         super().__init__()
-        check_counts(num_experts=num_experts)
         self.experts = Experts(num_experts, facts.embedding_dim)
         self.gates = nn.ModuleDict({task: Linear(facts.embedding_dim, num_experts, bias=False) for task in tasks})
 

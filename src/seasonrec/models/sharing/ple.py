@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.kernels.matmul import Linear
-from seasonrec.models.sharing.experts import Experts, check_counts, mixed
+from seasonrec.models.sharing.experts import Experts, mixed
+from seasonrec.ranges import Depth, ranged
 
 SHARED = "(shared)"
 """Name of the shared stream among the names of tasks; no task can have it."""
 
 
+@ranged("sharing")
 class PLE(nn.Module):
     """Levels of experts: a task mixes its own and the shared experts, the shared stream mixes all of them.
 
@@ -39,10 +41,9 @@ class PLE(nn.Module):
     """
 
     def __init__(
-        self, num_levels: int = 2, num_shared: int = 2, num_own: int = 1, *, facts: Facts, tasks: tuple[str, ...]
+        self, num_levels: Depth = 2, num_shared: Depth = 2, num_own: Depth = 1, *, facts: Facts, tasks: tuple[str, ...]
     ) -> None:
         super().__init__()
-        check_counts(num_levels=num_levels, num_shared=num_shared, num_own=num_own)
         self.tasks = tasks
         lasts = [level + 1 == num_levels for level in range(num_levels)]
         self.levels = nn.ModuleList(Level(num_shared, num_own, facts.embedding_dim, tasks, last) for last in lasts)

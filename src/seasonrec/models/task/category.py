@@ -13,8 +13,10 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import HalfLives, ranged
 
 
+@ranged("task.category")
 class CategoryHead(TaskHead):
     """A softmax over categories, trained on each category's share of the basket; every basket has the same weight.
 
@@ -36,7 +38,7 @@ class CategoryHead(TaskHead):
     shares: Tensor
     is_named: Tensor
 
-    def __init__(self, half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
+    def __init__(self, half_lives_days: HalfLives = (7.0, 28.0, 90.0), *, facts: Facts) -> None:
         super().__init__()
         number = facts.spec.num_categories
         is_named = torch.ones(number, dtype=torch.bool)

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from seasonrec.batches.batch import BY_REQUEST, SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.augmentation.crop import Crop
 from seasonrec.models.augmentation.mask import Mask
 from seasonrec.models.augmentation.none import NoAugmentation
@@ -21,8 +19,10 @@ from seasonrec.models.augmentation.reorder import Reorder
 from seasonrec.models.augmentation.several import Several
 from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
+from seasonrec.ranges import CountOrZero, Positive, Share, ranged
 
 
+@ranged("task.contrastive")
 class ContrastiveHead(TaskHead):
     """InfoNCE between two views of each training window, encoded at its last request; it has no weights of its own.
 
@@ -57,19 +57,15 @@ class ContrastiveHead(TaskHead):
 
     def __init__(
         self,
-        crop: float = 0.5,
-        mask: float = 0.3,
-        reorder: float = 1.0,
-        window_s: int = 0,
-        temperature: float = 0.2,
+        crop: Share = 0.5,
+        mask: Share = 0.3,
+        reorder: Share = 1.0,
+        window_s: CountOrZero = 0,
+        temperature: Positive = 0.2,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        for name, rate in {"crop": crop, "mask": mask, "reorder": reorder}.items():
-            check_share("task=contrastive", name, rate)
-        if not temperature > 0:
-            raise UserError(f"task.contrastive.temperature must be above 0, got {temperature}; try 0.2.")
         self.temperature = temperature
         self.view = Several(
             partial(Crop, crop),

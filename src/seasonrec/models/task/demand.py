@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +21,13 @@ from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import AtLeast, BelowOne, WholeDays, Width, ranged
 
 LEVEL_WEEKS = 4
 """Number of last weeks whose mean is the forecast at the start of training."""
 
 
+@ranged("task.demand")
 class DemandHead(TaskHead):
     """A forecast of weekly sales: the mean of the last weeks, corrected by a network.
 
@@ -58,15 +60,15 @@ class DemandHead(TaskHead):
         self,
         of: Literal["item", "category"] = "category",
         loss: Literal["mse", "poisson"] = "mse",
-        num_weeks: int = 8,
-        hidden_dim: int = 32,
-        dropout: float = 0.5,
-        days_at_once: int = 32,
+        num_weeks: Annotated[int, AtLeast(1, 5_200)] = 8,
+        hidden_dim: Width = 32,
+        dropout: BelowOne = 0.5,
+        days_at_once: WholeDays = 32,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        _check(of, loss, num_weeks, days_at_once, facts)
+        _check(of, loss, facts)
         self.of, self.loss, self.days_at_once = of, loss, days_at_once
         self.calendar, self.sales = CalendarContext(), WeeklySalesContext(of, num_weeks)
         self.reads = (self.calendar, self.sales)
@@ -142,14 +144,11 @@ def _log_rate(counts: Tensor, weeks: Tensor, loss: str) -> Tensor:
     return torch.log1p(mean) if loss == "mse" else torch.log(mean + 0.1)  # 0.1 avoids log(0)
 
 
-def _check(of: str, loss: str, num_weeks: int, days_at_once: int, facts: Facts) -> None:
+def _check(of: str, loss: str, facts: Facts) -> None:
     if of not in ("item", "category"):
         raise UserError(f"task.demand.of must be item or category, got {of!r}; try category.")
     if loss not in ("mse", "poisson"):
         raise UserError(f"task.demand.loss must be mse or poisson, got {loss!r}; try mse.")
-    for name, value in {"num_weeks": num_weeks, "days_at_once": days_at_once}.items():
-        if value < 1:
-            raise UserError(f"task.demand.{name} must be at least 1, got {value}.")
     if of == "category" and facts.spec.num_categories < 2:
         raise UserError(
             f"task.demand.of=category needs items of at least 2 categories, got {facts.spec.num_categories}; name "

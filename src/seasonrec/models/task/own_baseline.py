@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.context.own_amounts import OwnAmounts, OwnGapsContext, OwnValuesContext
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear, zeroed
 
@@ -16,19 +15,13 @@ class OwnBaseline:
 
     Args:
         context: Context of the user's amounts.
-        prior: Weight of the overall distribution, as a number of amounts.
-        name: Yaml path of ``prior``, for the error.
-
-    Raises:
-        ValueError: If ``prior`` is not above 0.
+        prior: Weight of the overall distribution, as a number of amounts, above 0.
     """
 
     width = 4
     """Number of features."""
 
-    def __init__(self, context: OwnValuesContext | OwnGapsContext, prior: float, name: str) -> None:
-        if not prior > 0:
-            raise UserError(f"{name} must be above 0, got {prior}; try 2.")
+    def __init__(self, context: OwnValuesContext | OwnGapsContext, prior: float) -> None:
         self.context = context
         self.prior = prior
 

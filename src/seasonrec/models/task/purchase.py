@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import log_partition, targets_of
 from seasonrec.models.task.draws import target_uniform
+from seasonrec.ranges import Batch, Weight, ranged
 
 
+@ranged("task.purchase")
 class PurchaseHead(TaskHead):
     """A binary classifier of (request, item) pairs: basket items are positives, drawn items are negatives.
 
@@ -45,12 +46,8 @@ class PurchaseHead(TaskHead):
     available_s: Tensor
     log_available: Tensor
 
-    def __init__(self, num_negatives: int = 4, popularity_power: float = 0.0, *, facts: Facts) -> None:
+    def __init__(self, num_negatives: Batch = 4, popularity_power: Weight = 0.0, *, facts: Facts) -> None:
         super().__init__()
-        if num_negatives < 1:
-            raise UserError(f"task.purchase.num_negatives must be at least 1, got {num_negatives}; try 4.")
-        if popularity_power < 0:
-            raise UserError(f"task.purchase.popularity_power must be at least 0, got {popularity_power}; try 0.")
         self.num_negatives = num_negatives
         weight = (facts.item_train_counts.double() + 1.0) ** popularity_power
         self.bias = nn.Parameter(torch.zeros(len(weight)))

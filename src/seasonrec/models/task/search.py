@@ -16,6 +16,7 @@ from seasonrec.models.scoring import ScoredItems
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import Correction, mean_of, set_cross_entropy, targets_of
 from seasonrec.models.task.draws import target_uniform
+from seasonrec.ranges import Count, Length, ranged
 
 MATCH = 5.0
 """Bonus of an item whose words match the query, at the start of training."""
@@ -23,6 +24,7 @@ AHEAD = 1e4
 """The same bonus in the baseline, which ranks matching items first."""
 
 
+@ranged("task.search")
 class SearchHead(TaskHead):
     """A ranking of the items for a query in words and a user, whose vectors are added.
 
@@ -56,7 +58,7 @@ class SearchHead(TaskHead):
     query_of_item: Tensor
     matched: Tensor
 
-    def __init__(self, reader: str = "minilm", max_words: int = 6, min_items: int = 3, *, facts: Facts) -> None:
+    def __init__(self, reader: str = "minilm", max_words: Length = 6, min_items: Count = 3, *, facts: Facts) -> None:
         super().__init__()
         if facts.spec.num_categories < 2 and not facts.spec.has_text:
             raise UserError(

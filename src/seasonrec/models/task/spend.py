@@ -15,12 +15,14 @@ from seasonrec.models.components import ContextValues
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
+from seasonrec.ranges import Positive, Width, ranged
 
 QUANTILES = (0.1, 0.5, 0.9)
 NORMAL_SPREAD = 1.2816
 """Standard deviations from the median to the 0.9 quantile of a normal distribution."""
 
 
+@ranged("task.spend")
 class SpendHead(TaskHead):
     """Quantiles 0.1, 0.5 and 0.9 of ``log(1 + value)``, trained by the pinball loss.
 
@@ -41,14 +43,14 @@ class SpendHead(TaskHead):
 
     kind = "amount"
 
-    def __init__(self, hidden_dim: int = 64, prior_baskets: float = 2.0, *, facts: Facts) -> None:
+    def __init__(self, hidden_dim: Width = 64, prior_baskets: Positive = 2.0, *, facts: Facts) -> None:
         super().__init__()
         if not facts.spec.has_value:
             raise UserError(
                 "task=spend needs events with a value, and the data has none; name their column (data.value_column "
                 "of a table), or leave spend out of task."
             )
-        self.own = OwnBaseline(OwnValuesContext(), prior_baskets, "task.spend.prior_baskets")
+        self.own = OwnBaseline(OwnValuesContext(), prior_baskets)
         self.reads = (self.own.context,)
         self.label = SpendLabels()
         self.labels = (self.label,)

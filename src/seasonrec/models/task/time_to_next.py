@@ -20,8 +20,10 @@ from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
 from seasonrec.models.task.own_baseline import OwnBaseline, own_correction
 from seasonrec.models.task.spend import QUANTILES
+from seasonrec.ranges import Positive, Width, ranged
 
 
+@ranged("task.time_to_next")
 class TimeToNextHead(TaskHead):
     """The distribution of the time until the user's next basket, trained by maximum likelihood.
 
@@ -49,8 +51,8 @@ class TimeToNextHead(TaskHead):
         self,
         distribution: Literal["log_normal", "weibull"] = "log_normal",
         merge_same_day: bool = True,
-        hidden_dim: int = 64,
-        prior_visits: float = 2.0,
+        hidden_dim: Width = 64,
+        prior_visits: Positive = 2.0,
         *,
         facts: Facts,
     ) -> None:
@@ -59,7 +61,7 @@ class TimeToNextHead(TaskHead):
             raise UserError(
                 f"task.time_to_next.distribution must be log_normal or weibull, got {distribution!r}; try log_normal."
             )
-        self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits, "task.time_to_next.prior_visits")
+        self.own = OwnBaseline(OwnGapsContext(merge_same_day), prior_visits)
         self.reads = (self.own.context,)
         self.label = TimeToNextLabels(merge_same_day)
         self.labels = (self.label,)

@@ -10,16 +10,17 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.context.own_history import OwnHistory, OwnHistoryContext
 from seasonrec.batches.facts import Facts
 from seasonrec.batches.labels.next_window import NextWindow, NextWindowLabels
-from seasonrec.errors import UserError
 from seasonrec.models.components import ContextValues
 from seasonrec.models.kernels.matmul import Linear
 from seasonrec.models.task.base import TaskFeatures, TaskHead, TaskOutput
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import Days, HalfLives, Positive, ranged
 
 ITEMS_AT_ONCE = 1 << 14
 """Maximum number of items per matrix product, which bounds memory."""
 
 
+@ranged("task.user_match")
 class UserMatchHead(TaskHead):
     """A ranking of other users for a user, by the cosine of their vectors.
 
@@ -43,16 +44,13 @@ class UserMatchHead(TaskHead):
 
     def __init__(
         self,
-        days: float = 28.0,
-        temperature: float = 0.1,
-        half_lives_days: tuple[float, ...] = (7.0, 28.0, 90.0),
+        days: Days = 28.0,
+        temperature: Positive = 0.1,
+        half_lives_days: HalfLives = (7.0, 28.0, 90.0),
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        for name, value in {"days": days, "temperature": temperature}.items():
-            if not value > 0:
-                raise UserError(f"task.user_match.{name} must be above 0, got {value}.")
         self.context = OwnHistoryContext(tuple(half_lives_days))
         self.reads = (self.context,)
         self.label = NextWindowLabels(days)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from seasonrec.data.calendar import EPOCH_WEEKDAY, clock, local_days
 from seasonrec.data.spec import DAYS_PER_YEAR, SECONDS_PER_DAY, DataSpec
-from seasonrec.errors import UserError
 from seasonrec.models.calendar_features import harmonics
 
 COVERAGE_DAYS = 7.0
@@ -41,10 +40,6 @@ class ClockFeatures(nn.Module):
 
     def __init__(self, spec: DataSpec, num_harmonics: int) -> None:
         super().__init__()
-        if num_harmonics < 0:
-            raise UserError(
-                f"temporal.num_harmonics must be at least 0, got {num_harmonics}; 0 leaves the weekday alone."
-            )
         changes_s, offsets_s = clock(spec.timezone)
         self.register_buffer("changes_s", torch.from_numpy(changes_s), persistent=False)
         self.register_buffer("offsets_s", torch.from_numpy(offsets_s), persistent=False)

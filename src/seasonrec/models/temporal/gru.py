@@ -6,8 +6,10 @@ from torch import nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.temporal.recurrence import RecurrentTemporal
+from seasonrec.ranges import Depth, ranged
 
 
+@ranged("temporal")
 class GRUTemporal(RecurrentTemporal):
     """A GRU over baskets and the gaps between them; its projected last state is added to the query.
 
@@ -25,5 +27,5 @@ class GRUTemporal(RecurrentTemporal):
         refines a backbone instead of reading item embeddings, and each step reads a basket.
     """
 
-    def __init__(self, num_layers: int = 1, *, facts: Facts) -> None:
+    def __init__(self, num_layers: Depth = 1, *, facts: Facts) -> None:
         super().__init__(nn.GRUCell, facts.embedding_dim, num_layers)

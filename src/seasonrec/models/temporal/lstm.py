@@ -6,8 +6,10 @@ from torch import nn
 
 from seasonrec.batches.facts import Facts
 from seasonrec.models.temporal.recurrence import RecurrentTemporal
+from seasonrec.ranges import Depth, ranged
 
 
+@ranged("temporal")
 class LSTMTemporal(RecurrentTemporal):
     """An LSTM over baskets and the gaps between them; its projected last state is added to the query.
 
@@ -26,5 +28,5 @@ class LSTMTemporal(RecurrentTemporal):
         is one more input.
     """
 
-    def __init__(self, num_layers: int = 1, *, facts: Facts) -> None:
+    def __init__(self, num_layers: Depth = 1, *, facts: Facts) -> None:
         super().__init__(nn.LSTMCell, facts.embedding_dim, num_layers)

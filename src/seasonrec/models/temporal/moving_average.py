@@ -15,11 +15,13 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.baskets import Baskets, take
+from seasonrec.ranges import Length, ranged
 
 HALF_LIFE_DAYS = 28.0
 """Half-life of ``weights=exponential`` at the start of training."""
 
 
+@ranged("temporal")
 class MovingAverageTemporal(nn.Module):
     """A gated move of the query towards the weighted mean of the user's last baskets.
 
@@ -47,11 +49,9 @@ class MovingAverageTemporal(nn.Module):
     changes_hidden = True
 
     def __init__(
-        self, window: int = 8, weights: Literal["learned", "exponential"] = "learned", *, facts: Facts
+        self, window: Length = 8, weights: Literal["learned", "exponential"] = "learned", *, facts: Facts
     ) -> None:
         super().__init__()
-        if window < 1:
-            raise UserError(f"temporal.window must be at least 1 basket, got {window}; temporal=none has no window.")
         if weights not in ("learned", "exponential"):
             raise UserError(f"temporal.weights must be learned or exponential, got {weights!r}; choose one of them.")
         self.window = window

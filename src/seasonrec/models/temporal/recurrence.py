@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from seasonrec.batches.batch import SequenceBatch
-from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.baskets import Baskets, take
@@ -52,8 +51,6 @@ class BasketRecurrence(nn.Module):
 
     def __init__(self, cell: type[Cell], width: int, num_layers: int) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise UserError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
         self.width = width
         self.state_width = 2 * width if cell is nn.LSTMCell else width
         self.cells = nn.ModuleList(cell(width + (layer == 0), width) for layer in range(num_layers))

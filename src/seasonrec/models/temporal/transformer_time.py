@@ -17,8 +17,10 @@ from seasonrec.models.temporal.clock_features import ClockFeatures
 from seasonrec.models.temporal.intervals import NUM_BUCKETS, buckets
 from seasonrec.models.temporal.slots import Slots
 from seasonrec.models.temporal.time_attention import TimeAttentionBlock
+from seasonrec.ranges import BelowOne, Depth, Harmonics, ranged
 
 
+@ranged("temporal")
 class TransformerTime(nn.Module):
     """Attention of each request, at its own time, over its events; the result is added to the query.
 
@@ -50,13 +52,17 @@ class TransformerTime(nn.Module):
     changes_hidden = True
 
     def __init__(
-        self, num_layers: int = 1, num_heads: int = 2, num_harmonics: int = 2, dropout: float = 0.3, *, facts: Facts
+        self,
+        num_layers: Depth = 1,
+        num_heads: Depth = 2,
+        num_harmonics: Harmonics = 2,
+        dropout: BelowOne = 0.3,
+        *,
+        facts: Facts,
     ) -> None:
         super().__init__()
         width = facts.embedding_dim
-        if num_layers < 1:
-            raise UserError(f"temporal.num_layers must be at least 1, got {num_layers}; temporal=none reads nothing.")
-        if num_heads < 1 or width % num_heads:
+        if width % num_heads:
             raise UserError(
                 f"temporal.num_heads must divide embedding_dim={width}, got {num_heads}; "
                 f"choose one of {[n for n in range(1, width + 1) if width % n == 0]}."

@@ -13,8 +13,10 @@ from seasonrec.errors import UserError
 from seasonrec.models.components import SequenceReading, at_requests
 from seasonrec.models.kernels.matmul import Linear, zeroed
 from seasonrec.models.temporal.recurrence import BasketRecurrence, BasketStates
+from seasonrec.ranges import Share, Weight, Width, ranged
 
 
+@ranged("temporal")
 class VAETemporal(nn.Module):
     """A Gaussian latent state, inferred by a GRU over the baskets before the request and added to the query.
 
@@ -58,25 +60,15 @@ class VAETemporal(nn.Module):
 
     def __init__(
         self,
-        latent_dim: int = 32,
-        beta: float = 0.02,
-        free_nats: float = 0.0,
+        latent_dim: Width = 32,
+        beta: Weight = 0.02,
+        free_nats: Weight = 0.0,
         prior: Literal["standard", "learned"] = "standard",
-        annealing_share: float = 0.5,
+        annealing_share: Share = 0.5,
         *,
         facts: Facts,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise UserError(f"temporal.latent_dim must be at least 1, got {latent_dim}; temporal=none has no state.")
-        if not beta >= 0:
-            raise UserError(f"temporal.beta must be at least 0, got {beta}; a negative weight would reward divergence.")
-        if not 0.0 <= annealing_share <= 1.0:
-            raise UserError(
-                f"temporal.annealing_share must lie in [0, 1], got {annealing_share}; 0 has all of beta from the start."
-            )
-        if not free_nats >= 0:
-            raise UserError(f"temporal.free_nats must be at least 0, got {free_nats}; 0 penalises all of it.")
         if prior not in ("standard", "learned"):
             raise UserError(f"temporal.prior must be standard or learned, got {prior!r}; choose one of them.")
         width = facts.embedding_dim

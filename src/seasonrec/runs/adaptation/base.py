@@ -15,7 +15,7 @@ from seasonrec.batches.loader import LoaderOptions, TrainingLoader
 from seasonrec.batches.user_pools import Period
 from seasonrec.config import build
 from seasonrec.config.schema import Component, RunConfig
-from seasonrec.errors import UserError
+from seasonrec.ranges import Count, Rate
 from seasonrec.runs.run import Run
 from seasonrec.runs.stages.train import module_of
 from seasonrec.training.continual.ewc import trained_weights
@@ -92,17 +92,10 @@ class FineTuning:
         UserError: If a number is out of its range.
     """
 
-    epochs: int = 3
-    learning_rate: float = 0.002
+    epochs: Count = 3
+    learning_rate: Rate = 0.002
 
     is_static = False
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0:
-            raise UserError(
-                f"adaptation.epochs must be at least 1 and adaptation.learning_rate above 0, got {self.epochs} and "
-                f"{self.learning_rate}; adaptation=static trains nothing."
-            )
 
     def extended(self, config: RunConfig) -> RunConfig:
         return config

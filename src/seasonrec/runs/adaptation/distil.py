@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-from seasonrec.errors import UserError
+from seasonrec.ranges import Positive, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.run import Run
 from seasonrec.training.continual.distillation import DistilledLoss
 from seasonrec.training.continual.ewc import trained_weights
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Distil(FineTuning):
     """Fine-tuning of all weights with a distillation from the live ones, on the requests of the newest period.
@@ -28,16 +29,8 @@ class Distil(FineTuning):
         Neural Network, 2015.
     """
 
-    weight: float = 1.0
-    temperature: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (self.weight > 0 and self.temperature > 0):
-            raise UserError(
-                f"adaptation.weight and adaptation.temperature must be above 0, got {self.weight} and "
-                f"{self.temperature}; adaptation=full has no distillation."
-            )
+    weight: Positive = 1.0
+    temperature: Positive = 2.0
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         kept = sum(weight.numel() * weight.element_size() for weight in trained_weights(run.model).values())

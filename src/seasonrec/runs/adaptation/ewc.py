@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from seasonrec.errors import UserError
+from seasonrec.ranges import Count, Positive, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import batches_of_past, evenly, past_baskets
 from seasonrec.runs.opening import device_of
@@ -15,6 +15,7 @@ from seasonrec.training.continual.ewc import ElasticLoss, diagonal_fisher
 from seasonrec.training.continual.modes import evaluating
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Ewc(FineTuning):
     """Fine-tuning of all weights with an elastic penalty around the live ones.
@@ -34,16 +35,8 @@ class Ewc(FineTuning):
         over the whole past at the live weights, in place of one for each earlier task, because the log is still there.
     """
 
-    strength: float = 1.0
-    requests: int = 256
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.strength > 0 or self.requests < 1:
-            raise UserError(
-                f"adaptation.strength must be above 0 and adaptation.requests at least 1, got {self.strength} and "
-                f"{self.requests}; adaptation=full has no penalty."
-            )
+    strength: Positive = 1.0
+    requests: Count = 256
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         past = past_baskets(run, place.past)

@@ -9,10 +9,12 @@ import lightning as L
 
 from seasonrec.errors import UserError
 from seasonrec.models.peft.low_rank import add_low_rank, merge_low_rank
+from seasonrec.ranges import Positive, Rate, Width, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.run import Run
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Lora(FineTuning):
     """Fine-tuning of low-rank updates of all matrices, which are merged into them afterwards.
@@ -29,17 +31,9 @@ class Lora(FineTuning):
         Hu et al., LoRA, ICLR 2022.
     """
 
-    learning_rate: float = 0.02
-    rank: int = 4
-    alpha: float = 8.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 1 or not self.alpha > 0:
-            raise UserError(
-                f"adaptation.rank must be at least 1 and adaptation.alpha above 0, got {self.rank} and {self.alpha}; "
-                "try 4 and 8."
-            )
+    learning_rate: Rate = 0.02
+    rank: Width = 4
+    alpha: Positive = 8.0
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         plain = copy.deepcopy(run.model)

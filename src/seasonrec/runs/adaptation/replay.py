@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.data.calendar import local_days
 from seasonrec.data.spec import DAYS_PER_YEAR
-from seasonrec.errors import UserError
+from seasonrec.ranges import AtLeast, Count, ranged
 from seasonrec.runs.adaptation.base import BYTES_PER_NUMBER, FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import evenly, past_baskets, queries
 from seasonrec.runs.run import Run
@@ -19,6 +20,7 @@ CANDIDATES_PER_EXAMPLE = 10
 """Evenly spaced baskets of a season from which each example is chosen."""
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class Replay(FineTuning):
     """Fine-tuning of all weights on the newest period and on examples of each season, chosen by herding.
@@ -37,16 +39,8 @@ class Replay(FineTuning):
         Rebuffi et al., iCaRL, CVPR 2017.
     """
 
-    seasons: int = 12
-    per_season: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.seasons, self.per_season) < 1:
-            raise UserError(
-                f"adaptation.seasons and adaptation.per_season must be at least 1, got {self.seasons} and "
-                f"{self.per_season}; adaptation=full replays nothing."
-            )
+    seasons: Annotated[int, AtLeast(1, 366)] = 12
+    per_season: Count = 100
 
     def __call__(self, run: Run, place: UpdatePlace) -> Update:
         past = past_baskets(run, place.past)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 from seasonrec.config.schema import Component, RunConfig
 from seasonrec.errors import UserError
 from seasonrec.models.season.adapters import By, SeasonAdapters
+from seasonrec.ranges import AtLeast, Rate, Width, ranged
 from seasonrec.runs.adaptation.base import FineTuning, Update, UpdatePlace, fine_tuned
 from seasonrec.runs.adaptation.past import batches_of_past, evenly
 from seasonrec.runs.run import Run
@@ -23,6 +24,7 @@ PROBES = 512
 """Requests of the new period, evenly spaced, whose dates say which adapters it trains."""
 
 
+@ranged("adaptation")
 @dataclass(frozen=True)
 class SeasonAdaptersTuning(FineTuning):
     """Fine-tuning of the adapters of the period's seasons; all other weights stay those of the checkpoint.
@@ -36,9 +38,9 @@ class SeasonAdaptersTuning(FineTuning):
         by: ``mixed`` or ``chosen``, see :class:`~seasonrec.models.season.adapters.SeasonAdapters`.
     """
 
-    learning_rate: float = 0.02
-    seasons: int = 4
-    rank: int = 8
+    learning_rate: Rate = 0.02
+    seasons: Annotated[int, AtLeast(1, 366)] = 4
+    rank: Width = 8
     by: By = "mixed"
 
     def extended(self, config: RunConfig) -> RunConfig:

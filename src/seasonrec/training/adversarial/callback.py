@@ -99,16 +99,7 @@ class AdversarialCallback(L.Callback):
 
 
 class AdversarialMethod(Method, Protocol):
-    """Base class of the methods: a frozen dataclass whose numbers are all above 0.
-
-    Raises:
-        ValueError: If a number is not above 0; the message names it.
-    """
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not isinstance(value, str | bool) and not value > 0:
-                raise UserError(f"adversarial.{name} must be above 0, got {value}; adversarial=none trains without.")
+    """Base class of the methods: a frozen dataclass whose numbers are all above 0."""
 
     def callbacks(self, model: SeasonalRecommender) -> list[L.Callback]:
         return [AdversarialCallback(self, model)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from seasonrec.ranges import Positive, ranged
 from seasonrec.training.adversarial.base import Generators, Loss, Passes
 from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import unit
@@ -14,6 +15,7 @@ from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
+@ranged("adversarial")
 @dataclass(frozen=True)
 class FGM(AdversarialMethod):
     """Trains on ``L(x) + weight * L(x + size * g / |g|)``, with ``g`` the gradient of the clean loss ``L(x)``.
@@ -36,8 +38,8 @@ class FGM(AdversarialMethod):
     """
 
     target: Target = "items"
-    size: float = 0.1
-    weight: float = 1.0
+    size: Positive = 0.1
+    weight: Positive = 1.0
 
     reads_gradient = True
     draws = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seasonrec.ranges import Depth, Positive, ranged
 from seasonrec.training.adversarial.base import Generators, Loss, Passes
 from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import ascend, random_start
@@ -12,6 +13,7 @@ from seasonrec.training.adversarial.shifts import TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
+@ranged("adversarial")
 @dataclass(frozen=True)
 class FreeLB(AdversarialMethod):
     """Trains on ``L(x) + weight / K * sum_k L(x + d_k)``; ``d_1`` is random, ``d_(k+1)`` is one step from ``d_k``.
@@ -35,10 +37,10 @@ class FreeLB(AdversarialMethod):
     """
 
     target: Target = "items"
-    size: float = 0.1
-    num_steps: int = 3
-    step_size: float = 0.05
-    weight: float = 1.0
+    size: Positive = 0.1
+    num_steps: Depth = 3
+    step_size: Positive = 0.05
+    weight: Positive = 1.0
 
     reads_gradient = False
     draws = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seasonrec.ranges import Depth, Positive, ranged
 from seasonrec.training.adversarial.base import Generators, Loss, Passes
 from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import ascend, random_start
@@ -15,6 +16,7 @@ from seasonrec.training.adversarial.shifts import Deltas, TargetCall
 from seasonrec.training.adversarial.targets import Target
 
 
+@ranged("adversarial")
 @dataclass(frozen=True)
 class PGD(AdversarialMethod):
     """Trains on ``L(x) + weight * L(x + d)``, with ``d`` found by ``num_steps`` steps within the ball of ``size``.
@@ -39,11 +41,11 @@ class PGD(AdversarialMethod):
     """
 
     target: Target = "items"
-    size: float = 0.1
-    num_steps: int = 3
-    step_size: float = 0.05
+    size: Positive = 0.1
+    num_steps: Depth = 3
+    step_size: Positive = 0.05
     random_start: bool = False
-    weight: float = 1.0
+    weight: Positive = 1.0
 
     @property
     def reads_gradient(self) -> bool:

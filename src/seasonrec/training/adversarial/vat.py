@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from seasonrec.ranges import Depth, Positive, ranged
 from seasonrec.training.adversarial.base import Generators, Loss, Passes
 from seasonrec.training.adversarial.callback import AdversarialMethod
 from seasonrec.training.adversarial.perturbation import divergence, random_unit, unit
@@ -17,6 +18,7 @@ FindGradients = Callable[[list[Tensor | None]], Deltas]
 """Function of perturbations that returns the gradients of the divergence by them."""
 
 
+@ranged("adversarial")
 @dataclass(frozen=True)
 class VAT(AdversarialMethod):
     """Trains on ``L(x) + weight * KL(p(x) || p(x + d))``, with ``d`` the direction that changes the predictions most.
@@ -43,10 +45,10 @@ class VAT(AdversarialMethod):
     """
 
     target: Target = "items"
-    size: float = 0.1
-    num_iterations: int = 1
-    probe_size: float = 0.05
-    weight: float = 1.0
+    size: Positive = 0.1
+    num_iterations: Depth = 1
+    probe_size: Positive = 0.05
+    weight: Positive = 1.0
 
     reads_gradient = False
     draws = True

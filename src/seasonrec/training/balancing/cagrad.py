@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from seasonrec.errors import UserError
+from seasonrec.ranges import BelowOne, ranged
 from seasonrec.training.balancing.aggregation import Aggregation
 
 
+@ranged("balancing")
 class CAGrad(Aggregation):
     """The gradient within ``c`` times its norm of the mean gradient that maximises the smallest gain of a task.
 
@@ -23,11 +24,9 @@ class CAGrad(Aggregation):
         factor, see :class:`Aggregation`.
     """
 
-    def __init__(self, c: float = 0.5, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, c: BelowOne = 0.5, *, tasks: tuple[str, ...]) -> None:
         from torchjd.aggregation import CAGradWeighting  # slow to import, and only needed here
 
-        if not 0 <= c < 1:
-            raise UserError(f"balancing.c must lie in [0, 1), got {c}; try 0.5.")
         try:
             weighting = CAGradWeighting(c=c)
         except ImportError as error:

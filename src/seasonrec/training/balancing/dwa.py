@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, distributed
 
 from seasonrec.batches.sharding import Shard
-from seasonrec.errors import UserError
+from seasonrec.ranges import Positive, ranged
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
+@ranged("balancing")
 class DynamicWeightAverage(SeveralTasks):
     """``w_k = K softmax_k(r_k / temperature)``, ``r_k`` the ratio of the task's mean losses in the last two epochs.
 
@@ -36,10 +37,8 @@ class DynamicWeightAverage(SeveralTasks):
     batches: Tensor
     means: Tensor
 
-    def __init__(self, temperature: float = 2.0, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, temperature: Positive = 2.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not temperature > 0:
-            raise UserError(f"balancing.temperature must be above 0, got {temperature}; try 2.")
         self.temperature = temperature
         self.register_buffer("sums", torch.zeros(len(tasks), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros(len(tasks), dtype=torch.float64))  # with samples

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from seasonrec.errors import UserError
+from seasonrec.ranges import Weight, ranged
 from seasonrec.training.balancing.base import Balancing
 
 
+@ranged("balancing")
 class FixedBalancing(nn.Module, Balancing):
     """Fixed weight of every task's loss.
 
@@ -21,17 +23,15 @@ class FixedBalancing(nn.Module, Balancing):
         ValueError: If a weight is negative or belongs to no task, or all are 0.
     """
 
-    def __init__(self, weights: dict[str, float] | None = None, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, weights: dict[str, Weight] | None = None, *, tasks: tuple[str, ...]) -> None:
         super().__init__()
         given = dict(weights or {})
-        for name, weight in given.items():
+        for name in given:
             if name not in tasks:
                 raise UserError(
                     f"balancing.weights.{name} belongs to no recommendation task of this run, which has "
                     f"{', '.join(tasks)}; add it with task=[...], or remove its weight."
                 )
-            if not weight >= 0:
-                raise UserError(f"balancing.weights.{name} must be at least 0, got {weight}; 0 leaves the task out.")
         self.given = {name: float(weight) for name, weight in given.items()}
         self.weights = {name: self.given.get(name, 1.0) for name in tasks}
         if not sum(self.weights.values()) > 0:

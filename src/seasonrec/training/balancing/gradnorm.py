@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from seasonrec.errors import UserError
+from seasonrec.ranges import Rate, Weight, ranged
 from seasonrec.training.balancing.base import Coefficients, SeveralTasks
 from seasonrec.training.balancing.support import GradientBalancingCheck
 
@@ -16,6 +16,7 @@ LEAST_WEIGHT = 1e-3
 """Smallest weight; a step that is too long would otherwise make a weight negative."""
 
 
+@ranged("balancing")
 class GradNorm(SeveralTasks):
     """Weights ``w_k`` that sum to ``K``, learned so that all tasks train at a similar rate.
 
@@ -44,12 +45,8 @@ class GradNorm(SeveralTasks):
     push: Tensor
     pushes: Tensor
 
-    def __init__(self, alpha: float = 1.5, learning_rate: float = 0.025, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, alpha: Weight = 1.5, learning_rate: Rate = 0.025, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not alpha >= 0:
-            raise UserError(f"balancing.alpha must be at least 0, got {alpha}; try 1.5.")
-        if not learning_rate > 0:
-            raise UserError(f"balancing.learning_rate must be above 0, got {learning_rate}; try 0.025.")
         self.alpha = alpha
         self.learning_rate = learning_rate
         self.register_buffer("weights", torch.ones(len(tasks), dtype=torch.float64))

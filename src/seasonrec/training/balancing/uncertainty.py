@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from seasonrec.errors import UserError
+from seasonrec.ranges import Positive, ranged
 from seasonrec.training.balancing.base import SeveralTasks, had_samples
 
 
+@ranged("balancing")
 class UncertaintyBalancing(SeveralTasks):
     """``exp(-s_k) L_k + s_k / 2`` with a log variance ``s_k`` per task, learned from 0 (weight 1).
 
@@ -31,13 +32,8 @@ class UncertaintyBalancing(SeveralTasks):
         Semantics, CVPR 2018, equations 7 and 10.
     """
 
-    def __init__(self, learning_rate_factor: float = 1.0, *, tasks: tuple[str, ...]) -> None:
+    def __init__(self, learning_rate_factor: Positive = 1.0, *, tasks: tuple[str, ...]) -> None:
         super().__init__(tasks=tasks)
-        if not learning_rate_factor > 0:
-            raise UserError(
-                f"balancing.learning_rate_factor must be above 0, got {learning_rate_factor}; 1 learns as fast as the "
-                "model does."
-            )
         self.factor = learning_rate_factor
         self.scaled = nn.Parameter(torch.zeros(len(tasks)))
         """``s / factor``: a step of the optimiser moves ``s`` by ``factor`` times its size."""

@@ -10,9 +10,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import Batch, Weight, ranged
 from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
+@ranged("loss")
 class BCE:
     """Binary cross-entropy of target and negatives; the target and the mean over the negatives have equal weights.
 
@@ -31,7 +33,7 @@ class BCE:
 
     gives_probabilities = False
 
-    def __init__(self, num_negatives: int = 256, popularity_power: float = 0.0, *, facts: Facts) -> None:
+    def __init__(self, num_negatives: Batch = 256, popularity_power: Weight = 0.0, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
     def starting_bias(self, log_share: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
-from seasonrec.errors import UserError
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.candidates import mean_of
+from seasonrec.ranges import Batch, Share, ranged
 from seasonrec.training.loss.sampled import log_drawn, sampled_logits, sampler_of
 
 
+@ranged("loss")
 class GBCE:
     """Binary cross-entropy with the target's probability raised to a power ``beta`` of at most 1.
 
@@ -38,9 +39,7 @@ class GBCE:
 
     gives_probabilities = False
 
-    def __init__(self, num_negatives: int = 256, calibration: float = 0.75, *, facts: Facts) -> None:
-        if not 0.0 <= calibration <= 1.0:
-            raise UserError(f"loss.calibration must lie in [0, 1], got {calibration}; the paper uses 0.75.")
+    def __init__(self, num_negatives: Batch = 256, calibration: Share = 0.75, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, 0.0, facts)
         alpha = -math.expm1(num_negatives * math.log1p(-1.0 / facts.spec.num_items))
         self.beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)

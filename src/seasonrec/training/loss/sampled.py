@@ -40,15 +40,9 @@ def sampler_of(num_negatives: int, popularity_power: float, facts: Facts) -> Neg
     """Returns a sampler that draws items by their events before the validation cut.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If there are fewer than 2 items.
     """
     num_items = facts.spec.num_items
-    if not num_negatives >= 1:
-        raise UserError(f"loss.num_negatives must be at least 1, got {num_negatives}; try 512.")
-    if popularity_power < 0:
-        raise UserError(
-            f"loss.popularity_power must be 0 (uniform over the items) or above, got {popularity_power}; try 0.75."
-        )
     if num_items < 2:
         raise UserError(f"a sampled loss needs at least 2 items, got {num_items}; use loss=full_softmax.")
     return NegativeSampler.of(facts.item_train_counts.numpy(), num_negatives, popularity_power)

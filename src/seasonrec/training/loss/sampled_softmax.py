@@ -9,9 +9,11 @@ from seasonrec.batches.batch import SequenceBatch
 from seasonrec.batches.facts import Facts
 from seasonrec.models.recommender import Reading, SeasonalRecommender
 from seasonrec.models.task.candidates import log_partition, mean_of, targets_of
+from seasonrec.ranges import Batch, Weight, ranged
 from seasonrec.training.loss.sampled import sample_of, sampler_of
 
 
+@ranged("loss")
 class SampledSoftmax:
     """Cross-entropy of each target against negatives that the batch shares, with the logQ correction.
 
@@ -32,7 +34,7 @@ class SampledSoftmax:
 
     gives_probabilities = True
 
-    def __init__(self, num_negatives: int = 1024, popularity_power: float = 0.75, *, facts: Facts) -> None:
+    def __init__(self, num_negatives: Batch = 1024, popularity_power: Weight = 0.75, *, facts: Facts) -> None:
         self.sampler = sampler_of(num_negatives, popularity_power, facts)
 
     def __call__(self, model: SeasonalRecommender, batch: SequenceBatch, reading: Reading | None = None) -> Tensor:
