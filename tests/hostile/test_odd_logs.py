@@ -175,8 +175,8 @@ def test_an_odd_log_is_studied_in_bounded_memory(name: str, worker: Worker, tmp_
 @pytest.mark.soak
 @pytest.mark.parametrize("name", [name for name, (_, says) in REFUSED.items() if "split.validation_from" in says])
 def test_a_log_trains_with_the_proposed_cuts(name: str, worker: Worker, tmp_path: Path) -> None:
-    overrides = [*REFUSED[name][0](tmp_path), f"cache_dir='{tmp_path / 'cache'}'"]
-    refused = worker(tmp_path, ["prepare", "data=table", *overrides])
+    overrides = REFUSED[name][0](tmp_path)
+    refused = worker(tmp_path, ["prepare", "data=table", *overrides, f"cache_dir='{tmp_path / 'cache'}'"])
     outcome = study(worker, tmp_path, [*overrides, *proposed(refused.refusal)])
     assert outcome.code == 0, outcome.output[-2000:]
     assert_complete(tmp_path / "study")
@@ -186,7 +186,7 @@ def test_a_log_trains_with_the_proposed_cuts(name: str, worker: Worker, tmp_path
 @pytest.mark.parametrize("name", ["no item has a text", "a text of a million characters"])
 def test_odd_texts_are_read_by_the_language_model(name: str, worker: Worker, tmp_path: Path) -> None:
     overrides = [*TRAINS[name](tmp_path), f"cache_dir='{tmp_path / 'cache'}'", f"run_dir={tmp_path / 'run'}"]
-    texts = ["item_encoder=id_text", "season=[text]", "habit=none", "demand=multinomial"]
+    texts = ["item_encoder=id_text", "season=[text]", "habit=none", "demand=multinomial", "mixture=gated"]
     outcome = worker(tmp_path, ["train", *TINY[:1], *TINY[2:], *texts, *overrides])
     assert outcome.code == 0, outcome.output[-2000:]
     assert_complete(tmp_path / "run")
