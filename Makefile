@@ -45,7 +45,7 @@ layers: $(INSTALLED)
 unit: $(INSTALLED)  ## The tests alone.
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-soak: $(INSTALLED)  ## Hundreds of damaged files, and commands killed at random moments; up to 30 minutes.
+soak: $(INSTALLED)  ## Hundreds of damaged files, killed commands and odd logs; up to 30 minutes.
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -m soak
 
 docs: $(INSTALLED)  ## The documentation site, in site/; fails where a link leads nowhere.

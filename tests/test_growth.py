@@ -5,6 +5,7 @@ import polars as pl
 
 from benchmarks.growth import prepare, slope, train_step
 from benchmarks.growth_log import GrowthLog
+from benchmarks.long_histories import measure
 
 
 def test_a_log_has_its_size_a_season_ties_and_reproducible_bytes(tmp_path):
@@ -42,3 +43,10 @@ def test_a_small_log_is_prepared_and_trained_on(tmp_path, capsys):
 def test_the_slope_of_linear_time_is_one():
     rows = [{"events": 10**n, "seconds": 3.0 * 10 ** (n - 6)} for n in (6, 7, 8)]
     assert abs(slope(rows) - 1) < 1e-9
+
+
+def test_works_of_a_long_user_answer_every_request(tmp_path):
+    rows = measure([1_500, 2_000], items=20, rounds=1, folder=tmp_path)
+    assert [row["work"] for row in rows] == ["inputs of an epoch", "sides of own items", "ease", "tifu_knn", "up_cf"]
+    assert set(rows[0]["us_per_request"]) == {"long 1500", "few 1500", "long 2000", "few 2000"}
+    assert pl.read_parquet(tmp_path / "long_1500.parquet")["user_id"].value_counts()["count"].max() == 500

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seasonrec.batches.audit_sample import sample
-from seasonrec.batches.audit_windows import EVENTS, REQUESTS, chosen_users, views
+from seasonrec.batches.audit_windows import EVENTS, REQUESTS, chosen_users, first_of_last, views
 from seasonrec.batches.candidates import Candidates
 from seasonrec.batches.context.base import Context
 from seasonrec.batches.equality import difference, owner
@@ -44,7 +44,7 @@ SAMPLED_EVENTS = 1 << 16
 """Limit of the events of the copied log. A longer log is reduced to every n-th user and the users of the sample."""
 
 TRAINED = 256
-"""Limit of the requests of the compared training batches."""
+"""Limit of the requests of the compared training batches; of a user with more, the last ones are compared."""
 
 TRAINING_MOMENTS = 3
 """Number of requests at whose second the training batches are compared."""
@@ -225,7 +225,8 @@ def _check_training(run: Audited, requests: Requests) -> int:
     """Checks the training batches of some users; returns the number of their requests."""
     baskets = run.split.train_baskets(run.log)
     few = excerpt_of(run.log, chosen_users(run.log, baskets, requests.users, TRAINED))
-    run = replace(run, log=few.log)
+    from_s = first_of_last(few.log, run.split.train_baskets(few.log), TRAINED)
+    run = replace(run, log=few.log, split=replace(run.split, train_from_s=from_s))
     baskets = run.split.train_baskets(few.log)
     asked = sample(few.log, baskets, run.horizon, (0,), 1, TRAINING_MOMENTS)
     for place in range(len(asked)):

@@ -74,3 +74,9 @@ def chosen_users(log: EventLog, baskets: NDArray[np.int64], users: NDArray[np.in
             chosen.append(user)
             left -= int(counts[user])
     return np.sort(chosen) if chosen else users[[np.argmin(counts[users])]]
+
+
+def first_of_last(log: EventLog, baskets: NDArray[np.int64], size: int) -> int:
+    """Returns the second from which on ``size`` of the baskets lie, or all; more where several share that second."""
+    times_s = np.sort(np.asarray(log.basket_times_s)[baskets])
+    return int(times_s[max(len(times_s) - size, 0)])

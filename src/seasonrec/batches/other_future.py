@@ -55,7 +55,7 @@ def another_future(log: EventLog, moment_s: int, asked: int | None = None) -> Ev
         asked: Number of a basket that stays at its second with other content: a small basket becomes large, and a
             large one small. Its user has either no other later basket or more than before.
     """
-    random = np.random.default_rng((moment_s, 0 if asked is None else asked))
+    random = np.random.default_rng((moment_s % 2**64, 0 if asked is None else asked))  # before 1970 it is negative
     is_late = np.asarray(log.basket_times_s) >= moment_s
     late = np.flatnonzero(is_late & (np.arange(log.num_baskets) != asked))
     until_s = max(int(log.basket_times_s.max()) + 1, moment_s + SHORTEST_FUTURE_S)

@@ -13,8 +13,8 @@ from seasonrec.models.demand.multinomial import MultinomialDemand
 from seasonrec.runs.run import Run
 from seasonrec.training.distributed.processes import take_from_first
 
-FITTED_CELLS = 1 << 23
-"""Largest number of days of a fit times items; of more days, evenly spaced ones are taken."""
+FITTED_CELLS, FITTED_DAYS = 1 << 23, 1 << 11
+"""Largest number of days of a fit times items, and of days; of more days, evenly spaced ones are taken."""
 
 
 def fit_demands(run: Run) -> None:
@@ -42,7 +42,7 @@ def _fit(run: Run, demand: MultinomialDemand) -> None:
             f"horizon{' and lie a year after its begin' if demand.has_year else ''}, and the training part ends on day "
             f"{stop} of the log; choose a later split.validation_from, or demand=none."
         )
-    days = days[:: -(-len(days) * data.log.num_items // FITTED_CELLS)]
+    days = days[:: max(-(-len(days) * data.log.num_items // FITTED_CELLS), -(-len(days) // FITTED_DAYS))]
     bits = demand.fit([(sales.of(day, until), sales.on(day)) for day, until in days])
     take_from_first(demand.buffers())
     took_s = time.perf_counter() - start_s

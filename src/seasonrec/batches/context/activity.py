@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.context.known_items import KnownItems
+from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
 
@@ -48,19 +49,19 @@ class UserActivityContext:
 
 
 class UserActivityIndex:
-    """Index of :class:`UserActivity`, which stores nothing."""
+    """Index of :class:`UserActivity`, which keeps the purchases of users with many."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
+        self.known_items = KnownItems(log)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> UserActivity:
         log = self.log
         stop = log.baskets_before(requests.users, requests.known_until_s)
         first = np.asarray(log.user_baskets)[requests.users]
         offsets = np.asarray(log.basket_offsets)
-        request, event = gather_ranges(offsets[first], offsets[stop])
-        pairs = np.unique(request * log.num_items + np.asarray(log.event_items)[event])
-        distinct = np.bincount(pairs // log.num_items, minlength=len(requests))
+        request, _ = self.known_items(requests.users, requests.known_until_s)
+        distinct = np.bincount(request, minlength=len(requests))
         last_s = np.asarray(log.basket_times_s)[np.maximum(stop - 1, 0)]
         since_days = np.where(stop > first, (requests.times_s - last_s) / SECONDS_PER_DAY, NEVER_DAYS)
         return UserActivity(*map(_float, (stop - first, offsets[stop] - offsets[first], distinct, since_days)))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seasonrec.batches.context.purchases import Purchases, purchases, running_decay
+from seasonrec.batches.context.histories import Histories
+from seasonrec.batches.context.purchases import Purchases, running_decay
 from seasonrec.batches.context.rhythm import Rhythm
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.data.spec import SECONDS_PER_DAY, DataSpec
+
+MOST_ITEMS = 1 << 12
+"""Limit of the items of one request; those bought last are given. It bounds the memory and the time of a batch."""
 
 LAST_BASKETS = 3
 """Number of the user's last baskets for which the presence of an item is given."""
@@ -22,6 +27,8 @@ LAST_BASKETS = 3
 @dataclass(frozen=True)
 class OwnHistory:
     """All (request, item) pairs with at least one purchase before the request; ``P`` pairs, by rising request.
+
+    Of a user with more than :data:`MOST_ITEMS` distinct items, those bought last are given.
 
     Args:
         request: ``(P,)`` int64.
@@ -72,18 +79,28 @@ class OwnHistoryContext:
 
 
 class OwnHistoryIndex:
-    """Index of :class:`OwnHistory` that stores nothing: it sorts the known events of the users of each batch.
+    """Index of :class:`OwnHistory` that sorts the known events of the users of each batch.
+
+    It keeps those of users with many, see :class:`~seasonrec.batches.context.histories.Histories`.
 
     Args:
         log: The prepared log.
         half_lives_days: The ``H`` half-lives of the decayed counts, in days.
         with_rhythm: Whether the rhythm is computed, which takes half of the time; else it is ``(P, 0)``.
+        most_items: Limit of the items of one request.
     """
 
-    def __init__(self, log: EventLog, half_lives_days: tuple[float, ...], with_rhythm: bool = True) -> None:
-        self.log = log
+    def __init__(
+        self,
+        log: EventLog,
+        half_lives_days: tuple[float, ...],
+        with_rhythm: bool = True,
+        most_items: int = MOST_ITEMS,
+    ) -> None:
+        self.log, self.most_items = log, most_items
         self.decays = np.log(2.0) / (np.asarray(half_lives_days) * SECONDS_PER_DAY)
         self.rhythm = Rhythm(log) if with_rhythm else None
+        self.histories = Histories(log, self._running)
 
     def __call__(self, requests: Requests, items: NDArray[np.int64] | None = None) -> OwnHistory:
         before = self.log.baskets_before(requests.users, requests.known_until_s)
@@ -91,17 +108,17 @@ class OwnHistoryIndex:
         first = np.asarray(self.log.user_baskets)[users]
         stop = first.copy()
         np.maximum.at(stop, user_of, before)
-        bought = purchases(self.log, first, stop)
-        request, last = _pairs(bought, user_of, before)
-        since_s, offsets = _ages(self.log, requests, first[user_of], before)
-        cell = offsets[request] + bought.baskets[last]
+        history = self.histories(users, stop)
+        bought, (running, *waves) = history.bought, history.running
+        request, last = _newest(*_pairs(bought, user_of, before), bought.baskets, self.most_items)
+        since_s, cell = self._ages(requests, first[user_of], before, request, bought.baskets[last])
         count = bought.numbers + 1
         interval_s = (bought.times_s - bought.times_s[bought.starts]) / np.maximum(count - 1, 1)
-        decayed = running_decay(bought, self.decays).take(last, axis=0)
+        decayed = running.take(last, axis=0)
         decayed *= np.exp(-since_s[:, None] * self.decays).take(cell, axis=0)
         rhythm = np.empty((len(request), 0), np.float32)
         if self.rhythm is not None:
-            rhythm = self.rhythm(bought, last, requests.times_s, request)
+            rhythm = self.rhythm(waves[0].take(last, axis=0), count[last], requests.times_s, request)
         return OwnHistory(
             request=torch.from_numpy(request),
             item=torch.from_numpy(bought.items[last]),
@@ -114,14 +131,28 @@ class OwnHistoryIndex:
             user_baskets=torch.from_numpy((before - first[user_of]).astype(np.float32)),
         )
 
+    def _running(self, bought: Purchases) -> tuple[NDArray[Any], ...]:
+        waves = () if self.rhythm is None else (self.rhythm.running(bought),)
+        return running_decay(bought, self.decays), *waves
 
-def _ages(
-    log: EventLog, requests: Requests, first: NDArray[np.int64], before: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns seconds since each known basket of each request; ``offsets[n] + b`` is the row of request and basket."""
-    request, basket = gather_ranges(first, before)
-    since_s = requests.times_s[request] - np.asarray(log.basket_times_s)[basket]
-    return since_s, np.cumsum(before - first) - before
+    def _ages(
+        self,
+        requests: Requests,
+        first: NDArray[np.int64],
+        before: NDArray[np.int64],
+        request: NDArray[np.int64],
+        basket: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns seconds since baskets, and the ``(P,)`` cell of each pair in them.
+
+        They are those of each request and each of its known baskets ``first:before``, if these are fewer than the
+        pairs of a ``request`` and the last ``basket`` of one of its items, else those of the pairs.
+        """
+        times_s, cell = np.asarray(self.log.basket_times_s), np.arange(len(request))
+        if (before - first).sum() < len(request):
+            cell = (np.cumsum(before - first) - before)[request] + basket
+            request, basket = gather_ranges(first, before)
+        return requests.times_s[request] - times_s[basket], cell
 
 
 def _pairs(
@@ -143,6 +174,19 @@ def _pairs(
     request = order[place]
     by_request = np.argsort(request.astype(np.min_scalar_type(len(order))), kind="stable")
     return request[by_request], row[by_request]
+
+
+def _newest(
+    request: NDArray[np.int64], last: NDArray[np.int64], baskets: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the pairs of each request whose last purchases are the latest ``most``, in their order."""
+    counts = np.bincount(request)
+    if counts.max(initial=0) <= most:
+        return request, last
+    order = np.lexsort((-baskets[last], request))
+    place = np.arange(len(request)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.sort(order[place < most])
+    return request[kept], last[kept]
 
 
 def _presence(bought: Purchases, last: NDArray[np.int64], newest: NDArray[np.int64]) -> NDArray[np.float32]:

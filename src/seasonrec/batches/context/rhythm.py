@@ -40,26 +40,31 @@ class Rhythm:
 
     def __call__(
         self,
-        bought: Purchases,
-        last: NDArray[np.int64],
+        total: NDArray[np.int64],
+        count: NDArray[np.int64],
         times_s: NDArray[np.int64],
         request: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """Returns the ``(P, 6)`` features of pairs of a request and an item.
 
         Args:
-            bought: Known purchases of the users.
-            last: ``(P,)`` row of the last purchase of each pair.
+            total: ``(P, 11)`` sums over the purchases of each pair, rows of :meth:`running`.
+            count: ``(P,)`` number of these purchases.
             times_s: ``(N,)`` times of the requests.
             request: ``(P,)`` request of each pair.
         """
-        before = np.cumsum(self._of_baskets(bought), axis=0)  # (n, 11), all pairs in a row
-        first = bought.starts[last]
-        total = before[last] - np.where(first[:, None] > 0, before[first - 1], 0)
-        mean = (total / (UNIT * (last - first + 1))[:, None]).astype(np.float32)
+        mean = (total / (UNIT * count)[:, None]).astype(np.float32)
         now = _waves(local_seconds(times_s, self.log.timezone))[request].astype(np.float32)  # (P, 10)
         cosine, sine = np.split(mean[:, :-1] * now, 2, axis=1)
         return np.concatenate([cosine + sine, mean[:, -1:]], axis=1)
+
+    def running(self, bought: Purchases) -> NDArray[np.int64]:
+        """Returns ``(n, 11)`` sums over each purchase and the earlier ones of its pair: cosines, sines, shares."""
+        values = self._of_baskets(bought)
+        total = np.cumsum(values, axis=0)
+        values -= total  # minus the sum before each row
+        total += values[bought.starts]
+        return total
 
     def _of_baskets(self, bought: Purchases) -> NDArray[np.int64]:
         """Returns ``(n, 11)`` whole numbers of the purchases: cosines, sines, and one over the size of the basket."""

@@ -69,9 +69,17 @@ def _from_any_iso(column: pl.Series, timezone: str) -> pl.Series:
 
 
 def utc_seconds(naive: pl.Series, timezone: str) -> pl.Series:
-    """Returns the seconds of local wall-clock times, null where those are null."""
-    found = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null").dt.epoch("s")
-    if found.null_count() > naive.null_count():
-        moved = naive.dt.offset_by("1h").dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
-        found = found.fill_null(moved.dt.epoch("s"))
-    return found.cast(pl.Int64)
+    """Returns the seconds of local wall-clock times, null where those are null.
+
+    A time that a clock change skips is moved forward by an hour; a day that a zone has left out, by a day.
+    """
+    found = _seconds(naive, timezone)
+    for step in ("1h", "24h"):
+        if found.null_count() > naive.null_count():
+            found = found.fill_null(_seconds(naive.dt.offset_by(step), timezone))
+    return found
+
+
+def _seconds(naive: pl.Series, timezone: str) -> pl.Series:
+    local = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    return local.dt.epoch("s").cast(pl.Int64)

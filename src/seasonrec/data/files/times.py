@@ -53,7 +53,8 @@ class TimeReader:
     """Reader of the times of a file, chunk by chunk; all chunks have the same format.
 
     Numbers and times with an offset are absolute. Times without an offset, and days, are local to ``timezone``. A local
-    time that occurs twice means the first occurrence; one that the clock change skips is moved forward by an hour.
+    time that occurs twice means the first occurrence; one that the clock change skips is moved forward by an hour, one
+    on a day that a zone left out (Samoa, 30 December 2011) by a day.
 
     Args:
         time_format: ``auto``, ``s``, ``ms``, ``us``, ``ns``, ``iso``, or a strptime pattern. With ``auto``, the first

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from seasonrec.batches.context.known_items import KnownItems
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 
@@ -40,7 +41,7 @@ class EaseCounts:
     """
 
     def __init__(self, log: EventLog, until_s: int) -> None:
-        self.log = log
+        self.log, self.known_items = log, KnownItems(log)
         users = np.arange(log.num_users)
         known = bought_items(log, users, np.full(len(users), until_s))
         sold = np.asarray(known.sum(0)).ravel()
@@ -68,7 +69,7 @@ class Ease:
     """
 
     def __init__(self, counts: EaseCounts, options: EaseOptions) -> None:
-        self.log, self.items = counts.log, counts.items
+        self.num_items, self.items, self.known_items = counts.log.num_items, counts.items, counts.known_items
         gram = counts.together + options.l2 * torch.eye(len(self.items))
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         self.weights = -inverse / inverse.diagonal()
@@ -76,8 +77,9 @@ class Ease:
 
     def __call__(self, requests: Requests) -> Tensor:
         """Returns ``(N, V)`` scores."""
-        known = bought_items(self.log, requests.users, requests.known_until_s)[:, self.items]
-        scores = torch.zeros(len(requests), self.log.num_items)
+        pairs = self.known_items(requests.users, requests.known_until_s)
+        known = _binary(*pairs, (len(requests), self.num_items))[:, self.items]
+        scores = torch.zeros(len(requests), self.num_items)
         scores[:, torch.from_numpy(self.items)] = torch.from_numpy(known.toarray()) @ self.weights
         return scores
 
@@ -88,11 +90,15 @@ class Ease:
 
 
 def bought_items(log: EventLog, users: NDArray[np.int64], until_s: NDArray[np.int64]) -> sparse.csr_array:
-    """Returns the ``(N, V)`` binary matrix of the items that users bought before a second."""
+    """Returns the ``(U, V)`` binary matrix of the items that ``(U,)`` distinct users bought before a second."""
     offsets = np.asarray(log.basket_offsets)
     first, stop = np.asarray(log.user_baskets)[users], log.baskets_before(users, until_s)
     row, event = gather_ranges(offsets[first], offsets[stop])
-    items = np.asarray(log.event_items)[event]
-    matrix = sparse.coo_array((np.ones(len(row), dtype=np.float32), (row, items)), (len(users), log.num_items)).tocsr()
+    return _binary(row, np.asarray(log.event_items)[event], (len(users), log.num_items))
+
+
+def _binary(row: NDArray[np.integer], column: NDArray[np.integer], shape: tuple[int, int]) -> sparse.csr_array:
+    """Returns the matrix with a one in each named cell."""
+    matrix = sparse.coo_array((np.ones(len(row), dtype=np.float32), (row, column)), shape).tocsr()
     matrix.data[:] = 1.0
     return matrix

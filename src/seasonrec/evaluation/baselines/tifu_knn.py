@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,12 @@ from seasonrec.evaluation.baselines.neighbour_pool import pool_of_users
 
 VECTORS_AT_ONCE = 1 << 22
 """Number of cells of user vectors that are computed at a time."""
+
+BASKETS_AT_ONCE = 1 << 20
+"""Number of baskets of all requests together that are weighed at a time."""
+
+LEAST_WEIGHT = 1e-52
+"""Weight of a basket at or below which it is not read: 10 million of them are 0 in single precision."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,22 @@ class TifuKnn:
 
 
 def user_vectors(log: EventLog, users: NDArray[np.int64], until_s: NDArray[np.int64], options: TifuOptions) -> Tensor:
-    """Returns ``(N, V)`` vectors of users from their baskets before a second; all 0 without a basket."""
+    """Returns ``(N, V)`` vectors of users from their baskets before a second; all 0 without a basket.
+
+    Baskets whose weight is 0 in single precision are not read, so that a user with very many takes no longer.
+    """
     first, stop = np.asarray(log.user_baskets)[users], log.baskets_before(users, until_s)
-    row, basket = gather_ranges(first, stop)
+    begin = np.maximum(first, stop - _reach(options))
+    portion = np.cumsum(stop - begin) // BASKETS_AT_ONCE
+    parts = np.split(np.arange(len(users)), np.flatnonzero(np.diff(portion)) + 1)
+    return torch.cat([_vectors(log, first[part], begin[part], stop[part], options) for part in parts])
+
+
+def _vectors(
+    log: EventLog, first: NDArray[np.int64], begin: NDArray[np.int64], stop: NDArray[np.int64], options: TifuOptions
+) -> Tensor:
+    """Returns ``(N, V)`` vectors from baskets ``first:stop``, of which those before ``begin`` have no weight."""
+    row, basket = gather_ranges(begin, stop)
     number, since = (stop - first)[row], stop[row] - 1 - basket
     group, groups = since // options.group_size, -(-number // options.group_size)
     size = np.where(group == groups - 1, number - group * options.group_size, options.group_size)
@@ -100,5 +120,13 @@ def user_vectors(log: EventLog, users: NDArray[np.int64], until_s: NDArray[np.in
     offsets = np.asarray(log.basket_offsets)
     owner, event = gather_ranges(offsets[basket], offsets[basket + 1])
     cell = row[owner] * log.num_items + np.asarray(log.event_items)[event]
-    table = np.bincount(cell, weight[owner], minlength=len(users) * log.num_items)
-    return torch.from_numpy(table.astype(np.float32)).view(len(users), log.num_items)
+    table = np.bincount(cell, weight[owner], minlength=len(first) * log.num_items)
+    return torch.from_numpy(table.astype(np.float32)).view(len(first), log.num_items)
+
+
+def _reach(options: TifuOptions) -> int:
+    """Returns the number of last baskets whose weights can be above 0 in single precision."""
+    if options.group_decay == 1.0:
+        return np.iinfo(np.int64).max // 2
+    groups = math.ceil(math.log(LEAST_WEIGHT) / math.log(options.group_decay))
+    return options.group_size * groups

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from seasonrec.batches.context.own_history import OwnHistoryIndex
 from seasonrec.batches.requests import Requests, gather_ranges
 from seasonrec.data.log import EventLog
 from seasonrec.evaluation.baselines.ease import bought_items
@@ -59,10 +60,11 @@ class UpCf:
         self.bought = self._bought(self.pool_users)
         until_s = np.full(len(self.pool_users), pool_until_s)
         self.pool = recent_frequencies(log, self.pool_users, until_s, options.recency)
+        self.own_history = OwnHistoryIndex(log, (), with_rhythm=False, most_items=log.num_items)
 
     def __call__(self, requests: Requests) -> Tensor:
         """Returns ``(N, V)`` scores scaled to the sum 1; all 0 for a user without any history or similar user."""
-        own = recent_frequencies(self.log, requests.users, requests.known_until_s, self.options.recency)
+        own = self._own(requests)
         users, row = np.unique(requests.users, return_inverse=True)
         scores = own.toarray() + self.of_others(users)[row]
         return torch.from_numpy(scores / np.maximum(scores.sum(1, keepdims=True), 1e-12))
@@ -80,6 +82,14 @@ class UpCf:
         weights = similarity.astype(np.float32) ** np.float32(self.options.locality)
         return np.asarray((self.pool.T @ weights.T).T)
 
+    def _own(self, requests: Requests) -> sparse.csr_array:
+        if self.options.recency is not None:
+            return recent_frequencies(self.log, requests.users, requests.known_until_s, self.options.recency)
+        own = self.own_history(requests)  # not every purchase of every request
+        request, item = own.request.numpy(), own.item.numpy()
+        share = _added(own.count.numpy().astype(np.int64), request, own.user_baskets.numpy().astype(np.int64))
+        return sparse.coo_array((share, (request, item)), (len(requests), self.log.num_items)).tocsr()
+
     def _bought(self, users: NDArray[np.int64]) -> sparse.csr_array:
         return bought_items(self.log, users, np.full(len(users), self.pool_until_s))
 
@@ -96,3 +106,21 @@ def recent_frequencies(
     weight = (1.0 / np.maximum(stop - first, 1)).astype(np.float32)[row]
     items = np.asarray(log.event_items)[event]
     return sparse.coo_array((weight, (row, items)), (len(users), log.num_items)).tocsr()
+
+
+def _added(count: NDArray[np.int64], request: NDArray[np.int64], baskets: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Returns ``(P,)`` sums of ``count`` times ``1 / baskets``, as single additions one after the other give them.
+
+    Args:
+        count: ``(P,)``, at least 1.
+        request: ``(P,)``, rising.
+        baskets: ``(N,)`` baskets of each request.
+    """
+    added = np.empty(len(count), dtype=np.float32)
+    bounds = np.searchsorted(request, np.arange(len(baskets) + 1))
+    for number in range(len(baskets)):
+        pairs = slice(bounds[number], bounds[number + 1])
+        most = int(count[pairs].max(initial=0))
+        weight = np.float32(1.0 / max(int(baskets[number]), 1))
+        added[pairs] = np.cumsum(np.full(most, weight))[count[pairs] - 1]
+    return added

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seasonrec.batches.context.known_items import KnownItems
 from seasonrec.batches.context.last_year import YEAR_DAYS
-from seasonrec.batches.requests import Requests, gather_ranges
+from seasonrec.batches.requests import Requests
 from seasonrec.batches.splits import Part, Split
 from seasonrec.data.calendar import days_earlier
 from seasonrec.data.log import EventLog
@@ -44,6 +45,7 @@ class Partitions:
 
     def __init__(self, log: EventLog, split: Split, protocol: Protocol) -> None:
         self.log = log
+        self.known_items = KnownItems(log)
         self.hot = HotItems(log, protocol)
         self.first_seen_s = torch.from_numpy(np.array(log.item_first_seen_s))
         self.has_last_year = reaches_last_year(log, split, protocol.part)
@@ -74,13 +76,6 @@ class Partitions:
 
     def _own(self, requests: Requests) -> Tensor:
         own = torch.zeros(len(requests), self.log.num_items, dtype=torch.bool)
-        own[own_items(self.log, requests)] = True
+        request, item = self.known_items(requests.users, requests.known_until_s)
+        own[torch.from_numpy(request), torch.from_numpy(item)] = True
         return own
-
-
-def own_items(log: EventLog, requests: Requests) -> tuple[Tensor, Tensor]:
-    """Returns request and item of every known purchase of the requests' users, both ``(E,)`` int64."""
-    before = log.baskets_before(requests.users, requests.known_until_s)
-    starts = np.asarray(log.user_offsets)[requests.users]
-    request, event = gather_ranges(starts, np.asarray(log.basket_offsets)[before])
-    return torch.from_numpy(request), torch.from_numpy(np.asarray(log.event_items)[event].astype(np.int64))

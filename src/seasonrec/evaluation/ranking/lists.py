@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seasonrec.batches.context.known_items import KnownItems
 from seasonrec.batches.requests import Requests
 from seasonrec.data.log import EventLog
-from seasonrec.evaluation.groups.partitions import own_items
 from seasonrec.evaluation.protocol import Protocol
 from seasonrec.evaluation.ranking.candidates import CandidateFilter
 from seasonrec.evaluation.ranking.evaluator import Scorer, during_pass, requests_at_once
@@ -73,6 +73,7 @@ def top_lists(
     candidates = CandidateFilter(protocol.candidates, log)
     chunk = requests_at_once(log.num_items, chunk)
     stretch = chunk * CHUNKS_PER_STRETCH
+    known_items = KnownItems(log)
 
     def best_items(some: Requests) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with torch.no_grad():
@@ -80,7 +81,8 @@ def top_lists(
             allowed = logits
             if exclude_own:
                 allowed = logits.clone()
-                allowed[own_items(log, some)] = -math.inf
+                request, item = known_items(some.users, some.known_until_s)
+                allowed[torch.from_numpy(request), torch.from_numpy(item)] = -math.inf
             values, items = best(allowed, top_k)  # (N, K)
             if normalise:
                 values = values - log_partition(logits)[:, None]

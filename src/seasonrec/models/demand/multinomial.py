@@ -158,7 +158,11 @@ class MultinomialDemand(nn.Module):
         return result
 
     def fit(self, days: Sequence[tuple[DaySales, NDArray[np.int64]]]) -> float:
-        """Fits the weights to known sales and events of training days; returns their mean bits, with the prior."""
+        """Fits the weights to known sales and events of training days; returns their mean bits, with the prior.
+
+        Raises:
+            UserError: If no event is of a candidate.
+        """
         raw = [self.features(sales) for sales, _ in days]
         every = np.concatenate(raw)
         self.mean.copy_(torch.from_numpy(every.mean(0)))
@@ -170,6 +174,11 @@ class MultinomialDemand(nn.Module):
             )
             for features, (sales, events) in zip(raw, days, strict=True)
         ]
+        if not any(day.events.any() for day in observed):
+            raise UserError(
+                "demand=multinomial is fitted on sales of items that were known before the day, got none on "
+                f"{len(days):,} training days: every item was new when it was sold; set demand=none."
+            )
         shapes = [self.linear.shape, self.inner.shape, self.outer.shape]
         linear, bits = self._fitted(observed, np.zeros(shapes[0]), [shapes[0]])
         if len(self.outer):
