@@ -57,7 +57,7 @@ COPIED_FLOATS = 20
 EVALUATION_FLOATS = 29
 SCORE_MATRICES = 2
 """Tensors of the size of the scores that a chunk of the evaluation may make: the scores, and one copy."""
-BUILDER_LINES = 1_100  # momentum also reads which items were unsold: one more window of days
+BUILDER_LINES = 1_160  # momentum also reads which items were unsold; own histories ask who has very many events
 BATCHES_HELD = 1.75
 """Peak memory of the batch builder, as a multiple of the size of its batch."""
 

@@ -41,6 +41,7 @@ TRAINS: dict[str, Writer] = {
     "plain": odd_logs.plain,
     "100,000 users with one event": odd_logs.many_users,
     "one user with 100,000 events": odd_logs.one_long_user,
+    "one user with 5,000 items": partial(odd_logs.one_long_user, count=8_000, items=8_000),
     "the same item again and again": odd_logs.the_same_again,
     "no item has a text": odd_logs.without_texts,
     "a text of a million characters": odd_logs.a_long_text,
