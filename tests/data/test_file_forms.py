@@ -154,7 +154,7 @@ def test_rows_of_empty_fields_in_the_middle_are_told(tmp_path):
             {"header": False},
             "data.user_column must be the number of a column, from 1, as data.header=false, got 'user_id'",
         ),
-        ({**NUMBERS, "user_column": 0}, "data.user_column must be the number of a column, from 1.*got '0'"),
+        ({**NUMBERS, "user_column": 0}, "data.user_column must be at least 1, got 0"),
         ({**NUMBERS, "value_column": "price"}, "data.value_column must be the number of a column, from 1.*got 'price'"),
         ({**NUMBERS, "time_column": 1}, "three different columns, got data.user_column=1, .*data.time_column=1"),
     ],

@@ -26,7 +26,7 @@ def test_a_run_continues_in_its_own_folder_only(config, tmp_path):
     run_dir = _left_by_a_killed_run(tmp_path, config)
     refuse_another_run(run_dir, replace(config, run_dir="elsewhere"))
     changed = replace(config, seed=1, optimizer={**config.optimizer, "learning_rate": 0.1})
-    expected = r"another configuration \(optimizer.learning_rate: 0.002 -> 0.1; seed: 0 -> 1\); choose another run_dir"
+    expected = r"another configuration \(optimizer.learning_rate: 0.002 -> 0.1; seed: 0 -> 1\); give the values of then"
     with pytest.raises(RunFolderError, match=expected):
         refuse_another_run(run_dir, changed)
 
