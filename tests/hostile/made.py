@@ -232,7 +232,7 @@ def outcome(made: Made, name: str, kind: str, seed: int) -> str:
             return f"silent: another answer ({kind} of {name}, seed {seed})"
         return "told" if told else f"silent: {kind} of {name}, seed {seed}"
     except UserError as error:
-        return "refused" if path.name in str(error) else f"another reason: {error}"
+        return "refused" if path.name in str(error) else f"another reason: {error} ({kind} of {name}, seed {seed})"
     except Exception as error:  # what a user would see as a traceback
         return f"traceback: {type(error).__name__}: {error} ({kind} of {name}, seed {seed})"
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from seasonrec.digests import read_json
+from seasonrec.digests import MANIFEST, is_expected, read_json
 from seasonrec.evaluation.results.store import RunResults, UserSums, read_results, user_sums
 from seasonrec.evaluation.statistics.bootstrap import Estimate, infer
 from seasonrec.evaluation.statistics.measured import Measured, measure, require_one_fingerprint
@@ -109,8 +109,14 @@ class WalkedRow:
 
 
 def walk_folders(folder: Path) -> list[Path]:
-    """Returns the folders of finished walks below a folder, in order of their names."""
-    return [path.parent for path in sorted(folder.rglob("record.json")) if _is_walk(path)]
+    """Returns the folders of finished walks below a folder, in order of their names.
+
+    Raises:
+        DamagedError: If a ``record.json`` is damaged, or missing where its folder's digests name it.
+    """
+    named = (path.with_name("record.json") for path in folder.rglob(MANIFEST))
+    found = {*folder.rglob("record.json"), *filter(is_expected, named)}
+    return [path.parent for path in sorted(found) if _is_walk(path)]
 
 
 def _is_walk(path: Path) -> bool:
