@@ -85,7 +85,7 @@ def telling(path: Path, numbers: Collection[int] = FAILURES) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except Exception as error:  # libraries wrap the system's error in classes of their own
         number = reason_of(error, path.parent, numbers)
         if number is None:
             raise
@@ -122,7 +122,7 @@ def check_folder(folder: Path, key: str, files: Iterable[str] = ()) -> None:
             place = place.parent
         if not place.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{place} is a file")
-        _try_writing(place)
+        try_writing(place)
         for path in (folder / name for name in files):
             if path.exists() and not path.is_file():
                 raise UserError(f"{path} must be a file that can be replaced; remove it, or give another {key}.")
@@ -132,7 +132,12 @@ def check_folder(folder: Path, key: str, files: Iterable[str] = ()) -> None:
         ) from error
 
 
-def _try_writing(place: Path) -> None:
+def try_writing(place: Path) -> None:
+    """Writes a file into a folder and removes it.
+
+    Raises:
+        OSError: If that fails.
+    """
     own = place / temporary_name()
     own.mkdir(mode=0o700)
     try:

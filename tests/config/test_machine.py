@@ -58,10 +58,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     assert _told({"run_dir": str(tmp_path / "run")}) == []
     assert list(tmp_path.iterdir()) == []
 
-    def refuse(**_: object) -> str:
+    def refuse(place: Path) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(machine, "mkdtemp", refuse)
+    monkeypatch.setattr(machine, "try_writing", refuse)
     problem = f"{tmp_path} cannot be written ({os.strerror(errno.EROFS)}); {ELSEWHERE}"
     assert problem in _told({"run_dir": str(tmp_path / "run")})[0]
 

@@ -30,6 +30,11 @@ def test_a_sample_of_corruptions_is_told_or_refused(made: Made) -> None:
     assert {case: text for case, text in found.items() if text not in ("refused", "told")} == {}
 
 
+def test_a_finished_walk_without_its_record_is_no_walk_that_is_still_going(made: Made) -> None:
+    """Its digests say that there was a record; without them a walk without a record is not finished."""
+    assert outcome(made, "record.json of a walk", "gone", seed=0) == "refused"
+
+
 @pytest.mark.soak
 def test_three_hundred_corruptions_are_told_or_refused(made: Made) -> None:
     flips = [(name, kind) for name, kind in ALL if kind in ("flip", "cut")]

@@ -6,7 +6,6 @@ import ast
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,7 @@ from seasonrec.config.errors import ConfigError, Mistake, shown
 from seasonrec.config.known_names import check_model
 from seasonrec.config.slots import Slots, UnclearError
 from seasonrec.config.source import find_module
+from seasonrec.disk import try_writing
 from seasonrec.errors import UserError
 from seasonrec.holiday_names import is_country, nearest_holiday, unknown_holidays
 
@@ -123,7 +123,7 @@ def _folder_problem(path: Path, is_file: bool) -> str | None:
     if not place.is_dir():
         return None if is_file and place == path else f"{place} is a file"
     try:
-        Path(mkdtemp(prefix=".seasonrec-", dir=place)).rmdir()
+        try_writing(place)
     except OSError as error:
         return f"{place} cannot be written ({error.strerror})"
     return None
